@@ -25,17 +25,21 @@ describe('a chunk of an operation that calls a partner', () => {
   });
 
   /** Stages a chunk of `count` items, and an activity that answers each call with `answer`. */
-  async function aTask(count: number, answer: (call: PartnerCall) => Promise<void> | void, { callsAtOnce = 10 } = {}) {
+  async function stageChunkOf(
+    count: number,
+    respond: (call: PartnerCall) => Promise<void> | void,
+    { callsAtOnce: concurrentCalls = 10 } = {},
+  ) {
     const calls: PartnerCall[] = [];
     const operation = defineOperation({
       kind: 'external',
       name: 'call',
-      concurrentCalls: callsAtOnce,
+      concurrentCalls: concurrentCalls,
       itemsPerChunk: 5_000,
       itemSchema: z.strictObject({ key: z.string() }),
       async apply({ key }, call) {
         calls.push({ ...call, key });
-        await answer({ ...call, key });
+        await respond({ ...call, key });
       },
     });
     const { processBatchChunk } = createBatchActivities({ store, operations: new Map([['call', operation]]) });
@@ -45,14 +49,14 @@ describe('a chunk of an operation that calls a partner', () => {
     return { calls, batchId, run: (env = createActivityEnvironment()) => runActivity(processBatchChunk, task, env) };
   }
 
-  const calledFor = (calls: PartnerCall[]) => calls.map(({ key }) => key);
+  const calledKeys = (calls: PartnerCall[]) => calls.map(({ key }) => key);
 
   test('calls the partner once for each item, each with its own idempotency key', async () => {
-    const { calls, batchId, run } = await aTask(250, () => undefined);
+    const { calls, batchId, run } = await stageChunkOf(250, () => undefined);
 
     await run();
 
-    expect(calledFor(calls)).toEqual(makeItems(250).map(({ key }) => key));
+    expect(calledKeys(calls)).toEqual(makeItems(250).map(({ key }) => key));
     expect(calls.map(({ idempotencyKey }) => idempotencyKey)).toEqual(
       makeItems(250).map((_item, index) => `batch:${batchId}:${index + 1}`),
     );
@@ -63,7 +67,7 @@ describe('a chunk of an operation that calls a partner', () => {
 
   test('continues a failed attempt from the recorded position with the same keys', async () => {
     let isAway = true;
-    const { calls, batchId, run } = await aTask(250, ({ key }) => {
+    const { calls, batchId, run } = await stageChunkOf(250, ({ key }) => {
       if (isAway && key === 'item-0150') throw new Error('away');
     });
 
@@ -81,7 +85,7 @@ describe('a chunk of an operation that calls a partner', () => {
   });
 
   test('lists failed items in their order and cuts a long message at 500 characters', async () => {
-    const { batchId, run } = await aTask(120, ({ key }) => {
+    const { batchId, run } = await stageChunkOf(120, ({ key }) => {
       if (/0$/.test(key)) throw ApplicationFailure.nonRetryable(`${'x'.repeat(499)}\u{1F600}`, 'Refused');
     });
 
@@ -96,7 +100,7 @@ describe('a chunk of an operation that calls a partner', () => {
   test('keeps the concurrency limit of the operation', async () => {
     let open = 0;
     let most = 0;
-    const { run } = await aTask(
+    const { run } = await stageChunkOf(
       60,
       async () => {
         most = Math.max(most, (open += 1));
@@ -114,7 +118,7 @@ describe('a chunk of an operation that calls a partner', () => {
   test('heartbeats the position during a long call', async () => {
     let goOn: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (goOn = resolve));
-    const { run } = await aTask(150, ({ key }) => (key === 'item-0120' ? gate : undefined));
+    const { run } = await stageChunkOf(150, ({ key }) => (key === 'item-0120' ? gate : undefined));
     const env = createActivityEnvironment();
     const beats: unknown[] = [];
     env.on('heartbeat', (details) => beats.push(details));
@@ -128,7 +132,7 @@ describe('a chunk of an operation that calls a partner', () => {
   });
 
   test('stops making calls on cancellation, aborts open calls and keeps recorded results', async () => {
-    const { calls, batchId, run } = await aTask(
+    const { calls, batchId, run } = await stageChunkOf(
       250,
       ({ key, cancellation }) =>
         key < 'item-0100'
@@ -151,7 +155,7 @@ describe('a chunk of an operation that calls a partner', () => {
 
   test('drops the results of a chunk that was given up during its calls', async () => {
     let giveUp: () => Promise<void> = async () => undefined;
-    const { batchId, run } = await aTask(250, async ({ key }) => {
+    const { batchId, run } = await stageChunkOf(250, async ({ key }) => {
       if (key === 'item-0100') await giveUp();
     });
     const { attemptId } = (await store.openAttempt(batchId, 'run'))!;

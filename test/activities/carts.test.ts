@@ -27,11 +27,11 @@ describe('claimCartOrder', () => {
     { firstRunId, quantity, total }: { firstRunId: string; quantity: number; total?: number },
     { at = Date.now() + 1_000, isStarted = false }: { at?: number; isStarted?: boolean } = {},
   ) => {
-    const describe = async () => {
+    const describeCart = async () => {
       if (!isStarted) throw new WorkflowNotFoundError('not found', `order:${firstRunId}`, undefined);
     };
     const client = {
-      workflow: { getHandle: () => ({ describe }) },
+      workflow: { getHandle: () => ({ describe: describeCart }) },
       withAbortSignal: (_signal: unknown, run: () => Promise<unknown>) => run(),
     } as unknown as Client;
     const env = new MockActivityEnvironment(

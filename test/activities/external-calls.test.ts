@@ -298,8 +298,8 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
   test.each([
     ['HTML', 201, '<html>'],
     ['an empty response', 204, ''],
-  ])('fails with a retryable error on %s instead of JSON', async (_what, status, answer) => {
-    const url = await startServerResponding(status, answer);
+  ])('fails with a retryable error on %s instead of JSON', async (_description, status, response) => {
+    const url = await startServerResponding(status, response);
 
     await expect(run(randomUUID(), undefined, url)).rejects.toMatchObject({
       type: unavailableType,

@@ -184,15 +184,18 @@ describe("the mailer's send", () => {
       'the mail',
       { onData: (stream, _session, done) => stream.resume().on('end', () => done(smtpError(550, 'no such user'))) },
     ],
-  ] satisfies [string, SMTPServerOptions][])('fails permanently if the server rejects %s', async (_what, options) => {
-    const { url } = await startMailServer(options);
+  ] satisfies [string, SMTPServerOptions][])(
+    'fails permanently if the server rejects %s',
+    async (_description, options) => {
+      const { url } = await startMailServer(options);
 
-    expect(await catchFailure(sendMail(url))).toMatchObject({
-      type: 'MailRejected',
-      nonRetryable: true,
-      message: expect.stringMatching(/refused it for good \((RCPT TO|DATA): 550\)$/),
-    });
-  });
+      expect(await catchFailure(sendMail(url))).toMatchObject({
+        type: 'MailRejected',
+        nonRetryable: true,
+        message: expect.stringMatching(/refused it for good \((RCPT TO|DATA): 550\)$/),
+      });
+    },
+  );
 
   test('retries slowly as misconfigured when the server rejects the sender', async () => {
     const { url } = await startMailServer({ onMailFrom: (_from, _session, done) => done(smtpError(550, 'not you')) });

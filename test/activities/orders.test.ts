@@ -390,7 +390,7 @@ describe('the quote of reserveStock', () => {
   test.each([
     ['of another order', 'order:A2'],
     ['without the prefix', 'A1'],
-  ])('rejects a workflow id %s as invalid input', async (_what, workflowId) => {
+  ])('rejects a workflow id %s as invalid input', async (_description, workflowId) => {
     const order = makeOrder({ orderId: 'A1', lines: [{ sku: mug.sku, quantity: 1 }] });
     const key = { orderId: 'A1', workflowId, firstRunId: randomUUID(), placedAt: NOW, input: order };
 

@@ -172,8 +172,8 @@ describe("a webhook's send", () => {
   test.each([
     ['is cut off', (response: ServerResponse) => response.socket?.destroy(), 'UND_ERR_SOCKET'],
     ['is not HTTP', (response: ServerResponse) => response.socket?.end('inner workings'), 'HTTPParserError'],
-  ])('fails with a retryable error if the response %s, without quoting it', async (_what, answer, code) => {
-    const { url, host } = await startReceiver(answer);
+  ])('fails with a retryable error if the response %s, without quoting it', async (_description, response, code) => {
+    const { url, host } = await startReceiver(response);
 
     expect(await catchFailure(sendWebhook({ url }))).toMatchObject({
       type: 'ReceiverUnavailable',

@@ -63,11 +63,11 @@ describeOnDevServer('the API with random invalid requests', () => {
       }),
     ];
     expect(made.map(({ status }) => status)).toEqual([202, 200, 202, 202]);
-    const look = async () => {
+    const poll = async () => {
       const { body } = await api.get<BatchResource>(`/v1/batches/${EXISTING_ID}`);
       return isOpenBatch(body.status) ? undefined : true;
     };
-    await waitUntil(look, { description: 'the end of the batch', timeoutMs: 20_000 });
+    await waitUntil(poll, { description: 'the end of the batch', timeoutMs: 20_000 });
   }
 
   test.each(operations.map((operation) => [operation.operationId, operation] as const))(
@@ -75,13 +75,13 @@ describeOnDevServer('the API with random invalid requests', () => {
     async (_name, operation) => {
       await fc.assert(
         fc.asyncProperty(fuzzRequestFor(operation), async ({ path, ...sent }) => {
-          const answer = await fetch(api.url + path, {
+          const response = await fetch(api.url + path, {
             method: operation.method,
             redirect: 'manual',
             signal: AbortSignal.timeout(20_000),
             ...sent,
           });
-          await expectDeclaredResponse(operation, answer);
+          await expectDeclaredResponse(operation, response);
         }),
         { numRuns: RUNS },
       );
@@ -106,9 +106,9 @@ describeOnDevServer('the API with random invalid requests', () => {
   });
 });
 
-async function expectDeclaredResponse({ responses }: DocumentedOperation, answer: Response): Promise<void> {
-  const text = await answer.text();
-  const { status, headers } = answer;
+async function expectDeclaredResponse({ responses }: DocumentedOperation, response: Response): Promise<void> {
+  const text = await response.text();
+  const { status, headers } = response;
   expect(Object.keys(responses), text).toContain(String(status));
   expect(status, text).not.toBe(500);
   expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
@@ -130,11 +130,12 @@ interface FuzzRequest {
 
 /** Generates requests that are invalid in some places and valid enough elsewhere to reach the handler. */
 function fuzzRequestFor({ operationId, path, parameters, body }: DocumentedOperation): fc.Arbitrary<FuzzRequest> {
-  const named = (place: string) => parameters.filter(({ in: where }) => where === place).map(({ name }) => name);
+  const parameterNamesIn = (place: string) =>
+    parameters.filter(({ in: where }) => where === place).map(({ name }) => name);
   const ids = fc.record(
-    Object.fromEntries(named('path').map((name) => [name, fuzzId(name === 'sku' ? SKU : EXISTING_ID)])),
+    Object.fromEntries(parameterNamesIn('path').map((name) => [name, fuzzId(name === 'sku' ? SKU : EXISTING_ID)])),
   ) as fc.Arbitrary<Record<string, string>>;
-  const keyed = named('header').includes('Idempotency-Key');
+  const keyed = parameterNamesIn('header').includes('Idempotency-Key');
   const types = Object.entries(body?.content ?? {});
   const { body: example, bodies = {} } = OPERATION_EXAMPLES[operationId] ?? {};
   const content = types.length
@@ -146,7 +147,7 @@ function fuzzRequestFor({ operationId, path, parameters, body }: DocumentedOpera
   return fc
     .record({
       ids,
-      query: fuzzQuery(named('query'), EXISTING_ID),
+      query: fuzzQuery(parameterNamesIn('query'), EXISTING_ID),
       key: fc.option(fuzzHeader, { nil: undefined }),
       content,
     })

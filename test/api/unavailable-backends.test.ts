@@ -37,14 +37,14 @@ interface TimedResponse {
 
 async function measureCall(call: () => Promise<ApiResponse<Problem>>): Promise<TimedResponse> {
   const started = performance.now();
-  const answer = await call();
-  return { answer, ms: performance.now() - started };
+  const response = await call();
+  return { answer: response, ms: performance.now() - started };
 }
 
 async function callWithinLimit(call: () => Promise<ApiResponse<Problem>>): Promise<ApiResponse<Problem>> {
-  const { answer, ms } = await measureCall(call);
+  const { answer: response, ms } = await measureCall(call);
   expect(ms).toBeLessThan(RESPONSE_LIMIT_MS);
-  return answer;
+  return response;
 }
 
 const openStoreAt = (address: string): Store =>
@@ -87,7 +87,7 @@ const healthCall = (api: Api) => api.get('/readyz');
 describe.concurrent.each(['refuse connections', 'accept connections and say nothing'])(
   'an API whose Temporal server and database %s',
   (how) => {
-    const answers = new Map<unknown, TimedResponse>();
+    const responses = new Map<unknown, TimedResponse>();
 
     beforeAll(async () => {
       let silent: Server | undefined;
@@ -102,7 +102,7 @@ describe.concurrent.each(['refuse connections', 'accept connections and say noth
       const api = await startApi({ client, store });
       try {
         const all = [...calls, ...storeCalls].map(([, call]) => call).concat(healthCall);
-        await Promise.all(all.map(async (call) => answers.set(call, await measureCall(() => call(api)))));
+        await Promise.all(all.map(async (call) => responses.set(call, await measureCall(() => call(api)))));
         expect((await api.get('/livez')).status).toBe(200);
       } finally {
         await api.close();
@@ -112,22 +112,22 @@ describe.concurrent.each(['refuse connections', 'accept connections and say noth
       }
     });
 
-    function answerTo(call: unknown): ApiResponse<Problem> {
-      const { answer, ms } = answers.get(call)!;
+    function responseFor(call: unknown): ApiResponse<Problem> {
+      const { answer: response, ms } = responses.get(call)!;
       expect(ms).toBeLessThan(RESPONSE_LIMIT_MS);
-      return answer;
+      return response;
     }
 
-    test.each(calls)('returns a Temporal 503 within the time limit when %s', (_what, call) => {
-      expectUnavailable(answerTo(call), 'temporal-unavailable', 'Temporal');
+    test.each(calls)('returns a Temporal 503 within the time limit when %s', (_description, call) => {
+      expectUnavailable(responseFor(call), 'temporal-unavailable', 'Temporal');
     });
 
-    test.each(storeCalls)('returns a database 503 within the time limit when %s listed', (_what, call) => {
-      expectUnavailable(answerTo(call), 'store-unavailable', 'database');
+    test.each(storeCalls)('returns a database 503 within the time limit when %s listed', (_description, call) => {
+      expectUnavailable(responseFor(call), 'store-unavailable', 'database');
     });
 
     test('returns 503 for readiness within the time limit and names both servers', () => {
-      const { status, body } = answerTo(healthCall);
+      const { status, body } = responseFor(healthCall);
 
       expect(status).toBe(503);
       expect(body).toEqual(notReady('Temporal does not answer', 'unknown', 'the database does not answer'));
@@ -174,7 +174,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
     await shop?.close();
   });
 
-  const placed = async () => {
+  const placeOrder = async () => {
     const order = makeOrderBody();
     expect((await api.post('/v1/orders', order)).status).toBe(202);
     return order;
@@ -184,17 +184,17 @@ describeOnDevServer.concurrent('an API without workers', () => {
     ['read', (orderId) => api.get(`/v1/orders/${orderId}`)],
     ['cancelled', (orderId) => api.post(`/v1/orders/${orderId}/cancel`)],
     ['decided on', (orderId) => api.post(`/v1/orders/${orderId}/compensation`, resolution)],
-  ])('returns 503 that names the task queue within the time limit when an order is %s', async (_what, call) => {
-    const { orderId } = await placed();
+  ])('returns 503 that names the task queue within the time limit when an order is %s', async (_description, call) => {
+    const { orderId } = await placeOrder();
 
-    const answer = await callWithinLimit(() => call(orderId));
+    const response = await callWithinLimit(() => call(orderId));
 
-    expectUnavailable(answer, 'no-worker', 'orders');
-    expect(answer.body).toMatchObject({ taskQueue: 'orders' });
+    expectUnavailable(response, 'no-worker', 'orders');
+    expect(response.body).toMatchObject({ taskQueue: 'orders' });
   });
 
   test('includes what Temporal knows of a running order in the 503', async () => {
-    const { orderId, customerId } = await placed();
+    const { orderId, customerId } = await placeOrder();
 
     const { body } = await api.get(`/v1/orders/${orderId}`);
 
@@ -202,7 +202,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
   });
 
   test('reports a terminated order as failed in the 503', async () => {
-    const { orderId } = await placed();
+    const { orderId } = await placeOrder();
     await shop.client.workflow.getHandle(orderWorkflowId(orderId)).terminate();
 
     const { status, body } = await api.get(`/v1/orders/${orderId}`);
@@ -225,8 +225,8 @@ describeOnDevServer.concurrent('an API without workers', () => {
   });
 
   test('completes earlier orders once a worker starts', async () => {
-    const elsewhere = await server.openNamespace('with-a-worker-later');
-    const later = await startShop(elsewhere, { withWorker: false });
+    const other = await server.openNamespace('with-a-worker-later');
+    const later = await startShop(other, { withWorker: false });
     const laterApi = await startApi(later);
     try {
       const { sku } = await addProduct(later.store);
@@ -235,7 +235,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
       expect((await laterApi.get('/readyz')).status).toBe(503);
       later.fakes.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 });
 
-      const worker = await startWorker(elsewhere, later);
+      const worker = await startWorker(other, later);
       try {
         await laterApi.waitForOrder(order.orderId, ({ status }) => status === 'completed', 'completed');
         expect((await laterApi.get('/readyz')).status).toBe(200);
@@ -265,8 +265,8 @@ describeOnDevServer.concurrent('an API whose Temporal server starts and stops', 
 
       server = await startDevServer({ port });
       const order = makeOrderBody();
-      const accepted = async () => ((await api.post('/v1/orders', order)).status === 202 ? true : undefined);
-      await waitUntil(accepted, { description: 'an order being accepted', timeoutMs: 20_000 });
+      const isAccepted = async () => ((await api.post('/v1/orders', order)).status === 202 ? true : undefined);
+      await waitUntil(isAccepted, { description: 'an order being accepted', timeoutMs: 20_000 });
 
       await server.close();
       server = undefined;

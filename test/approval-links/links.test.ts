@@ -5,21 +5,21 @@ import { createApprovalLinkSigner, type ApprovalLink } from '../../src/approval-
 const OLD = 'an-old-secret-that-is-long-enough-00';
 const NEW = 'a-new-secret-that-is-long-enough-000';
 const link: ApprovalLink = { approvalId: 'a1', firstRunId: 'r1', stage: 2, approver: 'lead' };
-const soon = () => new Date(Date.now() + 60_000);
+const inOneMinute = () => new Date(Date.now() + 60_000);
 
 describe('createApprovalLinks', () => {
   test('signs tokens that contain the link and its expiry', async () => {
     const links = createApprovalLinkSigner([NEW]);
-    expect(await links.verify(await links.sign(link, soon()))).toEqual({ link, expired: false });
+    expect(await links.verify(await links.sign(link, inOneMinute()))).toEqual({ link, expired: false });
     expect(await links.verify(await links.sign(link, new Date(Date.now() - 1_000)))).toEqual({ link, expired: true });
   });
 
   test('accepts links signed with the old secret during a rotation and signs new ones with the new secret', async () => {
-    const before = await createApprovalLinkSigner([OLD]).sign(link, soon());
+    const before = await createApprovalLinkSigner([OLD]).sign(link, inOneMinute());
     const during = createApprovalLinkSigner([NEW, OLD]);
     const after = createApprovalLinkSigner([NEW]);
     expect(await during.verify(before)).toEqual({ link, expired: false });
-    expect(await after.verify(await during.sign(link, soon()))).toEqual({ link, expired: false });
+    expect(await after.verify(await during.sign(link, inOneMinute()))).toEqual({ link, expired: false });
     expect(await after.verify(before)).toBeUndefined();
   });
 
@@ -31,8 +31,8 @@ describe('createApprovalLinks', () => {
         .setAudience(audience)
         .setSubject('lead');
     const key = new TextEncoder().encode(NEW);
-    expect(await links.verify(await token('session').setExpirationTime(soon()).sign(key))).toBeUndefined();
+    expect(await links.verify(await token('session').setExpirationTime(inOneMinute()).sign(key))).toBeUndefined();
     expect(await links.verify(await token('approval-link').sign(key))).toBeUndefined();
-    expect(await links.verify(await token('approval-link').setExpirationTime(soon()).sign(key))).toBeDefined();
+    expect(await links.verify(await token('approval-link').setExpirationTime(inOneMinute()).sign(key))).toBeDefined();
   });
 });

@@ -147,7 +147,7 @@ describe('the batch operations', () => {
     ],
     ['price-update', 'an unknown field in its price', { sku: 'MUG', price: { ...eur(1), net: true } }, 'price'],
     ['price-update', 'an unknown field', { sku: 'MUG', price: eur(1), quantity: 1 }, ''],
-  ])('%s rejects an item with %s and names the field', (name, _what, item, path) => {
+  ])('%s rejects an item with %s and names the field', (name, _description, item, path) => {
     const { error } = operations.get(name)!.itemSchema.safeParse(item);
     expect(error?.issues.map((issue) => issue.path.join('.'))).toEqual([path]);
   });
@@ -242,8 +242,8 @@ describe('restock', () => {
             expect(sum).toBeLessThanOrEqual(1_000_000_000);
             // A rejected item did not fit when it was processed, so it must not fit now.
             for (const { item } of failures) {
-              const refused = item as { sku: string; quantity: number };
-              if (refused.sku === sku) expect(sum + refused.quantity).toBeGreaterThan(1_000_000_000);
+              const rejected = item as { sku: string; quantity: number };
+              if (rejected.sku === sku) expect(sum + rejected.quantity).toBeGreaterThan(1_000_000_000);
             }
           }
         },
@@ -346,27 +346,27 @@ describe('price-update', () => {
             batches.push(await openBatch('price-update', items, itemsPerChunk));
           }
           type Work = { batch: (typeof batches)[number]; task: number };
-          const tasksOf = (batch: (typeof batches)[number]): Work[] =>
+          const chunksOf = (batch: (typeof batches)[number]): Work[] =>
             createMany(batch.chunks, (task) => ({ batch, task }));
-          const work = async (todo: Work[]) => {
-            const left = todo.values();
-            const lane = async () => {
+          const processChunks = async (queue: Work[]) => {
+            const left = queue.values();
+            const processNext = async () => {
               for (const { batch, task } of left) await applyChunk(batch, task);
             };
-            await Promise.all(createMany(width, lane));
+            await Promise.all(createMany(width, processNext));
           };
 
-          const all = batches.flatMap(tasksOf);
-          await work(first.map((place) => all[place % all.length]!));
+          const all = batches.flatMap(chunksOf);
+          await processChunks(first.map((place) => all[place % all.length]!));
           const others = await Promise.all(
             batches.map(async ({ batchId }) => ({ batchId, ...(await store.openAttempt(batchId, 'another run'))! })),
           );
           const order = rest[Symbol.iterator]();
           const retried = others
-            .flatMap(tasksOf)
-            .map((todo) => ({ todo, at: order.next().value as number }))
+            .flatMap(chunksOf)
+            .map((queue) => ({ todo: queue, at: order.next().value as number }))
             .toSorted((a, b) => a.at - b.at);
-          await work(retried.map(({ todo }) => todo));
+          await processChunks(retried.map(({ todo: queue }) => queue));
 
           const expected = products.map(({ price }) => price.value);
           for (const { lines } of uploads) {

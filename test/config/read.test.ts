@@ -211,7 +211,7 @@ describe('the configuration of the API', () => {
     ['keys', { API_KEYS }],
     ['tokens', jwt],
     ['both', { API_KEYS, ...jwt }],
-  ])('may listen on any address with %s', (_what, more) => {
+  ])('may listen on any address with %s', (_description, more) => {
     expect(load({ HOST: '0.0.0.0', ...more })).toMatchObject({ HOST: '0.0.0.0' });
   });
 

@@ -12,8 +12,8 @@ import {
 } from '../support/deploy/monitoring-config.js';
 import packageJson from '../../package.json' with { type: 'json' };
 
-const read = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
-const runbook = read('docs/runbook.md');
+const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
+const runbook = readText('docs/runbook.md');
 const paragraphs = runbook
   .split(/^## /m)
   .slice(1)
@@ -42,13 +42,13 @@ describe('the runbook', () => {
   test('names only existing commands, pages and paragraphs', () => {
     for (const [, script] of runbook.matchAll(/npm run ([\w:-]+)/g))
       expect(packageJson.scripts).toHaveProperty(script!);
-    for (const [, target] of runbook.matchAll(/\]\((?!https?:)([^)#]+)?/g)) if (target) read(join('docs', target));
+    for (const [, target] of runbook.matchAll(/\]\((?!https?:)([^)#]+)?/g)) if (target) readText(join('docs', target));
     for (const [, anchor] of runbook.matchAll(/\]\(#([^)]+)\)/g))
       expect(names.map((name) => name.toLowerCase())).toContain(anchor);
   });
 
   test('matches the alert table of docs/observability.md, including severities', () => {
-    const listed = [...read('docs/observability.md').matchAll(/^\| `([A-Z]\w+)` +\| (\w+) +\|/gm)];
+    const listed = [...readText('docs/observability.md').matchAll(/^\| `([A-Z]\w+)` +\| (\w+) +\|/gm)];
     expect(listed.map(([, name, severity]) => [name, severity])).toEqual(
       alertRules.map(({ alert, labels }) => [alert, labels.severity]),
     );
@@ -70,7 +70,7 @@ describe('the alert rules', () => {
 });
 
 describe('the Grafana dashboard', () => {
-  const provisioned = parse(read('deploy/observability/grafana/provisioning/datasources/prometheus.yml')) as {
+  const provisioned = parse(readText('deploy/observability/grafana/provisioning/datasources/prometheus.yml')) as {
     datasources: { uid: string }[];
   };
 

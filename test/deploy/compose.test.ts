@@ -292,12 +292,12 @@ describe('health checks', () => {
 
   test('checks a port and a path that the service serves', async () => {
     const paths = Object.fromEntries(checked.map(([name, command]) => [name, urlOf(command)]));
-    const providers = buildFakes();
+    const fakes = buildFakes();
     const { url, close } = await serveHealth(
       {},
       { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
     );
-    cleanups.push(close, () => providers.close());
+    cleanups.push(close, () => fakes.close());
 
     expect(paths.api?.port).toBe(services.api!.environment!.PORT);
     expect(openapi.paths).toHaveProperty(paths.api!.pathname);
@@ -305,7 +305,7 @@ describe('health checks', () => {
     expect(paths.worker?.pathname).toBe('/readyz');
     expect((await fetch(url + paths.worker!.pathname)).status).toBe(200);
     expect(paths['fakes']?.port).toBe(services['fakes']!.environment!.FAKES_PORT);
-    expect(providers.app.hasRoute({ method: 'GET', url: paths['fakes']!.pathname })).toBe(true);
+    expect(fakes.app.hasRoute({ method: 'GET', url: paths['fakes']!.pathname })).toBe(true);
   });
 
   test.each(checked)('succeeds for %s only when the response is successful', async (_, [how, ...command]) => {
@@ -369,12 +369,12 @@ describe('metrics of the Compose stack', () => {
     const { datasources } = parse(readText(`${folder}/datasources/prometheus.yml`)) as {
       datasources: { url: string }[];
     };
-    const { providers } = parse(readText(`${folder}/dashboards/shop.yml`)) as {
+    const { providers: fakes } = parse(readText(`${folder}/dashboards/shop.yml`)) as {
       providers: { options: { path: string } }[];
     };
     const { environment, volumes } = services.grafana!;
     expect(datasources.map(({ url }) => url)).toEqual([`http://prometheus:${LISTENING_PORTS.prometheus![0]}`]);
-    expect(environment!.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH).toBe(`${providers[0]!.options.path}/shop.json`);
+    expect(environment!.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH).toBe(`${fakes[0]!.options.path}/shop.json`);
     expect(pathsOf('grafana')).toContain(environment!.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH);
     for (const kind of ['datasources/prometheus.yml', 'dashboards/shop.yml'])
       expect(volumes).toContain(`./${folder}/${kind}:/etc/grafana/provisioning/${kind}:ro`);
@@ -417,10 +417,10 @@ describe('start order', () => {
       started.push(next![0]);
       waiting.delete(next![0]);
     }
-    const before = (one: string, two: string) =>
+    const startsBefore = (one: string, two: string) =>
       expect(started.indexOf(one), `${one}, ${two}`).toBeLessThan(started.indexOf(two));
     const order = ['postgres', 'temporal-schema', 'temporal', 'setup', 'catalogue', 'worker', 'api'];
-    order.slice(1).forEach((name, index) => before(order[index]!, name));
+    order.slice(1).forEach((name, index) => startsBefore(order[index]!, name));
   });
 });
 

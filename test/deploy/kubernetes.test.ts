@@ -52,7 +52,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   });
 
   const ofKind = (kind: string, from = manifests) => from.filter((manifest) => manifest.kind === kind);
-  const named = (kind: string, name: string): Manifest => {
+  const findManifest = (kind: string, name: string): Manifest => {
     const found = ofKind(kind).find(({ metadata }) => metadata.name === name);
     if (!found) throw new Error(`there is no ${kind} ${name}`);
     return found;
@@ -65,13 +65,13 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     expect(containers).toHaveLength(1);
     return containers[0]!;
   };
-  const roleIn = (workload: Manifest) => roleOfCommand(containerOf(workload).command) as ProcessName;
-  const workers = () => ofKind('Deployment').filter((workload) => roleIn(workload) === 'worker');
+  const roleOfContainer = (workload: Manifest) => roleOfCommand(containerOf(workload).command) as ProcessName;
+  const workers = () => ofKind('Deployment').filter((workload) => roleOfContainer(workload) === 'worker');
 
   /** The environment variables of a container. */
   const environmentOf = (workload: Manifest): Record<string, string> => {
     const { env, envFrom } = containerOf(workload);
-    const fromMaps = envFrom.map(({ configMapRef }) => named('ConfigMap', configMapRef.name).data ?? {});
+    const fromMaps = envFrom.map(({ configMapRef }) => findManifest('ConfigMap', configMapRef.name).data ?? {});
     const own = env.map(({ name, value, valueFrom }) => {
       if (valueFrom) expect(valueFrom.secretKeyRef.name).toBe('shop');
       return [name, value ?? SECRET[valueFrom?.secretKeyRef.key ?? '']];
@@ -108,7 +108,9 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   describe('containers', () => {
     test('gives each container all variables that it needs and none that it does not know', () => {
       for (const workload of workloads())
-        expect(unknownVariables(roleIn(workload), environmentOf(workload)), workload.metadata.name).toEqual([]);
+        expect(unknownVariables(roleOfContainer(workload), environmentOf(workload)), workload.metadata.name).toEqual(
+          [],
+        );
     });
 
     test('takes secrets from the Secret, never from the manifests', () => {
@@ -181,8 +183,8 @@ describeWithKustomize('the manifests for Kubernetes', () => {
           for (const probe of [startupProbe, livenessProbe, readinessProbe])
             expect(portOf(workload, probe!.httpGet.port)).toBe(HEALTH_PORT);
           const statuses = [startupProbe, livenessProbe, readinessProbe].map(async (probe) => {
-            const answer = await fetch(url + probe!.httpGet.path);
-            return answer.status;
+            const response = await fetch(url + probe!.httpGet.path);
+            return response.status;
           });
           expect(await Promise.all(statuses)).toEqual([200, 200, 503]);
           // Each check of the worker has five seconds.
@@ -194,7 +196,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     });
 
     test('keeps the API in the Service while Temporal or the workers are unavailable, because it probes /livez', () => {
-      const api = named('Deployment', 'api');
+      const api = findManifest('Deployment', 'api');
       const { startupProbe, livenessProbe, readinessProbe } = containerOf(api);
       for (const probe of [startupProbe, livenessProbe, readinessProbe]) {
         expect(probe?.httpGet.path).toBe('/livez');
@@ -206,12 +208,12 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   });
 
   describe('metrics of the pods', () => {
-    const scraped = () => [...workers(), named('Deployment', 'api')];
+    const scrapedWorkloads = () => [...workers(), findManifest('Deployment', 'api')];
 
     test('annotates each pod with its metrics port', () => {
-      for (const workload of scraped()) {
+      for (const workload of scrapedWorkloads()) {
         const { METRICS_HOST, METRICS_PORT } = loadConfig(
-          roleIn(workload) as 'api' | 'worker',
+          roleOfContainer(workload) as 'api' | 'worker',
           environmentOf(workload),
         );
         expect(METRICS_HOST).toBe('0.0.0.0');
@@ -224,8 +226,8 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     });
 
     test('offers the business metrics under one Service name, as documented', () => {
-      const { selector, ports } = named('Service', 'api-metrics').spec!;
-      const api = named('Deployment', 'api');
+      const { selector, ports } = findManifest('Service', 'api-metrics').spec!;
+      const api = findManifest('Deployment', 'api');
       const { METRICS_PORT } = loadConfig('api', environmentOf(api));
       expect(matchesLabels(selector as Record<string, string>, labelsOf(api))).toBe(true);
       expect(ports).toEqual([{ name: 'metrics', port: METRICS_PORT, targetPort: 'metrics' }]);
@@ -245,7 +247,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     });
 
     test('delays the stop of an API pod until it gets no more requests', () => {
-      const api = named('Deployment', 'api');
+      const api = findManifest('Deployment', 'api');
       const [program, seconds] = containerOf(api).lifecycle!.preStop.exec.command;
       expect(program).toBe('sleep');
       expect(Number(seconds)).toBeGreaterThanOrEqual(5);
@@ -276,7 +278,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     });
 
     test('routes the Service to the API on an open port', () => {
-      const { selector, ports } = named('Service', 'api').spec!;
+      const { selector, ports } = findManifest('Service', 'api').spec!;
       const found = workloads().filter((other) => matchesLabels(selector as Record<string, string>, labelsOf(other)));
       expect(found.map(({ metadata }) => metadata.name)).toEqual(['api']);
       const open = containerOf(found[0]!).ports!.map(({ name }) => name);
@@ -300,7 +302,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
           ports: [{ port: 'metrics' }],
         };
         expect(policies.length, workload.metadata.name).toBeGreaterThan(0);
-        const role = roleIn(workload);
+        const role = roleOfContainer(workload);
         expect(open).toEqual([
           ...(role === 'api' ? [{ ports: [{ port: 'http' }] }] : []),
           ...(role === 'setup' ? [] : [metrics]),
@@ -334,7 +336,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     });
 
     test('scales the API between two pods and the maximum', () => {
-      const [scaler] = scalersOf(named('Deployment', 'api'), 'HorizontalPodAutoscaler');
+      const [scaler] = scalersOf(findManifest('Deployment', 'api'), 'HorizontalPodAutoscaler');
       expect(scaler?.spec?.minReplicas).toBe(2);
       expect(scaler?.spec?.maxReplicas).toBe(MAX_API_REPLICAS);
     });
@@ -367,7 +369,9 @@ describeWithKustomize('the manifests for Kubernetes', () => {
           limits: { memory: expect.any(String) },
         });
         expect(pod.automountServiceAccountToken).toBe(false);
-        expect(named('ServiceAccount', pod.serviceAccountName)).toMatchObject({ automountServiceAccountToken: false });
+        expect(findManifest('ServiceAccount', pod.serviceAccountName)).toMatchObject({
+          automountServiceAccountToken: false,
+        });
       }
     });
   });

@@ -28,13 +28,13 @@ function createTestHttpClient(options: Partial<OutgoingHttpClientOptions> = {}) 
 }
 
 /** A resolver that returns the n-th list of addresses on its n-th call, and then always the last list. */
-function createFakeLookup(...answers: string[][]) {
+function createFakeLookup(...responses: string[][]) {
   const asked: string[] = [];
   return {
     asked,
     lookup: async (hostname: string) => {
       asked.push(hostname);
-      const addresses = answers[Math.min(asked.length, answers.length) - 1] ?? [];
+      const addresses = responses[Math.min(asked.length, responses.length) - 1] ?? [];
       return addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     },
   };
@@ -250,7 +250,7 @@ describe('post', () => {
     ['a mapped address', ['::ffff:127.0.0.1']],
     ['public and then loopback', [PUBLIC_ADDRESS, '127.0.0.1']],
     ['loopback and then public', ['127.0.0.1', PUBLIC_ADDRESS]],
-  ])('connects to nothing if the host name resolves to %s', async (_what, addresses) => {
+  ])('connects to nothing if the host name resolves to %s', async (_description, addresses) => {
     const { port, sockets } = await startServer();
     const { lookup, asked } = createFakeLookup(addresses);
     const outgoing = createTestHttpClient({ lookup, allowedHosts: ['hooks.example.com'] });
@@ -328,13 +328,11 @@ describe('post', () => {
 
   test.each(REDIRECT_STATUSES)('does not follow a redirect (%i)', async (status) => {
     const inside = await startServer();
-    const outside = await startServer((_request, response) =>
-      response.writeHead(status, { location: inside.url }).end(),
-    );
-    const outgoing = createTestHttpClient({ allowPrivateAddresses: true, allowedHosts: [outside.host] });
+    const fakes = await startServer((_request, response) => response.writeHead(status, { location: inside.url }).end());
+    const outgoing = createTestHttpClient({ allowPrivateAddresses: true, allowedHosts: [fakes.host] });
 
-    expect(await outgoing.post(outside.url, requestOptions)).toEqual({ status });
-    expect(outside.requests).toHaveLength(1);
+    expect(await outgoing.post(fakes.url, requestOptions)).toEqual({ status });
+    expect(fakes.requests).toHaveLength(1);
     expect(inside.sockets).toEqual([]);
   });
 

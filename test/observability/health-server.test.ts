@@ -32,8 +32,8 @@ function openStoreOn(port: number) {
 }
 
 const fetchJson = async (url: string) => {
-  const answer = await fetch(url);
-  return { status: answer.status, body: await answer.json() };
+  const response = await fetch(url);
+  return { status: response.status, body: await response.json() };
 };
 
 test('reports ready if every check is ok', async () => {

@@ -30,14 +30,14 @@ describe('tracing', () => {
     [true, { OTEL_TRACES_EXPORTER: 'console' }],
     [true, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }],
     [true, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:4318/v1/traces' }],
-  ])('is on: %s, for the environment %j', (expected, said) => {
-    expect(isTracingEnabled(loadConfig('api', { ...env, ...said }))).toBe(expected);
+  ])('is on: %s, for the environment %j', (expected, overrides) => {
+    expect(isTracingEnabled(loadConfig('api', { ...env, ...overrides }))).toBe(expected);
   });
 
   test.each([
     [{}, 0],
     [{ OTEL_TRACES_EXPORTER: 'otlp' }, 20],
-  ])('with the environment %j loads at least %i OpenTelemetry modules', async (said, least) => {
+  ])('with the environment %j loads at least %i OpenTelemetry modules', async (overrides, least) => {
     const script = `
       import { createRequire } from 'node:module';
       import { loadConfig } from './src/config/read.ts';
@@ -51,7 +51,7 @@ describe('tracing', () => {
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--import', import.meta.resolve('tsx/esm'), '--input-type=module', '--eval', script],
-      { cwd: projectRoot, env: { PATH: process.env['PATH'], ...env, ...said } },
+      { cwd: projectRoot, env: { PATH: process.env['PATH'], ...env, ...overrides } },
     );
     const [found, all] = stdout.trim().split(' ').map(Number);
     expect(all).toBeGreaterThan(100);
@@ -77,14 +77,14 @@ test('serves requests, logs the problem once and exits promptly if the trace col
     onLine: (line) => lines.push(line),
   });
   const complaints = () => lines.filter((line) => line.includes('traces are not delivered'));
-  const ask = async () => (await fetch(`http://127.0.0.1:${port}/problems/gone`)).status;
+  const requestProblem = async () => (await fetch(`http://127.0.0.1:${port}/problems/gone`)).status;
   try {
-    await waitUntil(async () => ((await ask()) === 200 ? true : undefined), {
+    await waitUntil(async () => ((await requestProblem()) === 200 ? true : undefined), {
       description: 'the API',
       timeoutMs: 60_000,
     });
     await waitUntil(() => complaints().length > 0 || undefined, { description: 'a complaint', timeoutMs: 20_000 });
-    for (let more = 0; more < 20; more += 1) expect(await ask()).toBe(200);
+    for (let more = 0; more < 20; more += 1) expect(await requestProblem()).toBe(200);
   } finally {
     const asked = performance.now();
     expect((await api.stop(20_000)).code).toBe(0);
@@ -115,10 +115,13 @@ test.each([
     },
     onLine: (line) => lines.push(line),
   });
-  const has = (text: string) => () => lines.some((line) => line.includes(text)) || undefined;
+  const isLogged = (text: string) => () => lines.some((line) => line.includes(text)) || undefined;
   try {
-    await waitUntil(has('"msg":"starting"'), { description: `the start:\n${lines.join('\n')}`, timeoutMs: 60_000 });
-    expect(has('OTEL_BSP_SCHEDULE_DELAY')()).toBe(true);
+    await waitUntil(isLogged('"msg":"starting"'), {
+      description: `the start:\n${lines.join('\n')}`,
+      timeoutMs: 60_000,
+    });
+    expect(isLogged('OTEL_BSP_SCHEDULE_DELAY')()).toBe(true);
   } finally {
     await started.stop();
   }

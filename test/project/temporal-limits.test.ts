@@ -21,7 +21,7 @@ test.each([
   ['the id of a caller', callerId, MAX_CALLER_ID_LENGTH],
   ['the id of an approval', approvalId, MAX_APPROVAL_ID_LENGTH],
   ['an Idempotency-Key', idempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH],
-])('rejects %s that is longer than the documented limit', (_what, schema, length) => {
+])('rejects %s that is longer than the documented limit', (_description, schema, length) => {
   expect(schema.safeParse('x'.repeat(length)).success).toBe(true);
   expect(schema.safeParse('x'.repeat(length + 1)).success).toBe(false);
 });

@@ -67,11 +67,11 @@ describeOnDevServer('orders that are polled and cancelled', () => {
   test('replays every history when orders are polled and cancelled in their first milliseconds', async () => {
     const moments = Array.from({ length: ORDERS }, (_, index) => 2 * index);
     const runs: Awaited<ReturnType<typeof placePollAndCancel>>[] = [];
-    const placeInTurn = async () => {
+    const runOrders = async () => {
       for (let moment = moments.pop(); moment !== undefined; moment = moments.pop())
         runs.push(await placePollAndCancel(moment));
     };
-    await Promise.all(Array.from({ length: CONCURRENT_ORDERS }, placeInTurn));
+    await Promise.all(Array.from({ length: CONCURRENT_ORDERS }, runOrders));
 
     const differing: string[] = [];
     const workflowBundle = { codePath: inject('workflowBundle') };

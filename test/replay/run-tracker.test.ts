@@ -63,14 +63,14 @@ describeOnDevServer('the replay after every test', () => {
     return takeDifferences();
   }
 
-  const differs = (id: string): unknown =>
+  const expectedDifference = (id: string): unknown =>
     expect.stringMatching(`^\\w+ ${id}, run .*, at event 5 TimerStarted: the history has TimerStarted, the code`);
 
   test('reports a non-deterministic workflow once', async () => {
     const handle = await start('sleepUnlessReplaying');
     await handle.result();
 
-    expect(await differences()).toEqual([differs(handle.workflowId)]);
+    expect(await differences()).toEqual([expectedDifference(handle.workflowId)]);
     expect(await differences()).toEqual([]);
   });
 
@@ -78,14 +78,14 @@ describeOnDevServer('the replay after every test', () => {
     const handle = await start('runChild');
     await handle.result();
 
-    expect(await differences()).toEqual([differs(`${handle.workflowId}/1`)]);
+    expect(await differences()).toEqual([expectedDifference(`${handle.workflowId}/1`)]);
   });
 
   test('reports a non-deterministic run after continue-as-new', async () => {
     const handle = await start('continueAsNewOnce');
     await handle.result();
 
-    expect(await differences()).toEqual([differs(handle.workflowId)]);
+    expect(await differences()).toEqual([expectedDifference(handle.workflowId)]);
   });
 
   test('reports a workflow that another process continued', async () => {
@@ -102,7 +102,7 @@ describeOnDevServer('the replay after every test', () => {
       client: () => createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }),
       code: { workflowBundle, payloadCodecs: [] },
     });
-    expect(await differences()).toContainEqual(differs(handle.workflowId));
+    expect(await differences()).toContainEqual(expectedDifference(handle.workflowId));
   });
 
   test('reports nothing for a deterministic workflow', async () => {

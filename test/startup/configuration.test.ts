@@ -143,7 +143,7 @@ describe('starting with a wrong DATABASE_URL', { timeout: 2 * START_TIMEOUT_MS }
     await database.drop();
   });
 
-  const changed = (change: (url: URL) => unknown): string => {
+  const changedUrl = (change: (url: URL) => unknown): string => {
     const url = new URL(database.url);
     change(url);
     return url.href;
@@ -152,7 +152,7 @@ describe('starting with a wrong DATABASE_URL', { timeout: 2 * START_TIMEOUT_MS }
   test.each(['worker', 'api', 'setup'] as const)(
     'the %s names DATABASE_URL when PostgreSQL rejects the password',
     async (entry) => {
-      const DATABASE_URL = changed((url) => (url.password = 'sesame'));
+      const DATABASE_URL = changedUrl((url) => (url.password = 'sesame'));
       const port = new URL(DATABASE_URL).port;
       const problems = await startupErrorsOf(entry, { DATABASE_URL, PORT: String(await freePort()) });
 
@@ -165,7 +165,7 @@ describe('starting with a wrong DATABASE_URL', { timeout: 2 * START_TIMEOUT_MS }
   test('names DATABASE_URL of the API when the database is missing or empty', async () => {
     const [missing, ofEmpty] = await Promise.all([
       startupErrorsOf('api', {
-        DATABASE_URL: changed((url) => (url.pathname = '/nothing')),
+        DATABASE_URL: changedUrl((url) => (url.pathname = '/nothing')),
         PORT: String(await freePort()),
       }),
       startupErrorsOf('api', { DATABASE_URL: empty.url, PORT: String(await freePort()) }),

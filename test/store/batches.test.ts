@@ -121,7 +121,7 @@ async function holdChunkOpen(
 const makeNumberedItems = (count: number) => createMany(count, (index) => ({ n: index + 1 }));
 
 describe('stageBatch', () => {
-  const aBatch = (overrides: { operation?: string; itemsPerChunk?: number } = {}) => ({
+  const makeBatch = (overrides: { operation?: string; itemsPerChunk?: number } = {}) => ({
     batchId: randomUUID(),
     operation: 'restock',
     itemsPerChunk: 2,
@@ -129,7 +129,7 @@ describe('stageBatch', () => {
   });
 
   test('stores the pages of a batch as the chunks of a first attempt that no run has opened', async () => {
-    const batch = aBatch({ itemsPerChunk: 3 });
+    const batch = makeBatch({ itemsPerChunk: 3 });
 
     expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(7), 3))).toEqual({
       status: 'staged',
@@ -162,14 +162,14 @@ describe('stageBatch', () => {
   });
 
   test.each([0, 1, 2, 500])('throws and stores nothing if the upload breaks off after %i pages', async (count) => {
-    const batch = aBatch();
-    const trouble = new Error('the body broke off');
+    const batch = makeBatch();
+    const failure = new Error('the body broke off');
     async function* pages() {
       for await (const page of splitIntoChunks(makeNumberedItems(count * 2), 2)) yield page;
-      throw trouble;
+      throw failure;
     }
 
-    await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
+    await expect(store.stageBatch(batch, pages())).rejects.toBe(failure);
 
     expect(await countRows(batch.batchId)).toEqual(NO_ROWS);
     expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(3), 2))).toEqual({
@@ -179,22 +179,22 @@ describe('stageBatch', () => {
   });
 
   test('leaks no connections when many uploads break off', async () => {
-    const trouble = new Error('the body broke off');
+    const failure = new Error('the body broke off');
     async function* pages() {
       yield* splitIntoChunks(makeNumberedItems(2), 2);
-      throw trouble;
+      throw failure;
     }
     for (let count = 0; count < MAX_CONNECTIONS + 1; count += 1) {
-      await expect(store.stageBatch(aBatch(), pages())).rejects.toBe(trouble);
+      await expect(store.stageBatch(makeBatch(), pages())).rejects.toBe(failure);
     }
     const sharing = createMany(MAX_CONNECTIONS, () =>
-      store.stageBatch(aBatch(), splitIntoChunks(makeNumberedItems(4), 2)),
+      store.stageBatch(makeBatch(), splitIntoChunks(makeNumberedItems(4), 2)),
     );
     expect(await Promise.all(sharing)).toEqual(createMany(MAX_CONNECTIONS, () => ({ status: 'staged', total: 4 })));
   });
 
   test('throws and stores nothing when the database closes the connection, and succeeds on retry', async () => {
-    const batch = aBatch();
+    const batch = makeBatch();
     const gate = createGate();
     async function* pages() {
       yield* splitIntoChunks(makeNumberedItems(2), 2);
@@ -214,7 +214,7 @@ describe('stageBatch', () => {
   });
 
   test('returns the existing batch for the same id and content', async () => {
-    const batch = aBatch();
+    const batch = makeBatch();
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
 
     expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2))).toEqual({
@@ -231,8 +231,8 @@ describe('stageBatch', () => {
     ['one item more', {}, makeNumberedItems(6)],
     ['another item', {}, [{ n: 9 }, ...makeNumberedItems(5).slice(1)]],
     ['another item order', {}, makeNumberedItems(5).reverse()],
-  ])('returns "taken" for a used id with %s and keeps the first batch', async (_what, change, items) => {
-    const batch = aBatch({ itemsPerChunk: 5 });
+  ])('returns "taken" for a used id with %s and keeps the first batch', async (_description, change, items) => {
+    const batch = makeBatch({ itemsPerChunk: 5 });
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 5));
     const other = { ...batch, ...change };
 
@@ -246,31 +246,31 @@ describe('stageBatch', () => {
   });
 
   test('returns "taken" for the same items on other lines, because failures would name wrong lines', async () => {
-    const batch = aBatch();
+    const batch = makeBatch();
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(2), 2));
-    async function* later(): AsyncGenerator<StagedItem[]> {
+    async function* delayedChunks(): AsyncGenerator<StagedItem[]> {
       for await (const page of splitIntoChunks(makeNumberedItems(2), 2))
         yield page.map(({ line, item }) => ({ line: line + 1, item }));
     }
-    expect(await store.stageBatch(batch, later())).toEqual({ status: 'taken' });
+    expect(await store.stageBatch(batch, delayedChunks())).toEqual({ status: 'taken' });
   });
 
   test('throws if a repeated upload breaks off, and keeps the batch', async () => {
-    const batch = aBatch();
+    const batch = makeBatch();
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
-    const trouble = new Error('the body broke off');
+    const failure = new Error('the body broke off');
     async function* pages() {
       yield* splitIntoChunks(makeNumberedItems(4), 2);
-      throw trouble;
+      throw failure;
     }
-    await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
+    await expect(store.stageBatch(batch, pages())).rejects.toBe(failure);
     expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
     expect(await store.countBatchProgress(batch.batchId)).toMatchObject({ total: 5, attempt: 0 });
   });
 
   describe('two concurrent uploads with one id', () => {
     /** Starts two uploads so that both run before either is stored. */
-    async function together(first: unknown[], second: unknown[], batchId: string = randomUUID()) {
+    async function stageBoth(first: unknown[], second: unknown[], batchId: string = randomUUID()) {
       const gate = createGate();
       async function* pages(items: unknown[]) {
         for await (const page of splitIntoChunks(items, 2)) {
@@ -278,7 +278,7 @@ describe('stageBatch', () => {
           await gate.passed;
         }
       }
-      const batch = { ...aBatch(), batchId };
+      const batch = { ...makeBatch(), batchId };
       const both = [first, second].map((items) => store.stageBatch(batch, pages(items)));
       await waitForCopies(2);
       gate.open();
@@ -287,7 +287,7 @@ describe('stageBatch', () => {
 
     test('store one batch and report it as existing to the other, for the same content', async () => {
       for (let count = 0; count < 10; count += 1) {
-        const { batchId, outcomes } = await together(makeNumberedItems(5), makeNumberedItems(5));
+        const { batchId, outcomes } = await stageBoth(makeNumberedItems(5), makeNumberedItems(5));
 
         expect(outcomes.toSorted()).toEqual(['existing', 'staged']);
         expect(await countRows(batchId)).toEqual(ONE_BATCH);
@@ -299,7 +299,7 @@ describe('stageBatch', () => {
     test('store one batch and report the id as taken to the other, for different content', async () => {
       for (let count = 0; count < 10; count += 1) {
         const contents = [makeNumberedItems(3), makeNumberedItems(5)];
-        const { batchId, outcomes } = await together(contents[0]!, contents[1]!);
+        const { batchId, outcomes } = await stageBoth(contents[0]!, contents[1]!);
 
         expect(outcomes.toSorted()).toEqual(['staged', 'taken']);
         expect(await countRows(batchId)).toEqual(ONE_BATCH);
@@ -311,7 +311,7 @@ describe('stageBatch', () => {
     });
 
     /** Blocks the upload that has claimed the id before its commit, until it is released. */
-    async function beforeTheCommit() {
+    async function pauseBeforeCommit() {
       const [held, gate] = [createGate(), createGate()];
       const lock = store.db.transaction().execute(async (tx) => {
         await sql`lock table batch_attempts in share mode`.execute(tx);
@@ -326,8 +326,8 @@ describe('stageBatch', () => {
     }
 
     test('wait for the commit of the first upload', async () => {
-      const batch = aBatch();
-      const release = await beforeTheCommit();
+      const batch = makeBatch();
+      const release = await pauseBeforeCommit();
       const first = store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
       await waitForBlockedTransactions(1);
       const [same, other] = [makeNumberedItems(5), makeNumberedItems(4)].map((items) =>
@@ -343,8 +343,8 @@ describe('stageBatch', () => {
     });
 
     test('store the second upload if the first one fails', async () => {
-      const batch = aBatch();
-      const release = await beforeTheCommit();
+      const batch = makeBatch();
+      const release = await pauseBeforeCommit();
       const first = store
         .stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2))
         .catch((error: unknown) => String(error));
@@ -366,7 +366,7 @@ describe('stageBatch', () => {
 
   describe('the content of items', () => {
     /** Stages items and reads them as an operation receives them. */
-    async function throughTheStore(items: unknown[], itemsPerChunk: number): Promise<StagedItem[]> {
+    async function storeAndRead(items: unknown[], itemsPerChunk: number): Promise<StagedItem[]> {
       const batchId = await stageTestBatch(store, { items, itemsPerChunk });
       const { attemptId, chunks } = await openAttempt(batchId, 'run');
       const seen: StagedItem[] = [];
@@ -378,7 +378,7 @@ describe('stageBatch', () => {
       }
       return seen;
     }
-    const asStaged = (items: unknown[]) => items.map((item, index) => ({ line: index + 1, item }));
+    const toStagedItems = (items: unknown[]) => items.map((item, index) => ({ line: index + 1, item }));
 
     const awkward = [
       '\\',
@@ -426,7 +426,7 @@ describe('stageBatch', () => {
     test('survives a round trip with characters that are special in COPY or JSON', async () => {
       const items = [...awkward.map((text) => ({ text })), ...awkward.map((text) => ({ [text]: [text] }))];
 
-      expect(await throughTheStore(items, 7)).toEqual(asStaged(items));
+      expect(await storeAndRead(items, 7)).toEqual(toStagedItems(items));
     });
 
     test('survives a round trip for any JSON, each item on its line', async () => {
@@ -446,7 +446,7 @@ describe('stageBatch', () => {
           fc.integer({ min: 1, max: 8 }),
           async (items, itemsPerChunk) => {
             const sent = JSON.parse(JSON.stringify(items)) as unknown[];
-            expect(await throughTheStore(items, itemsPerChunk)).toEqual(asStaged(sent));
+            expect(await storeAndRead(items, itemsPerChunk)).toEqual(toStagedItems(sent));
           },
         ),
         { numRuns: 60 },
@@ -462,23 +462,23 @@ describe('applyTask', () => {
     const { attemptId } = await openAttempt(batchId, 'run');
     return { batchId, key: { attemptId, chunkIndex: 0 } };
   }
-  const leaveTrace = async (tx: Parameters<ApplyChunk>[0], batchId: string) => {
+  const writeNotification = async (tx: Parameters<ApplyChunk>[0], batchId: string) => {
     await tx.insertInto('notifications').values({ key: randomUUID(), cart_id: batchId, kind: 'applied' }).execute();
   };
-  const tracesLeft = async (batchId: string) => (await store.listCartNotifications(batchId)).length;
+  const countNotifications = async (batchId: string) => (await store.listCartNotifications(batchId)).length;
 
   test('stores the effect together with the outcome and does nothing when repeated', async () => {
     const { batchId, key } = await stageOneChunk();
     let calls = 0;
     const apply: ApplyChunk = async (tx) => {
       calls += 1;
-      await leaveTrace(tx, batchId);
+      await writeNotification(tx, batchId);
       return rejectionsAt(1);
     };
     await store.applyChunk(key, apply);
     await store.applyChunk(key, apply);
 
-    expect([calls, await tracesLeft(batchId)]).toEqual([1, 1]);
+    expect([calls, await countNotifications(batchId)]).toEqual([1, 1]);
     expect(await chunksOf(store, batchId)).toEqual([{ outcome: 'done' }]);
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 2, failed: 1 });
   });
@@ -490,7 +490,7 @@ describe('applyTask', () => {
     const all = createMany(5, () =>
       store.applyChunk(key, async (tx) => {
         calls += 1;
-        await leaveTrace(tx, batchId);
+        await writeNotification(tx, batchId);
         await gate.passed;
         return [];
       }),
@@ -499,26 +499,26 @@ describe('applyTask', () => {
     gate.open();
     await Promise.all(all);
 
-    expect([calls, await tracesLeft(batchId)]).toEqual([1, 1]);
+    expect([calls, await countNotifications(batchId)]).toEqual([1, 1]);
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
   test('rolls back if applying throws, and lets a waiting call apply the chunk', async () => {
     const { batchId, key } = await stageOneChunk();
     const first = await holdChunkOpen(key, async (tx) => {
-      await leaveTrace(tx, batchId);
+      await writeNotification(tx, batchId);
       throw new Error('no luck');
     });
     const second = store.applyChunk(key, async (tx) => {
-      expect(await tracesLeft(batchId)).toBe(0);
-      await leaveTrace(tx, batchId);
+      expect(await countNotifications(batchId)).toBe(0);
+      await writeNotification(tx, batchId);
       return [];
     });
     await waitForBlockedTransactions(1);
     await expect(first.goOn()).rejects.toThrow('no luck');
     await second;
 
-    expect(await tracesLeft(batchId)).toBe(1);
+    expect(await countNotifications(batchId)).toBe(1);
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
@@ -535,21 +535,21 @@ describe('applyTask', () => {
     async (places) => {
       const { batchId, key } = await stageOneChunk(3);
       const applied = store.applyChunk(key, async (tx) => {
-        await leaveTrace(tx, batchId);
+        await writeNotification(tx, batchId);
         return rejectionsAt(...places);
       });
       await expect(applied).rejects.toThrow(/items/);
-      expect(await tracesLeft(batchId)).toBe(0);
+      expect(await countNotifications(batchId)).toBe(0);
       expect(await chunksOf(store, batchId)).toEqual([{ outcome: null }]);
     },
   );
 
   test('applies nothing if there is no such chunk', async () => {
     const { key } = await stageOneChunk();
-    const never = () => Promise.reject(new Error('applied'));
+    const failIfApplied = () => Promise.reject(new Error('applied'));
 
-    await store.applyChunk({ ...key, chunkIndex: 1 }, never);
-    await store.applyChunk({ attemptId: 2 ** 31 - 1, chunkIndex: 0 }, never);
+    await store.applyChunk({ ...key, chunkIndex: 1 }, failIfApplied);
+    await store.applyChunk({ attemptId: 2 ** 31 - 1, chunkIndex: 0 }, failIfApplied);
   });
 });
 
@@ -843,15 +843,15 @@ describe('openAttempt', () => {
 
   test('rejects a run that was started before the current one and changes nothing', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
-    const at = (seconds: number) => new Date(Date.now() - 60_000 + seconds * 1_000);
-    const { attemptId } = (await store.openAttempt(batchId, 'second', at(2)))!;
-    for (const startedAt of [at(0), at(1)]) {
+    const secondsLater = (seconds: number) => new Date(Date.now() - 60_000 + seconds * 1_000);
+    const { attemptId } = (await store.openAttempt(batchId, 'second', secondsLater(2)))!;
+    for (const startedAt of [secondsLater(0), secondsLater(1)]) {
       await expect(store.openAttempt(batchId, 'first', startedAt)).rejects.toBeInstanceOf(RunSupersededError);
     }
     expect(await store.readChunk({ attemptId, chunkIndex: 0 })).toMatchObject({ processedCount: 0 });
-    expect(await store.openAttempt(batchId, 'second', at(2))).toMatchObject({ attemptId, attempt: 1 });
-    expect(await store.openAttempt(batchId, 'third', at(3))).toMatchObject({ attempt: 2, chunks: 1 });
-    await expect(store.openAttempt(batchId, 'between', at(2.5))).rejects.toBeInstanceOf(RunSupersededError);
+    expect(await store.openAttempt(batchId, 'second', secondsLater(2))).toMatchObject({ attemptId, attempt: 1 });
+    expect(await store.openAttempt(batchId, 'third', secondsLater(3))).toMatchObject({ attempt: 2, chunks: 1 });
+    await expect(store.openAttempt(batchId, 'between', secondsLater(2.5))).rejects.toBeInstanceOf(RunSupersededError);
   });
 
   describe('chunks of an earlier run that are still being applied', () => {
@@ -859,20 +859,20 @@ describe('openAttempt', () => {
       const batchId = await stageTestBatch(store, { items: makeNumberedItems(4), itemsPerChunk: 2 });
       const { attemptId } = await openAttempt(batchId, 'run');
       const applied: number[] = [];
-      const note: ApplyChunk = async (_tx, items) => {
+      const recordItems: ApplyChunk = async (_tx, items) => {
         applied.push(...linesOf(items));
         return [];
       };
       const applyAll = async (attempt: { attemptId: number; chunks: number }) => {
         for (let chunkIndex = 0; chunkIndex < attempt.chunks; chunkIndex += 1)
-          await store.applyChunk({ attemptId: attempt.attemptId, chunkIndex }, note);
+          await store.applyChunk({ attemptId: attempt.attemptId, chunkIndex }, recordItems);
       };
-      return { batchId, attemptId, applied, note, applyAll };
+      return { batchId, attemptId, applied, note: recordItems, applyAll };
     }
 
     test('make the new attempt wait, which then excludes their items', async () => {
-      const { batchId, attemptId, applied, note, applyAll } = await stageTwoChunks();
-      const late = await holdChunkOpen({ attemptId, chunkIndex: 1 }, note);
+      const { batchId, attemptId, applied, note: recordItems, applyAll } = await stageTwoChunks();
+      const late = await holdChunkOpen({ attemptId, chunkIndex: 1 }, recordItems);
       const opening = openAttempt(batchId, 'another run');
       await waitForBlockedTransactions(1);
       await late.goOn();
@@ -885,11 +885,11 @@ describe('openAttempt', () => {
     });
 
     test('do nothing if they start while the new attempt is being opened', async () => {
-      const { batchId, attemptId, applied, note, applyAll } = await stageTwoChunks();
-      const holdsUp = await holdChunkOpen({ attemptId, chunkIndex: 1 }, note);
+      const { batchId, attemptId, applied, note: recordItems, applyAll } = await stageTwoChunks();
+      const holdsUp = await holdChunkOpen({ attemptId, chunkIndex: 1 }, recordItems);
       const opening = openAttempt(batchId, 'another run');
       await waitForBlockedTransactions(1);
-      const late = store.applyChunk({ attemptId, chunkIndex: 0 }, note);
+      const late = store.applyChunk({ attemptId, chunkIndex: 0 }, recordItems);
       await waitForBlockedTransactions(2);
       await Promise.all([holdsUp.goOn(), late]);
       await applyAll(await opening);
@@ -917,8 +917,8 @@ describe('openAttempt', () => {
 
     test('process no item twice in a race with the new attempt', async () => {
       for (let count = 0; count < 10; count += 1) {
-        const { batchId, applied, note, applyAll, attemptId } = await stageTwoChunks();
-        const old = createMany(2, (chunkIndex) => store.applyChunk({ attemptId, chunkIndex }, note));
+        const { batchId, applied, note: recordItems, applyAll, attemptId } = await stageTwoChunks();
+        const old = createMany(2, (chunkIndex) => store.applyChunk({ attemptId, chunkIndex }, recordItems));
         const fresh = store.openAttempt(batchId, 'another run').then((attempt) => applyAll(attempt!));
         await Promise.all([...old, fresh]);
 
@@ -937,22 +937,22 @@ describe('tallyBatch', () => {
   test('adds up successes over all attempts and counts failures of the last attempt', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(6), itemsPerChunk: 3 });
     const seen: number[][] = [];
-    const look = async () => {
+    const poll = async () => {
       const { attempt, chunks, succeeded, failed } = (await store.countBatchProgress(batchId))!;
       seen.push([attempt, chunks, succeeded, failed]);
     };
-    await look();
+    await poll();
     const first = await openAttempt(batchId, 'run 1');
     await store.applyChunk({ attemptId: first.attemptId, chunkIndex: 0 }, async () => rejectionsAt(0, 2));
-    await look();
+    await poll();
     const second = await openAttempt(batchId, 'run 2');
-    await look();
+    await poll();
     await store.applyChunk({ attemptId: second.attemptId, chunkIndex: 0 }, async () => []);
     await store.applyChunk({ attemptId: second.attemptId, chunkIndex: 1 }, async () => rejectionsAt(0, 1));
-    await look();
+    await poll();
     const third = await openAttempt(batchId, 'run 3');
     await store.applyChunk({ attemptId: third.attemptId, chunkIndex: 0 }, async () => []);
-    await look();
+    await poll();
 
     expect(seen).toEqual([
       [0, 2, 0, 0],
@@ -1164,7 +1164,7 @@ describe('random sequences of attempts', () => {
 describe('progressOf', () => {
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
-  async function anOpenBatch(): Promise<{ batchId: string; attemptId: number }> {
+  async function openPartlyProcessedBatch(): Promise<{ batchId: string; attemptId: number }> {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(10), itemsPerChunk: 2 });
     const { attemptId } = await openAttempt(batchId, 'first');
     await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
@@ -1173,7 +1173,7 @@ describe('progressOf', () => {
   }
 
   test('counts every running batch and skips unknown ids', async () => {
-    const { batchId } = await anOpenBatch();
+    const { batchId } = await openPartlyProcessedBatch();
     const other = await stageTestBatch(store, {
       operation: 'price-update',
       items: makeNumberedItems(3),
@@ -1208,7 +1208,7 @@ describe('progressOf', () => {
   });
 
   test('counts items over all runs, but chunks of the last run only', async () => {
-    const { batchId } = await anOpenBatch();
+    const { batchId } = await openPartlyProcessedBatch();
     await openAttempt(batchId, 'second');
 
     expect(await store.readBatchStats([batchId])).toMatchObject([
@@ -1217,8 +1217,8 @@ describe('progressOf', () => {
   });
 
   test('measures idle time from the last finished chunk, or from the opening of the attempt', async () => {
-    const { batchId, attemptId } = await anOpenBatch();
-    const idle = async () => (await store.readBatchStats([batchId]))[0]!.idleSeconds;
+    const { batchId, attemptId } = await openPartlyProcessedBatch();
+    const readIdleSeconds = async () => (await store.readBatchStats([batchId]))[0]!.idleSeconds;
     const past = sql`now() - interval '1 hour'`;
     await sql`update batch_attempts set opened_at = now() - interval '2 hours' where attempt_id = ${attemptId}`.execute(
       store.db,
@@ -1226,12 +1226,12 @@ describe('progressOf', () => {
     await sql`update batch_chunks set changed_at = ${past} where attempt_id = ${attemptId} and outcome is not null`.execute(
       store.db,
     );
-    expect(Math.round((await idle()) / 60)).toBe(60);
+    expect(Math.round((await readIdleSeconds()) / 60)).toBe(60);
 
     await store.applyChunk({ attemptId, chunkIndex: 1 }, async () => []);
-    expect(await idle()).toBeLessThan(60);
+    expect(await readIdleSeconds()).toBeLessThan(60);
 
     await sql`update batch_chunks set changed_at = null where attempt_id = ${attemptId}`.execute(store.db);
-    expect(Math.round((await idle()) / 60)).toBe(120);
+    expect(Math.round((await readIdleSeconds()) / 60)).toBe(120);
   });
 });

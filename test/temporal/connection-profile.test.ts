@@ -88,8 +88,8 @@ describe('the connection settings for Temporal', () => {
     expect(load({ ...env, TEMPORAL_TLS: 'true' }).TEMPORAL_CREDENTIALS.tls).toEqual({});
     for (const loopback of ['localhost:1', '127.0.0.1:1', '127.1.2.3:1', '[::1]:1'])
       expect(load({ TEMPORAL_ADDRESS: loopback }).TEMPORAL_CREDENTIALS).toEqual({});
-    for (const elsewhere of ['localhost.example.com:1', '10.0.0.1:1', '[::2]:1', '127.0.0.1.example.com:1'])
-      expect(() => load({ TEMPORAL_ADDRESS: elsewhere })).toThrow('TEMPORAL_TLS');
+    for (const other of ['localhost.example.com:1', '10.0.0.1:1', '[::2]:1', '127.0.0.1.example.com:1'])
+      expect(() => load({ TEMPORAL_ADDRESS: other })).toThrow('TEMPORAL_TLS');
   });
 
   test.each<[string, () => Environment, RegExp]>([

@@ -54,18 +54,18 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
   });
 
   /** A namespace of its own, so that no worker of another test takes its tasks. Its workers stop after the test. */
-  async function aNamespace() {
-    const elsewhere = await server.openNamespace(`ns-${randomUUID()}`);
+  async function createNamespace() {
+    const other = await server.openNamespace(`ns-${randomUUID()}`);
     return {
-      client: elsewhere.client,
+      client: other.client,
       work: async (options: Parameters<typeof startWorker>[2]) => {
-        const worker = await startWorker(elsewhere, shop, options);
+        const worker = await startWorker(other, shop, options);
         ends.push(() => worker.stop());
         return worker;
       },
       async workInAProcess(env: Record<string, string>) {
         const worker = await startSingleWorkerProcess(
-          { address: server.address, namespace: elsewhere.namespace },
+          { address: server.address, namespace: other.namespace },
           shop,
           env,
         );
@@ -73,14 +73,14 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
       },
       async place(overrides: Partial<OrderInput> = {}) {
         const input = makeOrder({ lines: [{ sku: (await addProduct(shop.store)).sku, quantity: 1 }], ...overrides });
-        const handle = await elsewhere.client.workflow.start<typeof order>('order', {
+        const handle = await other.client.workflow.start<typeof order>('order', {
           workflowId: orderWorkflowId(input.orderId),
           taskQueue: ORDER_TASK_QUEUE,
           args: [input],
         });
-        const stage = (wanted: string) =>
-          waitUntil(async () => (await handle.query(orderQuery)).stage === wanted || undefined, {
-            description: `order ${input.orderId} reaching ${wanted}`,
+        const stage = (expected: string) =>
+          waitUntil(async () => (await handle.query(orderQuery)).stage === expected || undefined, {
+            description: `order ${input.orderId} reaching ${expected}`,
             timeoutMs: DEADLINE_MS,
             intervalMs: 100,
           });
@@ -95,8 +95,8 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
   });
 
   test('workers with different task queues poll only those and complete an order together', async () => {
-    const { client, work, place } = await aNamespace();
-    const polled = async () => {
+    const { client, work, place } = await createNamespace();
+    const listPolledQueues = async () => {
       const looks = TASK_QUEUES.map(async (queue): Promise<TaskQueue[]> => {
         const kinds = await Promise.all([hasPoller(client, queue), hasPoller(client, queue, { kind: 'activity' })]);
         return kinds.includes(true) ? [queue] : [];
@@ -107,7 +107,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     await work({ taskQueues: ['orders'] });
     const { orderId, stage } = await place();
     await stage('charging_payment');
-    expect(await polled()).toEqual(['orders']);
+    expect(await listPolledQueues()).toEqual(['orders']);
     expect(shop.fakes.records(orderId).requests).toEqual([]);
     const api = await startApi({ client, store: shop.store });
     ends.push(() => api.close());
@@ -117,7 +117,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     await work({ taskQueues: ['payments'] });
     await stage('awaiting_pickup');
     expect((await api.get<OrderResource>(`/v1/orders/${orderId}`)).body).not.toHaveProperty('waiting');
-    expect(await polled()).toEqual(['orders', 'payments']);
+    expect(await listPolledQueues()).toEqual(['orders', 'payments']);
     expect(await hasPoller(client, 'payments')).toBe(false);
     expect(shop.fakes.records(orderId).charges).toHaveLength(1);
   });
@@ -129,7 +129,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
       { activities: 1, resourceTargets: { targetMemoryUsage: 1, targetCpuUsage: 1 } },
     ],
   ])('%s of one activity calls the gateway once at a time', async (_by, concurrency) => {
-    const { work, place } = await aNamespace();
+    const { work, place } = await createNamespace();
     await work({ taskQueues: ['orders', 'payments'], concurrencyLimits: concurrency });
     const [one, other] = [makeOrder({ lines: [] }).orderId, makeOrder({ lines: [] }).orderId];
     const holds = { [one]: shop.fakes.hold('charge', one), [other]: shop.fakes.hold('charge', other) };
@@ -151,7 +151,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
   });
 
   test('without a limit, the worker makes many gateway calls at a time', async () => {
-    const { work, place } = await aNamespace();
+    const { work, place } = await createNamespace();
     await work({ taskQueues: ['orders', 'payments'] });
     const ids = Array.from({ length: 5 }, () => randomUUID());
     const holds = ids.map((orderId) => shop.fakes.hold('charge', orderId));
@@ -164,7 +164,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
   });
 
   test('the rate limit for payments holds across all workers', { timeout: 120_000 }, async () => {
-    const { work, workInAProcess, place } = await aNamespace();
+    const { work, workInAProcess, place } = await createNamespace();
     const perSecond = 8;
     // All charges are scheduled before a payments worker runs, so only the rate limit spreads them over time.
     await work({ taskQueues: ['orders'] });

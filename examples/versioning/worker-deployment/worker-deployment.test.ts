@@ -57,12 +57,12 @@ describeOnDevServer('a worker deployment with two versions', () => {
       worker.shutdown();
       await running;
     });
-    const described = async () => {
+    const isDescribed = async () => {
       const args = ['--deployment-name', DEPLOYMENT_NAME, '--build-id', buildId];
       const { code, stdout } = await runTemporalCli(server, 'worker', 'deployment', 'describe-version', ...args);
       return (code === 0 && stdout.includes(TASK_QUEUE)) || undefined;
     };
-    await waitUntil(described, { description: `version ${buildId}`, timeoutMs: 40_000 });
+    await waitUntil(isDescribed, { description: `version ${buildId}`, timeoutMs: 40_000 });
   }
 
   async function deployment(command: string, ...args: string[]): Promise<void> {

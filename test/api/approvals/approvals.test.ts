@@ -37,13 +37,13 @@ describeOnDevServer('/v1/approvals', () => {
   });
 
   /** Requests an approval over HTTP from one approver without a notification address. */
-  async function asked(overrides: Partial<ApprovalInput> = {}): Promise<ApprovalInput> {
+  async function startNotifiedApproval(overrides: Partial<ApprovalInput> = {}): Promise<ApprovalInput> {
     const input = makeApproval({ stages: [makeStage({ id: 'lead' })], ...overrides });
     expect((await api.post('/v1/approvals', input)).status).toBe(202);
     return input;
   }
   const get = (approvalId: string) => api.get<Body>(`/v1/approvals/${approvalId}`);
-  const opened = (approvalId: string) =>
+  const hasStarted = (approvalId: string) =>
     waitUntil(
       async () => {
         const { body } = await get(approvalId);
@@ -69,7 +69,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect(status).toBe(202);
       expect(headers.get('location')).toBe(`/v1/approvals/${input.approvalId}`);
       expect(body).toEqual({ approvalId: input.approvalId, status: 'pending' });
-      expect(await opened(input.approvalId)).toMatchObject({
+      expect(await hasStarted(input.approvalId)).toMatchObject({
         approvalId: input.approvalId,
         status: 'pending',
         title: 'May we?',
@@ -94,7 +94,7 @@ describeOnDevServer('/v1/approvals', () => {
     });
 
     test('returns the existing approval for a repeated request and rejects other content with 409', async () => {
-      const input = await asked();
+      const input = await startNotifiedApproval();
       const again = await api.post('/v1/approvals', input);
       expect([again.status, again.body]).toEqual([202, { approvalId: input.approvalId, status: 'pending' }]);
       const other = await api.post('/v1/approvals', { ...input, title: 'Something else?' });
@@ -117,7 +117,7 @@ describeOnDevServer('/v1/approvals', () => {
       ['a callback URL with a password', { callbackUrl: 'https://a:b@example.com/' }, '/callbackUrl'],
       ['a title with NUL', { title: 'a\0b' }, '/title'],
       ['an unknown currency', { amount: { value: 1, currency: 'ABC' } }, '/amount/currency'],
-    ])('rejects %s with 400 and its location', async (_what, change, pointer) => {
+    ])('rejects %s with 400 and its location', async (_description, change, pointer) => {
       const input = { ...makeApproval({ stages: [makeStage({ id: 'lead' })] }), ...change };
       const { status, body } = await api.post('/v1/approvals', input);
       expect(status).toBe(400);
@@ -127,7 +127,7 @@ describeOnDevServer('/v1/approvals', () => {
 
   describe('decisions', () => {
     test('returns the outcome for a decision and its repetition, and rejects a different decision with 409', async () => {
-      const { approvalId } = await asked({ stages: [makeStage({ id: 'lead' }, { id: 'boss' })] });
+      const { approvalId } = await startNotifiedApproval({ stages: [makeStage({ id: 'lead' }, { id: 'boss' })] });
       const first = await decide(approvalId, { approver: 'lead', decision: 'approve', comment: 'fine' });
       expect(first.status).toBe(200);
       expect(first.body).toMatchObject({
@@ -155,7 +155,7 @@ describeOnDevServer('/v1/approvals', () => {
     });
 
     test('keeps a closed approval readable and its id taken when Temporal no longer has the workflow', async () => {
-      const input = await asked();
+      const input = await startNotifiedApproval();
       const { approvalId } = input;
       await decide(approvalId, { approver: 'lead', decision: 'approve' });
       await closed(approvalId);
@@ -185,7 +185,7 @@ describeOnDevServer('/v1/approvals', () => {
       ['stranger', '/problems/not-an-approver'],
       ['somebody', '/problems/self-approval'],
     ])('denies the decision of %s with 403 and keeps the approval pending', async (approver, type) => {
-      const { approvalId } = await asked({ stages: [makeStage({ id: 'lead' }, { id: 'somebody' })] });
+      const { approvalId } = await startNotifiedApproval({ stages: [makeStage({ id: 'lead' }, { id: 'somebody' })] });
       const { status, body } = await decide(approvalId, { approver, decision: 'approve' });
       expect([status, body.type]).toEqual([403, type]);
       expect((await get(approvalId)).body).toMatchObject({ status: 'pending', approvers: ['lead'] });
@@ -203,14 +203,14 @@ describeOnDevServer('/v1/approvals', () => {
       [{ approver: 'lead', decision: 'approve', via: 'link' }, '/via'],
       [{ approver: 'lead', decision: 'approve', comment: 'x'.repeat(1_001) }, '/comment'],
     ])('rejects the body %j with 400', async (body, pointer) => {
-      const { approvalId } = await asked();
-      const answer = await api.post(`/v1/approvals/${approvalId}/decision`, body);
-      expect(answer.status).toBe(400);
-      expect(answer.body.errors?.map((error) => error.pointer)).toEqual([pointer]);
+      const { approvalId } = await startNotifiedApproval();
+      const response = await api.post(`/v1/approvals/${approvalId}/decision`, body);
+      expect(response.status).toBe(400);
+      expect(response.body.errors?.map((error) => error.pointer)).toEqual([pointer]);
     });
 
     test('accepts a repeated withdrawal and rejects a decision after it with 409', async () => {
-      const { approvalId } = await asked();
+      const { approvalId } = await startNotifiedApproval();
       const withdraw = () => api.post<Body>(`/v1/approvals/${approvalId}/withdraw`, { reason: 'done otherwise' });
       const { status, body } = await withdraw();
       expect([status, body.status, body.withdrawal?.reason]).toEqual([200, 'withdrawn', 'done otherwise']);
@@ -221,28 +221,28 @@ describeOnDevServer('/v1/approvals', () => {
     });
 
     test('loses no decision while notification mails are being sent', async () => {
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, async () => {
           const approvers = Array.from({ length: 10 }, () => makeApprover());
           const [approver] = approvers as [(typeof approvers)[number]];
-          const { approvalId } = await asked({ stages: [makeStage(...approvers)] });
+          const { approvalId } = await startNotifiedApproval({ stages: [makeStage(...approvers)] });
           // On a busy machine the workers may not respond in time. A caller that gets 503 tries again.
-          const decided = async () => {
-            const answer = await decide(approvalId, { approver: approver.id, decision: 'approve' });
-            return answer.status === 503 ? undefined : answer;
+          const isDecided = async () => {
+            const response = await decide(approvalId, { approver: approver.id, decision: 'approve' });
+            return response.status === 503 ? undefined : response;
           };
-          return await waitUntil(decided, { description: `an answer of ${approvalId}`, timeoutMs: 40_000 });
+          return await waitUntil(isDecided, { description: `an answer of ${approvalId}`, timeoutMs: 40_000 });
         }),
       );
-      expect(answers.map(({ status, body }) => `${status} ${body.status}`)).toEqual(Array(20).fill('200 approved'));
+      expect(responses.map(({ status, body }) => `${status} ${body.status}`)).toEqual(Array(20).fill('200 approved'));
     });
 
     test('reaches one outcome when decisions race the deadline, and every response agrees with it', async () => {
       // The timeout is long enough that some decisions precede the deadline and others follow it, even on a busy
       // machine.
       const stages = [{ approvers: [{ id: 'lead' }], timeoutSeconds: 3 }];
-      const inputs = await Promise.all(Array.from({ length: 24 }, () => asked({ stages })));
-      const answers = await Promise.all(
+      const inputs = await Promise.all(Array.from({ length: 24 }, () => startNotifiedApproval({ stages })));
+      const responses = await Promise.all(
         inputs.map(async ({ approvalId }, index) => {
           const isOpened = async () => (await get(approvalId)).body.deadline;
           const deadline = await waitUntil(isOpened, {
@@ -263,54 +263,57 @@ describeOnDevServer('/v1/approvals', () => {
       for (const [index, { approvalId }] of inputs.entries()) {
         await closed(approvalId);
         const { body } = await get(approvalId);
-        const { status } = answers[index]!;
+        const { status } = responses[index]!;
         expect([status, body.status, body.trail.length]).toEqual(
           status === 200 ? [200, 'approved', 2] : [409, 'timed_out', 2],
         );
       }
-      const statuses = new Set(answers.map(({ status }) => status));
+      const statuses = new Set(responses.map(({ status }) => status));
       expect([...statuses].sort()).toEqual([200, 409]);
     });
   });
 
   describe('approvals closed by Temporal', () => {
-    const listed = async (query: string) => {
+    const isListed = async (query: string) => {
       const { body } = await api.get<{ items: ApprovalSummary[] }>(`/v1/approvals?limit=200&${query}`);
       return body.items.map(({ approvalId, status }) => `${approvalId} ${status}`);
     };
 
     test('shows an approval as withdrawn after its workflow is terminated', async () => {
       const lead = makeApprover().id;
-      const { approvalId } = await asked({ stages: [makeStage({ id: lead })] });
+      const { approvalId } = await startNotifiedApproval({ stages: [makeStage({ id: lead })] });
       expect((await get(approvalId)).body.status).toBe('pending');
       await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).terminate();
 
       expect((await get(approvalId)).body.status).toBe('withdrawn');
-      await waitUntil(async () => (await listed('status=withdrawn')).includes(`${approvalId} withdrawn`) || undefined, {
-        description: 'the terminated one in the list',
-        timeoutMs: 10_000,
-      });
-      expect(await listed('status=pending')).not.toContain(`${approvalId} withdrawn`);
-      expect(await listed(`approver=${lead}`)).toEqual([]);
+      await waitUntil(
+        async () => (await isListed('status=withdrawn')).includes(`${approvalId} withdrawn`) || undefined,
+        {
+          description: 'the terminated one in the list',
+          timeoutMs: 10_000,
+        },
+      );
+      expect(await isListed('status=pending')).not.toContain(`${approvalId} withdrawn`);
+      expect(await isListed(`approver=${lead}`)).toEqual([]);
       const late = await decide(approvalId, { approver: lead, decision: 'approve' });
       expect([late.status, late.body.type]).toEqual([409, '/problems/approval-closed']);
     });
 
     /** Places a large order, which waits for its approval. */
-    async function aWaitingOrder(): Promise<{ orderId: string; approvalId: string }> {
+    async function placeOrderAwaitingApproval(): Promise<{ orderId: string; approvalId: string }> {
       const { sku } = await addProduct(shop.store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } });
       const order = makeOrder({ lines: [{ sku, quantity: 1 }] });
       expect((await api.post('/v1/orders', order)).status).toBe(202);
       const { approval } = await api.waitForOrder(order.orderId, (seen) => seen.approval !== undefined, 'asks');
       const { approvalId } = approval!;
       // The order reports its approval before Temporal has started the approval workflow.
-      const isAsked = async () => (await get(approvalId)).body.deadline;
-      await waitUntil(isAsked, { description: 'the approval of the order', timeoutMs: 10_000 });
+      const isRequested = async () => (await get(approvalId)).body.deadline;
+      await waitUntil(isRequested, { description: 'the approval of the order', timeoutMs: 10_000 });
       return { orderId: order.orderId, approvalId };
     }
 
     test('rejects an order whose approval is terminated, as after a withdrawal', async () => {
-      const { orderId, approvalId } = await aWaitingOrder();
+      const { orderId, approvalId } = await placeOrderAwaitingApproval();
       await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).terminate();
       expect(await api.waitForOrder(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
         status: 'rejected',
@@ -321,7 +324,7 @@ describeOnDevServer('/v1/approvals', () => {
     });
 
     test('withdraws the approval of a terminated order', async () => {
-      const { orderId, approvalId } = await aWaitingOrder();
+      const { orderId, approvalId } = await placeOrderAwaitingApproval();
       expect((await get(approvalId)).body.status).toBe('pending');
       await shop.client.workflow.getHandle(`order:${orderId}`).terminate();
       const isWithdrawn = async () => (await get(approvalId)).body.status === 'withdrawn' || undefined;
@@ -336,12 +339,12 @@ describeOnDevServer('/v1/approvals', () => {
       const handle = await startApproval(shop.client, input);
       await handle.result().catch(() => undefined);
       expect((await get(input.approvalId)).status).toBe(404);
-      const good = await asked();
-      await waitUntil(async () => (await listed('')).includes(`${good.approvalId} pending`) || undefined, {
+      const good = await startNotifiedApproval();
+      await waitUntil(async () => (await isListed('')).includes(`${good.approvalId} pending`) || undefined, {
         description: 'the newer one in the list',
         timeoutMs: 10_000,
       });
-      expect((await listed('')).join()).not.toContain(input.approvalId);
+      expect((await isListed('')).join()).not.toContain(input.approvalId);
     });
   });
 
@@ -382,17 +385,17 @@ describeOnDevServer('/v1/approvals', () => {
       const [lead, boss] = [makeApprover(), makeApprover()];
       const requestedBy = `requester-${randomUUID()}`;
       const amount = { value: 1_250_000, currency: 'HUF' };
-      const first = await asked({
+      const first = await startNotifiedApproval({
         requestedBy,
         amount,
         stages: [makeStage({ id: lead.id }), makeStage({ id: boss.id })],
       });
-      await opened(first.approvalId);
-      const second = await asked({
+      await hasStarted(first.approvalId);
+      const second = await startNotifiedApproval({
         requestedBy,
         stages: [makeStage({ id: lead.id }, { id: boss.id }, { id: requestedBy })],
       });
-      const { deadline } = await opened(second.approvalId);
+      const { deadline } = await hasStarted(second.approvalId);
 
       const { items } = await list(`requestedBy=${requestedBy}`);
       expect(items).toMatchObject([
@@ -416,8 +419,8 @@ describeOnDevServer('/v1/approvals', () => {
       const requestedBy = `requester-${randomUUID()}`;
       const inputs: ApprovalInput[] = [];
       for (let count = 0; count < 6; count += 1) {
-        const input = await asked({ requestedBy });
-        await opened(input.approvalId);
+        const input = await startNotifiedApproval({ requestedBy });
+        await hasStarted(input.approvalId);
         inputs.push(input);
       }
       const newestFirst = inputs.map(({ approvalId }) => approvalId).reverse();
@@ -444,8 +447,8 @@ describeOnDevServer('/v1/approvals', () => {
       await start(input.approvalId, 'approvals');
       await start('approval:not/an/id', 'approvals');
       await start(`approval:nobody-runs-${input.approvalId}`, 'nobody');
-      const own = await asked({ requestedBy });
-      await opened(own.approvalId);
+      const own = await startNotifiedApproval({ requestedBy });
+      await hasStarted(own.approvalId);
       await waitUntil(
         async () => {
           const { count } = await shop.client.workflow.count(`WorkflowId = '${approvalWorkflowId(own.approvalId)}'`);
@@ -463,21 +466,26 @@ describeOnDevServer('/v1/approvals', () => {
 
     test('records one decision when a system sends its callback twice', async () => {
       const receiver = await startWebhookReceiver();
-      const { approvalId } = await asked({ stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })] });
+      const { approvalId } = await startNotifiedApproval({
+        stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })],
+      });
       const handle = shop.client.workflow.getHandle(approvalWorkflowId(approvalId));
-      const signalled = async () => {
+      const hasSignal = async () => {
         const { events } = await handle.fetchHistory();
         return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes).length;
       };
       // The decision of a non-approver leaves the approval open for the second delivery.
-      const stranger = signDecision({ approvalId, approver: 'stranger', decision: 'approve' }, { webhookId: 'msg_1' });
-      expect((await api.request('POST', PATH, stranger)).status).toBe(202);
-      expect((await api.request('POST', PATH, stranger)).status).toBe(202);
+      const otherCaller = signDecision(
+        { approvalId, approver: 'stranger', decision: 'approve' },
+        { webhookId: 'msg_1' },
+      );
+      expect((await api.request('POST', PATH, otherCaller)).status).toBe(202);
+      expect((await api.request('POST', PATH, otherCaller)).status).toBe(202);
       const decision = signDecision({ approvalId, approver: 'robot', decision: 'reject', comment: 'too much' });
       const { status, body } = await api.request('POST', PATH, decision);
       expect([status, body]).toEqual([202, { status: 'accepted' }]);
       await closed(approvalId);
-      expect(await signalled(), 'the replay left no trace').toBe(2);
+      expect(await hasSignal(), 'the replay left no trace').toBe(2);
       expect((await get(approvalId)).body).toMatchObject({
         status: 'rejected',
         decision: { approver: 'robot', via: 'webhook', comment: 'too much' },
@@ -488,7 +496,9 @@ describeOnDevServer('/v1/approvals', () => {
 
     test('ignores unknown fields of a signed decision', async () => {
       const receiver = await startWebhookReceiver();
-      const { approvalId } = await asked({ stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })] });
+      const { approvalId } = await startNotifiedApproval({
+        stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })],
+      });
       const decision = { approvalId, approver: 'robot', decision: 'approve' };
       const send = (body: object) => api.request('POST', PATH, signDecision(JSON.stringify(body)));
       const wrong = await send({ ...decision, decision: 7 });
@@ -500,36 +510,36 @@ describeOnDevServer('/v1/approvals', () => {
       await receiver.close();
     });
 
-    const counted = async (reason: string): Promise<number> => {
+    const countReports = async (reason: string): Promise<number> => {
       const lines = (await registry.metrics()).split('\n');
       const line = lines.find((each) => each.includes(`callback="approvals",reason="${reason}"`));
       return Number(line?.split(' ').at(-1));
     };
 
     test('answers an unknown verdict with 200, counts it, and keeps it in the trail of the open approval', async () => {
-      const { approvalId } = await asked();
-      await opened(approvalId);
-      const before = await counted('unknown_verdict');
+      const { approvalId } = await startNotifiedApproval();
+      await hasStarted(approvalId);
+      const before = await countReports('unknown_verdict');
       const text = JSON.stringify({ approvalId, approver: 'lead', decision: 'escalate' });
 
       const { status, body } = await api.request('POST', PATH, signDecision(text));
 
       const ignored = { status: 'ignored', detail: 'the decision must be "approve" or "reject"' };
       expect([status, body]).toEqual([200, ignored]);
-      expect(await counted('unknown_verdict')).toBe(before + 1);
-      const noted = async () => (await get(approvalId)).body.trail[1];
-      await expect.poll(noted).toMatchObject({ event: 'ignored', reason: { type: 'InvalidInput' } });
+      expect(await countReports('unknown_verdict')).toBe(before + 1);
+      const hasTrailEntry = async () => (await get(approvalId)).body.trail[1];
+      await expect.poll(hasTrailEntry).toMatchObject({ event: 'ignored', reason: { type: 'InvalidInput' } });
       await decide(approvalId, { approver: 'lead', decision: 'approve' });
       await closed(approvalId);
       expect((await api.request('POST', PATH, signDecision(text))).status).toBe(200);
-      expect(await counted('unknown_verdict')).toBe(before + 2);
+      expect(await countReports('unknown_verdict')).toBe(before + 2);
     });
 
     test('answers a decision about a closed approval with 200 and counts it', async () => {
-      const { approvalId } = await asked();
+      const { approvalId } = await startNotifiedApproval();
       await decide(approvalId, { approver: 'lead', decision: 'approve' });
       await closed(approvalId);
-      const before = await counted('approval_closed');
+      const before = await countReports('approval_closed');
 
       const { status, body } = await api.request(
         'POST',
@@ -538,11 +548,11 @@ describeOnDevServer('/v1/approvals', () => {
       );
 
       expect([status, body]).toEqual([200, { status: 'ignored', detail: 'the approval has already closed' }]);
-      expect(await counted('approval_closed')).toBe(before + 1);
+      expect(await countReports('approval_closed')).toBe(before + 1);
     });
 
     test('rejects a signature that is missing, expired or made with another secret with 401', async () => {
-      const { approvalId } = await asked();
+      const { approvalId } = await startNotifiedApproval();
       const decision = { approvalId, approver: 'lead', decision: 'approve' } as const;
       const secret = `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}`;
       const old = new Date(Date.now() - 6 * 60_000);
@@ -553,7 +563,7 @@ describeOnDevServer('/v1/approvals', () => {
       ]) {
         expect((await api.request('POST', PATH, request)).status).toBe(401);
       }
-      expect((await opened(approvalId)).trail).toHaveLength(1);
+      expect((await hasStarted(approvalId)).trail).toHaveLength(1);
     });
 
     test('returns 404 for an unknown approval and 413 for a body that is too large', async () => {
@@ -567,16 +577,16 @@ describeOnDevServer('/v1/approvals', () => {
   // This test comes last because it stops the worker.
   test('without a worker accepts callbacks and answers decisions with 503; a later worker completes both', async () => {
     const receiver = await startWebhookReceiver();
-    const robot = await asked({ stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })] });
-    const person = await asked();
+    const robot = await startNotifiedApproval({ stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })] });
+    const person = await startNotifiedApproval();
     await get(robot.approvalId);
     await worker.stop();
 
     const decision = signDecision({ approvalId: robot.approvalId, approver: 'robot', decision: 'approve' });
     expect((await api.request('POST', '/v1/callbacks/approvals', decision)).status).toBe(202);
-    const refused = await decide(person.approvalId, { approver: 'lead', decision: 'approve' });
-    expect(refused.status).toBe(503);
-    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
+    const rejected = await decide(person.approvalId, { approver: 'lead', decision: 'approve' });
+    expect(rejected.status).toBe(503);
+    expect(rejected.headers.get('retry-after')).toMatch(/^\d+$/);
 
     worker = await startWorker(server, shop, { taskQueues: ['approvals', 'orders', 'payments'] });
     await closed(robot.approvalId);

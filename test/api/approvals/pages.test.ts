@@ -89,9 +89,9 @@ test.each([
   [HOUR_MS + 2 * 60_000, '1 hour 2 minutes left'],
   [24 * HOUR_MS + 5 * 60_000, '1 day left'],
   [51 * HOUR_MS + 59 * 60_000, '2 days 3 hours left'],
-])('shows a deadline in %d ms as "%s"', (ms, said) => {
+])('shows a deadline in %d ms as "%s"', (ms, expectedText) => {
   const now = new Date('2026-11-23T07:00:00Z');
-  expect(formatRemainingTime(new Date(now.getTime() + ms), now)).toBe(said);
+  expect(formatRemainingTime(new Date(now.getTime() + ms), now)).toBe(expectedText);
 });
 
 describeOnDevServer('approval pages', () => {
@@ -121,11 +121,11 @@ describeOnDevServer('approval pages', () => {
   const lead = makeApprover('lead');
   const manager = makeApprover('manager');
 
-  async function asked(overrides: Partial<ApprovalInput> = {}): Promise<Asked> {
+  async function startNotifiedApproval(overrides: Partial<ApprovalInput> = {}): Promise<Asked> {
     const input = makeApproval({ stages: [makeStage(lead, manager)], ...overrides });
     const handle = await startApproval(shop.client, input);
     // The workflow has no open work of its own, so later history events come from the test alone.
-    await waitForApproval(handle, (view) => view.trail.length > 0 && hasTold(view), 'having asked');
+    await waitForApproval(handle, (view) => view.trail.length > 0 && isEveryoneNotified(view), 'having asked');
     return {
       input,
       handle,
@@ -142,12 +142,13 @@ describeOnDevServer('approval pages', () => {
     };
   }
 
-  const hasTold = ({ notifications }: ApprovalView) => notifications.every(({ status }) => status === 'sent');
-  const past = () => new Date(Date.now() - 1_000);
+  const isEveryoneNotified = ({ notifications }: ApprovalView) =>
+    notifications.every(({ status }) => status === 'sent');
+  const pastTime = () => new Date(Date.now() - 1_000);
 
   describe('opening the approval link', () => {
     test('shows the request, the requester, the approver’s identity, the remaining time and a form', async () => {
-      const { url } = await asked({
+      const { url } = await startNotifiedApproval({
         title: 'A second roaster',
         description: 'The old one fails.\nThis is the cheapest.',
         requestedBy: 'ada',
@@ -177,17 +178,17 @@ describeOnDevServer('approval pages', () => {
       [{ value: 500, currency: 'JPY' }, '¥500'],
       [{ value: 1_250_000, currency: 'HUF' }, 'HUF 12,500.00'],
       [{ value: 1_500, currency: 'KWD' }, 'KWD 1.500'],
-    ])('shows %j in the format of its currency', async (amount, said) => {
-      const { url } = await asked({ amount });
+    ])('shows %j in the format of its currency', async (amount, expectedText) => {
+      const { url } = await startNotifiedApproval({ amount });
 
-      expect((await openPage(await url())).text.replaceAll('\u00a0', ' ')).toContain(`Amount ${said}`);
+      expect((await openPage(await url())).text.replaceAll('\u00a0', ' ')).toContain(`Amount ${expectedText}`);
     });
 
     test('makes no decision when the link is opened, prefetched or scanned repeatedly', async () => {
-      const { url, handle } = await asked();
+      const { url, handle } = await startNotifiedApproval();
       const link = await url();
-      const length = async () => (await handle.describe()).historyLength;
-      const before = await length();
+      const historyLength = async () => (await handle.describe()).historyLength;
+      const before = await historyLength();
 
       for (const suffix of ['', '?decision=approve', '', '?decision=reject&comment=x', '']) {
         expectPage(await openPage(link + suffix), 200);
@@ -196,17 +197,17 @@ describeOnDevServer('approval pages', () => {
         expectSecurityHeaders(head.headers);
       }
 
-      expect(await length()).toBe(before);
+      expect(await historyLength()).toBe(before);
     });
 
     test('escapes hostile text', async () => {
       const evil = `</title></textarea><script>alert(1)</script><img src=x onerror=alert(2)> "quoted" 'single' $\{7} &lt;`;
-      const { url, input } = await asked({ title: evil, description: `href="${evil}` });
+      const { url, input } = await startNotifiedApproval({ title: evil, description: `href="${evil}` });
       const link = await url();
       const comment = evil.repeat(20);
 
       const question = await openPage(link);
-      const refused = await openPage(link, {
+      const rejected = await openPage(link, {
         form: [
           ['decision', 'approve'],
           ['comment', comment],
@@ -221,10 +222,10 @@ describeOnDevServer('approval pages', () => {
       const outcome = await openPage(link);
 
       expect(comment.length).toBeGreaterThan(1_000);
-      expectPage(refused, 400);
+      expectPage(rejected, 400);
       expect(decided.status).toBe(303);
       for (const page of [question, outcome]) expectPage(page, 200);
-      for (const { html } of [question, refused, outcome]) {
+      for (const { html } of [question, rejected, outcome]) {
         expect(html).not.toMatch(/<(script|img)/);
         expect(html).not.toContain('"quoted"');
         expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
@@ -239,8 +240,8 @@ describeOnDevServer('approval pages', () => {
     test.each([
       ['approve', 'approved', 'Approved by you'],
       ['reject', 'rejected', 'Rejected by you'],
-    ])('accepts "%s" and redirects to the outcome', async (decision, status, said) => {
-      const { url, input } = await asked();
+    ])('accepts "%s" and redirects to the outcome', async (decision, status, expectedText) => {
+      const { url, input } = await startNotifiedApproval();
       const link = await url();
 
       const sent = await openPage(link, {
@@ -261,12 +262,12 @@ describeOnDevServer('approval pages', () => {
 
       const outcome = await openPage(link);
       expectPage(outcome, 200);
-      expect(outcome.text).toMatch(new RegExp(`${said} On \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC one two`));
+      expect(outcome.text).toMatch(new RegExp(`${expectedText} On \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC one two`));
       expect(outcome.html).not.toContain('<form');
     });
 
     test('accepts a comment of 1,000 characters whose line breaks the browser sends as CRLF', async () => {
-      const { url, decisions } = await asked();
+      const { url, decisions } = await startNotifiedApproval();
       const comment = 'x\n'.repeat(500).slice(0, -1) + 'x';
       expect(comment).toHaveLength(1_000);
 
@@ -282,7 +283,7 @@ describeOnDevServer('approval pages', () => {
     });
 
     test('stores an empty comment as no comment', async () => {
-      const { url, decisions } = await asked();
+      const { url, decisions } = await startNotifiedApproval();
 
       expect(
         (
@@ -301,13 +302,13 @@ describeOnDevServer('approval pages', () => {
     });
 
     test('makes one decision when the form is sent twice at once and once more', async () => {
-      const { url, decisions } = await asked();
+      const { url, decisions } = await startNotifiedApproval();
       const link = await url();
       const send = () => openPage(link, { form: [['decision', 'approve']] });
 
-      const answers = [...(await Promise.all([send(), send()])), await send()];
+      const responses = [...(await Promise.all([send(), send()])), await send()];
 
-      expect(answers.map(({ status }) => status)).toEqual([303, 303, 303]);
+      expect(responses.map(({ status }) => status)).toEqual([303, 303, 303]);
       expect(await decisions()).toHaveLength(1);
     });
 
@@ -346,20 +347,23 @@ describeOnDevServer('approval pages', () => {
         ],
         'cannot be kept',
       ],
-    ])('rejects a form that %s with 400, and shows the form, the error and the comment', async (_what, form, said) => {
-      const { url, decisions } = await asked();
+    ])(
+      'rejects a form that %s with 400, and shows the form, the error and the comment',
+      async (_description, form, expectedText) => {
+        const { url, decisions } = await startNotifiedApproval();
 
-      const page = await openPage(await url(), { form });
+        const page = await openPage(await url(), { form });
 
-      expectPage(page, 400);
-      expect(page.html).toContain('<title>Error: May we?</title>');
-      expect(/<div[^>]*role="alert">.*?<\/div>/s.exec(page.html)?.[0]).toContain(said);
-      expect(page.html).toMatch(/<textarea[^>]*>\nWell &quot;thought&quot;/);
-      expect(await decisions()).toEqual([]);
-    });
+        expectPage(page, 400);
+        expect(page.html).toContain('<title>Error: May we?</title>');
+        expect(/<div[^>]*role="alert">.*?<\/div>/s.exec(page.html)?.[0]).toContain(expectedText);
+        expect(page.html).toMatch(/<textarea[^>]*>\nWell &quot;thought&quot;/);
+        expect(await decisions()).toEqual([]);
+      },
+    );
 
     test('rejects an empty form with 400 and JSON with 415', async () => {
-      const { url, decisions } = await asked();
+      const { url, decisions } = await startNotifiedApproval();
       const link = await url();
       const json = await fetch(link, {
         method: 'POST',
@@ -375,7 +379,7 @@ describeOnDevServer('approval pages', () => {
     });
 
     test('rejects a form that is too large with 413 and another method with 405', async () => {
-      const link = await (await asked()).url();
+      const link = await (await startNotifiedApproval()).url();
 
       expectPage(await openPage(link, { form: [['comment', 'x'.repeat(256 * 1024)]] }), 413);
       const deleted = await openPage(link, { method: 'DELETE' });
@@ -384,20 +388,20 @@ describeOnDevServer('approval pages', () => {
     });
 
     test('rejects a form sent to the JSON API with 415', async () => {
-      const { input, decisions } = await asked();
+      const { input, decisions } = await startNotifiedApproval();
       const form = { 'content-type': 'application/x-www-form-urlencoded' };
       const path = `/v1/approvals/${input.approvalId}/decision`;
 
-      const answer = await api.request('POST', path, { text: `approver=${lead.id}&decision=approve`, headers: form });
+      const response = await api.request('POST', path, { text: `approver=${lead.id}&decision=approve`, headers: form });
 
-      expect(answer).toMatchObject({ status: 415, body: { type: '/problems/unsupported-media-type' } });
+      expect(response).toMatchObject({ status: 415, body: { type: '/problems/unsupported-media-type' } });
       expect(await decisions()).toEqual([]);
     });
   });
 
   describe('the link of a decided approval', () => {
     test('shows the decision, its time and comment, and calls its approver "you"', async () => {
-      const { url, decide } = await asked();
+      const { url, decide } = await startNotifiedApproval();
       await decide({ decision: 'reject', comment: 'Too dear' });
 
       const theirs = await openPage(await url({ approver: manager.id }));
@@ -411,11 +415,13 @@ describeOnDevServer('approval pages', () => {
     });
 
     test('accepts the same decision of the same approver again and records it once', async () => {
-      const { url, decide, decisions } = await asked();
+      const { url, decide, decisions } = await startNotifiedApproval();
       await decide({ decision: 'approve' });
 
       expect((await openPage(await url(), { form: [['decision', 'approve']] })).status).toBe(303);
-      expect((await openPage(await url({ expiresAt: past() }), { form: [['decision', 'approve']] })).status).toBe(303);
+      expect((await openPage(await url({ expiresAt: pastTime() }), { form: [['decision', 'approve']] })).status).toBe(
+        303,
+      );
       expect(await decisions()).toHaveLength(1);
     });
 
@@ -423,24 +429,29 @@ describeOnDevServer('approval pages', () => {
       ['another decision of the same approver', {}, [['decision', 'reject']], 'You had decided before'],
       ['the same decision of another approver', { approver: manager.id }, [['decision', 'approve']], 'came too late'],
       ['no decision', {}, [], 'You had decided before'],
-      ['a decision through an expired link', { expiresAt: past() }, [['decision', 'reject']], 'You had decided before'],
-    ])('rejects %s with 409 and shows the outcome', async (_what, link, form, said) => {
-      const { url, decide, decisions } = await asked();
+      [
+        'a decision through an expired link',
+        { expiresAt: pastTime() },
+        [['decision', 'reject']],
+        'You had decided before',
+      ],
+    ])('rejects %s with 409 and shows the outcome', async (_description, link, form, expectedText) => {
+      const { url, decide, decisions } = await startNotifiedApproval();
       await decide({ decision: 'approve' });
 
       const page = await openPage(await url(link), { form });
 
       expectPage(page, 409);
-      expect(/<div[^>]*role="alert">.*?<\/div>/s.exec(page.html)?.[0]).toContain(said);
+      expect(/<div[^>]*role="alert">.*?<\/div>/s.exec(page.html)?.[0]).toContain(expectedText);
       expect(page.text).toMatch(/Approved by (you|lead-)/);
       expect(await decisions()).toMatchObject([{ decision: 'approve' }]);
     });
 
     test('shows the outcome through an expired link', async () => {
-      const { url, decide } = await asked();
+      const { url, decide } = await startNotifiedApproval();
       await decide({ decision: 'approve' });
 
-      const page = await openPage(await url({ expiresAt: past() }));
+      const page = await openPage(await url({ expiresAt: pastTime() }));
 
       expectPage(page, 200);
       expect(page.text).toContain('Approved by you');
@@ -448,7 +459,7 @@ describeOnDevServer('approval pages', () => {
   });
 
   test('shows a withdrawal, and rejects a decision after it with 409', async () => {
-    const { url, handle } = await asked();
+    const { url, handle } = await startNotifiedApproval();
     await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'We keep <the old one>' }] });
 
     const page = await openPage(await url());
@@ -461,24 +472,27 @@ describeOnDevServer('approval pages', () => {
     ['timed_out', 'Closed, because nobody decided in time'],
     ['approved', 'Approved, because nobody decided in time'],
     ['rejected', 'Rejected, because nobody decided in time'],
-  ] as const)('shows "%s" when nobody decided in time', async (onTimeout, said) => {
-    const { url, handle } = await asked({ stages: [{ approvers: [lead], timeoutSeconds: 1 }], onTimeout });
+  ] as const)('shows "%s" when nobody decided in time', async (onTimeout, expectedText) => {
+    const { url, handle } = await startNotifiedApproval({
+      stages: [{ approvers: [lead], timeoutSeconds: 1 }],
+      onTimeout,
+    });
     await handle.result();
 
-    const page = await openPage(await url({ expiresAt: past() }));
+    const page = await openPage(await url({ expiresAt: pastTime() }));
 
     expectPage(page, 200);
-    expect(page.text).toMatch(new RegExp(`This is closed .*${said} On \\d{4}-`));
+    expect(page.text).toMatch(new RegExp(`This is closed .*${expectedText} On \\d{4}-`));
   });
 
   test('answers the link of an earlier stage with 410 and accepts the link of the current stage', async () => {
-    const { url, handle, decisions } = await asked({
+    const { url, handle, decisions } = await startNotifiedApproval({
       // An approver of both stages decides through the link of the current stage.
       stages: [{ approvers: [lead], timeoutSeconds: 1 }, makeStage(lead, manager)],
     });
-    await waitForApproval(handle, (view) => view.stage === 2 && hasTold(view), 'the second stage');
+    await waitForApproval(handle, (view) => view.stage === 2 && isEveryoneNotified(view), 'the second stage');
 
-    for (const expiresAt of [past(), new Date(Date.now() + HOUR_MS)]) {
+    for (const expiresAt of [pastTime(), new Date(Date.now() + HOUR_MS)]) {
       for (const form of [undefined, [['decision', 'approve']]]) {
         const page = await openPage(await url({ expiresAt }), form && { form });
         expectPage(page, 410);
@@ -492,8 +506,8 @@ describeOnDevServer('approval pages', () => {
   });
 
   test('rejects an expired link of an open approval with 410 and records no decision', async () => {
-    const { url, decisions } = await asked();
-    const link = await url({ expiresAt: past() });
+    const { url, decisions } = await startNotifiedApproval();
+    const link = await url({ expiresAt: pastTime() });
 
     for (const page of [await openPage(link), await openPage(link, { form: [['decision', 'approve']] })]) {
       expectPage(page, 410);
@@ -504,7 +518,7 @@ describeOnDevServer('approval pages', () => {
   });
 
   test('shows requesters their own request without a form and denies their decision with 403', async () => {
-    const { url, decisions } = await asked({ requestedBy: lead.id });
+    const { url, decisions } = await startNotifiedApproval({ requestedBy: lead.id });
 
     const page = await openPage(await url());
     expectPage(page, 200);
@@ -517,7 +531,7 @@ describeOnDevServer('approval pages', () => {
   describe('an invalid link token', () => {
     const claims = { approval: randomUUID(), run: randomUUID(), stage: 1 };
     const key = new TextEncoder().encode(LINK_SECRETS[0]);
-    const signed = (audience: string, secret = key) =>
+    const signToken = (audience: string, secret = key) =>
       new SignJWT(claims)
         .setProtectedHeader({ alg: 'HS256' })
         .setAudience(audience)
@@ -527,19 +541,19 @@ describeOnDevServer('approval pages', () => {
 
     test.each<[string, () => Promise<string> | string, number]>([
       ['garbage', () => 'garbage', 404],
-      ['signed for another purpose', () => signed('session'), 404],
-      ['signed with another secret', () => signed('approval-link', new Uint8Array(32)), 404],
-      ['cut off', async () => (await signed('approval-link')).slice(0, -8), 404],
+      ['signed for another purpose', () => signToken('session'), 404],
+      ['signed with another secret', () => signToken('approval-link', new Uint8Array(32)), 404],
+      ['cut off', async () => (await signToken('approval-link')).slice(0, -8), 404],
       [
         'not signed at all',
         () => new UnsecuredJWT(claims).setAudience('approval-link').setSubject('lead').setExpirationTime('1h').encode(),
         404,
       ],
-      ['followed by a path', async () => `${await signed('approval-link')}/more`, 404],
+      ['followed by a path', async () => `${await signToken('approval-link')}/more`, 404],
       ['empty', () => '', 404],
       ['longer than a token may be', () => 'x'.repeat(1_001), 414],
       ['not URL-encoded', () => '%zz', 400],
-    ])('says that a link does not work when its token is %s', async (_what, make, status) => {
+    ])('says that a link does not work when its token is %s', async (_description, make, status) => {
       const link = `${api.url}/approvals/${await make()}`;
 
       for (const page of [await openPage(link), await openPage(link, { form: [['decision', 'approve']] })]) {
@@ -549,7 +563,7 @@ describeOnDevServer('approval pages', () => {
     });
 
     test('answers a valid link to an unknown approval with 404', async () => {
-      const link = `${api.url}/approvals/${await signed('approval-link')}`;
+      const link = `${api.url}/approvals/${await signToken('approval-link')}`;
 
       for (const page of [await openPage(link), await openPage(link, { form: [['decision', 'approve']] })]) {
         expectPage(page, 404);
@@ -559,7 +573,7 @@ describeOnDevServer('approval pages', () => {
   });
 
   test('shows the outcome through an old link when its id is started again', async () => {
-    const { url, input, handle, decide } = await asked({ title: 'The old one' });
+    const { url, input, handle, decide } = await startNotifiedApproval({ title: 'The old one' });
     await decide({ decision: 'reject' });
     await handle.result();
     const other = await startApproval(shop.client, { ...input, title: 'The new one' });
@@ -609,7 +623,7 @@ describeOnDevServer('approval pages', () => {
     const nowhere = `127.0.0.1:${await freePort()}`;
     const client = createClient({ TEMPORAL_ADDRESS: nowhere, TEMPORAL_NAMESPACE: 'default' });
     const alone = await startApi({ client, store: shop.store });
-    const { pathname } = new URL(await (await asked()).url());
+    const { pathname } = new URL(await (await startNotifiedApproval()).url());
 
     const page = await openPage(alone.url + pathname).finally(alone.close);
 
@@ -618,7 +632,11 @@ describeOnDevServer('approval pages', () => {
   });
 
   describe('logs of approval pages', () => {
-    async function logged(path: string, form?: string[][], client = shop.client): Promise<{ page: Page; log: string }> {
+    async function openPageAndReadLog(
+      path: string,
+      form?: string[][],
+      client = shop.client,
+    ): Promise<{ page: Page; log: string }> {
       let log = '';
       const app = await buildApp({
         client,
@@ -640,7 +658,7 @@ describeOnDevServer('approval pages', () => {
     }
 
     test('logs no token when a link is opened or a form is sent', async () => {
-      const { url } = await asked();
+      const { url } = await startNotifiedApproval();
       const { pathname } = new URL(await url());
       const token = pathname.split('/')[2]!;
 
@@ -652,17 +670,17 @@ describeOnDevServer('approval pages', () => {
         `/${pathname}`,
         `${pathname}${'x'.repeat(900)}`,
       ]) {
-        logs.push((await logged(path)).log);
+        logs.push((await openPageAndReadLog(path)).log);
       }
       logs.push(
         (
-          await logged(pathname, [
+          await openPageAndReadLog(pathname, [
             ['decision', 'approve'],
             ['comment', 'x'.repeat(2_000)],
           ])
         ).log,
       );
-      logs.push((await logged(pathname, [['decision', 'approve']])).log);
+      logs.push((await openPageAndReadLog(pathname, [['decision', 'approve']])).log);
 
       for (const log of logs) {
         expect(log).toContain('/approvals/[token]"');
@@ -671,11 +689,13 @@ describeOnDevServer('approval pages', () => {
     });
 
     test('logs the path of a JSON API request without the query, which may name a customer', async () => {
-      expect((await logged('/v1/approvals/some-approval?x=1')).log).toContain('"url":"/v1/approvals/some-approval"');
+      expect((await openPageAndReadLog('/v1/approvals/some-approval?x=1')).log).toContain(
+        '"url":"/v1/approvals/some-approval"',
+      );
     });
 
     test('returns 500 without details on an unexpected error and logs the details', async () => {
-      const { url } = await asked();
+      const { url } = await startNotifiedApproval();
       const broken = new Proxy(shop.client, {
         get: (client, name) => {
           if (name === 'withDeadline') throw new Error('secret inner text');
@@ -683,7 +703,7 @@ describeOnDevServer('approval pages', () => {
         },
       });
 
-      const { page, log } = await logged(new URL(await url()).pathname, undefined, broken);
+      const { page, log } = await openPageAndReadLog(new URL(await url()).pathname, undefined, broken);
 
       expectPage(page, 500);
       expect(page.html).not.toContain('secret inner text');

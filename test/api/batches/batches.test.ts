@@ -141,27 +141,27 @@ describeOnDevServer('/v1/batches', () => {
   });
 
   const get = (batchId: string) => api.get<Body>(`/v1/batches/${batchId}`);
-  const steer = (batchId: string, what: string) => api.post<Body>(`/v1/batches/${batchId}/${what}`);
+  const sendCommand = (batchId: string, what: string) => api.post<Body>(`/v1/batches/${batchId}/${what}`);
   const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
 
-  async function batchOnce(batchId: string, wanted: (batch: BatchResource) => boolean, what: string) {
+  async function waitForBatch(batchId: string, expected: (batch: BatchResource) => boolean, what: string) {
     let seen: unknown;
-    const ask = async () => {
+    const poll = async () => {
       const { status, body } = await get(batchId);
       seen = body;
-      return status === 200 && wanted(body) ? body : undefined;
+      return status === 200 && expected(body) ? body : undefined;
     };
-    return await waitUntil(ask, { description: `batch ${batchId}: ${what}`, timeoutMs: 20_000 }).catch(
+    return await waitUntil(poll, { description: `batch ${batchId}: ${what}`, timeoutMs: 20_000 }).catch(
       (error: unknown) => {
         throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
       },
     );
   }
-  const inStatus = (batchId: string, status: BatchResource['status']) =>
-    batchOnce(batchId, (batch) => batch.status === status, status);
+  const waitForStatus = (batchId: string, status: BatchResource['status']) =>
+    waitForBatch(batchId, (batch) => batch.status === status, status);
 
   /** Waits until the database reports this number of running uploads. */
-  const copiesOnce = (count: number) =>
+  const waitForCopies = (count: number) =>
     waitUntil(
       async () => {
         const { rows } = await sql`
@@ -172,7 +172,7 @@ describeOnDevServer('/v1/batches', () => {
     );
 
   /** Checks that neither the store nor Temporal has the batch and that no orphaned items remain. */
-  async function expectNothingLeft(batchId: string): Promise<void> {
+  async function expectNotStored(batchId: string): Promise<void> {
     const { rows } = await sql<{ batches: number; orphans: number }>`
       select (select count(*)::int from batches where batch_id = ${batchId}) as batches,
         (select count(*)::int from batch_chunks where attempt_id not in (select attempt_id from batch_attempts)) as orphans`.execute(
@@ -185,25 +185,25 @@ describeOnDevServer('/v1/batches', () => {
   }
 
   /** Starts a batch whose calls block until the test releases them. */
-  async function aHeldBatch(count = 4): Promise<string> {
+  async function startBlockedBatch(count = 4): Promise<string> {
     tests.blockCalls();
     const batchId = await stageTestBatch(shop.store, {
       operation: 'call',
       items: makeItems(count, randomUUID()),
       itemsPerChunk: 2,
     });
-    expect((await steer(batchId, 'retry')).status).toBe(202);
-    await batchOnce(batchId, ({ status, attempt }) => status === 'running' && attempt === 1, 'running');
+    expect((await sendCommand(batchId, 'retry')).status).toBe(202);
+    await waitForBatch(batchId, ({ status, attempt }) => status === 'running' && attempt === 1, 'running');
     return batchId;
   }
 
   /** Runs a batch in which some items fail, and waits for its end. */
-  async function anEndedBatch(failing: number, count = failing + 1): Promise<string> {
+  async function runBatchWithFailures(failing: number, count = failing + 1): Promise<string> {
     const { sku } = await addProduct(shop.store);
     const items = createMany(count, (n) => ({ sku: n < failing ? 'NOT-THERE' : sku, quantity: 1 }));
     const { status, body } = await upload(api, { text: ndjson(items), query: { itemsPerChunk: '3' } });
     expect(status).toBe(202);
-    await inStatus(body.batchId, failing > 0 ? 'completed_with_failures' : 'completed');
+    await waitForStatus(body.batchId, failing > 0 ? 'completed_with_failures' : 'completed');
     return body.batchId;
   }
 
@@ -221,7 +221,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(headers.get('location')).toBe(`/v1/batches/${batchId}`);
       expect(body).toEqual({ batchId, status: 'running', total: 25 });
       const time = expect.stringMatching(/^\d{4}-.*Z$/);
-      expect(await inStatus(batchId, 'completed')).toEqual({
+      expect(await waitForStatus(batchId, 'completed')).toEqual({
         batchId,
         status: 'completed',
         operation: 'restock',
@@ -251,7 +251,7 @@ describeOnDevServer('/v1/batches', () => {
       });
 
       expect([status, body.total]).toEqual([202, 3]);
-      expect(await inStatus(body.batchId, 'completed_with_failures')).toMatchObject({ succeeded: 2, failed: 1 });
+      expect(await waitForStatus(body.batchId, 'completed_with_failures')).toMatchObject({ succeeded: 2, failed: 1 });
       const products = await shop.store.findProducts([mug.sku, filter.sku]);
       expect([products.get(mug.sku)?.price.value, products.get(filter.sku)?.price.value]).toEqual([77, 88]);
       const failures = await api.get<{ items: BatchFailure[] }>(`/v1/batches/${body.batchId}/failures`);
@@ -275,8 +275,8 @@ describeOnDevServer('/v1/batches', () => {
       expect(first.headers.get('location')).toBe(`/v1/batches/${first.body.batchId}`);
       expect(first.body.batchId).toMatch(/^[0-9a-f-]{36}$/);
       expect(second.body.batchId).not.toBe(first.body.batchId);
-      await inStatus(first.body.batchId, 'completed');
-      await inStatus(second.body.batchId, 'completed');
+      await waitForStatus(first.body.batchId, 'completed');
+      await waitForStatus(second.body.batchId, 'completed');
       expect(await stockOf(sku)).toBe(12);
     });
 
@@ -297,7 +297,7 @@ describeOnDevServer('/v1/batches', () => {
       const { status, body } = await upload(api, { text, type });
 
       expect([status, body.total]).toEqual([202, total]);
-      await inStatus(body.batchId, 'completed');
+      await waitForStatus(body.batchId, 'completed');
     });
 
     test.each([
@@ -310,7 +310,7 @@ describeOnDevServer('/v1/batches', () => {
       const text = ndjson(createMany(7, () => ({ sku, quantity: 1 })));
       const { body } = await upload(api, { text, query: { ...(given && { itemsPerChunk: given }) } });
 
-      expect(await inStatus(body.batchId, 'completed')).toMatchObject({ itemsPerChunk, tasks, succeeded: 7 });
+      expect(await waitForStatus(body.batchId, 'completed')).toMatchObject({ itemsPerChunk, tasks, succeeded: 7 });
     });
 
     test.each<[string, Record<string, string>, string, string]>([
@@ -330,7 +330,7 @@ describeOnDevServer('/v1/batches', () => {
       ['the id is too long', { batchId: 'x'.repeat(65) }, '', '/batchId'],
       ['the id has a slash', { batchId: 'a/0' }, '', '/batchId'],
       ['there is an unknown field', { limit: '1' }, '', '/limit'],
-    ])('rejects a query with 400 and the wrong parameter: %s', async (_what, query, more, pointer) => {
+    ])('rejects a query with 400 and the wrong parameter: %s', async (_description, query, more, pointer) => {
       const { status, headers, body } = await api.request('POST', uploadPath(query) + more, {
         text: ndjson([{ sku: 'MUG', quantity: 1 }]),
         headers: { 'content-type': NDJSON },
@@ -367,15 +367,15 @@ describeOnDevServer('/v1/batches', () => {
       expect(status).toBe(415);
       expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
       expect(body).toMatchObject({ type: '/problems/unsupported-media-type', status: 415 });
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
     });
 
     const sendCompressed = (bytes: Uint8Array, query: Record<string, string>, type = NDJSON, coding = 'gzip') => {
-      const { request, answer } = openRequest(api, uploadPath(query), {
+      const { request, answer: response } = openRequest(api, uploadPath(query), {
         headers: { 'content-type': type, 'content-encoding': coding },
       });
       request.end(bytes);
-      return answer;
+      return response;
     };
 
     test('accepts NDJSON with Content-Encoding gzip', async () => {
@@ -386,7 +386,7 @@ describeOnDevServer('/v1/batches', () => {
       const { status, body } = await sendCompressed(gzipSync(ndjson(items)), { batchId });
 
       expect([status, body.total]).toEqual([202, 2_500]);
-      await inStatus(batchId, 'completed');
+      await waitForStatus(batchId, 'completed');
       expect(await stockOf(sku)).toBe(2_500);
     });
 
@@ -395,10 +395,10 @@ describeOnDevServer('/v1/batches', () => {
       const batchId = randomUUID();
       const text = `quantity;sku\r\n7;${sku}\r\n`;
 
-      const answer = await sendCompressed(gzipSync(text), { batchId, delimiter: 'semicolon' }, 'text/csv', 'x-gzip');
+      const response = await sendCompressed(gzipSync(text), { batchId, delimiter: 'semicolon' }, 'text/csv', 'x-gzip');
 
-      expect(answer.status).toBe(202);
-      await inStatus(batchId, 'completed');
+      expect(response.status).toBe(202);
+      await waitForStatus(batchId, 'completed');
       expect(await stockOf(sku)).toBe(7);
     });
 
@@ -406,7 +406,7 @@ describeOnDevServer('/v1/batches', () => {
       ['is not gzip', () => Buffer.from('{"sku":"MUG","quantity":1}')],
       ['is cut off', (compressed) => compressed.subarray(0, compressed.length - 12)],
       ['is changed', (compressed) => compressed.map((byte, at) => (at > 30 ? byte ^ 0x55 : byte))],
-    ])('rejects a compressed body that %s with 400 and stores nothing', async (_what, change) => {
+    ])('rejects a compressed body that %s with 400 and stores nothing', async (_description, change) => {
       const batchId = randomUUID();
       const items = createMany(500, (index) => ({ sku: `SKU-${index}`, quantity: 1 }));
 
@@ -414,7 +414,7 @@ describeOnDevServer('/v1/batches', () => {
 
       expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
       expect(body.detail).toBe('the body is not gzip, or it ends too early');
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
     });
 
     test('rejects a small body that expands beyond the limit with 413', async () => {
@@ -422,11 +422,11 @@ describeOnDevServer('/v1/batches', () => {
       try {
         const bomb = gzipSync(Buffer.from('{"sku":"MUG","quantity":1}\n'.repeat(400_000)));
         expect(bomb.length).toBeLessThan(100_000);
-        const { request, answer } = openRequest(small, uploadPath(), {
+        const { request, answer: response } = openRequest(small, uploadPath(), {
           headers: { 'content-type': NDJSON, 'content-encoding': 'gzip' },
         });
         request.end(bomb);
-        const { status, body } = await answer;
+        const { status, body } = await response;
         expect([status, body.type]).toEqual([413, '/problems/too-large']);
         expect((await small.get('/livez')).status).toBe(200);
       } finally {
@@ -444,7 +444,7 @@ describeOnDevServer('/v1/batches', () => {
         'application/x-ndjson, text/csv',
         'gzip, identity',
       ]);
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
     });
 
     test('rejects an unknown delimiter, and any delimiter for NDJSON, with 400', async () => {
@@ -458,11 +458,11 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test.each(['a body', 'no body'])('rejects a request with %s and without a content type with 415', async (what) => {
-      const { request, answer } = openRequest(api, uploadPath(), {
+      const { request, answer: response } = openRequest(api, uploadPath(), {
         headers: what === 'a body' ? { 'transfer-encoding': 'chunked' } : { 'content-length': '0' },
       });
       request.end(what === 'a body' ? '{"sku":"MUG"}' : undefined);
-      const { status, body } = await answer;
+      const { status, body } = await response;
 
       expect([status, body.type]).toEqual([415, '/problems/unsupported-media-type']);
     });
@@ -506,7 +506,7 @@ describeOnDevServer('/v1/batches', () => {
         ],
       });
       expect(body.errors).toHaveLength(5);
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
     });
 
     test('names the first 100 invalid lines', async () => {
@@ -518,7 +518,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(body.detail).toMatch(/lines are wrong, nothing was stored$/);
       expect(body.errors).toMatchObject(createMany(100, (n) => ({ line: n * 2 + 1, pointer: '/quantity' })));
       expect(body.errors).toHaveLength(100);
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
     });
 
     test.each([
@@ -527,11 +527,11 @@ describeOnDevServer('/v1/batches', () => {
       ['no items', 'text/csv', ''],
       ['a wrong column', 'text/csv', 'sku,amount\nMUG,1\n'],
       ['a wrong value', 'text/csv', 'sku,quantity\nMUG,none\n'],
-    ])('rejects %s in %s with 422 and stores nothing', async (_what, type, text) => {
+    ])('rejects %s in %s with 422 and stores nothing', async (_description, type, text) => {
       const batchId = randomUUID();
       const { status, body } = await upload(api, { text, type, query: { batchId } });
       expect([status, body.type]).toEqual([422, '/problems/invalid-items']);
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
     });
 
     test('leaves the id of a rejected upload free for a corrected one', async () => {
@@ -539,16 +539,16 @@ describeOnDevServer('/v1/batches', () => {
       const { sku } = await addProduct(shop.store);
       expect((await upload(api, { text: '{}', query: { batchId } })).status).toBe(422);
       expect((await upload(api, { text: ndjson([{ sku, quantity: 1 }]), query: { batchId } })).status).toBe(202);
-      await inStatus(batchId, 'completed');
+      await waitForStatus(batchId, 'completed');
     });
 
     test('rejects a body that is not UTF-8 with 400 and stores nothing', async () => {
       const batchId = randomUUID();
-      const { request, answer } = openRequest(api, uploadPath({ batchId }));
+      const { request, answer: response } = openRequest(api, uploadPath({ batchId }));
       request.end(Buffer.concat([Buffer.from(ndjson([{ sku: 'MUG', quantity: 1 }])), Buffer.from([0xff, 0xfe])]));
-      const { status, body } = await answer;
+      const { status, body } = await response;
       expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
     });
   });
 
@@ -567,35 +567,38 @@ describeOnDevServer('/v1/batches', () => {
       ['a line is too long', NDJSON, `${line.repeat(3)}{"sku":"${'M'.repeat(100)}"}\n`, /^line 4 has more than 100/],
       ['a line never ends', NDJSON, 'x'.repeat(200), /^line 1 has more than 100/],
       ['a quote is never closed', 'text/csv', `sku,quantity\n"MUG,1\n${'MUG,1\n'.repeat(30)}`, /^the record at line 2/],
-    ])('rejects an upload with 413 and stores nothing: %s', async (_what, type, text, detail) => {
+    ])('rejects an upload with 413 and stores nothing: %s', async (_description, type, text, detail) => {
       const batchId = randomUUID();
       const { status, body } = await upload(small, { text, type, query: { batchId, itemsPerChunk: '1' } });
 
       expect([status, body.type]).toEqual([413, '/problems/too-large']);
       expect(body.detail).toMatch(detail);
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
     });
 
     test('accepts a body of exactly the maximum size', async () => {
       const text = line.repeat(50).padEnd(LIMITS.maxBytes, '\n');
       const { status, body } = await upload(small, { text });
       expect([status, body.total]).toEqual([202, 50]);
-      await inStatus(body.batchId, 'completed_with_failures');
+      await waitForStatus(body.batchId, 'completed_with_failures');
     });
 
     test('delivers the 413 to a client that sends its whole body before it reads the response', async () => {
-      const { request, answer } = openRequest(small, uploadPath());
+      const { request, answer: response } = openRequest(small, uploadPath());
       request.end(line.repeat(500_000));
-      expect((await answer).status).toBe(413);
+      expect((await response).status).toBe(413);
     });
 
     test('reuses or closes the connection after it rejects an upload midway', async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       try {
         for (const text of [line.repeat(50_000), line]) {
-          const { request, answer } = openRequest(small, uploadPath(), { headers: { 'content-type': NDJSON }, agent });
+          const { request, answer: response } = openRequest(small, uploadPath(), {
+            headers: { 'content-type': NDJSON },
+            agent,
+          });
           request.end(text);
-          expect((await answer).status).toBe(text === line ? 202 : 413);
+          expect((await response).status).toBe(text === line ? 202 : 413);
         }
       } finally {
         agent.destroy();
@@ -607,20 +610,20 @@ describeOnDevServer('/v1/batches', () => {
     test.each([
       ['is sent in chunks', {}],
       ['has a length', { 'content-length': '100000' }],
-    ])('stores nothing when the client disconnects during a body that %s', async (_what, more) => {
+    ])('stores nothing when the client disconnects during a body that %s', async (_description, more) => {
       const batchId = randomUUID();
       const { sku } = await addProduct(shop.store);
       const query = { batchId, itemsPerChunk: '1' };
       const text = ndjson(createMany(20, () => ({ sku, quantity: 1 })));
       const { request } = openRequest(api, uploadPath(query), { headers: { 'content-type': NDJSON, ...more } });
       request.write(text);
-      await copiesOnce(1);
+      await waitForCopies(1);
       request.destroy();
-      await copiesOnce(0);
+      await waitForCopies(0);
 
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
       expect((await upload(api, { text, query })).status).toBe(202);
-      expect(await inStatus(batchId, 'completed')).toMatchObject({ total: 20, succeeded: 20 });
+      expect(await waitForStatus(batchId, 'completed')).toMatchObject({ total: 20, succeeded: 20 });
       expect(await stockOf(sku)).toBe(30);
     });
 
@@ -629,20 +632,20 @@ describeOnDevServer('/v1/batches', () => {
       const { sku } = await addProduct(shop.store);
       const item = ndjson([{ sku, quantity: 1 }]);
       const query = { batchId, itemsPerChunk: '1' };
-      const { request, answer } = openRequest(api, uploadPath(query));
+      const { request, answer: response } = openRequest(api, uploadPath(query));
       request.write(item);
-      await copiesOnce(1);
+      await waitForCopies(1);
       await sql`select pg_terminate_backend(pid) from pg_stat_progress_copy where datname = current_database()`.execute(
         shop.store.db,
       );
-      await copiesOnce(0);
+      await waitForCopies(0);
       request.end(item);
 
-      const { status, headers, body } = await answer;
+      const { status, headers, body } = await response;
       expect([status, body.type, headers['retry-after']]).toEqual([503, '/problems/store-unavailable', '5']);
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
       expect((await upload(api, { text: item, query })).status).toBe(202);
-      await inStatus(batchId, 'completed');
+      await waitForStatus(batchId, 'completed');
     });
 
     test('returns 503 when a write discovers the lost database connection', async () => {
@@ -658,8 +661,8 @@ describeOnDevServer('/v1/batches', () => {
 
     test('serves many uploads over one connection without a warning', async () => {
       const warnings: string[] = [];
-      const note = ({ name }: Error) => void warnings.push(name);
-      process.on('warning', note);
+      const recordWarning = ({ name }: Error) => void warnings.push(name);
+      process.on('warning', recordWarning);
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       const { sku } = await addProduct(shop.store);
       const text = ndjson([{ sku, quantity: 1 }]);
@@ -667,18 +670,18 @@ describeOnDevServer('/v1/batches', () => {
       const batchIds: string[] = [];
       try {
         for (let count = 0; count < 12; count += 1) {
-          const { request, answer } = openRequest(api, uploadPath(), { agent });
+          const { request, answer: response } = openRequest(api, uploadPath(), { agent });
           request.end(text);
-          const { status, body } = await answer;
+          const { status, body } = await response;
           expect(status).toBe(202);
           ports.add(request.socket?.localPort);
           batchIds.push(body.batchId);
         }
       } finally {
         agent.destroy();
-        process.off('warning', note);
+        process.off('warning', recordWarning);
       }
-      for (const batchId of batchIds) await inStatus(batchId, 'completed');
+      for (const batchId of batchIds) await waitForStatus(batchId, 'completed');
       expect(ports.size).toBe(1);
       expect(warnings).toEqual([]);
     });
@@ -694,7 +697,7 @@ describeOnDevServer('/v1/batches', () => {
 
       expect([again.status, again.headers.get('location')]).toEqual([202, first.headers.get('location')]);
       expect(again.body).toMatchObject({ batchId, total: 5 });
-      const { workflow } = await inStatus(batchId, 'completed');
+      const { workflow } = await waitForStatus(batchId, 'completed');
       const late = await upload(api, given);
       expect([late.status, late.body]).toEqual([202, { batchId, total: 5, status: 'completed' }]);
       expect((await get(batchId)).body).toMatchObject({ workflow, round: 1 });
@@ -708,7 +711,7 @@ describeOnDevServer('/v1/batches', () => {
         { text: ndjson([{ sku: 'MUG', price: { value: 1, currency: 'EUR' } }]), query: { operation: 'price-update' } },
       ],
       ['another chunk size', { query: { itemsPerChunk: '7' } }],
-    ])('rejects a repeated id with %s with 409 and keeps the first batch', async (_what, { text, query }) => {
+    ])('rejects a repeated id with %s with 409 and keeps the first batch', async (_description, { text, query }) => {
       const batchId = randomUUID();
       const given = { text: ndjson([{ sku: 'MUG', quantity: 1 }]), query: { batchId } };
       await upload(api, given);
@@ -716,7 +719,7 @@ describeOnDevServer('/v1/batches', () => {
 
       expect(status).toBe(409);
       expect(body).toMatchObject({ type: '/problems/batch-id-taken', batchId });
-      expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ operation: 'restock', total: 1 });
+      expect(await waitForStatus(batchId, 'completed_with_failures')).toMatchObject({ operation: 'restock', total: 1 });
     });
 
     test('runs an upload whose batch was started before it and failed', async () => {
@@ -736,14 +739,14 @@ describeOnDevServer('/v1/batches', () => {
       const { sku } = await addProduct(shop.store);
       const batchId = randomUUID();
       const text = ndjson(createMany(10, () => ({ sku, quantity: 1 })));
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         createMany(4, () => upload(api, { text, query: { batchId, itemsPerChunk: '2' } })),
       );
 
-      expect(answers.map(({ status, body }) => [status, body.batchId, body.total])).toEqual(
+      expect(responses.map(({ status, body }) => [status, body.batchId, body.total])).toEqual(
         createMany(4, () => [202, batchId, 10]),
       );
-      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 10, round: 1, tasks: 5 });
+      expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: 10, round: 1, tasks: 5 });
       expect(await stockOf(sku)).toBe(20);
     });
 
@@ -756,14 +759,14 @@ describeOnDevServer('/v1/batches', () => {
         opened.request.write(text);
         return { ...opened, quantity, text };
       });
-      await copiesOnce(2);
+      await waitForCopies(2);
       for (const { request, text } of uploads) request.end(text);
-      const answers = await Promise.all(uploads.map(({ answer }) => answer));
+      const responses = await Promise.all(uploads.map(({ answer: response }) => response));
 
-      expect(answers.map(({ status }) => status).toSorted()).toEqual([202, 409]);
-      expect(answers.find(({ status }) => status === 409)!.body.type).toBe('/problems/batch-id-taken');
-      await inStatus(batchId, 'completed');
-      const stored = uploads[answers.findIndex(({ status }) => status === 202)]!;
+      expect(responses.map(({ status }) => status).toSorted()).toEqual([202, 409]);
+      expect(responses.find(({ status }) => status === 409)!.body.type).toBe('/problems/batch-id-taken');
+      await waitForStatus(batchId, 'completed');
+      const stored = uploads[responses.findIndex(({ status }) => status === 202)]!;
       expect(await stockOf(sku)).toBe(stored.quantity * 2);
     });
   });
@@ -773,22 +776,22 @@ describeOnDevServer('/v1/batches', () => {
       const item = ndjson([{ sku: 'MUG', quantity: 1 }]);
       const open = createMany(4, () => openRequest(api, uploadPath({ itemsPerChunk: '1' })));
       for (const { request } of open) request.write(item);
-      await copiesOnce(4);
+      await waitForCopies(4);
 
       const batchId = randomUUID();
       const given = { text: item, query: { batchId } };
       const { status, headers, body } = await upload(api, given);
       expect([status, body.type, headers.get('retry-after')]).toEqual([503, '/problems/too-many-uploads', '5']);
-      await expectNothingLeft(batchId);
+      await expectNotStored(batchId);
 
       const [gone, ...others] = open;
       gone!.request.destroy();
-      await copiesOnce(3);
+      await waitForCopies(3);
       expect((await upload(api, given)).status).toBe(202);
       for (const { request } of others) request.end(item);
-      const answers = await Promise.all(others.map(({ answer }) => answer));
-      expect(answers.map(({ status, body }) => [status, body.total])).toEqual(createMany(3, () => [202, 2]));
-      for (const answer of answers) await inStatus(answer.body.batchId, 'completed_with_failures');
+      const responses = await Promise.all(others.map(({ answer: response }) => response));
+      expect(responses.map(({ status, body }) => [status, body.total])).toEqual(createMany(3, () => [202, 2]));
+      for (const response of responses) await waitForStatus(response.body.batchId, 'completed_with_failures');
     });
 
     test('does not count rejected uploads as running', async () => {
@@ -822,7 +825,8 @@ describeOnDevServer('/v1/batches', () => {
       for (const path of ['', '/failures', '/events']) {
         expect((await api.get(`/v1/batches/${batchId}${path}`)).status).toBe(404);
       }
-      for (const what of ['pause', 'resume', 'cancel', 'retry']) expect((await steer(batchId, what)).status).toBe(404);
+      for (const what of ['pause', 'resume', 'cancel', 'retry'])
+        expect((await sendCommand(batchId, what)).status).toBe(404);
     });
 
     test.each(['/v1/batches/a%20b', '/v1/batches/a%20b/failures', '/v1/batches/-/events'])(
@@ -844,7 +848,7 @@ describeOnDevServer('/v1/batches', () => {
       const items = createMany(9, (n) => ({ sku: n % 2 ? sku : `NONE-${n}`, quantity: 1 }));
       const { body } = await upload(api, { text: ndjson(items), query: { itemsPerChunk: '4' } });
       const { batchId } = body;
-      await inStatus(batchId, 'completed_with_failures');
+      await waitForStatus(batchId, 'completed_with_failures');
 
       for (const limit of [1, 2, 4, 5, 200]) {
         const found: BatchFailure[] = [];
@@ -867,12 +871,12 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test('returns an empty list when no item failed', async () => {
-      const batchId = await anEndedBatch(0);
+      const batchId = await runBatchWithFailures(0);
       expect((await api.get(`/v1/batches/${batchId}/failures`)).body).toEqual({ items: [] });
     });
 
     test('rejects a cursor of another list with 400', async () => {
-      const batchId = await anEndedBatch(3);
+      const batchId = await runBatchWithFailures(3);
       await addProduct(shop.store);
       const { body: products } = await api.get<Page>('/v1/products?limit=1');
       const { body: failures } = await api.get<Page>(`/v1/batches/${batchId}/failures?limit=1`);
@@ -897,18 +901,18 @@ describeOnDevServer('/v1/batches', () => {
   });
 
   describe('pause, resume, cancel and retry', () => {
-    const refusal = async (batchId: string, what: string) => {
-      const { status, body } = await steer(batchId, what);
+    const commandRejection = async (batchId: string, what: string) => {
+      const { status, body } = await sendCommand(batchId, what);
       expect(body.batchId).toBe(batchId);
       return `${status} ${String(body.type)}`;
     };
 
     test('processes all items after repeated pauses and resumes', async () => {
-      const batchId = await aHeldBatch();
-      const pauses = [await steer(batchId, 'pause'), await steer(batchId, 'pause')];
+      const batchId = await startBlockedBatch();
+      const pauses = [await sendCommand(batchId, 'pause'), await sendCommand(batchId, 'pause')];
       expect(pauses.map(({ status, body }) => [status, body.batchId])).toEqual(createMany(2, () => [202, batchId]));
-      await inStatus(batchId, 'paused');
-      expect(await steer(batchId, 'pause')).toMatchObject({ status: 202, body: { status: 'paused' } });
+      await waitForStatus(batchId, 'paused');
+      expect(await sendCommand(batchId, 'pause')).toMatchObject({ status: 202, body: { status: 'paused' } });
       await waitForPendingActivities(
         shop.client.workflow.getHandle(batchWorkflowId(batchId)),
         (pending) => pending === 0,
@@ -916,61 +920,61 @@ describeOnDevServer('/v1/batches', () => {
       tests.unblockCalls();
       expect((await get(batchId)).body).toMatchObject({ status: 'paused', succeeded: 0, failed: 0 });
 
-      expect((await steer(batchId, 'resume')).status).toBe(202);
-      expect((await steer(batchId, 'resume').catch(() => undefined))?.status).toSatisfy((status) =>
+      expect((await sendCommand(batchId, 'resume')).status).toBe(202);
+      expect((await sendCommand(batchId, 'resume').catch(() => undefined))?.status).toSatisfy((status) =>
         [202, 409].includes(status as number),
       );
-      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, round: 1 });
+      expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, round: 1 });
     });
 
     test('resumes a running batch without an effect', async () => {
-      const batchId = await aHeldBatch();
-      expect(await steer(batchId, 'resume')).toMatchObject({ status: 202, body: { status: 'running' } });
+      const batchId = await startBlockedBatch();
+      expect(await sendCommand(batchId, 'resume')).toMatchObject({ status: 202, body: { status: 'running' } });
       tests.unblockCalls();
-      await inStatus(batchId, 'completed');
+      await waitForStatus(batchId, 'completed');
     });
 
     test('accepts a repeated cancel, and a retry processes the remaining items', async () => {
-      const batchId = await aHeldBatch();
-      for (let count = 0; count < 2; count += 1) expect((await steer(batchId, 'cancel')).status).toBe(202);
-      expect(await inStatus(batchId, 'cancelled')).toMatchObject({ succeeded: 0, closedAt: expect.any(String) });
-      expect(await steer(batchId, 'cancel')).toMatchObject({ status: 202, body: { status: 'cancelled' } });
+      const batchId = await startBlockedBatch();
+      for (let count = 0; count < 2; count += 1) expect((await sendCommand(batchId, 'cancel')).status).toBe(202);
+      expect(await waitForStatus(batchId, 'cancelled')).toMatchObject({ succeeded: 0, closedAt: expect.any(String) });
+      expect(await sendCommand(batchId, 'cancel')).toMatchObject({ status: 202, body: { status: 'cancelled' } });
       for (const what of ['pause', 'resume']) {
-        expect(await refusal(batchId, what)).toBe('409 /problems/batch-closed');
+        expect(await commandRejection(batchId, what)).toBe('409 /problems/batch-closed');
       }
       tests.unblockCalls();
-      expect(await steer(batchId, 'retry')).toMatchObject({ status: 202, body: { status: 'running' } });
-      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, failed: 0, round: 2 });
+      expect(await sendCommand(batchId, 'retry')).toMatchObject({ status: 202, body: { status: 'running' } });
+      expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, failed: 0, round: 2 });
     });
 
     test('cancels a paused batch', async () => {
-      const batchId = await aHeldBatch();
-      await steer(batchId, 'pause');
-      await inStatus(batchId, 'paused');
-      expect((await steer(batchId, 'cancel')).status).toBe(202);
-      await inStatus(batchId, 'cancelled');
+      const batchId = await startBlockedBatch();
+      await sendCommand(batchId, 'pause');
+      await waitForStatus(batchId, 'paused');
+      expect((await sendCommand(batchId, 'cancel')).status).toBe(202);
+      await waitForStatus(batchId, 'cancelled');
     });
 
     test('rejects pause, resume and cancel of a closed batch with 409', async () => {
-      for (const batchId of [await anEndedBatch(0), await anEndedBatch(1)]) {
+      for (const batchId of [await runBatchWithFailures(0), await runBatchWithFailures(1)]) {
         for (const what of ['pause', 'resume', 'cancel']) {
-          expect(await refusal(batchId, what)).toBe('409 /problems/batch-closed');
+          expect(await commandRejection(batchId, what)).toBe('409 /problems/batch-closed');
         }
       }
     });
 
     test('rejects a retry of a running or paused batch with 409', async () => {
-      const batchId = await aHeldBatch();
-      expect(await refusal(batchId, 'retry')).toBe('409 /problems/batch-running');
-      await steer(batchId, 'pause');
-      await inStatus(batchId, 'paused');
-      expect(await refusal(batchId, 'retry')).toBe('409 /problems/batch-running');
-      await steer(batchId, 'cancel');
-      await inStatus(batchId, 'cancelled');
+      const batchId = await startBlockedBatch();
+      expect(await commandRejection(batchId, 'retry')).toBe('409 /problems/batch-running');
+      await sendCommand(batchId, 'pause');
+      await waitForStatus(batchId, 'paused');
+      expect(await commandRejection(batchId, 'retry')).toBe('409 /problems/batch-running');
+      await sendCommand(batchId, 'cancel');
+      await waitForStatus(batchId, 'cancelled');
     });
 
     test('rejects a retry with 409 when every item succeeded', async () => {
-      expect(await refusal(await anEndedBatch(0), 'retry')).toBe('409 /problems/nothing-to-retry');
+      expect(await commandRejection(await runBatchWithFailures(0), 'retry')).toBe('409 /problems/nothing-to-retry');
     });
 
     test('retries only the failed items', async () => {
@@ -979,39 +983,39 @@ describeOnDevServer('/v1/batches', () => {
       const items = createMany(7, (n) => ({ sku: n % 2 ? late : sku, quantity: 1 }));
       const { body } = await upload(api, { text: ndjson(items), query: { itemsPerChunk: '2' } });
       const { batchId } = body;
-      expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ succeeded: 4, failed: 3 });
+      expect(await waitForStatus(batchId, 'completed_with_failures')).toMatchObject({ succeeded: 4, failed: 3 });
       await addProduct(shop.store, { sku: late, available: 0 });
 
-      expect(await steer(batchId, 'retry')).toMatchObject({ status: 202, body: { status: 'running' } });
-      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 7, failed: 0, round: 2, tasks: 2 });
+      expect(await sendCommand(batchId, 'retry')).toMatchObject({ status: 202, body: { status: 'running' } });
+      expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: 7, failed: 0, round: 2, tasks: 2 });
       expect([await stockOf(sku), await stockOf(late)]).toEqual([14, 3]);
       const description = await shop.client.workflow.getHandle(batchWorkflowId(batchId)).describe();
       expect(await description.staticSummary()).toBe('restock: 3 items once more');
     });
 
     test('starts one attempt for simultaneous retries', async () => {
-      const batchId = await anEndedBatch(2);
-      const answers = await Promise.all(createMany(5, () => steer(batchId, 'retry')));
+      const batchId = await runBatchWithFailures(2);
+      const responses = await Promise.all(createMany(5, () => sendCommand(batchId, 'retry')));
 
-      for (const { status, body } of answers) {
+      for (const { status, body } of responses) {
         expect(status === 202 || body.type === '/problems/batch-running').toBe(true);
       }
-      expect(answers.some(({ status }) => status === 202)).toBe(true);
-      expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ round: 2 });
+      expect(responses.some(({ status }) => status === 202)).toBe(true);
+      expect(await waitForStatus(batchId, 'completed_with_failures')).toMatchObject({ round: 2 });
     });
 
     test('shows a batch as failed after its workflow is terminated, and a retry completes the rest', async () => {
       // More items than the running chunks hold; those chunks still complete.
       const count = 20;
-      const batchId = await aHeldBatch(count);
+      const batchId = await startBlockedBatch(count);
       await shop.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();
       expect((await get(batchId)).body).toMatchObject({ status: 'failed', closedAt: expect.any(String) });
       for (const what of ['pause', 'resume', 'cancel']) {
-        expect(await refusal(batchId, what)).toBe('409 /problems/batch-closed');
+        expect(await commandRejection(batchId, what)).toBe('409 /problems/batch-closed');
       }
       tests.unblockCalls();
-      expect((await steer(batchId, 'retry')).status).toBe(202);
-      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: count, round: 2 });
+      expect((await sendCommand(batchId, 'retry')).status).toBe(202);
+      expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: count, round: 2 });
     });
 
     test('starts a staged batch on retry and rejects pause, resume and cancel with 409', async () => {
@@ -1030,10 +1034,10 @@ describeOnDevServer('/v1/batches', () => {
         tasks: 1,
       });
       for (const what of ['pause', 'resume', 'cancel']) {
-        expect(await refusal(batchId, what)).toBe('409 /problems/batch-not-started');
+        expect(await commandRejection(batchId, what)).toBe('409 /problems/batch-not-started');
       }
-      expect((await steer(batchId, 'retry')).status).toBe(202);
-      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 1, round: 1 });
+      expect((await sendCommand(batchId, 'retry')).status).toBe(202);
+      expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: 1, round: 1 });
       expect(await stockOf(sku)).toBe(11);
     });
 
@@ -1047,7 +1051,7 @@ describeOnDevServer('/v1/batches', () => {
 
   describe('GET /v1/batches/{id}/events', () => {
     test('streams progress while a batch runs, and an end event when it closes', async () => {
-      const batchId = await aHeldBatch();
+      const batchId = await startBlockedBatch();
       const events = await openEventStream(api, batchId);
 
       expect(events.response.status).toBe(200);
@@ -1057,10 +1061,10 @@ describeOnDevServer('/v1/batches', () => {
         event: 'progress',
         data: { batchId, status: 'running', succeeded: 0 },
       });
-      await steer(batchId, 'pause');
+      await sendCommand(batchId, 'pause');
       expect(await events.next()).toMatchObject({ event: 'progress', data: { status: 'paused' } });
       tests.unblockCalls();
-      await steer(batchId, 'resume');
+      await sendCommand(batchId, 'resume');
       const rest = await events.rest();
 
       expect(rest.slice(0, -1).every(({ event }) => event === 'progress')).toBe(true);
@@ -1069,7 +1073,7 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test('sends only the end event for a closed batch', async () => {
-      const batchId = await anEndedBatch(1);
+      const batchId = await runBatchWithFailures(1);
       const events = await openEventStream(api, batchId);
       expect(await events.rest()).toEqual([{ event: 'end', data: (await get(batchId)).body }]);
     });
@@ -1079,7 +1083,7 @@ describeOnDevServer('/v1/batches', () => {
       const batchId = await stageTestBatch(shop.store, { items: [{ sku, quantity: 1 }] });
       const events = await openEventStream(api, batchId);
       expect(await events.next()).toMatchObject({ event: 'progress', data: { status: 'staged' } });
-      await steer(batchId, 'retry');
+      await sendCommand(batchId, 'retry');
       expect((await events.rest()).at(-1)).toMatchObject({ event: 'end', data: { status: 'completed' } });
     });
 
@@ -1090,7 +1094,7 @@ describeOnDevServer('/v1/batches', () => {
       ['text/*', 200],
       ['text/html, text/event-stream;q=0.9', 200],
     ])('answers Accept %s with %i', async (accept, expected) => {
-      const batchId = await anEndedBatch(0);
+      const batchId = await runBatchWithFailures(0);
       const response = await fetch(`${api.url}/v1/batches/${batchId}/events`, { headers: { accept } });
       const text = await response.text();
 
@@ -1100,7 +1104,7 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test('ends the stream without an end event when the API closes', async () => {
-      const batchId = await aHeldBatch();
+      const batchId = await startBlockedBatch();
       const closing = await startApi(shop);
       const events = await openEventStream(closing, batchId);
       expect((await events.next())?.event).toBe('progress');
@@ -1114,21 +1118,21 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     /** An API that records its progress polls and takes as long for one as the test wants. */
-    async function aWatchedApi() {
+    async function startApiWithFollower() {
       const watched = { looks: 0, lookedAt: 0, until: Promise.resolve() };
-      const tallyBatch: Shop['store']['countBatchProgress'] = async (id) => {
+      const countBatch: Shop['store']['countBatchProgress'] = async (id) => {
         watched.looks += 1;
         watched.lookedAt = performance.now();
         await watched.until;
         return await shop.store.countBatchProgress(id);
       };
-      const { url, close } = await startApi({ ...shop, store: { ...shop.store, countBatchProgress: tallyBatch } });
+      const { url, close } = await startApi({ ...shop, store: { ...shop.store, countBatchProgress: countBatch } });
       return { watched, url, close };
     }
 
     test('waits for a running progress poll when the API closes, then ends the stream', async () => {
-      const batchId = await aHeldBatch();
-      const { watched, url, close } = await aWatchedApi();
+      const batchId = await startBlockedBatch();
+      const { watched, url, close } = await startApiWithFollower();
       const events = await openEventStream({ url }, batchId);
       await events.next();
       const rest = events.rest();
@@ -1141,12 +1145,12 @@ describeOnDevServer('/v1/batches', () => {
         intervalMs: 10,
       });
       const closed = close();
-      const isDeaf = () =>
+      const isUnresponsive = () =>
         fetch(`${url}/livez`).then(
           () => undefined,
           () => true,
         );
-      await waitUntil(isDeaf, { description: 'no request being taken', timeoutMs: 5_000, intervalMs: 20 });
+      await waitUntil(isUnresponsive, { description: 'no request being taken', timeoutMs: 5_000, intervalMs: 20 });
       const began = performance.now();
       lookOn();
       await closed;
@@ -1156,8 +1160,8 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test('stops polling when the client disconnects', async () => {
-      const batchId = await aHeldBatch();
-      const { watched, url, close } = await aWatchedApi();
+      const batchId = await startBlockedBatch();
+      const { watched, url, close } = await startApiWithFollower();
       try {
         const request = httpRequest(`${url}/v1/batches/${batchId}/events`, { agent: false }).end();
         request.on('error', () => undefined);
@@ -1172,8 +1176,8 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test('does not poll for a HEAD request', async () => {
-      const batchId = await aHeldBatch();
-      const { watched, url, close } = await aWatchedApi();
+      const batchId = await startBlockedBatch();
+      const { watched, url, close } = await startApiWithFollower();
       try {
         const { status } = await fetch(`${url}/v1/batches/${batchId}/events`, { method: 'HEAD' });
         expect(status).toBe(200);
@@ -1185,22 +1189,22 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test('keeps the stream open while the database is unreachable', async () => {
-      const batchId = await aHeldBatch();
+      const batchId = await startBlockedBatch();
       let away = false;
-      let refused = 0;
-      const tallyBatch: Shop['store']['countBatchProgress'] = async (id) => {
+      let rejected = 0;
+      const countBatch: Shop['store']['countBatchProgress'] = async (id) => {
         if (!away) return await shop.store.countBatchProgress(id);
-        refused += 1;
+        rejected += 1;
         throw new Error('connection terminated');
       };
-      const shaky = await startApi({ ...shop, store: { ...shop.store, countBatchProgress: tallyBatch } });
+      const shaky = await startApi({ ...shop, store: { ...shop.store, countBatchProgress: countBatch } });
       try {
         const events = await openEventStream(shaky, batchId);
         expect((await events.next())?.event).toBe('progress');
         away = true;
-        await waitUntil(() => refused >= 2 || undefined, { description: 'looks in vain', timeoutMs: 10_000 });
+        await waitUntil(() => rejected >= 2 || undefined, { description: 'looks in vain', timeoutMs: 10_000 });
         tests.unblockCalls();
-        await inStatus(batchId, 'completed');
+        await waitForStatus(batchId, 'completed');
         away = false;
         expect((await events.rest()).at(-1)).toMatchObject({ event: 'end', data: { status: 'completed' } });
       } finally {
@@ -1215,7 +1219,7 @@ describeOnDevServer('/v1/batches', () => {
       nextCursor?: string;
     }
     /** Reads all pages of a list. */
-    async function listed(query: Record<string, string>): Promise<BatchSummary[]> {
+    async function listBatches(query: Record<string, string>): Promise<BatchSummary[]> {
       const found: BatchSummary[] = [];
       for (let cursor: string | undefined = ''; cursor !== undefined;) {
         const search = new URLSearchParams({ ...query, ...(cursor && { cursor }) });
@@ -1228,24 +1232,24 @@ describeOnDevServer('/v1/batches', () => {
       return found;
     }
     /** Visibility lags by up to about a second. */
-    const inList = (query: Record<string, string>, batchIds: string[]) =>
+    const waitUntilListed = (query: Record<string, string>, batchIds: string[]) =>
       waitUntil(
         async () => {
-          const mine = (await listed(query)).filter(({ batchId }) => batchIds.includes(batchId));
+          const mine = (await listBatches(query)).filter(({ batchId }) => batchIds.includes(batchId));
           return mine.length === batchIds.length ? mine : undefined;
         },
         { description: `${batchIds.length} batches in the list by ${JSON.stringify(query)}`, timeoutMs: 15_000 },
       );
-    const notInList = (query: Record<string, string>, batchId: string) =>
-      waitUntil(async () => !(await listed(query)).some((item) => item.batchId === batchId) || undefined, {
+    const waitUntilNotListed = (query: Record<string, string>, batchId: string) =>
+      waitUntil(async () => !(await listBatches(query)).some((item) => item.batchId === batchId) || undefined, {
         description: `no such batch in the list by ${JSON.stringify(query)}`,
         timeoutMs: 15_000,
       });
 
     test('pages through all batches, newest first', async () => {
       const batchIds: string[] = [];
-      for (let count = 0; count < 3; count += 1) batchIds.push(await anEndedBatch(1));
-      const mine = await inList({ limit: '2', status: 'completed_with_failures' }, batchIds);
+      for (let count = 0; count < 3; count += 1) batchIds.push(await runBatchWithFailures(1));
+      const mine = await waitUntilListed({ limit: '2', status: 'completed_with_failures' }, batchIds);
 
       expect(mine.map(({ batchId }) => batchId)).toEqual(batchIds.toReversed());
       const time = expect.stringMatching(/^\d{4}-.*Z$/);
@@ -1261,22 +1265,26 @@ describeOnDevServer('/v1/batches', () => {
         closedAt: time,
         asOf: time,
       });
-      const all = await inList({ limit: '200' }, batchIds);
+      const all = await waitUntilListed({ limit: '200' }, batchIds);
       expect(all).toEqual(mine);
     });
 
     test('moves a batch through the lists by status', async () => {
-      const batchId = await aHeldBatch();
-      expect(await inList({ status: 'running' }, [batchId])).toMatchObject([{ batchId, status: 'running' }]);
-      await steer(batchId, 'pause');
-      await inList({ status: 'paused' }, [batchId]);
-      await notInList({ status: 'running' }, batchId);
-      await steer(batchId, 'cancel');
-      expect(await inList({ status: 'cancelled' }, [batchId])).toMatchObject([{ batchId, status: 'cancelled' }]);
-      await notInList({ status: 'paused' }, batchId);
+      const batchId = await startBlockedBatch();
+      expect(await waitUntilListed({ status: 'running' }, [batchId])).toMatchObject([{ batchId, status: 'running' }]);
+      await sendCommand(batchId, 'pause');
+      await waitUntilListed({ status: 'paused' }, [batchId]);
+      await waitUntilNotListed({ status: 'running' }, batchId);
+      await sendCommand(batchId, 'cancel');
+      expect(await waitUntilListed({ status: 'cancelled' }, [batchId])).toMatchObject([
+        { batchId, status: 'cancelled' },
+      ]);
+      await waitUntilNotListed({ status: 'paused' }, batchId);
       tests.unblockCalls();
-      await steer(batchId, 'retry');
-      expect(await inList({ status: 'completed' }, [batchId])).toMatchObject([{ batchId, status: 'completed' }]);
+      await sendCommand(batchId, 'retry');
+      expect(await waitUntilListed({ status: 'completed' }, [batchId])).toMatchObject([
+        { batchId, status: 'completed' },
+      ]);
     });
 
     test('lists a retried batch once, with the counts of all its runs', async () => {
@@ -1284,22 +1292,22 @@ describeOnDevServer('/v1/batches', () => {
       const late = `LATE-${randomUUID().slice(0, 8).toUpperCase()}`;
       const text = ndjson([sku, late].map((each) => ({ sku: each, quantity: 1 })));
       const { batchId } = (await upload(api, { text })).body;
-      await inStatus(batchId, 'completed_with_failures');
+      await waitForStatus(batchId, 'completed_with_failures');
       await addProduct(shop.store, { sku: late });
-      await steer(batchId, 'retry');
-      await inStatus(batchId, 'completed');
+      await sendCommand(batchId, 'retry');
+      await waitForStatus(batchId, 'completed');
 
-      const [item] = await inList({ status: 'completed' }, [batchId]);
+      const [item] = await waitUntilListed({ status: 'completed' }, [batchId]);
       expect(item).toMatchObject({ operation: 'restock', total: 2, succeeded: 2, failed: 0 });
-      await notInList({ status: 'completed_with_failures' }, batchId);
+      await waitUntilNotListed({ status: 'completed_with_failures' }, batchId);
     });
 
     test('neither repeats nor skips a batch while batches close between two pages', async () => {
-      const held = [await aHeldBatch(), await aHeldBatch()];
+      const held = [await startBlockedBatch(), await startBlockedBatch()];
       const first = await api.get<Page>('/v1/batches?limit=1');
       expect(first.body.items).toMatchObject([{ batchId: held[1], status: 'running' }]);
-      for (const batchId of held) await steer(batchId, 'cancel');
-      for (const batchId of held) await inStatus(batchId, 'cancelled');
+      for (const batchId of held) await sendCommand(batchId, 'cancel');
+      for (const batchId of held) await waitForStatus(batchId, 'cancelled');
 
       const search = new URLSearchParams({ limit: '2', cursor: first.body.nextCursor! });
       const second = await api.get<Page>(`/v1/batches?${search.toString()}`);
@@ -1317,15 +1325,15 @@ describeOnDevServer('/v1/batches', () => {
       });
       await foreign.result().catch(() => undefined);
 
-      expect((await listed({})).some(({ batchId }) => workflowId.includes(batchId))).toBe(false);
+      expect((await listBatches({})).some(({ batchId }) => workflowId.includes(batchId))).toBe(false);
     });
 
     test('lists a batch as failed, and not as running, after its workflow is terminated', async () => {
-      const batchId = await aHeldBatch();
-      await inList({ status: 'running' }, [batchId]);
+      const batchId = await startBlockedBatch();
+      await waitUntilListed({ status: 'running' }, [batchId]);
       await shop.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();
-      expect(await inList({ status: 'failed' }, [batchId])).toMatchObject([{ batchId, status: 'failed' }]);
-      await notInList({ status: 'running' }, batchId);
+      expect(await waitUntilListed({ status: 'failed' }, [batchId])).toMatchObject([{ batchId, status: 'failed' }]);
+      await waitUntilNotListed({ status: 'running' }, batchId);
     });
 
     test.each([
@@ -1344,8 +1352,8 @@ describeOnDevServer('/v1/batches', () => {
 
   describe('unavailable workers or servers', () => {
     test('accepts, shows and pauses batches without a worker', async () => {
-      const elsewhere = await server.openNamespace(`no-worker-${randomUUID()}`);
-      const idle = await startShop(elsewhere, { withWorker: false });
+      const other = await server.openNamespace(`no-worker-${randomUUID()}`);
+      const idle = await startShop(other, { withWorker: false });
       const idleApi = await startApi(idle);
       try {
         const batchId = randomUUID();
@@ -1360,8 +1368,8 @@ describeOnDevServer('/v1/batches', () => {
           { batchId, status: 'running', total: 3, succeeded: 0, failed: 0, round: 0, tasks: 2 },
         ]);
         for (const what of ['pause', 'resume', 'cancel']) {
-          const answer = await idleApi.post<Body>(`/v1/batches/${batchId}/${what}`);
-          expect([answer.status, answer.body.batchId]).toEqual([202, batchId]);
+          const response = await idleApi.post<Body>(`/v1/batches/${batchId}/${what}`);
+          expect([response.status, response.body.batchId]).toEqual([202, batchId]);
         }
         const retried = await idleApi.post<Body>(`/v1/batches/${batchId}/retry`);
         expect([retried.status, retried.body.type]).toEqual([409, '/problems/batch-running']);
@@ -1388,7 +1396,7 @@ describeOnDevServer('/v1/batches', () => {
 
         const started = await upload(api, given);
         expect([started.status, started.body]).toEqual([202, { batchId, status: 'running', total: 3 }]);
-        await inStatus(batchId, 'completed');
+        await waitForStatus(batchId, 'completed');
         expect(await stockOf(sku)).toBe(13);
       } finally {
         await alone.close();
@@ -1405,9 +1413,12 @@ describeOnDevServer('/v1/batches', () => {
       await shop.store.giveUpChunks(attemptId, { first: 1, count: 1 }, { type: 'Refused', message: 'no' });
       expect((await get(batchId)).body.status).toBe('completed_with_failures');
       for (const what of ['pause', 'cancel']) {
-        expect(await steer(batchId, what)).toMatchObject({ status: 409, body: { type: '/problems/batch-closed' } });
+        expect(await sendCommand(batchId, what)).toMatchObject({
+          status: 409,
+          body: { type: '/problems/batch-closed' },
+        });
       }
-      expect((await steer(batchId, 'retry')).status).toBe(202);
+      expect((await sendCommand(batchId, 'retry')).status).toBe(202);
       await waitForBatchProgress(
         shop.store,
         batchId,
@@ -1422,20 +1433,20 @@ describe('requests that are not complete within the time limit', () => {
   const LIMIT_MS = 200;
 
   /** An application with one route, whose handler waits until the test lets it respond. */
-  async function anApp() {
+  async function buildAppWithTimeLimit() {
     const app = Fastify();
     const handled: unknown[] = [];
-    let answer = (): void => undefined;
-    const told = new Promise<void>((resolve) => (answer = resolve));
+    let response = (): void => undefined;
+    const responseReleased = new Promise<void>((resolve) => (response = resolve));
     app.addHook('onRequest', async (request, reply) => enforceRequestTimeout(request, reply, LIMIT_MS));
     app.post('/', async (request) => {
       handled.push(request.body);
-      await told;
+      await responseReleased;
       return { status: 'ok' };
     });
     await app.listen({ host: '127.0.0.1', port: 0 });
     const { port } = app.server.address() as { port: number };
-    return { app, port, handled, answer };
+    return { app, port, handled, answer: response };
   }
 
   /** Sends raw text and reads until the connection closes. */
@@ -1448,13 +1459,13 @@ describe('requests that are not complete within the time limit', () => {
     return { socket, closed, received: () => received };
   }
 
-  const head = (length: number) =>
+  const requestHead = (length: number) =>
     `POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
 
   test('returns 408 and closes the connection when the body does not end', async () => {
-    const { app, port, handled } = await anApp();
+    const { app, port, handled } = await buildAppWithTimeLimit();
     const { socket, closed } = openSocket(port);
-    socket.write(`${head(100)}{"a":`);
+    socket.write(`${requestHead(100)}{"a":`);
     const received = await closed;
     await app.close();
 
@@ -1472,9 +1483,9 @@ describe('requests that are not complete within the time limit', () => {
   });
 
   test('returns 408 when the body arrives slowly, because the limit applies to its end', async () => {
-    const { app, port, handled } = await anApp();
+    const { app, port, handled } = await buildAppWithTimeLimit();
     const { socket, closed } = openSocket(port);
-    socket.write(head(10_000));
+    socket.write(requestHead(10_000));
     const trickle = setInterval(() => socket.write(' '), LIMIT_MS / 10);
     const received = await closed;
     clearInterval(trickle);
@@ -1485,10 +1496,10 @@ describe('requests that are not complete within the time limit', () => {
   });
 
   test.each([
-    ['is received in one piece', [`${head(7)}{"a":1}`]],
-    ['is received in several pieces', [head(7), '{"a"', ':1}']],
-  ])('responds when a body %s and the handler takes longer than the limit', async (_what, pieces) => {
-    const { app, port, handled, answer } = await anApp();
+    ['is received in one piece', [`${requestHead(7)}{"a":1}`]],
+    ['is received in several pieces', [requestHead(7), '{"a"', ':1}']],
+  ])('responds when a body %s and the handler takes longer than the limit', async (_description, pieces) => {
+    const { app, port, handled, answer: response } = await buildAppWithTimeLimit();
     const { socket, closed, received } = openSocket(port);
     for (const piece of pieces) socket.write(piece);
     await waitUntil(() => handled.length || undefined, { description: 'the request', timeoutMs: 5_000, intervalMs: 5 });
@@ -1496,7 +1507,7 @@ describe('requests that are not complete within the time limit', () => {
     const isLate = () => performance.now() - since > LIMIT_MS * 2 || undefined;
     await waitUntil(isLate, { description: 'the limit', timeoutMs: 5_000, intervalMs: 20 });
     expect(received()).toBe('');
-    answer();
+    response();
     await waitUntil(() => received() || undefined, { description: 'the answer', timeoutMs: 5_000, intervalMs: 5 });
     socket.end();
 

@@ -109,7 +109,7 @@ describe('chunks of items', () => {
     ['blank lines', 'ndjson', '\n  \r\n\n'],
     ['blank lines', 'csv', '\n  \r\n\n'],
     ['a header', 'csv', 'sku,quantity\n'],
-  ])('reports that there are no items in a body of %s (%s)', async (_what, format, text) => {
+  ])('reports that there are no items in a body of %s (%s)', async (_description, format, text) => {
     expect(await rejectionOf(readItems(text, { ...ndjsonOptions, format }))).toMatchObject({
       status: 422,
       kind: 'invalid-items',
@@ -122,14 +122,14 @@ describe('invalid lines', () => {
   test('reports each problem with its line', async () => {
     const text = '{"sku":"A"}\n{"sku":"b","more":1}\n\n[]\n{"sku":"C"}\n{"sku":\n';
 
-    const refusal = await rejectionOf(readItems(text, ndjsonOptions));
+    const rejection = await rejectionOf(readItems(text, ndjsonOptions));
 
-    expect(refusal).toMatchObject({
+    expect(rejection).toMatchObject({
       status: 422,
       kind: 'invalid-items',
       detail: '3 lines are wrong, nothing was stored',
     });
-    expect(refusal.errors).toEqual([
+    expect(rejection.errors).toEqual([
       { line: 2, pointer: '/sku', detail: expect.any(String) },
       { line: 2, pointer: '/more', detail: 'is not a known field' },
       { line: 4, pointer: '', detail: expect.any(String) },
@@ -155,11 +155,11 @@ describe('invalid lines', () => {
   });
 
   test('reports the first 100 problems', async () => {
-    const refusal = await rejectionOf(readChunks(bodyOf('{"sku":1,"x":1,"y":1}\n'.repeat(1_234)), ndjsonOptions));
+    const rejection = await rejectionOf(readChunks(bodyOf('{"sku":1,"x":1,"y":1}\n'.repeat(1_234)), ndjsonOptions));
 
-    expect(refusal.detail).toBe('at least 34 lines are wrong, nothing was stored');
-    expect(refusal.errors).toHaveLength(100);
-    expect(refusal.errors.at(-1)).toMatchObject({ line: 34, pointer: '/sku' });
+    expect(rejection.detail).toBe('at least 34 lines are wrong, nothing was stored');
+    expect(rejection.errors).toHaveLength(100);
+    expect(rejection.errors.at(-1)).toMatchObject({ line: 34, pointer: '/sku' });
   });
 
   test('truncates the reported text of a line that is not JSON', async () => {
@@ -220,7 +220,7 @@ describe('JSON that would silently lose data', () => {
     ['a repeated name with the same value', '{"sku":"A","sku":"A"}', '/sku', /more than once/],
     ['a number that is rounded', '{"sku":"A","quantity":0.99999999999999999999}', '/quantity', /would become 1;/],
     ['a number that is too large', '{"sku":"A","quantity":1e400}', '/quantity', /would become Infinity;/],
-  ])('rejects a line with %s and reports it once with its pointer', async (_what, text, pointer, detail) => {
+  ])('rejects a line with %s and reports it once with its pointer', async (_description, text, pointer, detail) => {
     expect(await errorsOf(`{"sku":"A"}\n${text}\n`, one)).toEqual([
       { line: 2, pointer, detail: expect.stringMatching(detail) },
     ]);
@@ -270,12 +270,12 @@ describe('parseJson', () => {
 
   /** Compares two decimals as integers. */
   function sameDecimal(one: string, other: string): boolean {
-    const scaled = (text: string) => {
+    const toScaledInteger = (text: string) => {
       const [mantissa = '', exponent = '0'] = text.toLowerCase().split('e');
       const [whole = '', fraction = ''] = mantissa.split('.');
       return BigInt(whole + fraction) * 10n ** BigInt(400 + Number(exponent) - fraction.length);
     };
-    return scaled(one) === scaled(other);
+    return toScaledInteger(one) === toScaledInteger(other);
   }
 
   test('finds every repeated name, whatever strings contain', () => {
@@ -328,7 +328,7 @@ describe('CSV', () => {
     ['a number with a default', z.number().default(7)],
     ['a number with several of these wrappers', z.number().nullable().optional().default(7).readonly()],
     ['a transformed number', z.number().transform((value) => value)],
-  ])('converts text to a number when the field is %s', async (_what, field) => {
+  ])('converts text to a number when the field is %s', async (_description, field) => {
     const options = { ...csvOptions, schema: z.strictObject({ field, text: z.string() }) };
     expect(await readItems('field,text\n42,42\n', options)).toEqual([{ line: 2, item: { field: 42, text: '42' } }]);
   });
@@ -411,7 +411,7 @@ describe('CSV', () => {
     ['has an unknown column', 'sku,a~b/c', '/a~0b~1c', /not a known field/],
     ['names a parent field', 'sku,price', '/price', /each of its fields is a column/],
     ['has a misplaced quote', 'sku"', '', /has a quote within a value/],
-  ])('reports only the header when it %s', async (_what, header, pointer, detail) => {
+  ])('reports only the header when it %s', async (_description, header, pointer, detail) => {
     const body = bodyOf(`${header}\nA\n`, 'A,1\n', 'A\n');
 
     expect((await rejectionOf(readChunks(body, price))).errors).toEqual([
@@ -518,9 +518,9 @@ describe('size limits', () => {
   test.each(formats)('stops reading %s at the maximum size', async (format) => {
     const upload = createRepeatingBody('\n'.repeat(BUFFER_BYTES));
 
-    const refusal = await rejectionOf(readChunks(upload.body, { ...ndjsonOptions, format, maxBytes: MB }));
+    const rejection = await rejectionOf(readChunks(upload.body, { ...ndjsonOptions, format, maxBytes: MB }));
 
-    expect(refusal).toMatchObject({ status: 413, detail: `the body has more than ${MB} bytes` });
+    expect(rejection).toMatchObject({ status: 413, detail: `the body has more than ${MB} bytes` });
     expect(upload.bytes).toBeLessThan(MB + 10 * BUFFER_BYTES);
   });
 
@@ -555,17 +555,17 @@ describe('size limits', () => {
     ['a record of only delimiters', 'csv', 'sku\n', ','],
     ['a record of only quotes', 'csv', 'sku\n', '"'],
     ['a value in quotes', 'csv', 'sku\n"', 'x\n'],
-  ])('stops reading %s that never ends at the maximum length', async (_what, format, before, endless) => {
+  ])('stops reading %s that never ends at the maximum length', async (_description, format, before, endless) => {
     const upload = createRepeatingBody(endless.repeat(BUFFER_BYTES / endless.length), { first: before });
     const options = { ...ndjsonOptions, format, maxLineLength: 4 * BUFFER_BYTES, maxBytes: 1_000 * MB };
 
-    const refusal = await rejectionOf(readChunks(upload.body, options));
+    const rejection = await rejectionOf(readChunks(upload.body, options));
 
-    expect(refusal).toMatchObject({
+    expect(rejection).toMatchObject({
       status: 413,
       detail: expect.stringContaining(`more than ${4 * BUFFER_BYTES} characters`),
     });
-    expect(refusal.detail).toContain('line 2');
+    expect(rejection.detail).toContain('line 2');
     expect(upload.bytes).toBeLessThan(20 * BUFFER_BYTES);
   });
 
@@ -575,7 +575,7 @@ describe('size limits', () => {
     ['has half of a surrogate pair', [0xed, 0xa0, 0x80]],
     ['is Latin-1', [...Buffer.from('{"sku":"Ä"}', 'latin1')]],
     ['ends within a character', [0x0a, 0xe2, 0x82]],
-  ])('rejects a body that %s as not UTF-8', async (_what, bytes) => {
+  ])('rejects a body that %s as not UTF-8', async (_description, bytes) => {
     const chunks = bytes.map((byte) => Uint8Array.of(byte));
 
     for (const format of formats) {
@@ -607,7 +607,7 @@ describe('the request body', () => {
   test.each<[string, (body: Readable) => void, RegExp]>([
     ['is destroyed', (body) => body.destroy(), /premature close/i],
     ['fails', (body) => body.destroy(new Error('ECONNRESET')), /ECONNRESET/],
-  ])('fails when the body %s before its end', async (_what, breakOff, error) => {
+  ])('fails when the body %s before its end', async (_description, breakOff, error) => {
     for (const before of [0, 1, 2]) {
       const body = new Readable({ read: () => undefined });
       body.on('error', () => undefined);
@@ -645,7 +645,7 @@ describe('the request body', () => {
     });
 
     /** Starts an upload and does not end it. */
-    async function begunUpload() {
+    async function startUpload() {
       server = createServer();
       await once(server.listen(0, '127.0.0.1'), 'listening');
       const { port } = server.address() as AddressInfo;
@@ -657,7 +657,7 @@ describe('the request body', () => {
     }
 
     test('delivers the response when it rejects an upload before its end', async () => {
-      const { client, incoming, response } = await begunUpload();
+      const { client, incoming, response } = await startUpload();
 
       const { status } = await rejectionOf(readChunks(incoming, { ...ndjsonOptions, maxBytes: 1 }));
       response.writeHead(status, { connection: 'close' }).end();
@@ -666,7 +666,7 @@ describe('the request body', () => {
     });
 
     test('fails when the client disconnects', async () => {
-      const { client, incoming } = await begunUpload();
+      const { client, incoming } = await startUpload();
       const lists = readChunks(incoming, ndjsonOptions);
 
       client.destroy();

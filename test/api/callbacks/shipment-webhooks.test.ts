@@ -28,14 +28,14 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     await shop?.close();
   });
 
-  async function placed(): Promise<OrderInput> {
+  async function placeShippedOrder(): Promise<OrderInput> {
     const order = makeOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
     return order;
   }
 
   /** Starts an order with this status as its search attribute and terminates the workflow. */
-  async function endedAs(outcome: OrderStatus): Promise<OrderInput> {
+  async function placeOrderThatEndsAs(outcome: OrderStatus): Promise<OrderInput> {
     const order = makeOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
     const handle = await shop.client.workflow.start('order', {
       workflowId: orderWorkflowId(order.orderId),
@@ -47,7 +47,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     return order;
   }
 
-  const aReport = (orderId: string, overrides: Partial<ShipmentReport> = {}): ShipmentReport => ({
+  const makeReport = (orderId: string, overrides: Partial<ShipmentReport> = {}): ShipmentReport => ({
     orderId,
     shipmentId: 'sh_1',
     status: 'in_transit',
@@ -64,8 +64,8 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   }
 
   test('accepts a signed report with 202 and signals the workflow, even without a worker', async () => {
-    const order = await placed();
-    const report = aReport(order.orderId);
+    const order = await placeShippedOrder();
+    const report = makeReport(order.orderId);
 
     const { status, body } = await api.request('POST', PATH, signShipmentReport(report));
 
@@ -75,24 +75,24 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   });
 
   test('accepts reports that are signed with the old secret during a rotation', async () => {
-    const order = await placed();
-    const report = signShipmentReport(aReport(order.orderId), { secret: PREVIOUS_WEBHOOK_SECRET });
+    const order = await placeShippedOrder();
+    const report = signShipmentReport(makeReport(order.orderId), { secret: PREVIOUS_WEBHOOK_SECRET });
     expect((await api.request('POST', PATH, report)).status).toBe(202);
     expect(await signalsOf(order)).toHaveLength(1);
   });
 
   test('signals the order once for a repeated message', async () => {
-    const order = await placed();
-    const report = signShipmentReport(aReport(order.orderId), { webhookId: 'msg_again' });
+    const order = await placeShippedOrder();
+    const report = signShipmentReport(makeReport(order.orderId), { webhookId: 'msg_again' });
     for (let count = 0; count < 3; count += 1) expect((await api.request('POST', PATH, report)).status).toBe(202);
     expect(await signalsOf(order)).toHaveLength(1);
-    const other = signShipmentReport(aReport(order.orderId), { webhookId: 'msg_other' });
+    const other = signShipmentReport(makeReport(order.orderId), { webhookId: 'msg_other' });
     await api.request('POST', PATH, other);
     expect(await signalsOf(order)).toHaveLength(2);
   });
 
   test('accepts the signature of the fake carrier', async () => {
-    const order = await placed();
+    const order = await placeShippedOrder();
     // The fake carrier only reports parcels that it was asked to ship.
     const headers = { 'idempotency-key': `order:${order.orderId}:shipment`, 'content-type': 'application/json' };
     await shop.fakes.app.inject({
@@ -106,40 +106,51 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toHaveLength(1);
   });
 
-  const good = (orderId: string) => signShipmentReport(aReport(orderId));
+  const validReport = (orderId: string) => signShipmentReport(makeReport(orderId));
   test.each<[string, (orderId: string) => RequestOptions]>([
-    ['is not signed', (orderId) => ({ json: aReport(orderId) })],
+    ['is not signed', (orderId) => ({ json: makeReport(orderId) })],
     [
       'is signed with another secret',
       (orderId) =>
-        signShipmentReport(aReport(orderId), { secret: `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}` }),
+        signShipmentReport(makeReport(orderId), { secret: `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}` }),
     ],
     [
       'was changed after it was signed',
-      (orderId) => ({ ...good(orderId), text: JSON.stringify(aReport(orderId, { status: 'delivered' })) }),
+      (orderId) => ({ ...validReport(orderId), text: JSON.stringify(makeReport(orderId, { status: 'delivered' })) }),
     ],
     [
       'was signed under another message id',
-      (orderId) => ({ ...good(orderId), headers: { ...good(orderId).headers, 'webhook-id': 'msg_other' } }),
+      (orderId) => ({
+        ...validReport(orderId),
+        headers: { ...validReport(orderId).headers, 'webhook-id': 'msg_other' },
+      }),
     ],
     [
       'has an invalid signature',
-      (orderId) => ({ ...good(orderId), headers: { ...good(orderId).headers, 'webhook-signature': 'v1,AAAA' } }),
+      (orderId) => ({
+        ...validReport(orderId),
+        headers: { ...validReport(orderId).headers, 'webhook-signature': 'v1,AAAA' },
+      }),
     ],
     [
       'has an invalid timestamp',
-      (orderId) => ({ ...good(orderId), headers: { ...good(orderId).headers, 'webhook-timestamp': 'now' } }),
+      (orderId) => ({
+        ...validReport(orderId),
+        headers: { ...validReport(orderId).headers, 'webhook-timestamp': 'now' },
+      }),
     ],
     [
       'is older than five minutes',
-      (orderId) => signShipmentReport(aReport(orderId), { timestamp: new Date(Date.now() - FIVE_MINUTES_MS - 5_000) }),
+      (orderId) =>
+        signShipmentReport(makeReport(orderId), { timestamp: new Date(Date.now() - FIVE_MINUTES_MS - 5_000) }),
     ],
     [
       'has a timestamp in the future',
-      (orderId) => signShipmentReport(aReport(orderId), { timestamp: new Date(Date.now() + FIVE_MINUTES_MS + 5_000) }),
+      (orderId) =>
+        signShipmentReport(makeReport(orderId), { timestamp: new Date(Date.now() + FIVE_MINUTES_MS + 5_000) }),
     ],
-  ])('rejects a report that %s with 401 and does not signal the order', async (_what, make) => {
-    const order = await placed();
+  ])('rejects a report that %s with 401 and does not signal the order', async (_description, make) => {
+    const order = await placeShippedOrder();
 
     const { status, headers, body } = await api.request('POST', PATH, make(order.orderId));
 
@@ -150,7 +161,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   });
 
   test('returns 404 for a report about an unknown order', async () => {
-    const { status, body } = await api.request('POST', PATH, signShipmentReport(aReport(randomUUID())));
+    const { status, body } = await api.request('POST', PATH, signShipmentReport(makeReport(randomUUID())));
 
     expect(status).toBe(404);
     expect(body).toMatchObject({ type: '/problems/not-found' });
@@ -160,10 +171,10 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     ['is not JSON', () => '{"orderId":', ['']],
     ['is JSON null', () => 'null', ['']],
     ['has no shipment id', (orderId) => JSON.stringify({ orderId, status: 'lost' }), ['/shipmentId']],
-    ['has a status that is not text', (orderId) => JSON.stringify({ ...aReport(orderId), status: 7 }), ['/status']],
-    ['has an invalid id', () => aReport("x' or 'y"), ['/orderId']],
-  ])('rejects a signed report that %s with 400 and the wrong fields', async (_what, make, pointers) => {
-    const order = await placed();
+    ['has a status that is not text', (orderId) => JSON.stringify({ ...makeReport(orderId), status: 7 }), ['/status']],
+    ['has an invalid id', () => makeReport("x' or 'y"), ['/orderId']],
+  ])('rejects a signed report that %s with 400 and the wrong fields', async (_description, make, pointers) => {
+    const order = await placeShippedOrder();
 
     const { status, headers, body } = await api.request('POST', PATH, signShipmentReport(make(order.orderId)));
 
@@ -176,7 +187,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   test.each(['"lost","status":"delivered"', '"lost","status":"lost"'])(
     'rejects a signed report that repeats its status with 400: %s',
     async (statuses) => {
-      const order = await placed();
+      const order = await placeShippedOrder();
       const text = `{"orderId":"${order.orderId}","shipmentId":"sh_1","status":${statuses}}`;
 
       const { status, body } = await api.request('POST', PATH, signShipmentReport(text));
@@ -187,8 +198,8 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   );
 
   test('ignores repeated names and large numbers in unknown fields of a signed report', async () => {
-    const order = await placed();
-    const report = aReport(order.orderId);
+    const order = await placeShippedOrder();
+    const report = makeReport(order.orderId);
     const text = JSON.stringify(report).replace('{', '{"event":12345678901234567890,"depot":{"a":1,"a":2},');
 
     const { status } = await api.request('POST', PATH, signShipmentReport(text));
@@ -198,8 +209,8 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   });
 
   test('ignores unknown fields of a signed report', async () => {
-    const order = await placed();
-    const report = aReport(order.orderId);
+    const order = await placeShippedOrder();
+    const report = makeReport(order.orderId);
 
     const text = JSON.stringify({ ...report, depot: 'B12', parcel: { weight: 3 } });
     const { status, body } = await api.request('POST', PATH, signShipmentReport(text));
@@ -209,28 +220,28 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   });
 
   test('signals the order when the carrier cancelled the parcel', async () => {
-    const order = await placed();
-    const report = aReport(order.orderId, { status: 'cancelled' });
+    const order = await placeShippedOrder();
+    const report = makeReport(order.orderId, { status: 'cancelled' });
 
     expect((await api.request('POST', PATH, signShipmentReport(report))).status).toBe(202);
     expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
   });
 
   describe('a report that no order acts on', () => {
-    const recorded = async (orderId: string): Promise<UnhandledReport[]> => {
+    const findUnhandledReports = async (orderId: string): Promise<UnhandledReport[]> => {
       const { body } = await api.get<{ items: UnhandledReport[] }>('/v1/shipment-reports?limit=200');
       return body.items.filter((report) => report.orderId === orderId);
     };
-    const counted = async (reason: string): Promise<number> => {
+    const countReports = async (reason: string): Promise<number> => {
       const text = await registry.metrics();
       const line = text.split('\n').find((each) => each.includes(`callback="shipments",reason="${reason}"`));
       return Number(line?.split(' ').at(-1));
     };
 
     test('answers an unknown status with 200, records it and does not signal the order', async () => {
-      const order = await placed();
-      const before = await counted('unknown_status');
-      const report = { ...aReport(order.orderId), status: 'out_for_delivery' };
+      const order = await placeShippedOrder();
+      const before = await countReports('unknown_status');
+      const report = { ...makeReport(order.orderId), status: 'out_for_delivery' };
 
       const { status, body } = await api.request(
         'POST',
@@ -243,10 +254,10 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
         { status: 'ignored', detail: 'the status is unknown; the report was recorded' },
       ]);
       expect(await signalsOf(order)).toEqual([]);
-      expect(await recorded(order.orderId)).toEqual([
+      expect(await findUnhandledReports(order.orderId)).toEqual([
         { ...report, webhookId: 'msg_odd', reason: 'unknown_status', receivedAt: expect.any(String) },
       ]);
-      expect(await counted('unknown_status')).toBe(before + 1);
+      expect(await countReports('unknown_status')).toBe(before + 1);
     });
 
     test.each<[ShipmentReport['status'], OrderStatus, UnhandledReport['reason']]>([
@@ -262,35 +273,35 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       ['cancelled', 'cancelled', 'order_closed'],
       ['lost', 'failed', 'order_closed'],
     ])('records %s for an order that ended as %s as %s', async (status, outcome, reason) => {
-      const order = await endedAs(outcome);
-      const before = await counted(reason);
+      const order = await placeOrderThatEndsAs(outcome);
+      const before = await countReports(reason);
 
-      const answer = await api.request('POST', PATH, signShipmentReport(aReport(order.orderId, { status })));
+      const response = await api.request('POST', PATH, signShipmentReport(makeReport(order.orderId, { status })));
 
-      expect([answer.status, answer.body]).toMatchObject([200, { status: 'ignored' }]);
+      expect([response.status, response.body]).toMatchObject([200, { status: 'ignored' }]);
       expect(await signalsOf(order)).toEqual([]);
-      expect(await recorded(order.orderId)).toMatchObject([{ shipmentId: 'sh_1', status, reason }]);
-      expect(await counted(reason)).toBe(before + 1);
+      expect(await findUnhandledReports(order.orderId)).toMatchObject([{ shipmentId: 'sh_1', status, reason }]);
+      expect(await countReports(reason)).toBe(before + 1);
     });
 
     test('records and counts a repeated report once', async () => {
-      const order = await endedAs('cancelled');
-      const before = await counted('contradicts_outcome');
-      const report = signShipmentReport(aReport(order.orderId, { status: 'delivered' }), {
+      const order = await placeOrderThatEndsAs('cancelled');
+      const before = await countReports('contradicts_outcome');
+      const report = signShipmentReport(makeReport(order.orderId, { status: 'delivered' }), {
         webhookId: `msg_${order.orderId}`,
       });
 
       for (let count = 0; count < 3; count += 1) expect((await api.request('POST', PATH, report)).status).toBe(200);
 
-      expect(await recorded(order.orderId)).toHaveLength(1);
-      expect(await counted('contradicts_outcome')).toBe(before + 1);
+      expect(await findUnhandledReports(order.orderId)).toHaveLength(1);
+      expect(await countReports('contradicts_outcome')).toBe(before + 1);
     });
 
     test('lists reports newest first, page by page, and by reason', async () => {
-      const order = await placed();
+      const order = await placeShippedOrder();
       const statuses = Array.from({ length: 5 }, (_, index) => `odd_${index}`);
       for (const status of statuses)
-        await api.request('POST', PATH, signShipmentReport(JSON.stringify({ ...aReport(order.orderId), status })));
+        await api.request('POST', PATH, signShipmentReport(JSON.stringify({ ...makeReport(order.orderId), status })));
 
       const seen: string[] = [];
       const query = '/v1/shipment-reports?limit=2&reason=unknown_status';
@@ -307,12 +318,12 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   });
 
   test('rejects a webhook id of more than 255 characters with 400', async () => {
-    const order = await placed();
+    const order = await placeShippedOrder();
 
     const { status, body } = await api.request(
       'POST',
       PATH,
-      signShipmentReport(aReport(order.orderId), { webhookId: 'm'.repeat(256) }),
+      signShipmentReport(makeReport(order.orderId), { webhookId: 'm'.repeat(256) }),
     );
 
     expect([status, body.errors]).toEqual([
@@ -322,8 +333,8 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   });
 
   test('rejects a content type other than JSON with 415', async () => {
-    const order = await placed();
-    const { text, headers } = good(order.orderId);
+    const order = await placeShippedOrder();
+    const { text, headers } = validReport(order.orderId);
 
     const { status } = await api.request('POST', PATH, {
       ...(text && { text }),

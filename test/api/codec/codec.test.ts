@@ -66,7 +66,7 @@ describe('the codec endpoint', () => {
     await issuer?.close();
   });
 
-  const ask = <T = Body>(action: string, payloads: unknown, headers: Record<string, string> = asInspector) =>
+  const callCodec = <T = Body>(action: string, payloads: unknown, headers: Record<string, string> = asInspector) =>
     api.request<T>('POST', `/codec/${action}`, { json: { payloads }, headers: { ...namespaceHeader, ...headers } });
 
   test('decodes payloads in order, with each of the keys, and returns unencrypted payloads unchanged', async () => {
@@ -75,17 +75,17 @@ describe('the codec endpoint', () => {
       json(plainPayload('two')),
       await encryptedWith(keys[0]!, 'three'),
     ];
-    const { status, body } = await ask('decode', payloads);
+    const { status, body } = await callCodec('decode', payloads);
     expect(status).toBe(200);
     expect(body.payloads.map(textOf)).toEqual(['"one"', '"two"', '"three"']);
     expect(body.payloads[2]!.metadata).toEqual({ encoding: Buffer.from('json/plain').toString('base64') });
-    expect((await ask('decode', [])).body).toEqual({ payloads: [] });
+    expect((await callCodec('decode', [])).body).toEqual({ payloads: [] });
   });
 
   test('encodes with the first key, and decodes the result', async () => {
-    const { body } = await ask('encode', [json(plainPayload({ sku: 'MUG' }))]);
+    const { body } = await callCodec('encode', [json(plainPayload({ sku: 'MUG' }))]);
     expect(Buffer.from(body.payloads[0]!.metadata!['encryption-key-id']!, 'base64').toString()).toBe('today');
-    expect((await ask('decode', body.payloads)).body.payloads).toEqual([json(plainPayload({ sku: 'MUG' }))]);
+    expect((await callCodec('decode', body.payloads)).body.payloads).toEqual([json(plainPayload({ sku: 'MUG' }))]);
   });
 
   test.each([
@@ -95,8 +95,8 @@ describe('the codec endpoint', () => {
       '"lost"',
     ],
     ['of another namespace', async () => await encryptedWith(keys[0]!, 'secret', 'other'), '"today"'],
-  ])('rejects a payload %s with 422 and names the key', async (_what, make, named) => {
-    const { status, body } = await ask<{ type: string; detail: string }>('decode', [await make()]);
+  ])('rejects a payload %s with 422 and names the key', async (_description, make, named) => {
+    const { status, body } = await callCodec<{ type: string; detail: string }>('decode', [await make()]);
     expect([status, body.type]).toEqual([422, '/problems/unreadable-payload']);
     expect(body.detail).toContain(named);
   });
@@ -107,11 +107,11 @@ describe('the codec endpoint', () => {
       await encryptedWith(keys[0]!, 'two', 'other'),
       await encryptedWith(keys[0]!, 'three'),
     ];
-    const { status, body } = await ask('decode', [lost, good, foreign]);
+    const { status, body } = await callCodec('decode', [lost, good, foreign]);
     expect(status).toBe(200);
     expect(body.payloads).toEqual([lost, json(plainPayload('three')), foreign]);
     // Unencrypted payloads do not count: no encrypted payload can be decrypted here, so the response is 422.
-    expect((await ask('decode', [lost, json(plainPayload('four'))])).status).toBe(422);
+    expect((await callCodec('decode', [lost, json(plainPayload('four'))])).status).toBe(422);
   });
 
   test.each([
@@ -120,7 +120,7 @@ describe('the codec endpoint', () => {
     // The CLI sends an empty namespace when none is set.
     ['', 200],
   ])('answers a request for the namespace %j with %d', async (namespace, status) => {
-    expect((await ask('decode', [], { ...asInspector, 'x-namespace': namespace })).status).toBe(status);
+    expect((await callCodec('decode', [], { ...asInspector, 'x-namespace': namespace })).status).toBe(status);
   });
 
   test('accepts a request without a payload list, which Protobuf omits when empty', async () => {
@@ -133,14 +133,14 @@ describe('the codec endpoint', () => {
     [[{ metadata: { encoding: 1 } }], '/payloads/0/metadata/encoding'],
     ['none', '/payloads'],
   ])('rejects the payloads %j with 400 and the location', async (payloads, pointer) => {
-    const { status, body } = await ask<{ errors: { pointer: string }[] }>('decode', payloads);
+    const { status, body } = await callCodec<{ errors: { pointer: string }[] }>('decode', payloads);
     expect([status, body.errors[0]?.pointer]).toEqual([400, pointer]);
   });
 
   test('accepts a payload of Temporal’s maximum message size and rejects a larger body with 413', async () => {
     const large = json(plainPayload('x'.repeat(4 * 1024 * 1024 - 100)));
-    expect((await ask('decode', [large])).status).toBe(200);
-    const tooLarge = await ask<{ detail: string }>('decode', [{ data: 'A'.repeat(MAX_CODEC_BODY_BYTES) }]);
+    expect((await callCodec('decode', [large])).status).toBe(200);
+    const tooLarge = await callCodec<{ detail: string }>('decode', [{ data: 'A'.repeat(MAX_CODEC_BODY_BYTES) }]);
     expect([tooLarge.status, tooLarge.body.detail]).toEqual([
       413,
       `the body has more than ${MAX_CODEC_BODY_BYTES} bytes`,
@@ -149,7 +149,10 @@ describe('the codec endpoint', () => {
 
   test('logs the caller and the number of payloads, but no content', async () => {
     logged.length = 0;
-    await ask('decode', [await encryptedWith(keys[0]!, 'ada@example.com'), json(plainPayload('ada@example.com'))]);
+    await callCodec('decode', [
+      await encryptedWith(keys[0]!, 'ada@example.com'),
+      json(plainPayload('ada@example.com')),
+    ]);
     const line = logged
       .map((line) => JSON.parse(line) as Record<string, unknown>)
       .find(({ msg }) => msg === 'decoded payloads');
@@ -159,7 +162,7 @@ describe('the codec endpoint', () => {
   });
 
   test('denies an operator without the role inspector with 403', async () => {
-    expect((await ask('decode', [], { 'x-api-key': operator.key })).status).toBe(403);
+    expect((await callCodec('decode', [], { 'x-api-key': operator.key })).status).toBe(403);
   });
 
   describe('CORS of the codec', () => {
@@ -182,9 +185,9 @@ describe('the codec endpoint', () => {
       expect(headers.get('vary')).toMatch(/origin/i);
       for (const name of ['authorization', 'content-type', 'x-namespace'])
         expect(headers.get('access-control-allow-headers')).toContain(name);
-      const answer = await ask('decode', [], { ...asInspector, origin });
-      expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
-      expect(answer.headers.get('access-control-allow-credentials')).toBe('true');
+      const response = await callCodec('decode', [], { ...asInspector, origin });
+      expect(response.headers.get('access-control-allow-origin')).toBe(origin);
+      expect(response.headers.get('access-control-allow-credentials')).toBe('true');
     });
 
     test.each([
@@ -194,8 +197,8 @@ describe('the codec endpoint', () => {
       'http://127.0.0.1:8233.example.com',
       'null',
     ])('does not allow %s', async (origin) => {
-      const answers = [await preflight(origin), await ask('decode', [], { ...asInspector, origin })];
-      for (const { headers } of answers) expect(headers.get('access-control-allow-origin')).toBeNull();
+      const responses = [await preflight(origin), await callCodec('decode', [], { ...asInspector, origin })];
+      for (const { headers } of responses) expect(headers.get('access-control-allow-origin')).toBeNull();
     });
 
     test('keeps the allowed origins of the codec and of the rest of the API separate', async () => {
@@ -218,7 +221,7 @@ describe('the codec endpoint', () => {
     const cookieOf = (response: Response) => response.headers.get('set-cookie') ?? '';
     const signIn = async ({ key }: TestCaller) => cookieOf(await sendForm({ key })).split(';')[0]!;
     const withCookie = (cookie: string, headers: Record<string, string> = { origin: UI_ORIGIN }) =>
-      ask('decode', [], { cookie, ...headers });
+      callCodec('decode', [], { cookie, ...headers });
 
     test('signs an inspector in with a cookie that is HttpOnly and SameSite=Strict', async () => {
       const response = await sendForm({ key: ` ${inspector.key}\n` }, fromOwnPage);
@@ -267,10 +270,10 @@ describe('the codec endpoint', () => {
       ['an unknown key', 'wop_nobody', 'none that is accepted'],
       ['an empty key', '', 'none that is accepted'],
       ['the key of an operator', operator.key, 'does not have the role inspector'],
-    ])('rejects a sign-in with %s on the page and sets no cookie', async (_what, key, said) => {
+    ])('rejects a sign-in with %s on the page and sets no cookie', async (_description, key, expectedText) => {
       const response = await sendForm({ key });
       expect([response.status, cookieOf(response)]).toEqual([403, '']);
-      expect(await response.text()).toContain(said);
+      expect(await response.text()).toContain(expectedText);
     });
 
     test.each<[string, Record<string, string>]>([
@@ -287,7 +290,7 @@ describe('the codec endpoint', () => {
     test.each<[string, Record<string, string>]>([
       ['another page of the same site', { origin: 'http://127.0.0.1:8234' }],
       ['a request without an origin', {}],
-    ])('rejects the cookie from %s with 403', async (_who, headers) => {
+    ])('rejects the cookie from %s with 403', async (_caller, headers) => {
       expect((await withCookie(await signIn(inspector), headers)).status).toBe(403);
     });
 
@@ -321,7 +324,7 @@ describe('the codec endpoint', () => {
     });
 
     test('shows an error page for a form that is too large or has another content type', async () => {
-      const answers = [
+      const responses = [
         await sendForm({ key: 'x'.repeat(300_000) }),
         await sendForm({ key: 'x'.repeat(9_000) }),
         await fetch(`${api.url}/codec/session`, {
@@ -330,8 +333,8 @@ describe('the codec endpoint', () => {
           headers: { 'content-type': 'text/json' },
         }),
       ];
-      expect(answers.map(({ status }) => status)).toEqual([413, 400, 415]);
-      for (const answer of answers) expect(answer.headers.get('content-type')).toContain('text/html');
+      expect(responses.map(({ status }) => status)).toEqual([413, 400, 415]);
+      for (const response of responses) expect(response.headers.get('content-type')).toContain('text/html');
     });
   });
 });
@@ -357,8 +360,8 @@ describe('a codec without authentication', () => {
 
   test('has no codec routes when encryption is off', async () => {
     const api = await startApiWithoutBackends({ encryptionKeys: 'none' });
-    const answers = [await api.post('/codec/decode', { payloads: [] }), await api.get('/codec/session')];
+    const responses = [await api.post('/codec/decode', { payloads: [] }), await api.get('/codec/session')];
     await api.close();
-    expect(answers.map(({ status }) => status)).toEqual([404, 404]);
+    expect(responses.map(({ status }) => status)).toEqual([404, 404]);
   });
 });

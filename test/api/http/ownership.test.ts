@@ -23,7 +23,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
   let api: Api;
   let sku: string;
   const [ada, bob] = [createCaller(['shopper']), createCaller(['shopper'])] as const;
-  const [lead, boss, stranger] = [
+  const [lead, boss, otherCaller] = [
     createCaller(['approver']),
     createCaller(['approver']),
     createCaller(['approver']),
@@ -32,7 +32,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
 
   beforeAll(async () => {
     shop = await startShop(await startDevServer());
-    const callers = [ada, bob, lead, boss, stranger, operator];
+    const callers = [ada, bob, lead, boss, otherCaller, operator];
     api = await startApi({ ...shop, auth: { apiKeys: callers.map(({ configEntry }) => configEntry) } });
     sku = (await addProduct(shop.store, { available: 100_000 })).sku;
   });
@@ -45,14 +45,14 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
   const post = <T = Body>(by: TestCaller, path: string, json?: unknown) => by.send<T>(api, 'POST', path, { json });
   const payment = { token: 'tok_ok' };
 
-  async function anOrderOf(customer: TestCaller, by = customer): Promise<string> {
+  async function placeOrderOf(customer: TestCaller, by = customer): Promise<string> {
     const lines = [{ sku, quantity: 1 }];
     const { status, body } = await post(by, '/v1/orders', { customerId: customer.id, lines, payment });
     expect(status, JSON.stringify(body)).toBe(202);
     return body.orderId!;
   }
 
-  async function aCartOf(by: TestCaller): Promise<string> {
+  async function openCartOf(by: TestCaller): Promise<string> {
     const cartId = randomUUID();
     expect((await post(by, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })).status).toBe(200);
     return cartId;
@@ -60,7 +60,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
 
   const cartOf = (cartId: string) => shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
 
-  async function ownerIn(workflowId: string): Promise<string | undefined> {
+  async function readOwner(workflowId: string): Promise<string | undefined> {
     const { typedSearchAttributes } = await shop.client.workflow.getHandle(workflowId).describe();
     return typedSearchAttributes.get(customerIdAttribute);
   }
@@ -68,14 +68,14 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
   /**
    * Checks that the response about another caller's resource equals the response for a missing one, except for the id.
    */
-  function expectNotThere(theirs: ApiResponse<Body>, id: string, missing: ApiResponse<Body>, missingId: string): void {
+  function expectNotFound(theirs: ApiResponse<Body>, id: string, missing: ApiResponse<Body>, missingId: string): void {
     expect([theirs.status, theirs.body.type]).toEqual([404, '/problems/not-found']);
-    const bare = ({ headers, body }: ApiResponse<Body>, id: string) => {
+    const comparableResponse = ({ headers, body }: ApiResponse<Body>, id: string) => {
       const { requestId: _its, ...rest } = body;
       const named = [...headers].filter(([name]) => !['x-request-id', 'date', 'ratelimit-remaining'].includes(name));
       return { body: JSON.stringify(rest).replaceAll(id, '…'), headers: named };
     };
-    expect(bare(theirs, id)).toEqual(bare(missing, missingId));
+    expect(comparableResponse(theirs, id)).toEqual(comparableResponse(missing, missingId));
   }
 
   type Ask = [method: string, path: (id: string) => string, options?: RequestOptions];
@@ -94,23 +94,23 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
     by.send<Body>(api, method, path(id), options);
 
   test('covers every operation on a single order or cart that is open to shoppers', async () => {
-    const asked = (await fetchApiOperations(api)).filter(
+    const startApproval = (await fetchApiOperations(api)).filter(
       ({ path, ...operation }) => operation['x-roles']?.includes('shopper') && /\/\{(orderId|cartId)\}/.test(path),
     );
     const known = [...Object.keys(orderAsks), ...Object.keys(cartAsks), 'addItem'];
-    expect(asked.map(({ operationId }) => operationId).sort()).toEqual(known.sort());
+    expect(startApproval.map(({ operationId }) => operationId).sort()).toEqual(known.sort());
   });
 
   describe('access to orders', () => {
     test.each(Object.entries(orderAsks))(
       'hides the order of another shopper in %s, also after it closes',
-      async (_operation, ask) => {
-        const [orderId, missingId] = [await anOrderOf(ada), randomUUID()];
-        const missing = await send(bob, ask(), missingId);
+      async (_operation, poll) => {
+        const [orderId, missingId] = [await placeOrderOf(ada), randomUUID()];
+        const missing = await send(bob, poll(), missingId);
 
-        expectNotThere(await send(bob, ask(), orderId), orderId, missing, missingId);
+        expectNotFound(await send(bob, poll(), orderId), orderId, missing, missingId);
         await shop.client.workflow.getHandle(orderWorkflowId(orderId)).terminate();
-        expectNotThere(await send(bob, ask(), orderId), orderId, missing, missingId);
+        expectNotFound(await send(bob, poll(), orderId), orderId, missing, missingId);
 
         const updates = (await fetchEventSummaries(shop.client.workflow.getHandle(orderWorkflowId(orderId)))).filter(
           ({ type }) => type.startsWith('WorkflowExecutionUpdate'),
@@ -120,7 +120,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
     );
 
     test('serves an order to its customer and to an operator', async () => {
-      const orderId = await anOrderOf(ada);
+      const orderId = await placeOrderOf(ada);
       for (const by of [ada, operator]) {
         const { status, body } = await get<OrderResource>(by, `/v1/orders/${orderId}`);
         expect([status, body.customerId]).toEqual([200, ada.id]);
@@ -131,11 +131,11 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
     test('names the customer of a rejected order', async () => {
       const lines = [{ sku: 'NOT-THERE', quantity: 1 }];
       const { body } = await post(ada, '/v1/orders', { customerId: ada.id, lines, payment });
-      const rejected = async () => {
+      const findRejection = async () => {
         const order = await get<OrderResource>(ada, `/v1/orders/${body.orderId}`);
         return order.body.status === 'rejected' ? order.body : undefined;
       };
-      const order = await waitUntil(rejected, { description: 'the rejection', timeoutMs: 10_000, intervalMs: 50 });
+      const order = await waitUntil(findRejection, { description: 'the rejection', timeoutMs: 10_000, intervalMs: 50 });
       expect(order).toMatchObject({ customerId: ada.id, reason: { type: 'UnknownSku' } });
     });
 
@@ -147,20 +147,20 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect([status, body.type]).toEqual([403, '/problems/forbidden']);
       expect((await get(operator, `/v1/orders/${order.orderId}`)).status).toBe(404);
       expect((await post(operator, '/v1/orders', order)).status).toBe(202);
-      expect(await ownerIn(orderWorkflowId(order.orderId))).toBe(ada.id);
+      expect(await readOwner(orderWorkflowId(order.orderId))).toBe(ada.id);
     });
 
     test('lists to each shopper their own orders and to an operator all', async () => {
-      const [hers, his] = [await anOrderOf(ada), await anOrderOf(bob)];
+      const [hers, his] = [await placeOrderOf(ada), await placeOrderOf(bob)];
       const list = async (by: TestCaller, query = '') => {
         const { body } = await get<{ items: OrderSummary[] }>(by, `/v1/orders?limit=200${query}`);
         return body.items;
       };
-      const seen = async () => {
+      const readView = async () => {
         const ids = (await list(operator)).map(({ orderId }) => orderId);
         return (ids.includes(hers) && ids.includes(his)) || undefined;
       };
-      await waitUntil(seen, { description: 'both being listed', timeoutMs: 10_000, intervalMs: 50 });
+      await waitUntil(readView, { description: 'both being listed', timeoutMs: 10_000, intervalMs: 50 });
 
       for (const [by, own, other] of [
         [ada, hers, his],
@@ -177,7 +177,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
     });
 
     test('rejects the cursor of another shopper’s list with 400', async () => {
-      await Promise.all([anOrderOf(ada), anOrderOf(ada), anOrderOf(bob), anOrderOf(bob)]);
+      await Promise.all([placeOrderOf(ada), placeOrderOf(ada), placeOrderOf(bob), placeOrderOf(bob)]);
       const cursor = await waitUntil(
         async () => (await get<{ nextCursor?: string }>(ada, '/v1/orders?limit=1')).body.nextCursor,
         { description: 'a second page', timeoutMs: 10_000, intervalMs: 50 },
@@ -193,32 +193,32 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
   describe('access to carts', () => {
     test.each(Object.entries(cartAsks))(
       'hides the cart of another shopper in %s, also after it closes',
-      async (operation, ask) => {
-        const [cartId, missingId] = [await aCartOf(ada), randomUUID()];
-        const missing = await send(bob, ask(), missingId);
+      async (operation, poll) => {
+        const [cartId, missingId] = [await openCartOf(ada), randomUUID()];
+        const missing = await send(bob, poll(), missingId);
         const before = await fetchEventSummaries(cartOf(cartId));
 
-        expectNotThere(await send(bob, ask(), cartId), cartId, missing, missingId);
+        expectNotFound(await send(bob, poll(), cartId), cartId, missing, missingId);
         expect((await cartOf(cartId).describe()).status.name).toBe('RUNNING');
         expect((await fetchEventSummaries(cartOf(cartId))).filter(isUpdate)).toEqual(before.filter(isUpdate));
 
         expect((await ada.send(api, 'DELETE', `/v1/carts/${cartId}`)).status).toBe(200);
-        expectNotThere(await send(bob, ask(), cartId), cartId, missing, missingId);
+        expectNotFound(await send(bob, poll(), cartId), cartId, missing, missingId);
         for (const by of [ada, operator]) {
-          const { status, body } = await send(by, ask(), cartId);
+          const { status, body } = await send(by, poll(), cartId);
           expect([operation, status, body.cartStatus]).toEqual([operation, 410, 'abandoned']);
         }
       },
     );
 
     test('returns 404 when another shopper adds to a cart, and writes nothing to its history', async () => {
-      const [cartId, missingId] = [await aCartOf(ada), randomUUID()];
+      const [cartId, missingId] = [await openCartOf(ada), randomUUID()];
       const missing = await get(bob, `/v1/carts/${missingId}`);
       const before = await fetchEventSummaries(cartOf(cartId));
 
       const added = await post(bob, `/v1/carts/${cartId}/items`, { sku, quantity: 7 });
 
-      expectNotThere(added, cartId, missing, missingId);
+      expectNotFound(added, cartId, missing, missingId);
       expect((await fetchEventSummaries(cartOf(cartId))).filter(isUpdate)).toEqual(before.filter(isUpdate));
       const { body } = await get<CartBody>(ada, `/v1/carts/${cartId}`);
       expect(body.lines).toMatchObject([{ sku, quantity: 1 }]);
@@ -235,27 +235,27 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
         const { status, body } = await post<CartBody>(ada, `/v1/carts/${cartId}/items`, { sku, quantity: 1 });
         expect([status, body.customerId]).toEqual([200, ada.id]);
       }
-      const life = async () => {
+      const readChain = async () => {
         const { runIds } = await readExecutionChain(shop.client, cartWorkflowId(cartId), firstExecutionRunId);
         return runIds.length > 2 || undefined;
       };
-      await waitUntil(life, { description: 'the third run', timeoutMs: 10_000, intervalMs: 50 });
+      await waitUntil(readChain, { description: 'the third run', timeoutMs: 10_000, intervalMs: 50 });
 
-      expect(await ownerIn(cartWorkflowId(cartId))).toBe(ada.id);
+      expect(await readOwner(cartWorkflowId(cartId))).toBe(ada.id);
       expect((await get(bob, `/v1/carts/${cartId}`)).status).toBe(404);
       expect((await post(bob, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })).status).toBe(404);
       expect((await get<CartBody>(ada, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
     });
 
     test('stores the owner of a cart as a search attribute and shows it', async () => {
-      const cartId = await aCartOf(ada);
+      const cartId = await openCartOf(ada);
 
-      expect(await ownerIn(cartWorkflowId(cartId))).toBe(ada.id);
+      expect(await readOwner(cartWorkflowId(cartId))).toBe(ada.id);
       expect((await get<CartBody>(operator, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
     });
 
     test('does not reopen a checked-out cart for another shopper, and shows its owner the order', async () => {
-      const cartId = await aCartOf(ada);
+      const cartId = await openCartOf(ada);
       const { body } = await post<CartBody>(ada, `/v1/carts/${cartId}/checkout`, { payment });
 
       expect((await post(bob, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })).status).toBe(404);
@@ -266,29 +266,31 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
 
     test('gives a cart to one of two simultaneous openers and returns 404 to the other', async () => {
       const cartId = randomUUID();
-      const both = [ada, bob];
-      const answers = await Promise.all(both.map((by) => post(by, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })));
+      const listBoth = [ada, bob];
+      const responses = await Promise.all(
+        listBoth.map((by) => post(by, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })),
+      );
 
-      expect(answers.map(({ status }) => status).sort()).toEqual([200, 404]);
-      const owner = both[answers.findIndex(({ status }) => status === 200)]!;
-      expect(await ownerIn(cartWorkflowId(cartId))).toBe(owner.id);
+      expect(responses.map(({ status }) => status).sort()).toEqual([200, 404]);
+      const owner = listBoth[responses.findIndex(({ status }) => status === 200)]!;
+      expect(await readOwner(cartWorkflowId(cartId))).toBe(owner.id);
       const { body } = await get<CartBody>(owner, `/v1/carts/${cartId}`);
       expect(body.lines).toMatchObject([{ sku, quantity: 1 }]);
     });
 
     test('places the order for the owner of the cart, also when an operator checks it out', async () => {
       for (const by of [ada, operator]) {
-        const cartId = await aCartOf(ada);
+        const cartId = await openCartOf(ada);
         const { status, body } = await post(by, `/v1/carts/${cartId}/checkout`, { payment });
         expect(status, JSON.stringify(body)).toBe(202);
-        expect(await ownerIn(orderWorkflowId(body.orderId!))).toBe(ada.id);
+        expect(await readOwner(orderWorkflowId(body.orderId!))).toBe(ada.id);
         expect((await get(ada, `/v1/orders/${body.orderId}`)).status).toBe(200);
         expect((await get(bob, `/v1/orders/${body.orderId}`)).status).toBe(404);
       }
     });
 
     test('denies a checkout for another customer with 403 and keeps the cart open', async () => {
-      const cartId = await aCartOf(ada);
+      const cartId = await openCartOf(ada);
 
       const { status, body } = await post(ada, `/v1/carts/${cartId}/checkout`, { payment, customerId: bob.id });
 
@@ -297,22 +299,22 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
     });
 
     test('opens a cart without an owner for an operator, and hides it from shoppers', async () => {
-      const cartId = await aCartOf(operator);
+      const cartId = await openCartOf(operator);
 
-      expect(await ownerIn(cartWorkflowId(cartId))).toBeUndefined();
+      expect(await readOwner(cartWorkflowId(cartId))).toBeUndefined();
       expect((await get(ada, `/v1/carts/${cartId}`)).status).toBe(404);
       expect((await post(ada, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })).status).toBe(404);
     });
   });
 
   describe('access to approvals', () => {
-    async function asked(overrides: Partial<ApprovalInput> = {}) {
+    async function startApproval(overrides: Partial<ApprovalInput> = {}) {
       const stages = [makeStage({ id: lead.id }, { id: boss.id })];
       const input = makeApproval({ stages, requestedBy: boss.id, ...overrides });
       expect((await post(operator, '/v1/approvals', input)).status).toBe(202);
       return { path: `/v1/approvals/${input.approvalId}`, approvalId: input.approvalId };
     }
-    const deciding = (by: TestCaller, decision = 'approve') => ({ approver: by.id, decision });
+    const decisionBy = (by: TestCaller, decision = 'approve') => ({ approver: by.id, decision });
     const closed = (approvalId: string) =>
       shop.client.workflow
         .getHandle(approvalWorkflowId(approvalId))
@@ -320,92 +322,92 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
         .catch(() => undefined);
 
     test('shows an approval to its parties and to operators only', async () => {
-      const { path, approvalId } = await asked({ requestedBy: 'nobody' });
+      const { path, approvalId } = await startApproval({ requestedBy: 'nobody' });
       const missingId = randomUUID();
-      const missing = await get(stranger, `/v1/approvals/${missingId}`);
+      const missing = await get(otherCaller, `/v1/approvals/${missingId}`);
 
       for (const by of [lead, boss, operator]) expect((await get(by, path)).status).toBe(200);
-      expectNotThere(await get(stranger, path), approvalId, missing, missingId);
+      expectNotFound(await get(otherCaller, path), approvalId, missing, missingId);
       expect((await get(ada, path)).status).toBe(403);
     });
 
     test('shows requesters their own requests, and denies a request in another name with 403', async () => {
       const stages = [makeStage({ id: lead.id })];
-      const own = makeApproval({ stages, requestedBy: stranger.id });
-      expect((await post(stranger, '/v1/approvals', own)).status).toBe(202);
-      expect((await get(stranger, `/v1/approvals/${own.approvalId}`)).status).toBe(200);
+      const own = makeApproval({ stages, requestedBy: otherCaller.id });
+      expect((await post(otherCaller, '/v1/approvals', own)).status).toBe(202);
+      expect((await get(otherCaller, `/v1/approvals/${own.approvalId}`)).status).toBe(200);
 
       const others = makeApproval({ stages, requestedBy: boss.id });
-      expect((await post(stranger, '/v1/approvals', others)).status).toBe(403);
+      expect((await post(otherCaller, '/v1/approvals', others)).status).toBe(403);
       expect((await get(operator, `/v1/approvals/${others.approvalId}`)).status).toBe(404);
     });
 
     test('accepts decisions only in the caller’s own name', async () => {
-      const { path } = await asked();
-      for (const by of [boss, stranger]) {
-        const { status, body } = await post(by, `${path}/decision`, deciding(lead));
+      const { path } = await startApproval();
+      for (const by of [boss, otherCaller]) {
+        const { status, body } = await post(by, `${path}/decision`, decisionBy(lead));
         expect([status, body.type]).toEqual([403, '/problems/forbidden']);
       }
-      expect((await post(operator, `${path}/decision`, deciding(operator))).status).toBe(403);
-      const own = await post(boss, `${path}/decision`, deciding(boss));
+      expect((await post(operator, `${path}/decision`, decisionBy(operator))).status).toBe(403);
+      const own = await post(boss, `${path}/decision`, decisionBy(boss));
       expect([own.status, own.body.type]).toEqual([403, '/problems/self-approval']);
 
-      const { status, body } = await post<ApprovalResource>(lead, `${path}/decision`, deciding(lead));
+      const { status, body } = await post<ApprovalResource>(lead, `${path}/decision`, decisionBy(lead));
       expect([status, body.decision?.approver]).toEqual([200, lead.id]);
     });
 
     test('hides an approval from a stranger who decides or withdraws', async () => {
-      const { path, approvalId } = await asked();
+      const { path, approvalId } = await startApproval();
       const missingId = randomUUID();
       for (const [what, json] of [
-        ['decision', deciding(stranger)],
+        ['decision', decisionBy(otherCaller)],
         ['withdraw', {}],
       ] as const) {
-        const missing = await post(stranger, `/v1/approvals/${missingId}/${what}`, json);
-        expectNotThere(await post(stranger, `${path}/${what}`, json), approvalId, missing, missingId);
+        const missing = await post(otherCaller, `/v1/approvals/${missingId}/${what}`, json);
+        expectNotFound(await post(otherCaller, `${path}/${what}`, json), approvalId, missing, missingId);
       }
       expect((await get<ApprovalResource>(operator, path)).body).toMatchObject({ status: 'pending', trail: [{}] });
     });
 
     test('hides a decided approval from a stranger who decides', async () => {
-      const { path, approvalId } = await asked();
-      expect((await post(lead, `${path}/decision`, deciding(lead))).status).toBe(200);
+      const { path, approvalId } = await startApproval();
+      expect((await post(lead, `${path}/decision`, decisionBy(lead))).status).toBe(200);
       await closed(approvalId);
       const missingId = randomUUID();
-      const missing = await post(stranger, `/v1/approvals/${missingId}/decision`, deciding(stranger));
+      const missing = await post(otherCaller, `/v1/approvals/${missingId}/decision`, decisionBy(otherCaller));
 
       for (const decision of ['approve', 'reject']) {
-        const answer = await post(stranger, `${path}/decision`, deciding(stranger, decision));
-        expectNotThere(answer, approvalId, missing, missingId);
+        const response = await post(otherCaller, `${path}/decision`, decisionBy(otherCaller, decision));
+        expectNotFound(response, approvalId, missing, missingId);
       }
     });
 
     test('lets the requester withdraw and denies an approver with 403', async () => {
-      const { path } = await asked();
-      const refused = await post(lead, `${path}/withdraw`, {});
-      expect([refused.status, refused.body.type]).toEqual([403, '/problems/forbidden']);
+      const { path } = await startApproval();
+      const findRejection = await post(lead, `${path}/withdraw`, {});
+      expect([findRejection.status, findRejection.body.type]).toEqual([403, '/problems/forbidden']);
 
       const { status, body } = await post<ApprovalResource>(boss, `${path}/withdraw`, { reason: 'no need' });
 
       expect([status, body.status]).toEqual([200, 'withdrawn']);
-      const others = await asked();
+      const others = await startApproval();
       expect((await post(operator, `${others.path}/withdraw`)).status).toBe(200);
     });
 
     test('lists to an approver the approvals that wait for them, and to an operator all', async () => {
       const [hers, other] = [
-        await asked({ stages: [makeStage({ id: lead.id })] }),
-        await asked({ requestedBy: lead.id, stages: [makeStage({ id: boss.id })] }),
+        await startApproval({ stages: [makeStage({ id: lead.id })] }),
+        await startApproval({ requestedBy: lead.id, stages: [makeStage({ id: boss.id })] }),
       ];
       const ids = async (by: TestCaller, query = '') => {
         const { body } = await get<{ items: ApprovalSummary[] }>(by, `/v1/approvals?limit=200${query}`);
         return body.items.map(({ approvalId }) => approvalId);
       };
-      const both = async () => {
+      const listBoth = async () => {
         const all = await ids(operator);
         return (all.includes(hers.approvalId) && all.includes(other.approvalId)) || undefined;
       };
-      await waitUntil(both, { description: 'both being listed', timeoutMs: 10_000, intervalMs: 50 });
+      await waitUntil(listBoth, { description: 'both being listed', timeoutMs: 10_000, intervalMs: 50 });
 
       for (const query of ['', `&approver=${lead.id}`]) {
         expect(await ids(lead, query)).toContain(hers.approvalId);

@@ -30,7 +30,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   });
 
   /** Places an order and waits until it awaits the carrier. */
-  async function aShippedOrder() {
+  async function placeShippedOrder() {
     const product = await addProduct(shop.store);
     const order = makeOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
@@ -38,11 +38,11 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     return { product, order };
   }
 
-  const once = (order: OrderInput, status: OrderResource['status']) =>
+  const waitForOrder = (order: OrderInput, status: OrderResource['status']) =>
     api.waitForOrder(order.orderId, (seen) => seen.status === status, status);
 
   /** Deletes the execution, as Temporal does after the retention period. */
-  async function forget({ orderId }: OrderInput): Promise<void> {
+  async function deleteWorkflow({ orderId }: OrderInput): Promise<void> {
     const workflowId = orderWorkflowId(orderId);
     // Replay the history before it is deleted.
     await replayAdvancedRuns();
@@ -59,16 +59,16 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     await waitUntil(isGone, { description: `the deletion of ${workflowId}`, timeoutMs: 20_000 });
   }
 
-  async function aDeliveredOrder() {
-    const made = await aShippedOrder();
+  async function placeDeliveredOrder() {
+    const made = await placeShippedOrder();
     for (const status of ['in_transit', 'delivered'] as const)
       await shop.fakes.carrier.reportNow(made.order.orderId, status);
-    const completed = await once(made.order, 'completed');
+    const completed = await waitForOrder(made.order, 'completed');
     await shop.client.workflow.getHandle(orderWorkflowId(made.order.orderId)).result();
     return { ...made, completed };
   }
 
-  const idsOfRuns = async ({ orderId }: OrderInput): Promise<string[]> => {
+  const listRunIds = async ({ orderId }: OrderInput): Promise<string[]> => {
     const runs: string[] = [];
     for await (const { runId } of shop.client.workflow.list({ query: `WorkflowId = '${orderWorkflowId(orderId)}'` }))
       runs.push(runId);
@@ -76,21 +76,21 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   };
 
   test('keeps the order id taken', async () => {
-    const { order } = await aDeliveredOrder();
-    await forget(order);
+    const { order } = await placeDeliveredOrder();
+    await deleteWorkflow(order);
 
     const same = await api.post('/v1/orders', order);
     const other = await api.post('/v1/orders', { ...order, payment: { token: 'tok_other' } });
 
     expect(same).toMatchObject({ status: 202, body: { orderId: order.orderId, status: 'completed' } });
     expect(other).toMatchObject({ status: 409, body: { type: '/problems/order-id-taken' } });
-    expect(await idsOfRuns(order)).toEqual([]);
+    expect(await listRunIds(order)).toEqual([]);
     expect(shop.fakes.records(order.orderId).charges).toHaveLength(1);
   });
 
   test('shows the order with its final view', async () => {
-    const { order, completed } = await aDeliveredOrder();
-    await forget(order);
+    const { order, completed } = await placeDeliveredOrder();
+    await deleteWorkflow(order);
 
     const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
 
@@ -100,9 +100,9 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   });
 
   test('shows the order as failed when it was open', async () => {
-    const { order } = await aShippedOrder();
+    const { order } = await placeShippedOrder();
     await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
-    await forget(order);
+    await deleteWorkflow(order);
 
     const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
     const cancel = await api.post(`/v1/orders/${order.orderId}/cancel`);
@@ -114,11 +114,11 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   });
 
   test('accepts a cancel only for an order that is already cancelled', async () => {
-    const [cancelled, completed] = [await aShippedOrder(), await aDeliveredOrder()];
+    const [cancelled, completed] = [await placeShippedOrder(), await placeDeliveredOrder()];
     await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
-    const end = await once(cancelled.order, 'cancelled');
+    const end = await waitForOrder(cancelled.order, 'cancelled');
     await shop.client.workflow.getHandle(orderWorkflowId(cancelled.order.orderId)).result();
-    for (const { order } of [cancelled, completed]) await forget(order);
+    for (const { order } of [cancelled, completed]) await deleteWorkflow(order);
 
     const again = await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
     const tooLate = await api.post(`/v1/orders/${completed.order.orderId}/cancel`);

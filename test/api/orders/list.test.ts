@@ -25,9 +25,9 @@ describeOnDevServer('GET /v1/orders', () => {
     await shop?.close();
   });
 
-  const aCustomer = () => `customer-${randomUUID()}`;
+  const newCustomerId = () => `customer-${randomUUID()}`;
 
-  async function placed(customerId: string, token = 'tok_ok'): Promise<OrderInput> {
+  async function placeCompletedOrder(customerId: string, token = 'tok_ok'): Promise<OrderInput> {
     const { sku } = await addProduct(shop.store);
     const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }], payment: { token } });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
@@ -41,28 +41,28 @@ describeOnDevServer('GET /v1/orders', () => {
   }
 
   /** Visibility lags by up to about a second. */
-  async function listed(query: Record<string, string>, orders: OrderInput[]): Promise<OrderSummary[]> {
-    const wanted = orders.map(({ orderId }) => orderId).sort();
+  async function listOrders(query: Record<string, string>, orders: OrderInput[]): Promise<OrderSummary[]> {
+    const expected = orders.map(({ orderId }) => orderId).sort();
     return await waitUntil(
       async () => {
         const { items } = await list(query);
         const seen = items.map(({ orderId }) => orderId).sort();
-        return seen.join() === wanted.join() ? items : undefined;
+        return seen.join() === expected.join() ? items : undefined;
       },
-      { description: `the list by ${JSON.stringify(query)} having ${wanted.length} orders`, timeoutMs: 15_000 },
+      { description: `the list by ${JSON.stringify(query)} having ${expected.length} orders`, timeoutMs: 15_000 },
     );
   }
 
   test('lists exactly the orders of a customer', async () => {
-    const [customerId, somebodyElse] = [aCustomer(), aCustomer()];
-    const open = await placed(customerId);
-    const closed = await placed(customerId, 'tok_declined');
-    await placed(somebodyElse);
+    const [customerId, somebodyElse] = [newCustomerId(), newCustomerId()];
+    const open = await placeCompletedOrder(customerId);
+    const closed = await placeCompletedOrder(customerId, 'tok_declined');
+    await placeCompletedOrder(somebodyElse);
     await api.waitForOrder(closed.orderId, ({ status }) => status === 'rejected', 'rejected');
 
     const items = await waitUntil(
       async () => {
-        const found = await listed({ customerId }, [open, closed]);
+        const found = await listOrders({ customerId }, [open, closed]);
         return found.some(({ closedAt }) => closedAt) ? found : undefined;
       },
       { description: 'the end of an order showing in the list', timeoutMs: 15_000 },
@@ -76,39 +76,39 @@ describeOnDevServer('GET /v1/orders', () => {
   });
 
   test('moves an order through the lists by status', async () => {
-    const customerId = aCustomer();
-    const order = await placed(customerId);
+    const customerId = newCustomerId();
+    const order = await placeCompletedOrder(customerId);
     await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
-    await listed({ customerId, status: 'processing' }, [order]);
+    await listOrders({ customerId, status: 'processing' }, [order]);
     shop.fakes.faults.add({ on: 'refund', orderId: order.orderId, fault: 'error', status: 400 });
 
     await api.post(`/v1/orders/${order.orderId}/cancel`);
-    await listed({ customerId, status: 'compensation_stuck' }, [order]);
-    await listed({ customerId, status: 'processing' }, []);
+    await listOrders({ customerId, status: 'compensation_stuck' }, [order]);
+    await listOrders({ customerId, status: 'processing' }, []);
 
     await api.post(`/v1/orders/${order.orderId}/compensation`, {
       compensation: 'refundPayment',
       attempt: 1,
       action: 'retry',
     });
-    await listed({ customerId, status: 'cancelled' }, [order]);
-    await listed({ customerId, status: 'compensation_stuck' }, []);
+    await listOrders({ customerId, status: 'cancelled' }, [order]);
+    await listOrders({ customerId, status: 'compensation_stuck' }, []);
   });
 
   test('lists an order as failed, and not as processing, after its workflow is terminated', async () => {
-    const customerId = aCustomer();
-    const order = await placed(customerId);
-    await listed({ customerId, status: 'processing' }, [order]);
+    const customerId = newCustomerId();
+    const order = await placeCompletedOrder(customerId);
+    await listOrders({ customerId, status: 'processing' }, [order]);
     await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
-    const [item] = await listed({ customerId, status: 'failed' }, [order]);
+    const [item] = await listOrders({ customerId, status: 'failed' }, [order]);
 
     expect(item).toMatchObject({ orderId: order.orderId, status: 'failed' });
-    await listed({ customerId, status: 'processing' }, []);
+    await listOrders({ customerId, status: 'processing' }, []);
   });
 
   test('lists an order that was started without the API by its customer', async () => {
-    const customerId = aCustomer();
+    const customerId = newCustomerId();
     const { sku } = await addProduct(shop.store);
     const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }] });
     await shop.client.workflow.start('order', {
@@ -117,14 +117,14 @@ describeOnDevServer('GET /v1/orders', () => {
       args: [order],
     });
 
-    await listed({ customerId, status: 'processing' }, [order]);
+    await listOrders({ customerId, status: 'processing' }, [order]);
   });
 
   test('pages through all orders, newest first', async () => {
-    const customerId = aCustomer();
+    const customerId = newCustomerId();
     const orders: OrderInput[] = [];
-    for (let count = 0; count < 5; count++) orders.push(await placed(customerId));
-    await listed({ customerId }, orders);
+    for (let count = 0; count < 5; count++) orders.push(await placeCompletedOrder(customerId));
+    await listOrders({ customerId }, orders);
 
     const pages: OrderSummary[][] = [];
     for (let cursor: string | undefined = ''; cursor !== undefined;) {
@@ -146,9 +146,13 @@ describeOnDevServer('GET /v1/orders', () => {
   });
 
   test('neither repeats nor skips an order that closes between two pages', async () => {
-    const customerId = aCustomer();
-    const orders = [await placed(customerId), await placed(customerId), await placed(customerId)];
-    const before = await listed({ customerId }, orders);
+    const customerId = newCustomerId();
+    const orders = [
+      await placeCompletedOrder(customerId),
+      await placeCompletedOrder(customerId),
+      await placeCompletedOrder(customerId),
+    ];
+    const before = await listOrders({ customerId }, orders);
     const seen: string[] = [];
     for (let cursor: string | undefined = ''; cursor !== undefined;) {
       const page: Page = await list({ customerId, limit: '1', ...(cursor && { cursor }) });
@@ -165,9 +169,13 @@ describeOnDevServer('GET /v1/orders', () => {
   });
 
   test('filters by exact placement time, from a time (inclusive) and before a time (exclusive)', async () => {
-    const customerId = aCustomer();
-    const orders = [await placed(customerId), await placed(customerId), await placed(customerId)];
-    const [newest, middle, oldest] = await listed({ customerId }, orders);
+    const customerId = newCustomerId();
+    const orders = [
+      await placeCompletedOrder(customerId),
+      await placeCompletedOrder(customerId),
+      await placeCompletedOrder(customerId),
+    ];
+    const [newest, middle, oldest] = await listOrders({ customerId }, orders);
     const ids = async (query: Record<string, string>) =>
       (await list({ customerId, ...query })).items.map(({ orderId }) => orderId);
 
@@ -177,7 +185,7 @@ describeOnDevServer('GET /v1/orders', () => {
   });
 
   test('does not list a workflow whose id does not have the form of an order id', async () => {
-    const customerId = aCustomer();
+    const customerId = newCustomerId();
     const { sku } = await addProduct(shop.store);
     const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }] });
     const foreign = await shop.client.workflow.start('order', {
@@ -186,8 +194,8 @@ describeOnDevServer('GET /v1/orders', () => {
       args: [order],
       typedSearchAttributes: [{ key: customerIdAttribute, value: customerId }],
     });
-    const own = await placed(customerId);
-    await listed({ customerId, status: 'processing' }, [own]);
+    const own = await placeCompletedOrder(customerId);
+    await listOrders({ customerId, status: 'processing' }, [own]);
 
     expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
     await expect(foreign.result()).rejects.toThrow();
@@ -195,7 +203,7 @@ describeOnDevServer('GET /v1/orders', () => {
   });
 
   test('returns an empty list when no order matches', async () => {
-    expect(await list({ customerId: aCustomer() })).toEqual({ items: [] });
+    expect(await list({ customerId: newCustomerId() })).toEqual({ items: [] });
   });
 
   test('rejects a cursor of another list with 400', async () => {

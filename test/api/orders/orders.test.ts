@@ -24,14 +24,14 @@ describeOnDevServer('orders over HTTP', () => {
     await shop?.close();
   });
 
-  async function anOrderForOne(overrides: Partial<OrderInput> = {}) {
+  async function makeOrderForOnePiece(overrides: Partial<OrderInput> = {}) {
     const product = await addProduct(shop.store);
     return { product, order: makeOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides }) };
   }
 
   /** Places an order and waits until it awaits the carrier. */
-  async function aShippedOrder(overrides?: Partial<OrderInput>) {
-    const made = await anOrderForOne(overrides);
+  async function placeShippedOrder(overrides?: Partial<OrderInput>) {
+    const made = await makeOrderForOnePiece(overrides);
     expect((await api.post('/v1/orders', made.order)).status).toBe(202);
     const waits = await api.waitForOrder(
       made.order.orderId,
@@ -41,10 +41,10 @@ describeOnDevServer('orders over HTTP', () => {
     return { ...made, waits };
   }
 
-  const once = (order: OrderInput, status: OrderResource['status']) =>
+  const waitForOrder = (order: OrderInput, status: OrderResource['status']) =>
     api.waitForOrder(order.orderId, (seen) => seen.status === status, status);
 
-  const verdictOn = async (order: OrderInput, product: Product) =>
+  const readVerdict = async (order: OrderInput, product: Product) =>
     (await readBalance(shop, { ...order, products: [product], token: order.payment.token })).verdict;
 
   /** The stock reservation of the order in the store. */
@@ -52,18 +52,18 @@ describeOnDevServer('orders over HTTP', () => {
     (await shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', orderId).executeTakeFirst())
       ?.reservation;
 
-  async function aDeliveredOrder() {
-    const made = await aShippedOrder();
+  async function placeDeliveredOrder() {
+    const made = await placeShippedOrder();
     for (const status of ['in_transit', 'delivered'] as const)
       await shop.fakes.carrier.reportNow(made.order.orderId, status);
-    const completed = await once(made.order, 'completed');
+    const completed = await waitForOrder(made.order, 'completed');
     await shop.client.workflow.getHandle(orderWorkflowId(made.order.orderId)).result();
     return { ...made, completed };
   }
 
   describe('POST /v1/orders', () => {
     test('returns 202 with the location and starts the workflow', async () => {
-      const { order } = await anOrderForOne();
+      const { order } = await makeOrderForOnePiece();
 
       const { status, headers, body } = await api.post('/v1/orders', order);
 
@@ -76,7 +76,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('generates a new id for each order without one', async () => {
-      const { order } = await anOrderForOne();
+      const { order } = await makeOrderForOnePiece();
       const { orderId: _none, ...anonymous } = order;
 
       const first = await api.post<{ orderId: string }>('/v1/orders', anonymous);
@@ -89,14 +89,14 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('returns the existing order for a repeated request', async () => {
-      const { order } = await anOrderForOne();
+      const { order } = await makeOrderForOnePiece();
       // The order of the fields is not part of the content.
       const reversed = Object.fromEntries(Object.entries(order).reverse());
 
-      const answers = await Promise.all([order, reversed, order].map((body) => api.post('/v1/orders', body)));
+      const responses = await Promise.all([order, reversed, order].map((body) => api.post('/v1/orders', body)));
       const later = await api.post('/v1/orders', order);
 
-      for (const { status, headers, body } of [...answers, later]) {
+      for (const { status, headers, body } of [...responses, later]) {
         expect(status).toBe(202);
         expect(headers.get('location')).toBe(`/v1/orders/${order.orderId}`);
         expect(body).toMatchObject({ orderId: order.orderId });
@@ -108,9 +108,9 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('returns the status of a closed order for a repeated request and starts nothing', async () => {
-      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
-      const rejected = await once(order, 'rejected');
+      const rejected = await waitForOrder(order, 'rejected');
 
       const { status, body } = await api.post('/v1/orders', order);
 
@@ -121,7 +121,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('accepts an order whose total equals the expected total', async () => {
-      const { order, product } = await anOrderForOne();
+      const { order, product } = await makeOrderForOnePiece();
       const expectedTotal = { value: 2 * product.price.value, currency: 'EUR' };
 
       const { status } = await api.post('/v1/orders', { ...order, expectedTotal });
@@ -138,26 +138,29 @@ describeOnDevServer('orders over HTTP', () => {
     test.each([
       ['amount', { value: 2499, currency: 'EUR' }],
       ['currency', { value: 2500, currency: 'USD' }],
-    ])('rejects a different expected %s with 409 and both totals, and starts nothing', async (_what, expectedTotal) => {
-      const { order, product } = await anOrderForOne();
+    ])(
+      'rejects a different expected %s with 409 and both totals, and starts nothing',
+      async (_description, expectedTotal) => {
+        const { order, product } = await makeOrderForOnePiece();
 
-      const { status, body } = await api.post('/v1/orders', { ...order, expectedTotal });
+        const { status, body } = await api.post('/v1/orders', { ...order, expectedTotal });
 
-      expect(status).toBe(409);
-      expect(body).toMatchObject({
-        type: '/problems/price-changed',
-        total: { value: 2500, currency: 'EUR' },
-        expectedTotal,
-      });
-      expect(await shop.store.findOrder(order.orderId)).toBeUndefined();
-      expect((await shop.store.findProducts([product.sku])).get(product.sku)?.available).toBe(product.available);
-      await expect(shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe()).rejects.toThrow(
-        WorkflowNotFoundError,
-      );
-    });
+        expect(status).toBe(409);
+        expect(body).toMatchObject({
+          type: '/problems/price-changed',
+          total: { value: 2500, currency: 'EUR' },
+          expectedTotal,
+        });
+        expect(await shop.store.findOrder(order.orderId)).toBeUndefined();
+        expect((await shop.store.findProducts([product.sku])).get(product.sku)?.available).toBe(product.available);
+        await expect(shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe()).rejects.toThrow(
+          WorkflowNotFoundError,
+        );
+      },
+    );
 
     test('returns the order for a repeated request after a price change', async () => {
-      const { order, product } = await anOrderForOne();
+      const { order, product } = await makeOrderForOnePiece();
       const request = { ...order, expectedTotal: { value: 2 * product.price.value, currency: 'EUR' } };
       expect((await api.post('/v1/orders', request)).status).toBe(202);
       await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
@@ -175,7 +178,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('returns the final status for a repeated request for a terminated order', async () => {
-      const { order } = await aShippedOrder();
+      const { order } = await placeShippedOrder();
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
       expect((await api.post('/v1/orders', order)).body).toEqual({ orderId: order.orderId, status: 'failed' });
@@ -186,8 +189,8 @@ describeOnDevServer('orders over HTTP', () => {
       ['another customer', (order) => ({ ...order, customerId: 'somebody-else' })],
       ['another token', (order) => ({ ...order, payment: { token: 'tok_declined' } })],
       ['one more line', (order) => ({ ...order, lines: [...order.lines, ...order.lines] })],
-    ])('rejects the id of an existing order with %s with 409', async (_what, change) => {
-      const { order } = await anOrderForOne();
+    ])('rejects the id of an existing order with %s with 409', async (_description, change) => {
+      const { order } = await makeOrderForOnePiece();
       await api.post('/v1/orders', order);
 
       const { status, headers, body } = await api.post('/v1/orders', change(order));
@@ -207,7 +210,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('shows prices, shipment and completed steps while the order awaits the carrier', async () => {
-      const { order, product, waits } = await aShippedOrder();
+      const { order, product, waits } = await placeShippedOrder();
 
       expect(waits).toMatchObject({
         orderId: order.orderId,
@@ -230,29 +233,29 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('shows prices, shipment and steps of a delivered order', async () => {
-      const { order, product } = await aShippedOrder();
+      const { order, product } = await placeShippedOrder();
       expect(await shop.fakes.carrier.reportNow(order.orderId, 'in_transit')).toMatchObject({ status: 202 });
       await api.waitForOrder(order.orderId, ({ stage }) => stage === 'in_transit', 'is in transit');
       expect(await shop.fakes.carrier.reportNow(order.orderId, 'delivered')).toMatchObject({ status: 202 });
 
-      const completed = await once(order, 'completed');
+      const completed = await waitForOrder(order, 'completed');
 
       expect(completed).toMatchObject({ stage: 'done', shipment: { status: 'delivered' }, compensations: [] });
       expect(completed.steps).toHaveLength(3);
       expect((await shop.store.findOrder(order.orderId))?.status).toBe('completed');
       expect(await reservationOf(order)).toBe('sold');
       expect(completed.reason).toBeUndefined();
-      expect(await verdictOn(order, product)).toBe('sold');
+      expect(await readVerdict(order, product)).toBe('sold');
     });
 
     test.each([
       ['tok_declined', 'CardDeclined'],
       ['tok_insufficient_funds', 'InsufficientFunds'],
     ])('shows the reason and the compensations of an order whose payment with %s is declined', async (token, type) => {
-      const { order, product } = await anOrderForOne({ payment: { token } });
+      const { order, product } = await makeOrderForOnePiece({ payment: { token } });
       await api.post('/v1/orders', order);
 
-      const rejected = await once(order, 'rejected');
+      const rejected = await waitForOrder(order, 'rejected');
 
       expect(rejected).toMatchObject({ stage: 'done', reason: { type } });
       expect(rejected.steps.at(-1)).toMatchObject({ name: 'chargePayment', status: 'failed', reason: { type } });
@@ -260,25 +263,25 @@ describeOnDevServer('orders over HTTP', () => {
         ['refundPayment', 'completed'],
         ['releaseStock', 'completed'],
       ]);
-      expect(await verdictOn(order, product)).toBe('rolled back');
+      expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test.each<[string, Partial<OrderInput>, string]>([
       ['that does not exist', { lines: [{ sku: 'NO-SUCH-THING', quantity: 1 }] }, 'UnknownSku'],
       ['with too little stock', {}, 'OutOfStock'],
-    ])('rejects an order for a product %s and names the reason', async (_what, overrides, type) => {
+    ])('rejects an order for a product %s and names the reason', async (_description, overrides, type) => {
       const scarce = await addProduct(shop.store, { available: 1 });
       const order = makeOrder({ lines: [{ sku: scarce.sku, quantity: 2 }], ...overrides });
       await api.post('/v1/orders', order);
 
-      const rejected = await once(order, 'rejected');
+      const rejected = await waitForOrder(order, 'rejected');
 
       expect(rejected.reason).toMatchObject({ type });
       expect(shop.fakes.records(order.orderId).charges).toEqual([]);
     });
 
     test('shows the attempts while the payment gateway is unavailable, and the order can be cancelled', async () => {
-      const { order, product } = await anOrderForOne({ payment: { token: 'tok_gateway_down' } });
+      const { order, product } = await makeOrderForOnePiece({ payment: { token: 'tok_gateway_down' } });
       await api.post('/v1/orders', order);
 
       const retrying = await api.waitForOrder(order.orderId, (seen) => seen.retrying !== undefined, 'is retrying');
@@ -293,12 +296,12 @@ describeOnDevServer('orders over HTTP', () => {
       ]);
 
       await api.post(`/v1/orders/${order.orderId}/cancel`);
-      await once(order, 'cancelled');
-      expect(await verdictOn(order, product)).toBe('rolled back');
+      await waitForOrder(order, 'cancelled');
+      expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('keeps an order open and names the failure when the gateway rejects the credentials of the shop', async () => {
-      const { order, product } = await anOrderForOne();
+      const { order, product } = await makeOrderForOnePiece();
       const { orderId } = order;
       shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 401, code: null, times: -1 });
       await api.post('/v1/orders', order);
@@ -320,12 +323,12 @@ describeOnDevServer('orders over HTTP', () => {
       expect(Date.parse(seen.retrying![0]!.nextAttemptAt!) - Date.now()).toBeGreaterThan(2 * 60_000);
 
       await api.post(`/v1/orders/${orderId}/cancel`);
-      await once(order, 'cancelled');
-      expect(await verdictOn(order, product)).toBe('rolled back');
+      await waitForOrder(order, 'cancelled');
+      expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('returns the final view of a closed order while Temporal is unreachable', async () => {
-      const { order, completed } = await aDeliveredOrder();
+      const { order, completed } = await placeDeliveredOrder();
       const away = await createUnreachableBackends();
       const lonely = await startApi({ client: away.client, store: shop.store });
       try {
@@ -337,7 +340,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('shows an order as failed, with the reason, after its workflow is terminated', async () => {
-      const { order } = await aShippedOrder();
+      const { order } = await placeShippedOrder();
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
       const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
@@ -349,7 +352,7 @@ describeOnDevServer('orders over HTTP', () => {
 
   describe('POST /v1/orders/{id}/cancel', () => {
     test('cancels an order before pickup with 202, compensates it, and accepts a repetition', async () => {
-      const { order, product } = await aShippedOrder();
+      const { order, product } = await placeShippedOrder();
 
       const { status, body } = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
         reason: 'too many mugs',
@@ -357,13 +360,13 @@ describeOnDevServer('orders over HTTP', () => {
 
       expect(status).toBe(202);
       expect(body).toMatchObject({ orderId: order.orderId, cancellation: { reason: 'too many mugs' } });
-      const cancelled = await once(order, 'cancelled');
+      const cancelled = await waitForOrder(order, 'cancelled');
       expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
         ['refundPayment', 'completed'],
         ['releaseStock', 'completed'],
       ]);
-      expect(await verdictOn(order, product)).toBe('rolled back');
+      expect(await readVerdict(order, product)).toBe('rolled back');
 
       const again = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
         reason: 'changed my mind again',
@@ -374,17 +377,17 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('writes no event for a repeated cancel of a stuck order, and returns the order', async () => {
-      const { order } = await aShippedOrder();
+      const { order } = await placeShippedOrder();
       const { orderId } = order;
       shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
       await api.post(`/v1/orders/${orderId}/cancel`, { reason: 'the first' });
-      await once(order, 'compensation_stuck');
+      await waitForOrder(order, 'compensation_stuck');
       const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
-      const lengthAtRest = async () => {
+      const waitForStableHistoryLength = async () => {
         const { historyLength, raw } = await handle.describe();
         return raw.pendingActivities?.length || raw.pendingWorkflowTask ? undefined : historyLength;
       };
-      const before = await waitUntil(lengthAtRest, { description: 'nothing pending', timeoutMs: 20_000 });
+      const before = await waitUntil(waitForStableHistoryLength, { description: 'nothing pending', timeoutMs: 20_000 });
 
       for (let count = 0; count < 30; count++) {
         const { status, body } = await api.post<OrderResource>(`/v1/orders/${orderId}/cancel`, { reason: 'again' });
@@ -393,7 +396,7 @@ describeOnDevServer('orders over HTTP', () => {
 
       expect((await handle.describe()).historyLength).toBe(before);
       await api.post(`/v1/orders/${orderId}/compensation`, retryRefund(1));
-      await once(order, 'cancelled');
+      await waitForOrder(order, 'cancelled');
     });
 
     test('cancels an order as promised when its running step fails before it learns of the cancellation', async () => {
@@ -411,28 +414,28 @@ describeOnDevServer('orders over HTTP', () => {
         status: 'cancelled',
         steps: [{}, { name: 'chargePayment', status: 'failed', reason: { type: 'PaymentGatewayUnavailable' } }],
       });
-      expect(await verdictOn(order, product)).toBe('rolled back');
+      expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('accepts a cancel without a body', async () => {
-      const { order } = await aShippedOrder();
+      const { order } = await placeShippedOrder();
 
       expect((await api.request('POST', `/v1/orders/${order.orderId}/cancel`)).status).toBe(202);
-      await once(order, 'cancelled');
+      await waitForOrder(order, 'cancelled');
     });
 
     test('accepts two simultaneous cancels with 202 and compensates once', async () => {
-      const { order, product } = await aShippedOrder();
+      const { order, product } = await placeShippedOrder();
 
-      const answers = await Promise.all([1, 2].map(() => api.post(`/v1/orders/${order.orderId}/cancel`)));
+      const responses = await Promise.all([1, 2].map(() => api.post(`/v1/orders/${order.orderId}/cancel`)));
 
-      expect(answers.map(({ status }) => status)).toEqual([202, 202]);
-      await once(order, 'cancelled');
-      expect(await verdictOn(order, product)).toBe('rolled back');
+      expect(responses.map(({ status }) => status)).toEqual([202, 202]);
+      await waitForOrder(order, 'cancelled');
+      expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('rejects a cancel after pickup with 409, and the order continues', async () => {
-      const { order, product } = await aShippedOrder();
+      const { order, product } = await placeShippedOrder();
       await shop.fakes.carrier.reportNow(order.orderId, 'in_transit');
 
       const { status, headers, body } = await api.post(`/v1/orders/${order.orderId}/cancel`);
@@ -441,14 +444,14 @@ describeOnDevServer('orders over HTTP', () => {
       expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
       expect(body).toMatchObject({ type: '/problems/already-picked-up', orderId: order.orderId });
       await shop.fakes.carrier.reportNow(order.orderId, 'delivered');
-      await once(order, 'completed');
-      expect(await verdictOn(order, product)).toBe('sold');
+      await waitForOrder(order, 'completed');
+      expect(await readVerdict(order, product)).toBe('sold');
     });
 
     test('rejects a cancel of a rejected order with 409 and its status', async () => {
-      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
-      await once(order, 'rejected');
+      await waitForOrder(order, 'rejected');
 
       const { status, body } = await api.post(`/v1/orders/${order.orderId}/cancel`);
 
@@ -466,10 +469,10 @@ describeOnDevServer('orders over HTTP', () => {
 
   describe('POST /v1/orders/{id}/compensation', () => {
     /** A cancelled order whose refund the gateway rejects `refusals` times. */
-    async function aStuckOrder(refusals: number) {
-      const made = await aShippedOrder();
+    async function placeStuckOrder(countRejectedCalls: number) {
+      const made = await placeShippedOrder();
       const { orderId } = made.order;
-      shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: refusals });
+      shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: countRejectedCalls });
       await api.post(`/v1/orders/${orderId}/cancel`);
       const isStuck = ({ status, compensations }: OrderResource) =>
         status === 'compensation_stuck' && compensations.at(-1)?.status === 'completed';
@@ -477,7 +480,7 @@ describeOnDevServer('orders over HTTP', () => {
     }
 
     test('cancels the order when an operator retries a stuck refund', async () => {
-      const { order, product, stuck } = await aStuckOrder(1);
+      const { order, product, stuck } = await placeStuckOrder(1);
       expect(stuck).toMatchObject({ status: 'compensation_stuck', stage: 'compensating' });
       expect(stuck.compensations).toMatchObject([
         { name: 'cancelShipment', status: 'completed' },
@@ -493,23 +496,24 @@ describeOnDevServer('orders over HTTP', () => {
       expect(status).toBe(202);
       expect(body.compensations[1]).toMatchObject({ name: 'refundPayment', attempt: 2 });
       expect(body.compensations[1]!.status).not.toBe('stuck');
-      const cancelled = await once(order, 'cancelled');
+      const cancelled = await waitForOrder(order, 'cancelled');
       expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
         ['refundPayment', 'completed'],
         ['releaseStock', 'completed'],
       ]);
-      expect(await verdictOn(order, product)).toBe('rolled back');
+      expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('gets stuck again when a retry fails, and rejects a decision about the earlier attempt', async () => {
-      const { order, product } = await aStuckOrder(2);
+      const { order, product } = await placeStuckOrder(2);
 
       await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
-      const refusals = () => shop.fakes.records(order.orderId).requests.filter(({ status }) => status === 400).length;
+      const countRejectedCalls = () =>
+        shop.fakes.records(order.orderId).requests.filter(({ status }) => status === 400).length;
       await api.waitForOrder(
         order.orderId,
-        ({ status }) => status === 'compensation_stuck' && refusals() === 2,
+        ({ status }) => status === 'compensation_stuck' && countRejectedCalls() === 2,
         'stuck again',
       );
 
@@ -517,19 +521,19 @@ describeOnDevServer('orders over HTTP', () => {
       expect(late).toMatchObject({ status: 409, body: { type: '/problems/compensation-not-stuck' } });
       expect(late.body.detail).toContain('refundPayment (attempt 2)');
       expect((await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(2))).status).toBe(202);
-      await once(order, 'cancelled');
-      expect(await verdictOn(order, product)).toBe('rolled back');
+      await waitForOrder(order, 'cancelled');
+      expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('keeps the money and compensates the rest when an operator skips a stuck refund', async () => {
-      const { order, product } = await aStuckOrder(1);
+      const { order, product } = await placeStuckOrder(1);
 
-      const answer = await api.post<OrderResource>(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
+      const response = await api.post<OrderResource>(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
 
-      expect(answer.status).toBe(202);
-      expect(answer.body.compensations[1]).toMatchObject({ name: 'refundPayment', status: 'skipped' });
+      expect(response.status).toBe(202);
+      expect(response.body.compensations[1]).toMatchObject({ name: 'refundPayment', status: 'skipped' });
 
-      const cancelled = await once(order, 'cancelled');
+      const cancelled = await waitForOrder(order, 'cancelled');
       expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
         ['refundPayment', 'skipped'],
@@ -541,18 +545,18 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('accepts one of two simultaneous decisions and rejects the other with 409', async () => {
-      const { order } = await aStuckOrder(1);
+      const { order } = await placeStuckOrder(1);
 
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         [1, 2].map(() => api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1))),
       );
 
-      expect(answers.map(({ status }) => status).sort()).toEqual([202, 409]);
-      await once(order, 'cancelled');
+      expect(responses.map(({ status }) => status).sort()).toEqual([202, 409]);
+      await waitForOrder(order, 'cancelled');
     });
 
     test('rejects a decision with 409 when no compensation is stuck', async () => {
-      const { order } = await aShippedOrder();
+      const { order } = await placeShippedOrder();
 
       const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
 
@@ -561,9 +565,9 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('rejects a decision about a closed order with 409', async () => {
-      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
-      await once(order, 'rejected');
+      await waitForOrder(order, 'rejected');
 
       const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
 

@@ -68,9 +68,9 @@ describeOnDevServer('Idempotency-Key', () => {
     await shop?.close();
   });
 
-  const aKey = () => `key-${randomUUID()}`;
+  const newKey = () => `key-${randomUUID()}`;
 
-  const named = (key: string, { headers, json, text }: RequestOptions = {}): RequestOptions => ({
+  const withKey = (key: string, { headers, json, text }: RequestOptions = {}): RequestOptions => ({
     headers: { ...headers, 'idempotency-key': key },
     ...(json !== undefined && { json }),
     ...(text !== undefined && { text }),
@@ -82,13 +82,13 @@ describeOnDevServer('Idempotency-Key', () => {
     key: string,
     request: Pick<RepeatedRequest, 'method' | 'path'> & RequestOptions,
     by: TestCaller = root,
-  ) => by.send<Body>(to, request.method, request.path, named(key, request));
+  ) => by.send<Body>(to, request.method, request.path, withKey(key, request));
 
   const post = (path: string, json?: unknown) => root.send<Body>(api, 'POST', path, { json });
 
-  const placing = (json: unknown) => ({ method: 'POST', path: '/v1/orders', json });
+  const placeOrderRequest = (json: unknown) => ({ method: 'POST', path: '/v1/orders', json });
 
-  async function aBody(customerId = `customer-${randomUUID().slice(0, 8)}`) {
+  async function makeOrderBody(customerId = `customer-${randomUUID().slice(0, 8)}`) {
     const { sku } = await addProduct(shop.store);
     return { customerId, lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } };
   }
@@ -102,17 +102,17 @@ describeOnDevServer('Idempotency-Key', () => {
     ).length;
   }
 
-  const eventsIn = async (workflow: WorkflowHandle, type: string, name?: string) =>
+  const countEvents = async (workflow: WorkflowHandle, type: string, name?: string) =>
     (await fetchEventSummaries(workflow)).filter((event) => event.type === type && event.name === name).length;
 
   /** Waits for the first event: Temporal writes events that arrive during a workflow task after the task. */
-  const arrivals = (workflow: WorkflowHandle, type: string, name?: string) =>
-    waitUntil(async () => (await eventsIn(workflow, type, name)) || undefined, {
+  const countArrivals = (workflow: WorkflowHandle, type: string, name?: string) =>
+    waitUntil(async () => (await countEvents(workflow, type, name)) || undefined, {
       description: type,
       timeoutMs: 10_000,
     });
 
-  const isThere = async (workflowId: string) =>
+  const workflowExists = async (workflowId: string) =>
     handle(workflowId)
       .describe()
       .then(
@@ -121,56 +121,56 @@ describeOnDevServer('Idempotency-Key', () => {
       );
 
   /** Counts the executions that visibility finds, once there are any. */
-  const found = (query: string) =>
+  const countFound = (query: string) =>
     waitUntil(async () => (await shop.client.workflow.count(query)).count || undefined, {
       description: query,
       timeoutMs: 10_000,
       intervalMs: 50,
     });
 
-  const seenBy =
+  const waitForResource =
     <T>(path: string) =>
-    (wanted: (body: T) => boolean, what: string) =>
+    (expected: (body: T) => boolean, what: string) =>
       waitUntil(
         async () => {
           const { status, body } = await root.send<T>(api, 'GET', path);
-          return status === 200 && wanted(body) ? body : undefined;
+          return status === 200 && expected(body) ? body : undefined;
         },
         { description: `${path}: ${what}`, timeoutMs: 20_000, intervalMs: 50 },
       );
-  const orderOnce = (orderId: string, ...wanted: Parameters<ReturnType<typeof seenBy<OrderResource>>>) =>
-    seenBy<OrderResource>(`/v1/orders/${orderId}`)(...wanted);
-  const batchOnce = (batchId: string, ...wanted: Parameters<ReturnType<typeof seenBy<BatchResource>>>) =>
-    seenBy<BatchResource>(`/v1/batches/${batchId}`)(...wanted);
+  const waitForOrder = (orderId: string, ...expected: Parameters<ReturnType<typeof waitForResource<OrderResource>>>) =>
+    waitForResource<OrderResource>(`/v1/orders/${orderId}`)(...expected);
+  const waitForBatch = (batchId: string, ...expected: Parameters<ReturnType<typeof waitForResource<BatchResource>>>) =>
+    waitForResource<BatchResource>(`/v1/batches/${batchId}`)(...expected);
 
   /** Places an order and waits until it awaits the carrier. */
-  async function aShippedOrder(): Promise<string> {
+  async function placeShippedOrder(): Promise<string> {
     const orderId = randomUUID();
-    await post('/v1/orders', { ...(await aBody()), orderId });
-    await orderOnce(orderId, (order) => order.stage === 'awaiting_pickup', 'awaits pickup');
+    await post('/v1/orders', { ...(await makeOrderBody()), orderId });
+    await waitForOrder(orderId, (order) => order.stage === 'awaiting_pickup', 'awaits pickup');
     return orderId;
   }
 
   /** Places an order whose parcel is in transit for longer than its delivery timeout of one second. */
-  async function anOverdueOrder(): Promise<string> {
+  async function placeOverdueOrder(): Promise<string> {
     const orderId = randomUUID();
-    const input = { ...(await aBody()), orderId, deliveryTimeoutSeconds: 1 };
+    const input = { ...(await makeOrderBody()), orderId, deliveryTimeoutSeconds: 1 };
     const options = { workflowId: orderWorkflowId(orderId), taskQueue: ORDER_TASK_QUEUE, args: [input] };
     await shop.client.workflow.start(ORDER_WORKFLOW_TYPE, options);
-    await orderOnce(orderId, ({ shipment }) => shipment !== undefined, 'shipped');
+    await waitForOrder(orderId, ({ shipment }) => shipment !== undefined, 'shipped');
     await shop.fakes.carrier.reportNow(orderId, 'in_transit');
-    await orderOnce(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
+    await waitForOrder(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
     return orderId;
   }
 
-  async function aFilledCart(quantity = 2) {
+  async function openFilledCart(quantity = 2) {
     const cartId = randomUUID();
     const { sku } = await addProduct(shop.store);
     expect((await post(`/v1/carts/${cartId}/items`, { sku, quantity })).status).toBe(200);
     return { path: `/v1/carts/${cartId}`, sku, cart: handle(cartWorkflowId(cartId)) };
   }
 
-  async function anAskedApproval() {
+  async function startNotifiedApproval() {
     const input = makeApproval({ stages: [makeStage({ id: root.id }, { id: 'boss' })] });
     expect((await post('/v1/approvals', input)).status).toBe(202);
     const path = `/v1/approvals/${input.approvalId}`;
@@ -182,18 +182,18 @@ describeOnDevServer('Idempotency-Key', () => {
   }
 
   /** Starts a batch whose calls block. */
-  async function aHeldBatch() {
+  async function startBlockedBatch() {
     tests.blockCalls();
     const items = makeItems(2, randomUUID());
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items, itemsPerChunk: 1 });
     await post(`/v1/batches/${batchId}/retry`);
-    await batchOnce(batchId, ({ status, attempt }) => status === 'running' && attempt === 1, 'running');
+    await waitForBatch(batchId, ({ status, attempt }) => status === 'running' && attempt === 1, 'running');
     return { path: `/v1/batches/${batchId}`, batch: handle(batchWorkflowId(batchId)), batchId, items };
   }
 
   const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
 
-  const uploading = (text: string, query: Record<string, string> = {}) => ({
+  const uploadOf = (text: string, query: Record<string, string> = {}) => ({
     method: 'POST',
     path: `/v1/batches?${new URLSearchParams({ operation: 'restock', ...query }).toString()}`,
     text,
@@ -202,16 +202,16 @@ describeOnDevServer('Idempotency-Key', () => {
 
   const cases: Record<string, () => Promise<RepeatedRequest>> = {
     async placeOrder() {
-      const json = await aBody();
+      const json = await makeOrderBody();
       return {
-        ...placing(json),
+        ...placeOrderRequest(json),
         changedContent: { json: { ...json, payment: { token: 'tok_declined' } } },
-        readEffect: () => found(`${ORDERS_VISIBILITY_QUERY} and CustomerId = '${json.customerId}'`),
+        readEffect: () => countFound(`${ORDERS_VISIBILITY_QUERY} and CustomerId = '${json.customerId}'`),
         expectedEffect: 1,
       };
     },
     async cancelOrder() {
-      const orderId = await aShippedOrder();
+      const orderId = await placeShippedOrder();
       return {
         method: 'POST',
         path: `/v1/orders/${orderId}/cancel`,
@@ -222,38 +222,38 @@ describeOnDevServer('Idempotency-Key', () => {
       };
     },
     async resolveCompensation() {
-      const orderId = await aShippedOrder();
+      const orderId = await placeShippedOrder();
       shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
       await post(`/v1/orders/${orderId}/cancel`);
-      await orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
+      await waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
       return {
         method: 'POST',
         path: `/v1/orders/${orderId}/compensation`,
         json: { compensation: 'refundPayment', attempt: 1, action: 'retry' },
         changedContent: { json: { compensation: 'refundPayment', attempt: 1, action: 'skip' } },
         async readEffect() {
-          const { status } = await orderOnce(orderId, ({ stage }) => stage === 'done', 'done');
+          const { status } = await waitForOrder(orderId, ({ stage }) => stage === 'done', 'done');
           return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveCompensation')];
         },
         expectedEffect: ['cancelled', 1],
       };
     },
     async resolveDelivery() {
-      const orderId = await anOverdueOrder();
+      const orderId = await placeOverdueOrder();
       return {
         method: 'POST',
         path: `/v1/orders/${orderId}/delivery`,
         json: { attempt: 1, action: 'delivered' },
         changedContent: { json: { attempt: 1, action: 'write_off' } },
         async readEffect() {
-          const { status } = await orderOnce(orderId, ({ stage }) => stage === 'done', 'done');
+          const { status } = await waitForOrder(orderId, ({ stage }) => stage === 'done', 'done');
           return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveDelivery')];
         },
         expectedEffect: ['completed', 1],
       };
     },
     async addItem() {
-      const { path, sku, cart } = await aFilledCart();
+      const { path, sku, cart } = await openFilledCart();
       return {
         method: 'POST',
         path: `${path}/items`,
@@ -267,7 +267,7 @@ describeOnDevServer('Idempotency-Key', () => {
       };
     },
     async setQuantity() {
-      const { path, sku, cart } = await aFilledCart();
+      const { path, sku, cart } = await openFilledCart();
       return {
         method: 'PATCH',
         path: `${path}/items/${sku}`,
@@ -278,7 +278,7 @@ describeOnDevServer('Idempotency-Key', () => {
       };
     },
     async removeItem() {
-      const { path, sku, cart } = await aFilledCart();
+      const { path, sku, cart } = await openFilledCart();
       return {
         method: 'DELETE',
         path: `${path}/items/${sku}`,
@@ -288,7 +288,7 @@ describeOnDevServer('Idempotency-Key', () => {
       };
     },
     async checkOut() {
-      const { path, cart } = await aFilledCart();
+      const { path, cart } = await openFilledCart();
       return {
         method: 'POST',
         path: `${path}/checkout`,
@@ -303,7 +303,7 @@ describeOnDevServer('Idempotency-Key', () => {
       };
     },
     async abandonCart() {
-      const { path, cart } = await aFilledCart();
+      const { path, cart } = await openFilledCart();
       return {
         method: 'DELETE',
         path,
@@ -320,12 +320,12 @@ describeOnDevServer('Idempotency-Key', () => {
         path: '/v1/approvals',
         json,
         changedContent: { json: { ...json, title: 'Or may we not?' } },
-        readEffect: () => found(`WorkflowType = 'approval' and Approvers = '${approver!.id}'`),
+        readEffect: () => countFound(`WorkflowType = 'approval' and Approvers = '${approver!.id}'`),
         expectedEffect: 1,
       };
     },
     async decideApproval() {
-      const { path, events } = await anAskedApproval();
+      const { path, events } = await startNotifiedApproval();
       const json = { approver: root.id, decision: 'approve', comment: 'fine' };
       return {
         method: 'POST',
@@ -337,7 +337,7 @@ describeOnDevServer('Idempotency-Key', () => {
       };
     },
     async withdrawApproval() {
-      const { path, events } = await anAskedApproval();
+      const { path, events } = await startNotifiedApproval();
       return {
         method: 'POST',
         path: `${path}/withdraw`,
@@ -350,58 +350,62 @@ describeOnDevServer('Idempotency-Key', () => {
     async uploadBatch() {
       const { sku } = await addProduct(shop.store, { available: 0 });
       return {
-        ...uploading(ndjson({ sku, quantity: 5 })),
+        ...uploadOf(ndjson({ sku, quantity: 5 })),
         changedContent: { text: ndjson({ sku, quantity: 6 }) },
         async readEffect({ body }) {
-          await batchOnce(body.batchId!, ({ status }) => status === 'completed', 'completed');
+          await waitForBatch(body.batchId!, ({ status }) => status === 'completed', 'completed');
           return await stockOf(sku);
         },
         expectedEffect: 5,
       };
     },
     async pauseBatch() {
-      const { path, batch } = await aHeldBatch();
+      const { path, batch } = await startBlockedBatch();
       return {
         method: 'POST',
         path: `${path}/pause`,
         changedContent: { json: {} },
-        readEffect: () => arrivals(batch, 'WorkflowExecutionSignaled', 'pause'),
+        readEffect: () => countArrivals(batch, 'WorkflowExecutionSignaled', 'pause'),
         expectedEffect: 1,
       };
     },
     async resumeBatch() {
-      const { path, batch, batchId } = await aHeldBatch();
+      const { path, batch, batchId } = await startBlockedBatch();
       await post(`${path}/pause`);
-      await batchOnce(batchId, ({ status }) => status === 'paused', 'paused');
+      await waitForBatch(batchId, ({ status }) => status === 'paused', 'paused');
       return {
         method: 'POST',
         path: `${path}/resume`,
         changedContent: { json: {} },
-        readEffect: () => arrivals(batch, 'WorkflowExecutionSignaled', 'resume'),
+        readEffect: () => countArrivals(batch, 'WorkflowExecutionSignaled', 'resume'),
         expectedEffect: 1,
       };
     },
     async cancelBatch() {
-      const { path, batch } = await aHeldBatch();
+      const { path, batch } = await startBlockedBatch();
       return {
         method: 'POST',
         path: `${path}/cancel`,
         changedContent: { json: {} },
-        readEffect: () => arrivals(batch, 'WorkflowExecutionCancelRequested'),
+        readEffect: () => countArrivals(batch, 'WorkflowExecutionCancelRequested'),
         expectedEffect: 1,
       };
     },
     async retryBatch() {
-      const { batchId, path, items } = await aHeldBatch();
+      const { batchId, path, items } = await startBlockedBatch();
       tests.failItem(items[0]!.key, 'final');
       tests.unblockCalls();
-      await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
+      await waitForBatch(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
       return {
         method: 'POST',
         path: `${path}/retry`,
         changedContent: { json: {} },
         async readEffect() {
-          const { attempt } = await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
+          const { attempt } = await waitForBatch(
+            batchId,
+            ({ status }) => status === 'completed_with_failures',
+            'ended',
+          );
           return attempt;
         },
         expectedEffect: 2,
@@ -410,7 +414,7 @@ describeOnDevServer('Idempotency-Key', () => {
   };
 
   /** Simulates a process that died before it responded. */
-  async function forgetAnswer(secondsAgo: number): Promise<void> {
+  async function loseResponse(secondsAgo: number): Promise<void> {
     const { rows } = await sql`
       update idempotency_keys
       set status = null, headers = null, body = null, claimed_at = now() - make_interval(secs => ${secondsAgo})
@@ -436,7 +440,7 @@ describeOnDevServer('Idempotency-Key', () => {
   describe.each(Object.keys(cases))('%s', (operationId) => {
     test('replays the first response from any process and takes effect once', async () => {
       const { readEffect, expectedEffect, changedContent, ...request } = await cases[operationId]!();
-      const key = aKey();
+      const key = newKey();
 
       const first = await send(api, key, request);
       expect(first.status, JSON.stringify(first.body)).toBeLessThan(300);
@@ -447,7 +451,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expectProblem(await send(second, key, { ...request, ...changedContent }), 422, 'idempotency-key-reused');
       expect(await readEffect(first)).toEqual(expectedEffect);
 
-      await forgetAnswer(0);
+      await loseResponse(0);
       const running = await send(second, key, request);
       expectProblem(running, 409, 'request-in-progress');
       expect(running.headers.get('retry-after')).toBe('1');
@@ -455,11 +459,11 @@ describeOnDevServer('Idempotency-Key', () => {
 
     test('takes effect once when the first process dies before it responds', async () => {
       const { readEffect, expectedEffect, changedContent, ...request } = await cases[operationId]!();
-      const key = aKey();
+      const key = newKey();
       const first = await send(api, key, request);
       expect(await readEffect(first)).toEqual(expectedEffect);
 
-      await forgetAnswer(CLAIM_TTL_SECONDS + 1);
+      await loseResponse(CLAIM_TTL_SECONDS + 1);
       const reused = await send(second, key, { ...request, ...changedContent });
       const taken = await send(second, key, request);
 
@@ -473,8 +477,8 @@ describeOnDevServer('Idempotency-Key', () => {
 
   describe('a repetition of a running request', () => {
     test('returns 409 until the first request completes, then replays its response', async () => {
-      const { path, sku } = await aFilledCart();
-      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const { path, sku } = await openFilledCart();
+      const [key, request] = [newKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
       const lock = await lockCatalogue(shop.ownerDatabaseUrl);
       const pending = send(api, key, request);
       await lock.waitForBlocked();
@@ -483,31 +487,35 @@ describeOnDevServer('Idempotency-Key', () => {
       await lock.release();
       const first = await pending;
 
-      for (const answer of early) expectProblem(answer, 409, 'request-in-progress');
+      for (const response of early) expectProblem(response, 409, 'request-in-progress');
       expect(first.status, JSON.stringify(first.body)).toBe(200);
       expectReplayed(await send(second, key, request), first);
       expect(quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)).toEqual({ [sku]: 3 });
     });
 
     test('runs one of many simultaneous requests to two processes and returns 409 to the others', async () => {
-      const json = await aBody();
-      const key = aKey();
-      const answers = await Promise.all(
-        Array.from({ length: 20 }, (_, n) => send(n % 2 ? api : second, key, placing(json))),
+      const json = await makeOrderBody();
+      const key = newKey();
+      const responses = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => send(n % 2 ? api : second, key, placeOrderRequest(json))),
       );
 
-      const done = answers.filter(({ status }) => status === 202);
-      for (const answer of answers) if (!done.includes(answer)) expectProblem(answer, 409, 'request-in-progress');
+      const done = responses.filter(({ status }) => status === 202);
+      for (const response of responses)
+        if (!done.includes(response)) expectProblem(response, 409, 'request-in-progress');
       expect(new Set(done.map(({ body }) => body.orderId)).size).toBe(1);
       expect(done.filter(({ headers }) => !headers.has('idempotent-replayed'))).toHaveLength(1);
-      expect(await found(`${ORDERS_VISIBILITY_QUERY} and CustomerId = '${json.customerId}'`)).toBe(1);
+      expect(await countFound(`${ORDERS_VISIBILITY_QUERY} and CustomerId = '${json.customerId}'`)).toBe(1);
     });
   });
 
   describe('scope of an idempotency key', () => {
     test('treats the same key of another caller as a new request', async () => {
-      const key = aKey();
-      const [hers, his] = [placing(await aBody(ada.id)), placing(await aBody(bob.id))];
+      const key = newKey();
+      const [hers, his] = [
+        placeOrderRequest(await makeOrderBody(ada.id)),
+        placeOrderRequest(await makeOrderBody(bob.id)),
+      ];
 
       const first = await send(api, key, hers, ada);
       const other = await send(api, key, his, bob);
@@ -520,34 +528,37 @@ describeOnDevServer('Idempotency-Key', () => {
     });
 
     test('treats the same key on another path as a new request', async () => {
-      const key = aKey();
-      const [one, other] = [await aShippedOrder(), await aShippedOrder()];
+      const key = newKey();
+      const [one, other] = [await placeShippedOrder(), await placeShippedOrder()];
       for (const orderId of [one, other]) {
-        const answer = await send(api, key, { method: 'POST', path: `/v1/orders/${orderId}/cancel` });
-        expect([answer.status, answer.headers.get('idempotent-replayed')]).toEqual([202, null]);
-        expect(answer.body.orderId).toBe(orderId);
+        const response = await send(api, key, { method: 'POST', path: `/v1/orders/${orderId}/cancel` });
+        expect([response.status, response.headers.get('idempotent-replayed')]).toEqual([202, null]);
+        expect(response.body.orderId).toBe(orderId);
       }
     });
 
     test('ignores the order of fields', async () => {
-      const json = await aBody();
-      const key = aKey();
-      const first = await send(api, key, placing(json));
-      expectReplayed(await send(api, key, placing(Object.fromEntries(Object.entries(json).reverse()))), first);
+      const json = await makeOrderBody();
+      const key = newKey();
+      const first = await send(api, key, placeOrderRequest(json));
+      expectReplayed(
+        await send(api, key, placeOrderRequest(Object.fromEntries(Object.entries(json).reverse()))),
+        first,
+      );
     });
 
     test.each([
       ['is empty', ''],
       ['has 256 characters', 'k'.repeat(256)],
-    ])('rejects a key that %s with 400 and starts nothing', async (_what, key) => {
-      const json = { ...(await aBody()), orderId: randomUUID() };
-      expectProblem(await send(api, key, placing(json)), 400, 'invalid-request');
-      expect(await isThere(orderWorkflowId(json.orderId))).toBe(false);
+    ])('rejects a key that %s with 400 and starts nothing', async (_description, key) => {
+      const json = { ...(await makeOrderBody()), orderId: randomUUID() };
+      expectProblem(await send(api, key, placeOrderRequest(json)), 400, 'invalid-request');
+      expect(await workflowExists(orderWorkflowId(json.orderId))).toBe(false);
     });
 
     test('denies a caller without the role with 403 instead of a replay', async () => {
-      const key = aKey();
-      const { path } = await aHeldBatch();
+      const key = newKey();
+      const { path } = await startBlockedBatch();
       expect((await send(api, key, { method: 'POST', path: `${path}/pause` })).status).toBe(202);
       expectProblem(await send(api, key, { method: 'POST', path: `${path}/pause` }, ada), 403, 'forbidden');
     });
@@ -556,7 +567,7 @@ describeOnDevServer('Idempotency-Key', () => {
   describe('stored responses', () => {
     test('replays a response after a restart of the API', async () => {
       const before = await startApi({ ...shop, auth });
-      const [key, request] = [aKey(), placing(await aBody())];
+      const [key, request] = [newKey(), placeOrderRequest(await makeOrderBody())];
       const first = await send(before, key, request);
       await before.close();
 
@@ -569,8 +580,8 @@ describeOnDevServer('Idempotency-Key', () => {
     });
 
     test('replays a cart change after the cart is closed', async () => {
-      const { path, sku } = await aFilledCart();
-      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const { path, sku } = await openFilledCart();
+      const [key, request] = [newKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
       const first = await send(api, key, request);
       expect((await root.send(api, 'DELETE', path)).status).toBe(200);
 
@@ -582,9 +593,9 @@ describeOnDevServer('Idempotency-Key', () => {
       ['400', async () => ({ wrong: { json: {} }, status: 400 })],
       ['413', async () => ({ wrong: { json: { text: 'x'.repeat(300_000) } }, status: 413 })],
       ['415', async () => ({ wrong: { text: 'order', headers: { 'content-type': 'text/plain' } }, status: 415 })],
-    ])('runs a corrected request after a first attempt with %s', async (_what, make) => {
+    ])('runs a corrected request after a first attempt with %s', async (_description, make) => {
       const { wrong, status } = await make();
-      const [key, good] = [aKey(), placing(await aBody())];
+      const [key, good] = [newKey(), placeOrderRequest(await makeOrderBody())];
 
       expect((await send(api, key, { ...good, json: undefined, ...wrong })).status).toBe(status);
       const mended = await send(second, key, good);
@@ -593,16 +604,20 @@ describeOnDevServer('Idempotency-Key', () => {
     });
 
     test('runs a corrected request after a first attempt with 403', async () => {
-      const key = aKey();
-      expectProblem(await send(api, key, placing(await aBody('somebody-else')), ada), 403, 'forbidden');
-      expect((await send(second, key, placing(await aBody(ada.id)), ada)).status).toBe(202);
+      const key = newKey();
+      expectProblem(
+        await send(api, key, placeOrderRequest(await makeOrderBody('somebody-else')), ada),
+        403,
+        'forbidden',
+      );
+      expect((await send(second, key, placeOrderRequest(await makeOrderBody(ada.id)), ada)).status).toBe(202);
     });
 
     test('runs a request again after a 404, once the resource exists', async () => {
       const orderId = randomUUID();
-      const [key, cancel] = [aKey(), { method: 'POST', path: `/v1/orders/${orderId}/cancel` }];
+      const [key, cancel] = [newKey(), { method: 'POST', path: `/v1/orders/${orderId}/cancel` }];
       expectProblem(await send(api, key, cancel), 404, 'not-found');
-      await post('/v1/orders', { ...(await aBody()), orderId });
+      await post('/v1/orders', { ...(await makeOrderBody()), orderId });
 
       const { status, headers } = await send(second, key, cancel);
 
@@ -610,22 +625,22 @@ describeOnDevServer('Idempotency-Key', () => {
     });
 
     test('replays a rejection by a business rule', async () => {
-      const { path } = await aFilledCart();
+      const { path } = await openFilledCart();
       const { sku } = await addProduct(shop.store, { available: 0 });
-      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const [key, request] = [newKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
       const first = await send(api, key, request);
       expectProblem(first, 422, 'out-of-stock');
       await shop.store.db.updateTable('products').set({ stock: 5 }).where('sku', '=', sku).execute();
 
       expectReplayed(await send(second, key, request), first);
-      expect((await send(second, aKey(), request)).status).toBe(200);
+      expect((await send(second, newKey(), request)).status).toBe(200);
     });
 
     test('runs a request again after Temporal was unreachable', async () => {
       const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: 'default' });
       const away = await startApi({ ...shop, client, auth });
       try {
-        const [key, request] = [aKey(), placing(await aBody())];
+        const [key, request] = [newKey(), placeOrderRequest(await makeOrderBody())];
         expectProblem(await send(away, key, request), 503, 'temporal-unavailable');
         const { status, headers } = await send(api, key, request);
         expect([status, headers.get('idempotent-replayed')]).toEqual([202, null]);
@@ -640,14 +655,14 @@ describeOnDevServer('Idempotency-Key', () => {
       const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
       const away = await startApi({ ...shop, store, auth });
       try {
-        const [key, json] = [aKey(), await aBody()];
-        const first = await send(away, key, placing(json));
+        const [key, json] = [newKey(), await makeOrderBody()];
+        const first = await send(away, key, placeOrderRequest(json));
         expect(first.status).toBe(202);
-        expect((await send(away, key, placing(json))).body.orderId).toBe(first.body.orderId);
-        const other = placing({ ...json, payment: { token: 'tok_other' } });
+        expect((await send(away, key, placeOrderRequest(json))).body.orderId).toBe(first.body.orderId);
+        const other = placeOrderRequest({ ...json, payment: { token: 'tok_other' } });
         expectProblem(await send(away, key, other), 422, 'idempotency-key-reused');
         const items = { method: 'POST', path: `/v1/carts/${randomUUID()}/items`, json: json.lines[0] };
-        expectProblem(await send(away, aKey(), items), 503, 'store-unavailable');
+        expectProblem(await send(away, newKey(), items), 503, 'store-unavailable');
       } finally {
         await away.close();
         await store.close();
@@ -658,11 +673,11 @@ describeOnDevServer('Idempotency-Key', () => {
       const store = { ...shop.store, keepAnswer: () => Promise.reject(new Error('no room')) };
       const forgetful = await startApi({ ...shop, store, auth });
       try {
-        const [key, request] = [aKey(), placing(await aBody())];
+        const [key, request] = [newKey(), placeOrderRequest(await makeOrderBody())];
         const first = await send(forgetful, key, request);
         expect(first.status).toBe(202);
 
-        await forgetAnswer(CLAIM_TTL_SECONDS + 1);
+        await loseResponse(CLAIM_TTL_SECONDS + 1);
         const next = await send(api, key, request);
 
         expect([next.status, next.body.orderId]).toEqual([202, first.body.orderId]);
@@ -672,14 +687,16 @@ describeOnDevServer('Idempotency-Key', () => {
     });
 
     test('expires a key after 24 hours', async () => {
-      const key = aKey();
-      const [one, other] = [await aBody(), await aBody()].map((body) => placing({ ...body, orderId: randomUUID() }));
+      const key = newKey();
+      const [one, other] = [await makeOrderBody(), await makeOrderBody()].map((body) =>
+        placeOrderRequest({ ...body, orderId: randomUUID() }),
+      );
       const first = await send(api, key, one!);
-      await age(KEY_RETENTION_HOURS * 3600 - 60);
+      await backdateKey(KEY_RETENTION_HOURS * 3600 - 60);
       expectReplayed(await send(api, key, one!), first);
       expectProblem(await send(api, key, other!), 422, 'idempotency-key-reused');
 
-      await age(120);
+      await backdateKey(120);
       const later = await send(api, key, other!);
 
       expect([later.status, later.body.orderId]).toEqual([202, (other!.json as Body).orderId]);
@@ -687,10 +704,10 @@ describeOnDevServer('Idempotency-Key', () => {
     });
 
     test('purges only keys older than 24 hours', async () => {
-      const [old, young] = [aKey(), aKey()];
-      const request = placing({ ...(await aBody()), orderId: randomUUID() });
+      const [old, young] = [newKey(), newKey()];
+      const request = placeOrderRequest({ ...(await makeOrderBody()), orderId: randomUUID() });
       await send(api, old, request);
-      await age(KEY_RETENTION_HOURS * 3600 + 60);
+      await backdateKey(KEY_RETENTION_HOURS * 3600 + 60);
       const kept = await send(api, young, request);
 
       await shop.store.deleteExpiredIdempotencyKeys();
@@ -702,65 +719,68 @@ describeOnDevServer('Idempotency-Key', () => {
   });
 
   describe('uploads with an idempotency key', () => {
-    const anItem = async () => ({ sku: (await addProduct(shop.store, { available: 0 })).sku, quantity: 5 });
+    const makeUnavailableItem = async () => ({
+      sku: (await addProduct(shop.store, { available: 0 })).sku,
+      quantity: 5,
+    });
 
     test.each([
       ['without a batch id', () => ({})],
       ['with a batch id', () => ({ batchId: randomUUID() })],
-    ])('rejects other content %s with 422 and keeps the first batch', async (_what, query) => {
-      const [key, item, given] = [aKey(), await anItem(), query()];
-      const first = await send(api, key, uploading(ndjson(item), given));
+    ])('rejects other content %s with 422 and keeps the first batch', async (_description, query) => {
+      const [key, item, given] = [newKey(), await makeUnavailableItem(), query()];
+      const first = await send(api, key, uploadOf(ndjson(item), given));
       expect(first.status).toBe(202);
 
-      const other = await send(second, key, uploading(ndjson({ ...item, quantity: 7 }), given));
-      const again = await send(second, key, uploading(ndjson(item), given));
+      const other = await send(second, key, uploadOf(ndjson({ ...item, quantity: 7 }), given));
+      const again = await send(second, key, uploadOf(ndjson(item), given));
 
       expectProblem(other, 422, 'idempotency-key-reused');
       expectReplayed(again, first);
-      await batchOnce(first.body.batchId!, ({ status }) => status === 'completed', 'completed');
+      await waitForBatch(first.body.batchId!, ({ status }) => status === 'completed', 'completed');
       expect(await stockOf(item.sku)).toBe(5);
     });
 
     test('rejects another query with 422', async () => {
-      const [key, item] = [aKey(), await anItem()];
-      await send(api, key, uploading(ndjson(item)));
+      const [key, item] = [newKey(), await makeUnavailableItem()];
+      await send(api, key, uploadOf(ndjson(item)));
       expectProblem(
-        await send(api, key, uploading(ndjson(item), { itemsPerChunk: '7' })),
+        await send(api, key, uploadOf(ndjson(item), { itemsPerChunk: '7' })),
         422,
         'idempotency-key-reused',
       );
     });
 
     test('rejects a batch id that another request has taken with 409', async () => {
-      const [item, batchId] = [await anItem(), randomUUID()];
-      expect((await send(api, aKey(), uploading(ndjson(item), { batchId }))).status).toBe(202);
+      const [item, batchId] = [await makeUnavailableItem(), randomUUID()];
+      expect((await send(api, newKey(), uploadOf(ndjson(item), { batchId }))).status).toBe(202);
       const other = ndjson({ ...item, quantity: 7 });
-      expectProblem(await send(api, aKey(), uploading(other, { batchId })), 409, 'batch-id-taken');
+      expectProblem(await send(api, newKey(), uploadOf(other, { batchId })), 409, 'batch-id-taken');
     });
 
     test('runs a corrected upload under the same key after invalid items', async () => {
-      const [key, item] = [aKey(), await anItem()];
-      expectProblem(await send(api, key, uploading(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
+      const [key, item] = [newKey(), await makeUnavailableItem()];
+      expectProblem(await send(api, key, uploadOf(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
 
-      const mended = await send(second, key, uploading(ndjson(item)));
+      const mended = await send(second, key, uploadOf(ndjson(item)));
 
       expect([mended.status, mended.body.batchId]).toEqual([202, expect.any(String)]);
-      await batchOnce(mended.body.batchId!, ({ status }) => status === 'completed', 'completed');
+      await waitForBatch(mended.body.batchId!, ({ status }) => status === 'completed', 'completed');
       expect(await stockOf(item.sku)).toBe(5);
-      expectReplayed(await send(api, key, uploading(ndjson(item))), mended);
+      expectReplayed(await send(api, key, uploadOf(ndjson(item))), mended);
     });
 
     test('reports invalid items in a repeated upload', async () => {
-      const [key, item] = [aKey(), await anItem()];
-      expect((await send(api, key, uploading(ndjson(item)))).status).toBe(202);
-      const wrong = await send(api, key, uploading(ndjson({ ...item, quantity: -1 })));
+      const [key, item] = [newKey(), await makeUnavailableItem()];
+      expect((await send(api, key, uploadOf(ndjson(item)))).status).toBe(202);
+      const wrong = await send(api, key, uploadOf(ndjson({ ...item, quantity: -1 })));
       expectProblem(wrong, 422, 'invalid-items');
-      expect((await send(api, key, uploading(ndjson(item)))).headers.get('idempotent-replayed')).toBe('true');
+      expect((await send(api, key, uploadOf(ndjson(item)))).headers.get('idempotent-replayed')).toBe('true');
     });
   });
 
   /** Ages all keys. */
-  async function age(seconds: number): Promise<void> {
+  async function backdateKey(seconds: number): Promise<void> {
     await sql`update idempotency_keys set claimed_at = claimed_at - make_interval(secs => ${seconds})`.execute(
       shop.store.db,
     );
@@ -769,8 +789,8 @@ describeOnDevServer('Idempotency-Key', () => {
 
 function expectReplayed(again: ApiResponse<Body>, first: ApiResponse<Body>): void {
   // A problem contains the id of its own request.
-  const named = again.status < 400 ? {} : { requestId: again.headers.get('x-request-id') };
-  expect([again.status, again.body]).toEqual([first.status, { ...first.body, ...named }]);
+  const withKey = again.status < 400 ? {} : { requestId: again.headers.get('x-request-id') };
+  expect([again.status, again.body]).toEqual([first.status, { ...first.body, ...withKey }]);
   expect(again.headers.get('idempotent-replayed')).toBe('true');
   for (const name of ['location', 'content-type']) expect(again.headers.get(name)).toBe(first.headers.get(name));
   expect(again.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));

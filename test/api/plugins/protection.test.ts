@@ -39,7 +39,7 @@ describe.concurrent('malformed HTTP', () => {
   afterAll(() => api?.close());
 
   /** Sends raw bytes. The response is complete when the API closes the connection. */
-  async function bytes(sent: string) {
+  async function countResponseBytes(sent: string) {
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);
     await once(socket, 'connect');
@@ -92,16 +92,16 @@ describe.concurrent('malformed HTTP', () => {
     ],
   ])(
     'answers bytes that are not a valid request with an error and closes the connection: %s, %i %s',
-    async (_what, status, kind, sent, detail) => {
-      const answer = await bytes(sent);
+    async (_description, status, problemTypeOf, sent, detail) => {
+      const response = await countResponseBytes(sent);
 
-      expect([answer.status, answer.body.type]).toEqual([status, `/problems/${kind}`]);
-      expect(answer.body).toMatchObject({ status, title: expect.any(String) });
-      expect(answer.body.detail ?? '').toMatch(detail);
-      expect(answer.headers.get('content-type')).toBe('application/problem+json');
-      expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId);
-      expect(answer.headers.get('connection')).toBe('close');
-      expect(Number(answer.headers.get('content-length'))).toBe(answer.length);
+      expect([response.status, response.body.type]).toEqual([status, `/problems/${problemTypeOf}`]);
+      expect(response.body).toMatchObject({ status, title: expect.any(String) });
+      expect(response.body.detail ?? '').toMatch(detail);
+      expect(response.headers.get('content-type')).toBe('application/problem+json');
+      expect(response.headers.get('x-request-id')).toBe(response.body.requestId);
+      expect(response.headers.get('connection')).toBe('close');
+      expect(Number(response.headers.get('content-length'))).toBe(response.length);
     },
   );
 
@@ -119,36 +119,36 @@ describe.concurrent('malformed HTTP', () => {
   // This test waits for the time limit of ten seconds.
   test('returns 408 with the time limit for an unfinished body and closes the connection', async () => {
     const key = `X-API-Key: ${operator.key}\r\n`;
-    const answer = await bytes(
+    const response = await countResponseBytes(
       `POST /v1/orders HTTP/1.1\r\n${host}${key}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
     );
 
-    expect([answer.status, answer.body.type]).toEqual([408, '/problems/request-timeout']);
-    expect(answer.body.detail).toContain('10 seconds');
-    expect(answer.headers.get('connection')).toBe('close');
-    expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId);
+    expect([response.status, response.body.type]).toEqual([408, '/problems/request-timeout']);
+    expect(response.body.detail).toContain('10 seconds');
+    expect(response.headers.get('connection')).toBe('close');
+    expect(response.headers.get('x-request-id')).toBe(response.body.requestId);
   });
 
   test('returns 408 for unfinished headers and closes the connection', async () => {
-    const answer = await bytes(`GET /livez HTTP/1.1\r\n${host}X-Slow: `);
+    const response = await countResponseBytes(`GET /livez HTTP/1.1\r\n${host}X-Slow: `);
 
-    expect([answer.status, answer.body.type]).toEqual([408, '/problems/request-timeout']);
-    expect(answer.headers.get('connection')).toBe('close');
+    expect([response.status, response.body.type]).toEqual([408, '/problems/request-timeout']);
+    expect(response.headers.get('connection')).toBe('close');
   });
 
   test.each(['/v1/orders', '/v1/batches?operation=restock'])(
     'closes the connection when a rejected body to %s never ends',
     async (path) => {
-      const answer = await bytes(
+      const response = await countResponseBytes(
         `POST ${path} HTTP/1.1\r\n${host}Content-Type: text/csv\r\nContent-Length: 1000000\r\n\r\nx`,
       );
 
-      expect([answer.status, answer.body.type]).toEqual([401, '/problems/unauthorized']);
+      expect([response.status, response.body.type]).toEqual([401, '/problems/unauthorized']);
     },
   );
 
   test('returns a problem with 400 for a missing Host header', async () => {
-    const { status, body } = await bytes('GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n');
+    const { status, body } = await countResponseBytes('GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n');
     expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
   });
 });
@@ -165,7 +165,7 @@ describe('request size limits', () => {
   test.each([
     ['a body', '/v1/orders', 262_144, JSON_TYPE],
     ['an upload', '/v1/batches?operation=restock', 1_000, { 'content-type': 'text/csv' }],
-  ])('rejects %s that is too large with 413 and the limit', async (_what, path, limit, headers) => {
+  ])('rejects %s that is too large with 413 and the limit', async (_description, path, limit, headers) => {
     const { status, body } = await post(path, 'x'.repeat(limit + 1), headers);
 
     expect([status, body.type]).toEqual([413, '/problems/too-large']);
@@ -202,10 +202,10 @@ describe('request size limits', () => {
     ['the name __proto__', '{"customerId":"a","__proto__":{"x":1}}', 'malformed-request'],
     ['an escaped __proto__', '{"\\u005f_proto__":{"x":1}}', 'malformed-request'],
     ['the names constructor and prototype', '{"constructor":{"prototype":{"x":1}}}', 'malformed-request'],
-  ])('returns 400 for nested or unsafe JSON: %s (%#)', async (_what, text, kind) => {
+  ])('returns 400 for nested or unsafe JSON: %s (%#)', async (_description, text, problemTypeOf) => {
     const { status, body } = await post('/v1/orders', text);
 
-    expect([status, body.type]).toEqual([400, `/problems/${kind}`]);
+    expect([status, body.type]).toEqual([400, `/problems/${problemTypeOf}`]);
     if (/deep/.test(body.detail ?? '')) expect(body.detail).toContain('32 levels');
   });
 });
@@ -241,15 +241,15 @@ describe('response headers', () => {
 
   test('allows a configured origin and exposes the response headers, also of problems', async () => {
     for (const headers of [{ 'x-api-key': operator.key }, {}]) {
-      const answer = await api.request('POST', '/v1/orders', { json: {}, headers: { ...headers, origin: PAGE } });
+      const response = await api.request('POST', '/v1/orders', { json: {}, headers: { ...headers, origin: PAGE } });
 
-      expect(answer.headers.get('access-control-allow-origin')).toBe(PAGE);
-      expect(answer.headers.get('vary')).toMatch(/origin/i);
-      const readable = answer.headers.get('access-control-expose-headers')!.split(/, */);
+      expect(response.headers.get('access-control-allow-origin')).toBe(PAGE);
+      expect(response.headers.get('vary')).toMatch(/origin/i);
+      const readable = response.headers.get('access-control-expose-headers')!.split(/, */);
       expect(readable).toEqual(
         expect.arrayContaining(['location', 'retry-after', 'x-request-id', 'idempotent-replayed']),
       );
-      expect(answer.headers.get('access-control-allow-credentials')).toBeNull();
+      expect(response.headers.get('access-control-allow-credentials')).toBeNull();
     }
   });
 
@@ -298,14 +298,14 @@ describe('response headers', () => {
 
 describe('rate limits', () => {
   const LIMIT = 3;
-  const limited = (run: (api: Api) => Promise<void>) =>
+  const withRateLimit = (run: (api: Api) => Promise<void>) =>
     withApi({ auth, protection: { requestsPerMinute: LIMIT } }, run);
-  const ask = (api: Api, by: { send: typeof ada.send }) => by.send<Problem>(api, 'GET', '/v1/products');
+  const listProducts = (api: Api, by: { send: typeof ada.send }) => by.send<Problem>(api, 'GET', '/v1/products');
 
   test('returns 429 with Retry-After above the limit, and still serves other callers and health checks', async () => {
-    await limited(async (api) => {
-      for (let number = 0; number < LIMIT; number += 1) expect((await ask(api, ada)).status).toBe(503);
-      const { status, headers, body } = await ask(api, ada);
+    await withRateLimit(async (api) => {
+      for (let number = 0; number < LIMIT; number += 1) expect((await listProducts(api, ada)).status).toBe(503);
+      const { status, headers, body } = await listProducts(api, ada);
 
       expect([status, body.type]).toEqual([429, '/problems/too-many-requests']);
       expect(body.detail).toBe('3 requests a minute are possible');
@@ -315,7 +315,7 @@ describe('rate limits', () => {
       expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(60);
       expect(headers.get('ratelimit-limit')).toBe('3');
       expect((await ada.send(api, 'GET', '/v1/orders')).status).toBe(429);
-      expect((await ask(api, bob)).status).toBe(503);
+      expect((await listProducts(api, bob)).status).toBe(503);
       for (const path of ['/livez', '/readyz', '/problems', '/openapi.json']) {
         expect((await fetch(api.url + path)).status).not.toBe(429);
       }
@@ -323,29 +323,30 @@ describe('rate limits', () => {
   });
 
   test('counts invalid keys by address and does not limit valid keys', async () => {
-    await limited(async (api) => {
-      const guess = (number: number) =>
+    await withRateLimit(async (api) => {
+      const guessKey = (number: number) =>
         api.request<Problem>('GET', '/v1/products', { headers: { 'x-api-key': `wop_guess-${number}` } });
-      for (let number = 0; number < LIMIT; number += 1) expect((await guess(number)).status).toBe(401);
+      for (let number = 0; number < LIMIT; number += 1) expect((await guessKey(number)).status).toBe(401);
 
-      expect((await guess(LIMIT)).status).toBe(429);
+      expect((await guessKey(LIMIT)).status).toBe(429);
       expect((await api.get('/v1/products')).status).toBe(429);
-      expect((await ask(api, ada)).status).toBe(503);
+      expect((await listProducts(api, ada)).status).toBe(503);
     });
   });
 
   test('ignores forwarded addresses', async () => {
-    await limited(async (api) => {
-      const from = (address: string) =>
+    await withRateLimit(async (api) => {
+      const requestFrom = (address: string) =>
         api.request('GET', '/v1/products', { headers: { 'x-forwarded-for': address, forwarded: `for=${address}` } });
-      for (let number = 0; number < LIMIT; number += 1) expect((await from(`10.0.0.${number}`)).status).toBe(401);
-      expect((await from('10.0.0.99')).status).toBe(429);
+      for (let number = 0; number < LIMIT; number += 1)
+        expect((await requestFrom(`10.0.0.${number}`)).status).toBe(401);
+      expect((await requestFrom('10.0.0.99')).status).toBe(429);
     });
   });
 
   test('counts no requests without a limit', async () => {
     await withApi({ auth }, async (api) => {
-      const { status, headers } = await ask(api, ada);
+      const { status, headers } = await listProducts(api, ada);
       expect([status, headers.get('ratelimit-limit')]).toEqual([503, null]);
     });
   });
@@ -353,24 +354,24 @@ describe('rate limits', () => {
 
 test('returns 503 overloaded while the event loop lags, stays alive and recovers', async () => {
   await withApi({ auth, protection: { maxEventLoopDelayMs: 20 } }, async (api) => {
-    const kind = async (path: string) => (await operator.send<Problem>(api, 'GET', path)).body.type;
+    const problemTypeOf = async (path: string) => (await operator.send<Problem>(api, 'GET', path)).body.type;
     const block = () => {
       const until = performance.now() + 400;
       while (performance.now() < until);
     };
-    const pressed = async () => {
+    const isOverloaded = async () => {
       block();
-      return (await kind('/v1/products')) === '/problems/overloaded' || undefined;
+      return (await problemTypeOf('/v1/products')) === '/problems/overloaded' || undefined;
     };
-    await waitUntil(pressed, { description: 'the pressure being noticed', timeoutMs: 20_000, intervalMs: 0 });
+    await waitUntil(isOverloaded, { description: 'the pressure being noticed', timeoutMs: 20_000, intervalMs: 0 });
 
     const { status, headers } = await operator.send(api, 'POST', '/v1/orders', { json: {} });
     expect([status, headers.get('retry-after')]).toEqual([503, '5']);
     expect((await api.get('/livez')).status).toBe(200);
     expect((await api.get('/readyz')).body).toMatchObject({ status: 'not ready' });
 
-    const relieved = async () => (await kind('/v1/products')) === '/problems/store-unavailable' || undefined;
-    await waitUntil(relieved, { description: 'the pressure being over', timeoutMs: 20_000 });
+    const isRelieved = async () => (await problemTypeOf('/v1/products')) === '/problems/store-unavailable' || undefined;
+    await waitUntil(isRelieved, { description: 'the pressure being over', timeoutMs: 20_000 });
   });
 });
 
@@ -417,22 +418,22 @@ describe('list cursors', () => {
 
   test('rejects a cursor that is changed, cut or made up with 400', async () => {
     const { next } = await list();
-    const bytes = Buffer.from(next!, 'base64url');
-    const changed = [...bytes.keys()].map((at) => {
-      const other = Buffer.from(bytes);
+    const countResponseBytes = Buffer.from(next!, 'base64url');
+    const changed = [...countResponseBytes.keys()].map((at) => {
+      const other = Buffer.from(countResponseBytes);
       other[at]! ^= 1;
       return other;
     });
     const made = [
       Buffer.from('A-1'),
       Buffer.alloc(16),
-      bytes.subarray(1),
-      bytes.subarray(0, -1),
-      Buffer.concat([bytes, bytes]),
+      countResponseBytes.subarray(1),
+      countResponseBytes.subarray(0, -1),
+      Buffer.concat([countResponseBytes, countResponseBytes]),
     ];
 
-    for (const bytes of [...changed, ...made])
-      expect(await list(bytes.toString('base64url'))).toMatchObject(refusedPage);
+    for (const countResponseBytes of [...changed, ...made])
+      expect(await list(countResponseBytes.toString('base64url'))).toMatchObject(refusedPage);
   });
 
   test('rejects the cursor of another list with 400', async () => {

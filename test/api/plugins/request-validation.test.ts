@@ -69,12 +69,12 @@ describe('POST /v1/orders', () => {
       { orderId: '', lines: [{ quantity: -1 }], payment: order.payment, extra: true },
       ['/customerId', '/extra', '/lines/0/quantity', '/lines/0/sku', '/orderId'],
     ],
-  ])('rejects a body that %s with 400 and names each wrong field', async (_what, body, pointers) => {
-    const answer = await api.post('/v1/orders', body);
+  ])('rejects a body that %s with 400 and names each wrong field', async (_description, body, pointers) => {
+    const response = await api.post('/v1/orders', body);
 
-    expectProblem(answer, 400, 'invalid-request');
-    expect(pointersOf(answer.body)).toEqual(pointers);
-    for (const { detail } of answer.body.errors ?? []) expect(detail).not.toBe('');
+    expectProblem(response, 400, 'invalid-request');
+    expect(pointersOf(response.body)).toEqual(pointers);
+    for (const { detail } of response.body.errors ?? []) expect(detail).not.toBe('');
   });
 
   test('rejects a missing body with 400', async () => {
@@ -87,10 +87,10 @@ describe('POST /v1/orders', () => {
     ['is cut off', '{"customerId":'],
     ['sets a prototype', '{"__proto__":{"admin":true}}'],
     ['is nested deeper than 32 levels', '['.repeat(33) + ']'.repeat(33)],
-  ])('rejects JSON that %s with 400', async (_what, text) => {
-    const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+  ])('rejects JSON that %s with 400', async (_description, text) => {
+    const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
 
-    expectProblem(answer, 400, 'malformed-request');
+    expectProblem(response, 400, 'malformed-request');
   });
 
   test.each([
@@ -99,11 +99,11 @@ describe('POST /v1/orders', () => {
     ['a name that is repeated with an escape', '{"customerId":"ada","customer\\u0049d":"bob"}', '/customerId'],
     ['a repeated name within a list', '{"lines":[{},{"sku":"A","a:b":":","sku":"B"}]}', '/lines/1/sku'],
     ['a repeated __PROTO', '{"__PROTO":1,"__PROTO":2}', '/__PROTO'],
-  ])('rejects JSON with %s with 400 and its pointer', async (_what, text, pointer) => {
-    const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+  ])('rejects JSON with %s with 400 and its pointer', async (_description, text, pointer) => {
+    const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
 
-    expectProblem(answer, 400, 'invalid-request');
-    expect(answer.body.errors).toEqual([
+    expectProblem(response, 400, 'invalid-request');
+    expect(response.body.errors).toEqual([
       { pointer, detail: 'occurs more than once in the same object: send one value for each name' },
     ]);
   });
@@ -118,11 +118,11 @@ describe('POST /v1/orders', () => {
     ['9'.repeat(50), '1e+50'],
   ])('rejects the number %s in JSON with 400, its pointer and what it would become', async (literal, becomes) => {
     const text = `{"customerId":"ada","lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":${literal}}]}`;
-    const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+    const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
 
-    expectProblem(answer, 400, 'invalid-request');
+    expectProblem(response, 400, 'invalid-request');
     const shown = literal.length > 40 ? `${literal.slice(0, 40)}…` : literal;
-    expect(answer.body.errors).toEqual([
+    expect(response.body.errors).toEqual([
       {
         pointer: '/lines/1/quantity',
         detail: `cannot be stored exactly: ${shown} would become ${becomes}; send at most 15 digits, as in 12.5`,
@@ -134,10 +134,13 @@ describe('POST /v1/orders', () => {
     'accepts the quantity %s in JSON, which is exactly 1',
     async (literal) => {
       const text = `{"lines":[{"sku":"A","quantity":${literal}}],"payment":{"token":"tok_ok"}}`;
-      const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+      const response = await api.request('POST', '/v1/orders', {
+        text,
+        headers: { 'content-type': 'application/json' },
+      });
 
-      expectProblem(answer, 400, 'invalid-request');
-      expect(pointersOf(answer.body)).toEqual(['/customerId']);
+      expectProblem(response, 400, 'invalid-request');
+      expect(pointersOf(response.body)).toEqual(['/customerId']);
     },
   );
 
@@ -156,11 +159,11 @@ describe('POST /v1/orders', () => {
     'rejects the content type %s with 415',
     async (contentType) => {
       const text = JSON.stringify(order);
-      const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': contentType } });
+      const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': contentType } });
 
-      expectProblem(answer, 415, 'unsupported-media-type');
-      expect(answer.body.detail).toBe('send application/json, uncompressed');
-      expect(answer.headers.get('accept')).toBe('application/json');
+      expectProblem(response, 415, 'unsupported-media-type');
+      expect(response.body.detail).toBe('send application/json, uncompressed');
+      expect(response.headers.get('accept')).toBe('application/json');
     },
   );
 
@@ -181,15 +184,15 @@ describe('POST /v1/orders', () => {
   );
 
   test('accepts a body with Content-Encoding identity', async () => {
-    const answer = await api.request('POST', '/v1/orders', { json: {}, headers: { 'content-encoding': 'identity' } });
+    const response = await api.request('POST', '/v1/orders', { json: {}, headers: { 'content-encoding': 'identity' } });
 
-    expectProblem(answer, 400, 'invalid-request');
+    expectProblem(response, 400, 'invalid-request');
   });
 
   test('rejects a body above 256 KiB with 413', async () => {
-    const answer = await api.post('/v1/orders', { ...order, payment: { token: 't'.repeat(256 * 1024) } });
+    const response = await api.post('/v1/orders', { ...order, payment: { token: 't'.repeat(256 * 1024) } });
 
-    expectProblem(answer, 413, 'too-large');
+    expectProblem(response, 413, 'too-large');
   });
 });
 
@@ -202,7 +205,7 @@ describe('a new resource whose creation may have failed', () => {
     ['orders', '/v1/orders', { json: order }, 'orderId'],
     ['approvals', '/v1/approvals', { json: { title: 'May we?', requestedBy: 'ada', stages } }, 'approvalId'],
     ['batches', '/v1/batches?operation=restock', ndjson, 'batchId'],
-  ])('includes the generated id in the 503: %s', async (_what, path, request, field) => {
+  ])('includes the generated id in the 503: %s', async (_description, path, request, field) => {
     const { status, body } = await api.request<Problem & Record<string, string>>('POST', path, request);
 
     expect(status).toBe(503);
@@ -244,10 +247,10 @@ describe('paths and methods', () => {
     ['GET', '/v1/callbacks/shipments', 'POST'],
     ['POST', '/livez', 'GET, HEAD'],
   ])('rejects %s %s with 405 and Allow: %s', async (method, path, allow) => {
-    const answer = await api.request(method, path);
+    const response = await api.request(method, path);
 
-    expectProblem(answer, 405, 'method-not-allowed');
-    expect(answer.headers.get('allow')).toBe(allow);
+    expectProblem(response, 405, 'method-not-allowed');
+    expect(response.headers.get('allow')).toBe(allow);
   });
 
   test.each([
@@ -255,7 +258,7 @@ describe('paths and methods', () => {
     ['exceeds the length of an id', `/v1/orders/${'x'.repeat(150)}`, 400, 'invalid-request'],
     ['exceeds the length of a path', `/v1/orders/${'x'.repeat(1_001)}`, 414, 'path-too-long'],
     ['is not URL-encoded', '/v1/orders/%zz', 400, 'malformed-request'],
-  ])('returns a problem when an order id in the path %s', async (_what, path, status, kind) => {
+  ])('returns a problem when an order id in the path %s', async (_description, path, status, kind) => {
     expectProblem(await api.get(path), status, kind);
   });
 });
@@ -273,10 +276,10 @@ describe('query strings', () => {
     ['/v1/products?limit=-1', '/limit'],
     ['/v1/products?page=2', '/page'],
   ])('rejects %s with 400 that names %s', async (path, pointer) => {
-    const answer = await api.get(path);
+    const response = await api.get(path);
 
-    expectProblem(answer, 400, 'invalid-request');
-    expect(pointersOf(answer.body)).toEqual([pointer]);
+    expectProblem(response, 400, 'invalid-request');
+    expect(pointersOf(response.body)).toEqual([pointer]);
   });
 });
 
@@ -292,10 +295,10 @@ describe('POST /v1/orders/{id}/cancel and …/compensation', () => {
     ['compensation', { ...stuck, action: 'retry', force: true }, ['/force']],
     ['compensation', null, ['']],
   ])('rejects the %s body %j with 400 that names %j', async (action, body, pointers) => {
-    const answer = await api.post(`/v1/orders/some-order/${action}`, body);
+    const response = await api.post(`/v1/orders/some-order/${action}`, body);
 
-    expectProblem(answer, 400, 'invalid-request');
-    expect(pointersOf(answer.body)).toEqual(pointers);
+    expectProblem(response, 400, 'invalid-request');
+    expect(pointersOf(response.body)).toEqual(pointers);
   });
 });
 

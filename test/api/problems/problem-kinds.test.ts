@@ -76,10 +76,10 @@ describe('docs/problems.md', () => {
   });
 });
 
-async function expectKind(kind: ProblemKind, answer: RawResponse | ApiResponse<unknown>): Promise<void> {
+async function expectKind(kind: ProblemKind, response: RawResponse | ApiResponse<unknown>): Promise<void> {
   const { status, title, retryAfter } = definitionOf(kind);
-  const { headers } = answer;
-  expect([answer.status, 'text' in answer ? answer.text : answer.body]).toEqual([status, expect.anything()]);
+  const { headers } = response;
+  expect([response.status, 'text' in response ? response.text : response.body]).toEqual([status, expect.anything()]);
   if (retryAfter === undefined) expect(headers.get('retry-after')).toBeNull();
   else {
     expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
@@ -90,7 +90,7 @@ async function expectKind(kind: ProblemKind, answer: RawResponse | ApiResponse<u
     expect(headers.get('x-request-id')).toBeTruthy();
     return;
   }
-  const body = ('text' in answer ? JSON.parse(answer.text) : answer.body) as Problem;
+  const body = ('text' in response ? JSON.parse(response.text) : response.body) as Problem;
   expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
   expect(body).toMatchObject({ type: `/problems/${kind}`, title, status });
   expect(body.requestId).toMatch(/^[0-9a-f-]{36}$/);
@@ -116,7 +116,7 @@ describe.concurrent('problems without Temporal and a database', () => {
   const post = (text: string, headers: Record<string, string> = JSON_TYPE) =>
     operator.send(api, 'POST', '/v1/orders', { text, headers });
 
-  async function elsewhere(
+  async function withOtherBackends(
     options: Parameters<typeof startApiWithoutBackends>[0],
     run: (api: Api) => Promise<RawResponse | ApiResponse<unknown>>,
   ) {
@@ -146,7 +146,7 @@ describe.concurrent('problems without Temporal and a database', () => {
     'path-too-long': () => operator.send(api, 'GET', `/v1/orders/${'x'.repeat(1_001)}`),
     'unsupported-media-type': () => post('order', { 'content-type': 'text/plain' }),
     'too-many-requests': () =>
-      elsewhere({ auth, protection: { requestsPerMinute: 1 } }, async (limited) => {
+      withOtherBackends({ auth, protection: { requestsPerMinute: 1 } }, async (limited) => {
         await operator.send(limited, 'GET', '/v1/products');
         return await operator.send(limited, 'GET', '/v1/products');
       }),
@@ -158,7 +158,7 @@ describe.concurrent('problems without Temporal and a database', () => {
       issuer.failWith(500);
       const headers = { authorization: `Bearer ${await issuer.createToken(await createSigningKey('any'))}` };
       try {
-        return await elsewhere({ auth: { apiKeys: [], tokens: issuer.settings } }, (other) =>
+        return await withOtherBackends({ auth: { apiKeys: [], tokens: issuer.settings } }, (other) =>
           other.request('GET', '/v1/orders', { headers }),
         );
       } finally {
@@ -192,18 +192,18 @@ describe('an overloaded process', () => {
   test('returns the problem overloaded', async () => {
     const api = await startApiWithoutBackends({ auth, protection: { maxEventLoopDelayMs: 20 } });
     try {
-      const pressed = async () => {
+      const isOverloaded = async () => {
         const until = performance.now() + 400;
         while (performance.now() < until);
-        const answer = await operator.send(api, 'GET', '/v1/products');
-        return answer.body.type === '/problems/overloaded' ? answer : undefined;
+        const response = await operator.send(api, 'GET', '/v1/products');
+        return response.body.type === '/problems/overloaded' ? response : undefined;
       };
-      const answer = await waitUntil(pressed, {
+      const response = await waitUntil(isOverloaded, {
         description: 'the pressure being noticed',
         timeoutMs: 20_000,
         intervalMs: 0,
       });
-      await expectKind('overloaded', answer);
+      await expectKind('overloaded', response);
     } finally {
       await api.close();
     }
@@ -231,20 +231,20 @@ describeOnDevServer('problems with Temporal and a database', () => {
   const upload = (text: string, query = '') =>
     operator.send<Problem>(api, 'POST', `/v1/batches?operation=restock${query}`, { text, headers: NDJSON });
 
-  async function placed(until: (order: OrderResource) => boolean, token = 'tok_ok') {
+  async function placeOrder(until: (order: OrderResource) => boolean, token = 'tok_ok') {
     const { sku } = await addProduct(shop.store);
     const order = makeOrder({ lines: [{ sku, quantity: 1 }], payment: { token } });
     expect((await post('/v1/orders', order)).status).toBe(202);
-    const seen = async () => {
+    const findOrder = async () => {
       const { status, body } = await get<OrderResource>(`/v1/orders/${order.orderId}`);
       return (status === 200 && until(body)) || undefined;
     };
-    await waitUntil(seen, { description: `order ${order.orderId}`, timeoutMs: 20_000, intervalMs: 50 });
+    await waitUntil(findOrder, { description: `order ${order.orderId}`, timeoutMs: 20_000, intervalMs: 50 });
     return { order, path: `/v1/orders/${order.orderId}` };
   }
   const isShipped = ({ stage }: OrderResource) => stage === 'awaiting_pickup';
 
-  async function asked(requestedBy = 'somebody', approver = operator.id) {
+  async function startApproval(requestedBy = 'somebody', approver = operator.id) {
     const approvers = [...new Set([approver, 'somebody-else'])].map((id) => ({ id }));
     const input = makeApproval({ stages: [makeStage(...approvers)], requestedBy });
     expect((await post('/v1/approvals', input)).status).toBe(202);
@@ -252,20 +252,20 @@ describeOnDevServer('problems with Temporal and a database', () => {
   }
   const decide = (path: string, decision = 'approve') => post(`${path}/decision`, { approver: operator.id, decision });
 
-  async function aBatch({ held }: { held: boolean }) {
+  async function startBatch({ held }: { held: boolean }) {
     const name = held ? 'call' : 'write';
     if (held) tests.blockCalls();
     else tests.unblockCalls();
     const batchId = await stageTestBatch(shop.store, { operation: name, items: makeItems(1, randomUUID()) });
     expect((await post(`/v1/batches/${batchId}/retry`)).status).toBe(202);
-    const wanted = held ? 'running' : 'completed';
-    const seen = async () =>
-      (await get<{ status: string }>(`/v1/batches/${batchId}`)).body.status === wanted || undefined;
-    await waitUntil(seen, { description: `batch ${batchId} ${wanted}`, timeoutMs: 20_000, intervalMs: 50 });
+    const expected = held ? 'running' : 'completed';
+    const findOrder = async () =>
+      (await get<{ status: string }>(`/v1/batches/${batchId}`)).body.status === expected || undefined;
+    await waitUntil(findOrder, { description: `batch ${batchId} ${expected}`, timeoutMs: 20_000, intervalMs: 50 });
     return `/v1/batches/${batchId}`;
   }
 
-  async function aCart(quantity = 1) {
+  async function openCart(quantity = 1) {
     const { sku } = await addProduct(shop.store, { available: 5_000 });
     const path = `/v1/carts/${randomUUID()}`;
     expect((await post(`${path}/items`, { sku, quantity })).status).toBe(200);
@@ -273,7 +273,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
   }
 
   /** Runs the call with a client whose updates all fail with this error. */
-  async function whenUpdatesFail(
+  async function withFailingUpdates(
     failure: (workflowId: string) => Error,
     run: (api: Api) => Promise<ApiResponse<unknown>>,
   ) {
@@ -292,11 +292,11 @@ describeOnDevServer('problems with Temporal and a database', () => {
       await other.close();
     }
   }
-  const refusing = (type: string) => () =>
+  const failUpdateWith = (type: string) => () =>
     new WorkflowUpdateFailedError('refused', ApplicationFailure.nonRetryable('refused', type));
 
   /** Requests an order that no worker serves, with a short timeout. `queue` is where the API looks for pollers. */
-  async function askInVain(queue: string): Promise<ApiResponse<unknown>> {
+  async function callUnpolledQueue(queue: string): Promise<ApiResponse<unknown>> {
     const orderId = randomUUID();
     const workflowId = orderWorkflowId(orderId);
     await shop.client.workflow.start('order', { workflowId, taskQueue: `nobody-${orderId}`, args: [{}] });
@@ -320,19 +320,19 @@ describeOnDevServer('problems with Temporal and a database', () => {
   }
 
   const makers = {
-    'not-an-approver': async () => decide((await asked('somebody', 'boss')).path),
-    'self-approval': async () => decide((await asked(operator.id)).path),
+    'not-an-approver': async () => decide((await startApproval('somebody', 'boss')).path),
+    'self-approval': async () => decide((await startApproval(operator.id)).path),
     conflict: async () => {
-      const { path } = await placed(isShipped);
-      return await whenUpdatesFail(refusing('AcceptedUpdateCompletedWorkflow'), (other) =>
+      const { path } = await placeOrder(isShipped);
+      return await withFailingUpdates(failUpdateWith('AcceptedUpdateCompletedWorkflow'), (other) =>
         operator.send(other, 'POST', `${path}/cancel`),
       );
     },
     'order-id-taken': async () => {
-      const { order } = await placed(() => true);
+      const { order } = await placeOrder(() => true);
       return await post('/v1/orders', { ...order, payment: { token: 'tok_other' } });
     },
-    'approval-id-taken': async () => post('/v1/approvals', { ...(await asked()).input, title: 'Or what?' }),
+    'approval-id-taken': async () => post('/v1/approvals', { ...(await startApproval()).input, title: 'Or what?' }),
     'batch-id-taken': async () => {
       const { sku } = await addProduct(shop.store);
       const batchId = randomUUID();
@@ -340,20 +340,20 @@ describeOnDevServer('problems with Temporal and a database', () => {
       return await upload(JSON.stringify({ sku, quantity: 2 }), `&batchId=${batchId}`);
     },
     'already-picked-up': async () => {
-      const { order, path } = await placed(isShipped);
+      const { order, path } = await placeOrder(isShipped);
       await shop.fakes.carrier.reportNow(order.orderId, 'in_transit');
       return await post(`${path}/cancel`);
     },
     'order-closed': async () => {
-      const { path } = await placed(({ status }) => status === 'rejected', 'tok_declined');
+      const { path } = await placeOrder(({ status }) => status === 'rejected', 'tok_declined');
       return await post(`${path}/cancel`);
     },
     'compensation-not-stuck': async () => {
       const decision = { compensation: 'refundPayment', attempt: 1, action: 'skip' };
-      return await post(`${(await placed(isShipped)).path}/compensation`, decision);
+      return await post(`${(await placeOrder(isShipped)).path}/compensation`, decision);
     },
     'delivery-not-overdue': async () =>
-      post(`${(await placed(isShipped)).path}/delivery`, { attempt: 1, action: 'wait' }),
+      post(`${(await placeOrder(isShipped)).path}/delivery`, { attempt: 1, action: 'wait' }),
     'price-changed': async () => {
       const { sku } = await addProduct(shop.store);
       const expectedTotal = { value: 1, currency: 'EUR' };
@@ -361,11 +361,11 @@ describeOnDevServer('problems with Temporal and a database', () => {
     },
     // test/api/executions/update-limit.test.ts reaches the real limit.
     'update-limit': async () => {
-      const { path } = await placed(isShipped);
+      const { path } = await placeOrder(isShipped);
       const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
       const limit = Object.assign(new Error(details), { code: 9, details, metadata: {} });
       const failure = () => limit;
-      return await whenUpdatesFail(failure, (other) => operator.send(other, 'POST', `${path}/cancel`));
+      return await withFailingUpdates(failure, (other) => operator.send(other, 'POST', `${path}/cancel`));
     },
     'wrong-workflow-type': async () => {
       const orderId = randomUUID();
@@ -374,31 +374,31 @@ describeOnDevServer('problems with Temporal and a database', () => {
       return await get(`/v1/orders/${orderId}`);
     },
     'already-decided': async () => {
-      const { path } = await asked();
+      const { path } = await startApproval();
       await decide(path);
       return await decide(path, 'reject');
     },
     'approval-closed': async () => {
-      const { path } = await asked();
+      const { path } = await startApproval();
       await post(`${path}/withdraw`);
       return await decide(path);
     },
     // Only a link names a stage, and its page has its own text for this problem.
     'stage-passed': async () => {
-      const { path } = await asked();
-      return await whenUpdatesFail(refusing('StagePassed'), (other) =>
+      const { path } = await startApproval();
+      return await withFailingUpdates(failUpdateWith('StagePassed'), (other) =>
         operator.send(other, 'POST', `${path}/decision`, { json: { approver: operator.id, decision: 'approve' } }),
       );
     },
-    'batch-running': async () => post(`${await aBatch({ held: true })}/retry`),
+    'batch-running': async () => post(`${await startBatch({ held: true })}/retry`),
     'batch-not-started': async () => {
       const batchId = await stageTestBatch(shop.store, { items: [{ sku: 'ANY', quantity: 1 }] });
       return await post(`/v1/batches/${batchId}/pause`);
     },
-    'batch-closed': async () => post(`${await aBatch({ held: false })}/cancel`),
-    'nothing-to-retry': async () => post(`${await aBatch({ held: false })}/retry`),
+    'batch-closed': async () => post(`${await startBatch({ held: false })}/cancel`),
+    'nothing-to-retry': async () => post(`${await startBatch({ held: false })}/retry`),
     'request-in-progress': async () => {
-      const [{ path, sku }, key] = [await aCart(), randomUUID()];
+      const [{ path, sku }, key] = [await openCart(), randomUUID()];
       const add = () => post(`${path}/items`, { sku, quantity: 1 }, { 'idempotency-key': key });
       await add();
       await sql`update idempotency_keys set status = null where claimed_at = (select max(claimed_at) from idempotency_keys)`.execute(
@@ -407,13 +407,13 @@ describeOnDevServer('problems with Temporal and a database', () => {
       return await add();
     },
     gone: async () => {
-      const { path } = await aCart();
+      const { path } = await openCart();
       await operator.send(api, 'DELETE', path);
       return await get(path);
     },
     'invalid-items': () => upload('{"sku":"ANY","quantity":-1}'),
     'idempotency-key-reused': async () => {
-      const { path, sku } = await aCart();
+      const { path, sku } = await openCart();
       const named = { 'idempotency-key': randomUUID() };
       await post(`${path}/items`, { sku, quantity: 1 }, named);
       return await post(`${path}/items`, { sku, quantity: 2 }, named);
@@ -432,16 +432,16 @@ describeOnDevServer('problems with Temporal and a database', () => {
       return await post(`/v1/carts/${cartId}/items`, { sku, quantity: 1 });
     },
     'quantity-too-large': async () => {
-      const { path, sku } = await aCart(1_000);
+      const { path, sku } = await openCart(1_000);
       return await post(`${path}/items`, { sku, quantity: 1 });
     },
     'empty-cart': async () => {
-      const { path, sku } = await aCart();
+      const { path, sku } = await openCart();
       await operator.send(api, 'DELETE', `${path}/items/${sku}`);
       return await post(`${path}/checkout`, { payment: { token: 'tok_ok' } });
     },
     'mixed-currencies': async () => {
-      const { path } = await aCart();
+      const { path } = await openCart();
       const { sku } = await addProduct(shop.store, { price: { value: 100, currency: 'USD' } });
       await post(`${path}/items`, { sku, quantity: 1 });
       // Without an expected total, the order workflow rejects the order itself.
@@ -450,8 +450,8 @@ describeOnDevServer('problems with Temporal and a database', () => {
     },
     // The real case needs a reset of the cart: see test/e2e/carts/resets.test.ts.
     'already-ordered': async () => {
-      const { path } = await aCart();
-      return await whenUpdatesFail(refusing('AlreadyOrdered'), (other) =>
+      const { path } = await openCart();
+      return await withFailingUpdates(failUpdateWith('AlreadyOrdered'), (other) =>
         operator.send(other, 'POST', `${path}/checkout`, { json: { payment: { token: 'tok_ok' } } }),
       );
     },
@@ -464,12 +464,12 @@ describeOnDevServer('problems with Temporal and a database', () => {
         await other.close();
       }
     },
-    'no-worker': () => askInVain(`nobody-${randomUUID()}`),
-    'worker-busy': () => askInVain(ORDER_TASK_QUEUE),
+    'no-worker': () => callUnpolledQueue(`nobody-${randomUUID()}`),
+    'worker-busy': () => callUnpolledQueue(ORDER_TASK_QUEUE),
     'cart-busy': async () => {
-      const { path, sku } = await aCart();
-      const lost = (workflowId: string) => new WorkflowNotFoundError('lost', workflowId, undefined);
-      return await whenUpdatesFail(lost, (other) =>
+      const { path, sku } = await openCart();
+      const createNotFoundError = (workflowId: string) => new WorkflowNotFoundError('lost', workflowId, undefined);
+      return await withFailingUpdates(createNotFoundError, (other) =>
         operator.send(other, 'PATCH', `${path}/items/${sku}`, { json: { quantity: 2 } }),
       );
     },
@@ -481,12 +481,12 @@ describeOnDevServer('problems with Temporal and a database', () => {
         startRequest(`${other.url}/v1/batches?operation=restock`, headers, item),
       );
       try {
-        const refused = async () => {
+        const isRejected = async () => {
           const options: RequestOptions = { text: '{', headers: NDJSON };
-          const answer = await operator.send(other, 'POST', '/v1/batches?operation=restock', options);
-          return answer.status === 503 ? answer : undefined;
+          const response = await operator.send(other, 'POST', '/v1/batches?operation=restock', options);
+          return response.status === 503 ? response : undefined;
         };
-        return await waitUntil(refused, {
+        return await waitUntil(isRejected, {
           description: 'four uploads being under way',
           timeoutMs: 10_000,
           intervalMs: 20,
@@ -500,8 +500,10 @@ describeOnDevServer('problems with Temporal and a database', () => {
 
   test('covers every kind of problem', () => {
     // test/api/codec/codec.test.ts covers the kind of the codec.
-    const elsewhere = ['overloaded', 'unreadable-payload'];
-    expect([...kindsWithoutBackends, ...elsewhere, ...Object.keys(makers)].sort()).toEqual([...PROBLEM_KINDS].sort());
+    const withOtherBackends = ['overloaded', 'unreadable-payload'];
+    expect([...kindsWithoutBackends, ...withOtherBackends, ...Object.keys(makers)].sort()).toEqual(
+      [...PROBLEM_KINDS].sort(),
+    );
   });
 
   test.each(Object.entries(makers))('%s', async (kind, make) => expectKind(kind as ProblemKind, await make()));

@@ -67,7 +67,7 @@ test.each([
   ['is made up', Buffer.from('MUG-BLUE').toString('base64url')],
   ['contains a NUL character', Buffer.from('A\0').toString('base64url')],
   ['is too short', 'A'],
-])('rejects a cursor that %s with 400', async (_what, cursor) => {
+])('rejects a cursor that %s with 400', async (_description, cursor) => {
   const { status, headers, body } = await api.get(`/v1/products?cursor=${cursor}`);
 
   expect(status).toBe(400);

@@ -24,7 +24,7 @@ describeOnDevServer('an activity paused by an operator', () => {
 
   const time = expect.stringMatching(/^\d{4}-.*Z$/);
 
-  async function placed(token: string) {
+  async function placeOrder(token: string) {
     const order = makeOrder({ lines: [{ sku: (await addProduct(shop.store)).sku, quantity: 1 }], payment: { token } });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
     const { orderId } = order;
@@ -32,7 +32,7 @@ describeOnDevServer('an activity paused by an operator', () => {
     return orderId;
   }
 
-  async function change(action: 'pause' | 'unpause', orderId: string): Promise<void> {
+  async function changePause(action: 'pause' | 'unpause', orderId: string): Promise<void> {
     const workflowId = orderWorkflowId(orderId);
     const { raw } = await shop.client.workflow.getHandle(workflowId).describe();
     const charge = raw.pendingActivities!.find(({ activityType }) => activityType?.name === 'chargePayment')!;
@@ -42,14 +42,14 @@ describeOnDevServer('an activity paused by an operator', () => {
   }
 
   test('shows the activity as paused before its first attempt, and no longer once it is unpaused', async () => {
-    const orderId = await placed('tok_ok');
+    const orderId = await placeOrder('tok_ok');
 
-    await change('pause', orderId);
+    await changePause('pause', orderId);
     const paused = await api.waitForOrder(orderId, ({ waiting }) => waiting !== undefined, 'waits');
     expect(paused.waiting).toEqual([{ step: 'chargePayment', taskQueue: 'payments', since: time, pausedAt: time }]);
     expect(paused).not.toHaveProperty('retrying');
 
-    await change('unpause', orderId);
+    await changePause('unpause', orderId);
     const isUnpaused = (entry: object) => !('pausedAt' in entry);
     await api.waitForOrder(orderId, ({ waiting }) => !waiting || waiting.every(isUnpaused), 'is unpaused');
   });
@@ -57,10 +57,10 @@ describeOnDevServer('an activity paused by an operator', () => {
   test('shows a retried activity as paused, without a next attempt', async () => {
     const worker = await startWorker(server, shop, { taskQueues: ['payments'] });
     try {
-      const orderId = await placed('tok_gateway_down');
+      const orderId = await placeOrder('tok_gateway_down');
       await api.waitForOrder(orderId, ({ retrying }) => retrying !== undefined, 'is retried');
 
-      await change('pause', orderId);
+      await changePause('pause', orderId);
       const { retrying } = await api.waitForOrder(
         orderId,
         ({ retrying }) => retrying?.[0]?.pausedAt !== undefined,

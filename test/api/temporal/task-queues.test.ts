@@ -47,15 +47,15 @@ describeOnDevServer('workflows started outside the API', () => {
     expect([code, stderr]).toEqual([0, '']);
   }
 
-  async function atOnce(call: () => Promise<ApiResponse<Problem>>): Promise<ApiResponse<Problem>> {
+  async function expectImmediate(call: () => Promise<ApiResponse<Problem>>): Promise<ApiResponse<Problem>> {
     const started = performance.now();
-    const answer = await call();
+    const response = await call();
     expect(performance.now() - started).toBeLessThan(IMMEDIATE_MS);
-    return answer;
+    return response;
   }
 
-  const anOrderInput = () => makeOrder({ lines: [{ sku, quantity: 1 }] });
-  const anApprovalInput = () => makeApproval({ stages: [makeStage({ id: 'grace' })] });
+  const makeOrderInput = () => makeOrder({ lines: [{ sku, quantity: 1 }] });
+  const makeApprovalInput = () => makeApproval({ stages: [makeStage({ id: 'grace' })] });
   const decision = { approver: 'grace', decision: 'approve' } as const;
   const payment = { token: 'tok_ok' };
 
@@ -70,7 +70,7 @@ describeOnDevServer('workflows started outside the API', () => {
       name: 'order',
       type: 'order',
       make() {
-        const input = anOrderInput();
+        const input = makeOrderInput();
         return { workflowId: orderWorkflowId(input.orderId), path: `/v1/orders/${input.orderId}`, input };
       },
       calls: [
@@ -97,7 +97,7 @@ describeOnDevServer('workflows started outside the API', () => {
       name: 'approval',
       type: 'approval',
       make() {
-        const input = anApprovalInput();
+        const input = makeApprovalInput();
         return { workflowId: approvalWorkflowId(input.approvalId), path: `/v1/approvals/${input.approvalId}`, input };
       },
       calls: [
@@ -113,7 +113,7 @@ describeOnDevServer('workflows started outside the API', () => {
     await start(workflowId, resource.type, UNPOLLED_QUEUE, input);
 
     for (const [method, action, json] of resource.calls) {
-      const { status, headers, body } = await atOnce(() => api.request(method, path + action, { json }));
+      const { status, headers, body } = await expectImmediate(() => api.request(method, path + action, { json }));
 
       expect([method, action, status, body.type]).toEqual([method, action, 503, '/problems/no-worker']);
       expect(body).toMatchObject({ taskQueue: UNPOLLED_QUEUE, detail: `no worker polls task queue ${UNPOLLED_QUEUE}` });
@@ -133,7 +133,7 @@ describeOnDevServer('workflows started outside the API', () => {
     await start(workflowId, 'nightlyReport', UNPOLLED_QUEUE, input);
 
     for (const [method, action, json] of resource.calls) {
-      const { status, body } = await atOnce(() => api.request(method, path + action, { json }));
+      const { status, body } = await expectImmediate(() => api.request(method, path + action, { json }));
 
       expect([method, action, status, body.type]).toEqual([method, action, 409, '/problems/wrong-workflow-type']);
       expect(body).toMatchObject({ workflowType: 'nightlyReport', taskQueue: UNPOLLED_QUEUE });
@@ -157,7 +157,7 @@ describeOnDevServer('workflows started outside the API', () => {
       ['POST', '/cancel'],
       ['POST', '/retry'],
     ] as const) {
-      const { status, body } = await atOnce(() => api.request(method, `/v1/batches/${batchId}${action}`));
+      const { status, body } = await expectImmediate(() => api.request(method, `/v1/batches/${batchId}${action}`));
       expect([action, status, body.type]).toEqual([action, 409, '/problems/wrong-workflow-type']);
     }
   });
@@ -168,12 +168,12 @@ describeOnDevServer('workflows started outside the API', () => {
     await start(approvalWorkflowId(approvalId), 'nightlyReport', UNPOLLED_QUEUE, {});
 
     const report = signShipmentReport({ orderId, shipmentId: 'sh_1', status: 'delivered' });
-    const answers = [
+    const responses = [
       await api.request('POST', '/v1/callbacks/shipments', report),
       await api.request('POST', '/v1/callbacks/approvals', signDecision({ approvalId, ...decision })),
     ];
 
-    expect(answers.map(({ status, body }) => [status, body.type])).toEqual([
+    expect(responses.map(({ status, body }) => [status, body.type])).toEqual([
       [409, '/problems/wrong-workflow-type'],
       [409, '/problems/wrong-workflow-type'],
     ]);

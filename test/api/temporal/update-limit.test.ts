@@ -29,7 +29,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     await shop?.close();
   });
 
-  async function anOrderWithStuckRefund(): Promise<string> {
+  async function placeOrderWithStuckRefund(): Promise<string> {
     const { sku } = await addProduct(shop.store);
     const order = makeOrder({ lines: [{ sku, quantity: 1 }] });
     const { orderId } = order;
@@ -37,11 +37,11 @@ describeOnDevServer('a run that accepts no further updates', () => {
     await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
     shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: MAX_UPDATES });
     expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
-    await stuckAt(orderId, 1);
+    await waitForStuckAttempt(orderId, 1);
     return orderId;
   }
 
-  const stuckAt = (orderId: string, attempt: number) =>
+  const waitForStuckAttempt = (orderId: string, attempt: number) =>
     api.waitForOrder(
       orderId,
       ({ compensations }) =>
@@ -55,7 +55,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     api.post<OrderResource>(`/v1/orders/${orderId}/compensation`, { compensation: 'refundPayment', attempt, action });
 
   test('rejects repeated cancels without a history event, so that they do not count against the limit', async () => {
-    const orderId = await anOrderWithStuckRefund();
+    const orderId = await placeOrderWithStuckRefund();
     const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
     const before = await waitUntil(
       async () => {
@@ -75,10 +75,10 @@ describeOnDevServer('a run that accepts no further updates', () => {
   });
 
   test('accepts the decision of an operator about an order as a signal', async () => {
-    const orderId = await anOrderWithStuckRefund();
+    const orderId = await placeOrderWithStuckRefund();
     for (const attempt of [1, 2]) {
       expect((await decide(orderId, attempt, 'retry')).status).toBe(202);
-      await stuckAt(orderId, attempt + 1);
+      await waitForStuckAttempt(orderId, attempt + 1);
     }
 
     expect(await decide(orderId, 2, 'skip')).toMatchObject({
@@ -95,7 +95,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
   });
 
   /** A decided approval that stays open, because its callback URL rejects the report. */
-  async function anUnreportedApproval() {
+  async function startApprovalWithFailingCallback() {
     const receiver = await startWebhookReceiver();
     receiver.respondWith(500);
     onTestFinished(() => receiver.close());
@@ -113,7 +113,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
   }
 
   test('answers a repeated decision about an approval without a history event', async () => {
-    const { path, decide, acceptedUpdates } = await anUnreportedApproval();
+    const { path, decide, acceptedUpdates } = await startApprovalWithFailingCallback();
     const { body: first } = await decide({ comment: 'fine' });
     expect(first).toMatchObject({ status: 'approved', decision: { comment: 'fine' } });
 
@@ -136,7 +136,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
   });
 
   test('answers a repeated withdrawal of an approval without a history event', async () => {
-    const { path, acceptedUpdates } = await anUnreportedApproval();
+    const { path, acceptedUpdates } = await startApprovalWithFailingCallback();
 
     for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
       const { status, body } = await api.post<ApprovalResource>(`${path}/withdraw`, { reason: 'done otherwise' });
@@ -147,7 +147,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
   });
 
   test('returns the decision that counted and keeps its comment in the store', async () => {
-    const { path, decide, acceptedUpdates } = await anUnreportedApproval();
+    const { path, decide, acceptedUpdates } = await startApprovalWithFailingCallback();
     for (let number = 1; number <= MAX_UPDATES; number++)
       expect((await decide({ comment: `comment ${number}` })).status).toBe(200);
     expect(await acceptedUpdates()).toBe(MAX_UPDATES);

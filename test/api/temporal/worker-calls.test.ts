@@ -19,14 +19,14 @@ const hasPollerOf = (current: object | undefined, ...pollers: (object | undefine
   hasPollerFor(undefined, current, pollers);
 const hasPollerFor = (pinnedTo: object | undefined, current: object | undefined, pollers: (object | undefined)[]) => {
   const lastAccessTime = { seconds: Date.now() / 1000 };
-  const answer = {
+  const response = {
     pollers: pollers.map((deploymentOptions) => ({ lastAccessTime, deploymentOptions })),
     ...(current && { versioningInfo: { currentDeploymentVersion: current } }),
   };
   const client = {
     options: { namespace: 'default' },
-    withDeadline: (_deadline: unknown, ask: () => unknown) => ask(),
-    workflowService: { describeTaskQueue: async () => answer },
+    withDeadline: (_deadline: unknown, poll: () => unknown) => poll(),
+    workflowService: { describeTaskQueue: async () => response },
   };
   return hasPoller(client as never, 'orders', { version: pinnedTo });
 };
@@ -46,8 +46,8 @@ describe('hasPoller', () => {
     ],
     ['only unversioned workers poll', hasPollerOf(deploymentVersion('2'), undefined), false],
     ['no worker polls', hasPollerOf(undefined), false],
-  ])('reports whether a worker polls when %s', async (_what, asked, answer) => {
-    expect(await asked).toBe(answer);
+  ])('reports whether a worker polls when %s', async (_description, asked, response) => {
+    expect(await asked).toBe(response);
   });
 });
 
@@ -61,8 +61,8 @@ test.each([
   ['finds a worker', 'only its version polls', [deploymentVersion('1')], true],
   ['finds no worker', 'only the current version polls', [deploymentVersion('2')], false],
   ['finds no worker', 'only unversioned workers poll', [undefined], false],
-])('%s for a pinned workflow when %s', async (_finds, _when, pollers, answer) => {
-  expect(await hasPollerFor(deploymentVersion('1'), deploymentVersion('2'), pollers)).toBe(answer);
+])('%s for a pinned workflow when %s', async (_finds, _when, pollers, response) => {
+  expect(await hasPollerFor(deploymentVersion('1'), deploymentVersion('2'), pollers)).toBe(response);
 });
 
 describe('askWorker', () => {
@@ -76,12 +76,12 @@ describe('askWorker', () => {
 
   test('sends an update again when its workflow task is lost', async () => {
     let tries = 0;
-    const answer = await callWorker(client, { workflowId: 'order:x' }, async () => {
+    const response = await callWorker(client, { workflowId: 'order:x' }, async () => {
       tries += 1;
       if (tries < 3) throw createLostTaskError();
       return 'taken';
     });
-    expect([answer, tries]).toEqual(['taken', 3]);
+    expect([response, tries]).toEqual(['taken', 3]);
   });
 
   test('reports that a run accepts no further updates', async () => {

@@ -54,8 +54,8 @@ describeOnDevServer('the API under load', () => {
     const killed = worker.current;
     killed.kill('SIGKILL');
     expect(await killed.exited).toEqual({ code: null, signal: 'SIGKILL' });
-    const another = () => (worker.current.pid === killed.pid ? undefined : true);
-    await waitUntil(another, { description: 'another worker', timeoutMs: 20_000 });
+    const isReplaced = () => (worker.current.pid === killed.pid ? undefined : true);
+    await waitUntil(isReplaced, { description: 'another worker', timeoutMs: 20_000 });
   }
 
   async function statementOf(orderId: string): Promise<PartnerRecords> {
@@ -63,14 +63,14 @@ describeOnDevServer('the API under load', () => {
     return (await (await fetch(`${origin}/test/ledger?orderId=${orderId}`)).json()) as PartnerRecords;
   }
 
-  const ordersThere = async () => (await client.workflow.count(ORDERS_VISIBILITY_QUERY)).count;
+  const countOrders = async () => (await client.workflow.count(ORDERS_VISIBILITY_QUERY)).count;
 
   test('creates each order once, and fails only with 503, when the worker is killed (SIGKILL) twice', async () => {
     const product = await addProduct(store, { available: 100_000 });
     const lines = [{ sku: product.sku, quantity: 1 }];
     const body = JSON.stringify({ customerId: 'load', lines, payment: { token: 'tok_ok' } });
     const run = randomUUID();
-    const placing = (key: string) => ({
+    const placeOrderRequest = (key: string) => ({
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
       body,
     });
@@ -79,13 +79,13 @@ describeOnDevServer('the API under load', () => {
     const statuses: Record<string, number> = {};
     const count = (what: string, status: number) =>
       (statuses[`${what} ${status}`] = (statuses[`${what} ${status}`] ?? 0) + 1);
-    const tellPlaced = (key: string, status: number, answer: string) => {
+    const recordResponse = (key: string, status: number, response: string) => {
       count('place', status);
       const ids = taken.get(key) ?? new Set();
       taken.set(key, ids);
-      if (status === 202) ids.add((JSON.parse(answer) as { orderId: string }).orderId);
+      if (status === 202) ids.add((JSON.parse(response) as { orderId: string }).orderId);
     };
-    const acknowledged = () => [...taken.values()].filter((ids) => ids.size > 0);
+    const acknowledgedKeys = () => [...taken.values()].filter((ids) => ids.size > 0);
 
     let connections = 0;
     /** Repeatedly places an order, reads the order and reads the list. */
@@ -100,9 +100,9 @@ describeOnDevServer('the API under load', () => {
           path: '/v1/orders',
           setupRequest: (request) => {
             key = `${run}-${pair}-${(round += 1)}`;
-            return { ...request, ...placing(key) };
+            return { ...request, ...placeOrderRequest(key) };
           },
-          onResponse: (status, answer) => tellPlaced(key, status, answer),
+          onResponse: (status, response) => recordResponse(key, status, response),
         },
         {
           setupRequest: (request) => ({
@@ -124,8 +124,8 @@ describeOnDevServer('the API under load', () => {
       overallRate: REQUESTS_PER_SECOND,
     });
     for (const orders of KILL_AFTER_ORDERS) {
-      const enough = () => acknowledged().length >= orders || undefined;
-      await waitUntil(enough, { description: `${orders} orders taken`, timeoutMs: 60_000 });
+      const haveEnoughOrders = () => acknowledgedKeys().length >= orders || undefined;
+      await waitUntil(haveEnoughOrders, { description: `${orders} orders taken`, timeoutMs: 60_000 });
       await killWorker();
     }
     const { errors, timeouts, requests } = await load;
@@ -137,24 +137,27 @@ describeOnDevServer('the API under load', () => {
     // A client repeats a request after a 503 with the same key.
     for (const [key, ids] of taken) {
       if (ids.size > 0) continue;
-      const answer = await fetch(`${stack.addresses.apiUrl}/v1/orders`, { method: 'POST', ...placing(key) });
-      tellPlaced(key, answer.status, await answer.text());
+      const response = await fetch(`${stack.addresses.apiUrl}/v1/orders`, {
+        method: 'POST',
+        ...placeOrderRequest(key),
+      });
+      recordResponse(key, response.status, await response.text());
     }
     expect([...taken.values()].filter((ids) => ids.size !== 1)).toEqual([]);
 
-    const orderIds = acknowledged().flatMap((ids) => [...ids]);
+    const orderIds = acknowledgedKeys().flatMap((ids) => [...ids]);
     expect(new Set(orderIds).size).toBe(orderIds.length);
     const ends = orderIds.map((orderId) => client.workflow.getHandle(orderWorkflowId(orderId)).result());
     const views = (await Promise.all(ends)) as OrderView[];
     expect(views.filter(({ status }) => status !== 'completed')).toEqual([]);
-    const allThere = async () => ((await ordersThere()) >= orderIds.length ? true : undefined);
-    await waitUntil(allThere, { description: 'every order in the list', timeoutMs: 10_000 });
-    expect(await ordersThere()).toBe(orderIds.length);
+    const areAllListed = async () => ((await countOrders()) >= orderIds.length ? true : undefined);
+    await waitUntil(areAllListed, { description: 'every order in the list', timeoutMs: 10_000 });
+    expect(await countOrders()).toBe(orderIds.length);
     for (const orderId of orderIds) {
       const statement = await statementOf(orderId);
-      const outside = { statement: () => statement } as unknown as RunningFakes;
+      const fakes = { statement: () => statement } as unknown as RunningFakes;
       const order = { orderId, products: [product], lines, token: 'tok_ok' };
-      const { verdict, parcels } = await readBalance({ store, fakes: outside }, order, { others: orderIds.length - 1 });
+      const { verdict, parcels } = await readBalance({ store, fakes: fakes }, order, { others: orderIds.length - 1 });
       expect({ orderId, verdict, parcels }).toEqual({ orderId, verdict: 'sold', parcels: ['delivered'] });
     }
   }, 180_000);

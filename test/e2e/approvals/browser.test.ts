@@ -87,7 +87,7 @@ describeOnDevServer('an approval link from a mail', () => {
 
     const isFocused = (locator: ReturnType<Page['locator']>) => locator.and(locator.page().locator(':focus')).count();
     const overflow = (page: Page) => page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
-    const ground = (page: Page) => page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+    const backgroundColor = (page: Page) => page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
 
     async function decisionsOn({ approvalId }: ApprovalInput) {
       const { body } = await api.get<ApprovalResource>(`/v1/approvals/${approvalId}`);
@@ -186,7 +186,7 @@ describeOnDevServer('an approval link from a mail', () => {
       for (const colorScheme of ['light', 'dark'] as const) {
         const { page } = await openIn({ colorScheme }, link);
         opened.push(page);
-        grounds.push(await ground(page));
+        grounds.push(await backgroundColor(page));
         expect(await page.evaluate(LOWEST_CONTRAST)).toBeGreaterThanOrEqual(4.5);
         await page.getByRole('textbox').fill('x'.repeat(1_001));
         await page.getByRole('button', { name: 'Approve' }).click();

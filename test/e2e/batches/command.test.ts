@@ -47,8 +47,8 @@ describeOnDevServer('npm run batch against a stack', () => {
   }
 
   async function products(): Promise<Map<string, Product>> {
-    const answer = await fetch(`${stack.addresses.apiUrl}/v1/products?limit=200`);
-    const { items } = pageOf(product).parse(await answer.json());
+    const response = await fetch(`${stack.addresses.apiUrl}/v1/products?limit=200`);
+    const { items } = pageOf(product).parse(await response.json());
     return new Map(items.map((item) => [item.sku, item]));
   }
 

@@ -25,7 +25,7 @@ describeOnDevServer.concurrent('a batch whose worker dies or stalls', () => {
   });
   afterAll(() => server?.close());
 
-  async function openWorld(namespace: string): Promise<{ shop: Shop; start: () => Promise<WorkerProcess> }> {
+  async function startBatchShop(namespace: string): Promise<{ shop: Shop; start: () => Promise<WorkerProcess> }> {
     const world = await server.openNamespace(namespace);
     const shop = await startShop(world, { withWorker: false });
     return { shop, start: () => startWorkerProcess({ ...server, namespace }, shop, { WORKER_TASK_QUEUES: 'batches' }) };
@@ -35,7 +35,7 @@ describeOnDevServer.concurrent('a batch whose worker dies or stalls', () => {
     'adds each item once when a worker is killed (SIGKILL) at random moments of a restock of 100,000 items',
     { timeout: TIMEOUT_MS },
     async () => {
-      const { shop, start } = await openWorld('killed');
+      const { shop, start } = await startBatchShop('killed');
       const products = await Promise.all(Array.from({ length: 20 }, () => addProduct(shop.store, { available: 7 })));
       const added = new Map(products.map(({ sku }) => [sku, 0]));
       let bad = 0;
@@ -82,7 +82,7 @@ describeOnDevServer.concurrent('a batch whose worker dies or stalls', () => {
     'adds each item once when another worker takes over from one that is stopped (SIGSTOP) within a transaction',
     { timeout: TIMEOUT_MS },
     async () => {
-      const { shop, start } = await openWorld('stalled');
+      const { shop, start } = await startBatchShop('stalled');
       const { sku } = await addProduct(shop.store, { available: 0 });
       const batchId = await stageTestBatch(shop.store, {
         items: Array.from({ length: 50 }, () => ({ sku, quantity: 2 })),

@@ -46,11 +46,11 @@ describeOnDevServer('closing a cart', () => {
     await shop?.close();
   });
 
-  const aCaller = () => new CartClient(api, newCartId());
+  const createCartClient = () => new CartClient(api, newCartId());
 
   /** Creates a cart with two pieces of one product. */
-  async function filled(product: Parameters<typeof addProduct>[1] = {}) {
-    const cart = aCaller();
+  async function createFilledCart(product: Parameters<typeof addProduct>[1] = {}) {
+    const cart = createCartClient();
     const { sku } = await addProduct(shop.store, product);
     expect((await cart.addItem(sku, 2)).status).toBe(200);
     return { cart, sku };
@@ -60,22 +60,22 @@ describeOnDevServer('closing a cart', () => {
     shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
 
   /** The order id of the cart, which must have exactly one order. */
-  async function theOrderOf({ cartId }: CartClient): Promise<string> {
+  async function findOrderOf({ cartId }: CartClient): Promise<string> {
     const orderIds = await waitForOrdersOf(shop.client, cartId);
     expect(orderIds).toHaveLength(1);
     return orderIds[0]!;
   }
 
-  const settled = (orderId: string) =>
+  const waitUntilSettled = (orderId: string) =>
     api.waitForOrder(orderId, ({ status, stage }) => status !== 'processing' || stage === 'awaiting_pickup', 'settled');
 
   const setPrice = (sku: string, value: number) =>
     shop.store.db.updateTable('products').set({ price_value: value }).where('sku', '=', sku).execute();
 
-  function expectGone(answer: ApiResponse<CartBody>, what: Record<string, unknown>): void {
-    expect(answer.status).toBe(410);
-    expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-    expect(answer.body).toMatchObject({ type: '/problems/gone', status: 410, ...what });
+  function expectClosed(response: ApiResponse<CartBody>, what: Record<string, unknown>): void {
+    expect(response.status).toBe(410);
+    expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+    expect(response.body).toMatchObject({ type: '/problems/gone', status: 410, ...what });
   }
 
   /** Every request except adding an item. */
@@ -89,15 +89,15 @@ describeOnDevServer('closing a cart', () => {
 
   describe('a checked-out cart', () => {
     test('names the order, which has the lines of the cart and the cart id as its customer', async () => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
 
       const { status, headers, body } = await cart.checkout();
 
       expect(status).toBe(202);
-      expect(body).toMatchObject({ cartId: cart.cartId, status: 'checked_out', orderId: await theOrderOf(cart) });
+      expect(body).toMatchObject({ cartId: cart.cartId, status: 'checked_out', orderId: await findOrderOf(cart) });
       expect(body).not.toHaveProperty('expiresAt');
       expect(headers.get('location')).toBe(`/v1/orders/${body.orderId}`);
-      const order = await settled(body.orderId!);
+      const order = await waitUntilSettled(body.orderId!);
       expect(order).toMatchObject({ customerId: cart.cartId, stage: 'awaiting_pickup' });
       expect(order.lines).toMatchObject([{ sku, quantity: 2 }]);
       expect((await handleOf(cart).describe()).status.name).toBe('COMPLETED');
@@ -105,13 +105,13 @@ describeOnDevServer('closing a cart', () => {
     });
 
     test('balances stock and payment of the completed order, as for an order placed directly', async () => {
-      const cart = aCaller();
+      const cart = createCartClient();
       const product = await addProduct(shop.store);
       await cart.addItem(product.sku, 2);
 
       const { body } = await cart.checkout();
       const orderId = body.orderId!;
-      await settled(orderId);
+      await waitUntilSettled(orderId);
       for (const status of ['in_transit', 'delivered'] as const) await shop.fakes.carrier.reportNow(orderId, status);
       await api.waitForOrder(orderId, ({ status }) => status === 'completed', 'completed');
 
@@ -125,47 +125,48 @@ describeOnDevServer('closing a cart', () => {
       ['without keys', () => undefined],
     ];
     test.each(atOnce)('creates one order for five simultaneous checkouts %s', async (how, key) => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
 
-      const answers = await Promise.all(Array.from({ length: 5 }, (_, number) => cart.checkout(key(number))));
+      const responses = await Promise.all(Array.from({ length: 5 }, (_, number) => cart.checkout(key(number))));
 
-      const orderId = await theOrderOf(cart);
-      const taken = answers.filter(({ status }) => status === 202);
+      const orderId = await findOrderOf(cart);
+      const taken = responses.filter(({ status }) => status === 202);
       expect(taken).toHaveLength(how === 'with the same key' ? 5 : 1);
       for (const { body } of taken) expect(body.orderId).toBe(orderId);
-      for (const answer of answers) {
-        if (answer.status !== 202) expectGone(answer, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
+      for (const response of responses) {
+        if (response.status !== 202)
+          expectClosed(response, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
       }
-      await settled(orderId);
+      await waitUntilSettled(orderId);
       expect(shop.fakes.records(orderId).charges).toHaveLength(1);
       expect((await shop.store.findProducts([sku])).get(sku)!.available).toBe(8);
     });
 
     test('replays the response of a checkout with the same key, also later', async () => {
-      const { cart } = await filled();
+      const { cart } = await createFilledCart();
       const first = await cart.checkout('name');
-      await settled(first.body.orderId!);
+      await waitUntilSettled(first.body.orderId!);
 
       const again = await cart.checkout('name');
 
       expect([again.status, again.body]).toEqual([202, first.body]);
-      expect(await theOrderOf(cart)).toBe(first.body.orderId);
+      expect(await findOrderOf(cart)).toBe(first.body.orderId);
     });
 
     test('rejects every request except adding with 410 that names the order', async () => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
       const { orderId } = (await cart.checkout()).body;
 
-      const answers = await Promise.all(everyRequest(cart, sku));
+      const responses = await Promise.all(everyRequest(cart, sku));
 
-      for (const answer of answers) {
-        expectGone(answer, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
-        expect(answer.body.detail).toContain(orderId);
+      for (const response of responses) {
+        expectClosed(response, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
+        expect(response.body.detail).toContain(orderId);
       }
     });
 
     test('opens a new cart under the same id when an item is added, and the new cart can be ordered', async () => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
       const first = (await cart.checkout()).body.orderId;
 
       const added = await cart.addItem(sku, 1);
@@ -179,7 +180,7 @@ describeOnDevServer('closing a cart', () => {
     });
 
     test('puts every piece into exactly one order or the open cart when additions race checkouts', async () => {
-      const cart = aCaller();
+      const cart = createCartClient();
       const { sku } = await addProduct(shop.store, { available: 1_000 });
       await cart.addItem(sku, 1);
 
@@ -192,11 +193,12 @@ describeOnDevServer('closing a cart', () => {
       const accepted = checkedOut.filter(({ status }) => status === 202);
       expect(accepted.length).toBeGreaterThan(0);
       for (const { status } of checkedOut) expect([202, 410, 422]).toContain(status);
-      const ordered = await Promise.all(accepted.map(({ body }) => settled(body.orderId!)));
+      const ordered = await Promise.all(accepted.map(({ body }) => waitUntilSettled(body.orderId!)));
       const last = await cart.get();
-      const pieces = (lines: readonly { quantity: number }[]) => lines.reduce((sum, { quantity }) => sum + quantity, 0);
-      const inOrders = ordered.reduce((sum, { lines }) => sum + pieces(lines ?? []), 0);
-      expect(inOrders + (last.status === 200 ? pieces(last.body.lines) : 0)).toBe(13);
+      const countPieces = (lines: readonly { quantity: number }[]) =>
+        lines.reduce((sum, { quantity }) => sum + quantity, 0);
+      const inOrders = ordered.reduce((sum, { lines }) => sum + countPieces(lines ?? []), 0);
+      expect(inOrders + (last.status === 200 ? countPieces(last.body.lines) : 0)).toBe(13);
     });
 
     const rejections: [string, string, (sku: string) => Promise<unknown>, string][] = [
@@ -208,22 +210,25 @@ describeOnDevServer('closing a cart', () => {
         'OutOfStock',
       ],
     ];
-    test.each(rejections)('stays closed, and its order is rejected, when %s', async (_what, token, happens, type) => {
-      const { cart, sku } = await filled();
-      await happens(sku);
+    test.each(rejections)(
+      'stays closed, and its order is rejected, when %s',
+      async (_description, token, happens, type) => {
+        const { cart, sku } = await createFilledCart();
+        await happens(sku);
 
-      const { status, body } = await cart.checkout('name', token);
+        const { status, body } = await cart.checkout('name', token);
 
-      expect(status).toBe(202);
-      const { orderId } = body;
-      expect(await settled(orderId!)).toMatchObject({ status: 'rejected', reason: { type } });
-      expectGone(await cart.get(), { cartStatus: 'checked_out', orderId });
-      expect((await cart.checkout('name', token)).body).toMatchObject({ orderId });
-      expect(await theOrderOf(cart)).toBe(orderId);
-    });
+        expect(status).toBe(202);
+        const { orderId } = body;
+        expect(await waitUntilSettled(orderId!)).toMatchObject({ status: 'rejected', reason: { type } });
+        expectClosed(await cart.get(), { cartStatus: 'checked_out', orderId });
+        expect((await cart.checkout('name', token)).body).toMatchObject({ orderId });
+        expect(await findOrderOf(cart)).toBe(orderId);
+      },
+    );
 
     test('adopts an existing order of the same cart instead of starting another', async () => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
       const { runId } = await handleOf(cart).describe();
       // This order exists as after a reset of the cart to a point before its checkout.
       const order = makeOrder({ orderId: runId, customerId: cart.cartId, lines: [{ sku, quantity: 2 }] });
@@ -237,13 +242,13 @@ describeOnDevServer('closing a cart', () => {
 
       expect([status, body.orderId]).toEqual([202, runId]);
       expect((await readExecutionChain(shop.client, cartWorkflowId(cart.cartId), runId)).taskFailures).toEqual([]);
-      expectGone(await cart.get(), { cartStatus: 'checked_out', orderId: runId });
-      await settled(runId);
+      expectClosed(await cart.get(), { cartStatus: 'checked_out', orderId: runId });
+      await waitUntilSettled(runId);
       expect(shop.fakes.records(runId).charges).toHaveLength(1);
     });
 
     test('creates its order under the id of its first run, also in a later run', async () => {
-      const cart = aCaller();
+      const cart = createCartClient();
       const { sku } = await addProduct(shop.store);
       const { firstExecutionRunId } = await startCart(shop.client, {
         cartId: cart.cartId,
@@ -251,97 +256,104 @@ describeOnDevServer('closing a cart', () => {
       });
       for (let number = 0; number < 3; number++) expect((await cart.addItem(sku, 1)).status).toBe(200);
 
-      const answers = await Promise.all([cart.checkout('a'), cart.checkout('a'), cart.checkout('b')]);
+      const responses = await Promise.all([cart.checkout('a'), cart.checkout('a'), cart.checkout('b')]);
 
       // Either key may win. All its copies succeed, and the other key gets 410.
       expect([
         [202, 202, 410],
         [410, 410, 202],
-      ]).toContainEqual(answers.map(({ status }) => status));
-      expect(answers.map(({ body }) => body.orderId)).toEqual(Array(3).fill(firstExecutionRunId));
-      expect((await settled(firstExecutionRunId)).lines).toMatchObject([{ sku, quantity: 3 }]);
+      ]).toContainEqual(responses.map(({ status }) => status));
+      expect(responses.map(({ body }) => body.orderId)).toEqual(Array(3).fill(firstExecutionRunId));
+      expect((await waitUntilSettled(firstExecutionRunId)).lines).toMatchObject([{ sku, quantity: 3 }]);
       expect((await handleOf(cart).describe()).runId).not.toBe(firstExecutionRunId);
     });
   });
 
   describe('a cart that closed without a checkout', () => {
     test('returns 410 after it expired, and opens a new cart when an item is added', async () => {
-      const cart = aCaller();
+      const cart = createCartClient();
       const { sku } = await addProduct(shop.store);
       const short = { sku, quantity: 1, remindAfterSeconds: 1, expireAfterSeconds: 2 };
       expect((await cart.send('POST', '/items', undefined, short)).status).toBe(200);
       await handleOf(cart).result();
 
-      for (const answer of await Promise.all(everyRequest(cart, sku))) {
-        expectGone(answer, { cartId: cart.cartId, cartStatus: 'expired' });
-        expect(answer.body).not.toHaveProperty('orderId');
+      for (const response of await Promise.all(everyRequest(cart, sku))) {
+        expectClosed(response, { cartId: cart.cartId, cartStatus: 'expired' });
+        expect(response.body).not.toHaveProperty('orderId');
       }
       expect(await shop.store.listCartNotifications(cart.cartId)).toEqual(['cart_reminder', 'cart_expired']);
       expect((await cart.addItem(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
     });
 
     test('returns 410 after it was abandoned, and opens a new cart when an item is added', async () => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
       const abandoned = await cart.abandon('bye');
       expect([abandoned.status, abandoned.body.status]).toEqual([200, 'abandoned']);
       expect((await cart.abandon('bye')).body).toEqual(abandoned.body);
 
-      for (const answer of await Promise.all(everyRequest(cart, sku))) {
-        expectGone(answer, { cartId: cart.cartId, cartStatus: 'abandoned' });
+      for (const response of await Promise.all(everyRequest(cart, sku))) {
+        expectClosed(response, { cartId: cart.cartId, cartStatus: 'abandoned' });
       }
       expect((await cart.addItem(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
     });
 
     test('returns 410 after an operator cancelled it, and opens a new cart when an item is added', async () => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
       await handleOf(cart).cancel();
       await handleOf(cart)
         .result()
         .catch(() => undefined);
 
-      for (const answer of await Promise.all(everyRequest(cart, sku))) {
-        expectGone(answer, { detail: expect.stringContaining('cancelled') });
+      for (const response of await Promise.all(everyRequest(cart, sku))) {
+        expectClosed(response, { detail: expect.stringContaining('cancelled') });
       }
       expect((await cart.addItem(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
     });
   });
 
   describe('a rejected cart request', () => {
-    const refusals: [string, (sku: string) => (cart: CartClient) => Promise<ApiResponse<CartBody>>, number, string][] =
+    const rejections: [
+      string,
+      (sku: string) => (cart: CartClient) => Promise<ApiResponse<CartBody>>,
+      number,
+      string,
+    ][] = [
+      ['an unknown product is added', () => (cart) => cart.addItem('NO-SUCH-SKU', 1), 422, 'unknown-sku'],
+      ['an addition exceeds the stock', (sku) => (cart) => cart.addItem(sku, 9), 422, 'out-of-stock'],
+      ['a new quantity exceeds the stock', (sku) => (cart) => cart.setQuantity(sku, 11), 422, 'out-of-stock'],
       [
-        ['an unknown product is added', () => (cart) => cart.addItem('NO-SUCH-SKU', 1), 422, 'unknown-sku'],
-        ['an addition exceeds the stock', (sku) => (cart) => cart.addItem(sku, 9), 422, 'out-of-stock'],
-        ['a new quantity exceeds the stock', (sku) => (cart) => cart.setQuantity(sku, 11), 422, 'out-of-stock'],
-        [
-          'a line exceeds its maximum',
-          (sku) => (cart) => cart.addItem(sku, MAX_LINE_QUANTITY),
-          422,
-          'quantity-too-large',
-        ],
-        ['the quantity of a missing line is set', () => (cart) => cart.setQuantity('NOT-IN-IT', 1), 404, 'not-found'],
-        ['a missing line is removed', () => (cart) => cart.removeItem('NOT-IN-IT'), 404, 'not-found'],
-        [
-          'a quantity exceeds the maximum of a line',
-          (sku) => (cart) => cart.setQuantity(sku, 1_001),
-          400,
-          'invalid-request',
-        ],
-        ['a quantity is 0', (sku) => (cart) => cart.addItem(sku, 0), 400, 'invalid-request'],
-      ];
-    test.each(refusals)('gets the reason and changes nothing when %s', async (_what, requestOf, status, kind) => {
-      const { cart, sku } = await filled();
-      const before = (await cart.get()).body;
+        'a line exceeds its maximum',
+        (sku) => (cart) => cart.addItem(sku, MAX_LINE_QUANTITY),
+        422,
+        'quantity-too-large',
+      ],
+      ['the quantity of a missing line is set', () => (cart) => cart.setQuantity('NOT-IN-IT', 1), 404, 'not-found'],
+      ['a missing line is removed', () => (cart) => cart.removeItem('NOT-IN-IT'), 404, 'not-found'],
+      [
+        'a quantity exceeds the maximum of a line',
+        (sku) => (cart) => cart.setQuantity(sku, 1_001),
+        400,
+        'invalid-request',
+      ],
+      ['a quantity is 0', (sku) => (cart) => cart.addItem(sku, 0), 400, 'invalid-request'],
+    ];
+    test.each(rejections)(
+      'gets the reason and changes nothing when %s',
+      async (_description, requestOf, status, kind) => {
+        const { cart, sku } = await createFilledCart();
+        const before = (await cart.get()).body;
 
-      const answer = await requestOf(sku)(cart);
+        const response = await requestOf(sku)(cart);
 
-      expect(answer.status).toBe(status);
-      expect(answer.body).toMatchObject({ type: `/problems/${kind}`, status });
-      expect(answer.body.detail).toMatch(/\w/);
-      expect((await cart.get()).body).toEqual(before);
-    });
+        expect(response.status).toBe(status);
+        expect(response.body).toMatchObject({ type: `/problems/${kind}`, status });
+        expect(response.body.detail).toMatch(/\w/);
+        expect((await cart.get()).body).toEqual(before);
+      },
+    );
 
     test('gets 422 for one product too many, while present products can still be added', async () => {
-      const cart = aCaller();
+      const cart = createCartClient();
       const skus = Array.from({ length: MAX_CART_LINES + 1 }, () => `SKU-${randomUUID().slice(0, 12).toUpperCase()}`);
       const price = { value: 1, currency: 'EUR' };
       await shop.store.addProducts(skus.map((sku) => ({ sku, name: 'One of many', price, available: 5 })));
@@ -362,7 +374,7 @@ describeOnDevServer('closing a cart', () => {
     });
 
     test('gets 422 and starts no order for the checkout of an empty cart, which stays open', async () => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
       await cart.removeItem(sku);
 
       const { status, body } = await cart.checkout();
@@ -371,11 +383,11 @@ describeOnDevServer('closing a cart', () => {
       expect((await cart.get()).body).toMatchObject({ status: 'open', lines: [] });
       await cart.addItem(sku, 1);
       const { orderId } = (await cart.checkout()).body;
-      expect(await theOrderOf(cart)).toBe(orderId);
+      expect(await findOrderOf(cart)).toBe(orderId);
     });
 
     test('gets 404 for an unknown cart and opens none', async () => {
-      const cart = aCaller();
+      const cart = createCartClient();
 
       for (const { status, body } of await Promise.all(everyRequest(cart, 'ANY'))) {
         expect(status).toBe(404);
@@ -385,51 +397,51 @@ describeOnDevServer('closing a cart', () => {
     });
 
     test('gets 422 for the first item of a cart and leaves no open cart', async () => {
-      const cart = aCaller();
+      const cart = createCartClient();
       const { sku } = await addProduct(shop.store);
 
       expect((await cart.addItem('NO-SUCH-SKU', 1)).status).toBe(422);
 
-      expectGone(await cart.get(), { cartStatus: 'abandoned' });
+      expectClosed(await cart.get(), { cartStatus: 'abandoned' });
       expect((await cart.addItem(sku, 1)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
     });
   });
 
   describe('cart prices', () => {
     test('shows the new price in the cart and keeps the quoted price in the order', async () => {
-      const { cart, sku } = await filled({ name: 'A pan', price: { value: 1_000, currency: 'EUR' } });
-      const shown = async () => {
+      const { cart, sku } = await createFilledCart({ name: 'A pan', price: { value: 1_000, currency: 'EUR' } });
+      const readShownPrice = async () => {
         const { lines, total } = (await cart.get()).body;
         return { lines, total };
       };
-      const at = (value: number) => ({
+      const priceOf = (value: number) => ({
         lines: [{ sku, quantity: 2, name: 'A pan', unitPrice: { value, currency: 'EUR' } }],
         total: { value: 2 * value, currency: 'EUR' },
       });
-      expect(await shown()).toEqual(at(1_000));
+      expect(await readShownPrice()).toEqual(priceOf(1_000));
 
       await setPrice(sku, 1_700);
-      expect(await shown()).toEqual(at(1_700));
+      expect(await readShownPrice()).toEqual(priceOf(1_700));
       const { orderId } = (await cart.checkout()).body;
-      await settled(orderId!);
+      await waitUntilSettled(orderId!);
       await setPrice(sku, 9_900);
 
-      expect((await settled(orderId!)).total).toEqual({ value: 3_400, currency: 'EUR' });
+      expect((await waitUntilSettled(orderId!)).total).toEqual({ value: 3_400, currency: 'EUR' });
       expect(shop.fakes.records(orderId).charges).toMatchObject([{ amount: { value: 3_400, currency: 'EUR' } }]);
     });
 
     test('shows no price for a product that is no longer sold, and its order is rejected', async () => {
-      const { cart, sku } = await filled();
+      const { cart, sku } = await createFilledCart();
       await shop.ownerStore.db.deleteFrom('products').where('sku', '=', sku).execute();
 
       expect((await cart.get()).body.lines).toEqual([{ sku, quantity: 2 }]);
       const { orderId } = (await cart.checkout()).body;
-      expect(await settled(orderId!)).toMatchObject({ status: 'rejected', reason: { type: 'UnknownSku' } });
+      expect(await waitUntilSettled(orderId!)).toMatchObject({ status: 'rejected', reason: { type: 'UnknownSku' } });
     });
   });
 
   test('writes no history event for a read and at most 11.5 events on average for a change', async () => {
-    const { cart, sku } = await filled();
+    const { cart, sku } = await createFilledCart();
     const before = (await fetchEventSummaries(handleOf(cart))).length;
     for (let number = 0; number < 3; number++) await cart.get();
     expect(await fetchEventSummaries(handleOf(cart))).toHaveLength(before);
@@ -453,11 +465,11 @@ describeOnDevServer('a cart checkout during an outage', () => {
   });
 
   /** Repeats a request with the same key until the cart responds. */
-  const insisted = (send: () => Promise<ApiResponse<CartBody>>): Promise<ApiResponse<CartBody>> =>
+  const repeatUntilAvailable = (send: () => Promise<ApiResponse<CartBody>>): Promise<ApiResponse<CartBody>> =>
     waitUntil(
       async () => {
-        const answer = await send();
-        return answer.status < 500 ? answer : undefined;
+        const response = await send();
+        return response.status < 500 ? response : undefined;
       },
       { description: 'an answer of the cart', timeoutMs: 90_000, intervalMs: 200 },
     );
@@ -476,19 +488,19 @@ describeOnDevServer('a cart checkout during an outage', () => {
       const { sku } = await addProduct(shop.store);
       expect((await cart.addItem(sku, 2)).status).toBe(200);
 
-      const first = insisted(() => cart.checkout('name'));
-      const other = insisted(() => cart.checkout('another name'));
+      const first = repeatUntilAvailable(() => cart.checkout('name'));
+      const other = repeatUntilAvailable(() => cart.checkout('another name'));
       const handle = client.workflow.getHandle(cartWorkflowId(cart.cartId));
-      const failing = async () =>
+      const isFailing = async () =>
         (await fetchEventSummaries(handle)).some(({ type }) => type === 'WorkflowTaskFailed') || undefined;
-      await waitUntil(failing, { description: 'the order not being started', timeoutMs: 20_000 });
+      await waitUntil(isFailing, { description: 'the order not being started', timeoutMs: 20_000 });
       await ensureSearchAttributes(connection, namespace, SEARCH_ATTRIBUTES);
 
-      const answers = [await first, await other];
+      const responses = [await first, await other];
       const orderIds = await waitForOrdersOf(client, cart.cartId);
       expect(orderIds).toHaveLength(1);
-      expect(answers.map(({ status }) => status).toSorted()).toEqual([202, 410]);
-      for (const { body } of answers) expect(body.orderId).toBe(orderIds[0]);
+      expect(responses.map(({ status }) => status).toSorted()).toEqual([202, 410]);
+      for (const { body } of responses) expect(body.orderId).toBe(orderIds[0]);
     } finally {
       await api.close();
       await shop.close();
@@ -496,10 +508,10 @@ describeOnDevServer('a cart checkout during an outage', () => {
   });
 
   test('loses and duplicates nothing when a worker is killed (SIGKILL) during checkouts and changes', async () => {
-    const elsewhere = await server.openNamespace('with-a-worker-that-dies');
-    const shop = await startShop(elsewhere, { withWorker: false });
+    const other = await server.openNamespace('with-a-worker-that-dies');
+    const shop = await startShop(other, { withWorker: false });
     const api = await startApi(shop);
-    const place = { ...server, namespace: elsewhere.namespace };
+    const place = { ...server, namespace: other.namespace };
     let worker = await startWorkerProcess(place, shop, { WORKER_TASK_QUEUES: 'carts,orders,payments' });
     try {
       const product = await addProduct(shop.store, { available: 1_000 });
@@ -509,33 +521,33 @@ describeOnDevServer('a cart checkout during an outage', () => {
       const runIds = await Promise.all(
         carts.map(async (cart) => {
           expect((await cart.addItem(sku, 1, 'first')).status).toBe(200);
-          return (await elsewhere.client.workflow.getHandle(cartWorkflowId(cart.cartId)).describe()).runId;
+          return (await other.client.workflow.getHandle(cartWorkflowId(cart.cartId)).describe()).runId;
         }),
       );
 
       // One cart is in the middle of a change, with more changes queued. The other carts are checking out.
       const lock = await lockCatalogue(shop.ownerDatabaseUrl);
       const names = Array.from({ length: 4 }, (_, number) => `add ${number}`);
-      const changes = names.map((name) => insisted(() => busy.addItem(sku, 2, name)));
+      const changes = names.map((name) => repeatUntilAvailable(() => busy.addItem(sku, 2, name)));
       await lock.waitForBlocked();
       const left = leaving.map((cart) => {
-        const twice = ['leave', 'leave'].map((name) => insisted(() => cart.checkout(name)));
+        const twice = ['leave', 'leave'].map((name) => repeatUntilAvailable(() => cart.checkout(name)));
         return Promise.all(twice);
       });
-      const someOrder = async () => (await waitForOrdersOf(elsewhere.client, undefined, 0)).length > 0 || undefined;
+      const someOrder = async () => (await waitForOrdersOf(other.client, undefined, 0)).length > 0 || undefined;
       await waitUntil(someOrder, { description: 'one of them becoming an order', timeoutMs: 20_000, intervalMs: 1 });
       worker.kill('SIGKILL');
       expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
       await lock.release();
       worker = await startWorkerProcess(place, shop, { WORKER_TASK_QUEUES: 'carts,orders,payments' });
 
-      for (const [index, answers] of (await Promise.all(left)).entries()) {
+      for (const [index, responses] of (await Promise.all(left)).entries()) {
         const orderId = runIds[index + 1];
-        expect(answers.map(({ status, body }) => [status, body.orderId])).toEqual([
+        expect(responses.map(({ status, body }) => [status, body.orderId])).toEqual([
           [202, orderId],
           [202, orderId],
         ]);
-        expect(await waitForOrdersOf(elsewhere.client, leaving[index]!.cartId)).toEqual([orderId]);
+        expect(await waitForOrdersOf(other.client, leaving[index]!.cartId)).toEqual([orderId]);
       }
       expect((await Promise.all(changes)).map(({ status }) => status)).toEqual(Array(names.length).fill(200));
       expect(quantitiesOf((await busy.get()).body)).toEqual({ [sku]: 1 + 2 * names.length });
@@ -557,10 +569,10 @@ describeOnDevServer('a cart checkout during an outage', () => {
 /** The order ids of one customer, or of all, once visibility lists at least `atLeast`. */
 async function waitForOrdersOf(client: Client, customerId: string | undefined, atLeast = 1): Promise<string[]> {
   const query = `${ORDERS_VISIBILITY_QUERY}${customerId ? ` AND CustomerId = '${customerId}'` : ''}`;
-  const ask = async () => {
+  const poll = async () => {
     const found: string[] = [];
     for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId.replace('order:', ''));
     return found.length >= atLeast ? found : undefined;
   };
-  return await waitUntil(ask, { description: `${atLeast} order(s) of ${customerId}`, timeoutMs: 10_000 });
+  return await waitUntil(poll, { description: `${atLeast} order(s) of ${customerId}`, timeoutMs: 10_000 });
 }

@@ -40,7 +40,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
   const startOptions = (workflowId: string) => ['--type', 'cart', '--task-queue', 'carts', '--workflow-id', workflowId];
 
   /** Starts a cart with two pieces by CLI. */
-  async function aCart(): Promise<string> {
+  async function startFilledCart(): Promise<string> {
     const cartId = newCartId();
     const workflowId = cartWorkflowId(cartId);
     const started = await cli('workflow', 'start', ...startOptions(workflowId), ...json({ cartId }));
@@ -57,11 +57,11 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     cli('workflow', 'update', 'execute', '--workflow-id', workflowId, '--name', name, ...input);
 
   /** Waits for a cart view. A failed workflow task fails the query, which ends the wait. */
-  async function seen(workflowId: string, isIt: (view: CartView) => boolean): Promise<CartView> {
+  async function waitForView(workflowId: string, matches: (view: CartView) => boolean): Promise<CartView> {
     return await waitUntil(
       async () => {
         const view = await viewOf(workflowId);
-        return isIt(view) ? view : undefined;
+        return matches(view) ? view : undefined;
       },
       { description: `${workflowId} as wanted`, timeoutMs: 10_000 },
     );
@@ -80,7 +80,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
 
   describe('starting a cart by CLI', () => {
     test('starts a cart that HTTP requests can use', async () => {
-      const workflowId = await aCart();
+      const workflowId = await startFilledCart();
       const cart = new CartClient(api, workflowId.replace('cart:', ''));
 
       expect((await cart.get()).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 2 }] });
@@ -101,35 +101,35 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       expect(quantitiesOf(await viewOf(workflowId))).toEqual({ [sku]: 6 });
     });
 
-    const good = (cartId: string) => ({ cartId });
+    const validInput = (cartId: string) => ({ cartId });
     const line = { sku: 'ANY', quantity: 1 };
     const state = { lines: [line], ledger: [], lastChangeAt: '2030-01-01T00:00:00Z', reminderPassed: false };
     const badInput: [string, (id: string) => string[], string[], ((id: string) => string)?][] = [
       ['there is no input', () => [], ['']],
       ['it is null', () => json(null), ['']],
       ['it is a string', () => json('cart'), ['']],
-      ['it is an array', (id) => json([good(id)]), ['']],
+      ['it is an array', (id) => json([validInput(id)]), ['']],
       ['the id is missing', () => json({}), ['/cartId']],
-      ['a field is unknown', (id) => json({ ...good(id), total: 1 }), ['/total']],
-      ['a time is negative', (id) => json({ ...good(id), remindAfterSeconds: -1 }), ['/remindAfterSeconds']],
-      ['a time is a word', (id) => json({ ...good(id), expireAfterSeconds: 'soon' }), ['/expireAfterSeconds']],
-      ['the state is a string', (id) => json({ ...good(id), state: 'full' }), ['/state']],
+      ['a field is unknown', (id) => json({ ...validInput(id), total: 1 }), ['/total']],
+      ['a time is negative', (id) => json({ ...validInput(id), remindAfterSeconds: -1 }), ['/remindAfterSeconds']],
+      ['a time is a word', (id) => json({ ...validInput(id), expireAfterSeconds: 'soon' }), ['/expireAfterSeconds']],
+      ['the state is a string', (id) => json({ ...validInput(id), state: 'full' }), ['/state']],
       [
         'a line of the state is wrong',
-        (id) => json({ ...good(id), state: { ...state, lines: [{ sku: 'any', quantity: 0 }] } }),
+        (id) => json({ ...validInput(id), state: { ...state, lines: [{ sku: 'any', quantity: 0 }] } }),
         ['/state/lines/0/quantity', '/state/lines/0/sku'],
       ],
       [
         'the time of the last change is not a time',
-        (id) => json({ ...good(id), state: { ...state, lastChangeAt: 'yesterday' } }),
+        (id) => json({ ...validInput(id), state: { ...state, lastChangeAt: 'yesterday' } }),
         ['/state/lastChangeAt'],
       ],
-      ['the workflow id is of another cart', (id) => json(good(id)), ['/cartId'], () => `cart:${newCartId()}`],
-      ['the workflow id has no prefix', (id) => json(good(`x${id}`)), ['/cartId'], (id) => id],
+      ['the workflow id is of another cart', (id) => json(validInput(id)), ['/cartId'], () => `cart:${newCartId()}`],
+      ['the workflow id has no prefix', (id) => json(validInput(`x${id}`)), ['/cartId'], (id) => id],
     ];
     test.each(badInput)(
       'fails at once as InvalidInput with the list of problems when %s',
-      async (_what, inputOf, pointers, workflowIdOf = cartWorkflowId) => {
+      async (_description, inputOf, pointers, workflowIdOf = cartWorkflowId) => {
         const cartId = newCartId();
         const workflowId = workflowIdOf(cartId);
 
@@ -174,7 +174,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       await handle.signal('addItem', { sku, quantity: 4, idempotencyKey: 'known' });
       await handle.signal('addItem', { sku: other, quantity: 1 });
 
-      const view = await seen(handle.workflowId, ({ lines }) => lines.length === 2);
+      const view = await waitForView(handle.workflowId, ({ lines }) => lines.length === 2);
       expect(quantitiesOf(view)).toEqual({ [sku]: 5, [other]: 1 });
     });
 
@@ -223,20 +223,20 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
 
   describe('cart signals', () => {
     test('changes the cart as the update of the same name does', async () => {
-      const workflowId = await aCart();
+      const workflowId = await startFilledCart();
 
       await signal(workflowId, 'addItem', ...json({ sku: other, quantity: 4 }));
-      await seen(workflowId, (view) => quantitiesOf(view)[other] === 4);
+      await waitForView(workflowId, (view) => quantitiesOf(view)[other] === 4);
       await signal(workflowId, 'setQuantity', ...json({ sku: other, quantity: 1 }));
-      await seen(workflowId, (view) => quantitiesOf(view)[other] === 1);
+      await waitForView(workflowId, (view) => quantitiesOf(view)[other] === 1);
       await signal(workflowId, 'removeItem', ...json({ sku }));
-      await seen(workflowId, (view) => !(sku in quantitiesOf(view)));
+      await waitForView(workflowId, (view) => !(sku in quantitiesOf(view)));
       await signal(workflowId, 'checkout', ...json({ payment: { token: 'tok_ok' }, customerId: 'by-signal' }));
 
       const view = await handleOf(workflowId).result();
       expect(view).toMatchObject({ status: 'checked_out', lines: [{ sku: other, quantity: 1 }] });
-      const shipped = ({ stage }: { stage: string }) => stage === 'awaiting_pickup';
-      const order = await api.waitForOrder(view.orderId!, shipped, 'awaits pickup');
+      const awaitsPickup = ({ stage }: { stage: string }) => stage === 'awaiting_pickup';
+      const order = await api.waitForOrder(view.orderId!, awaitsPickup, 'awaits pickup');
       expect(order).toMatchObject({ customerId: 'by-signal' });
       expect(await typesIn(workflowId)).not.toContain('WorkflowTaskFailed');
     });
@@ -244,7 +244,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     test.each([[[]], [['--input', 'null']], [['--input', '{}']], [['--input', '{"idempotencyKey":"bye"}']]])(
       'abandons the cart when abandon is sent with %j',
       async (input) => {
-        const workflowId = await aCart();
+        const workflowId = await startFilledCart();
 
         await signal(workflowId, 'abandon', ...input);
 
@@ -253,7 +253,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     );
 
     test('applies a request once when it is repeated as a signal and as an update', async () => {
-      const workflowId = await aCart();
+      const workflowId = await startFilledCart();
       const addition = json({ sku: other, quantity: 3, idempotencyKey: 'name' });
 
       await signal(workflowId, 'addItem', ...addition);
@@ -264,7 +264,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     });
 
     test('creates one order when checkout is signalled twice', async () => {
-      const workflowId = await aCart();
+      const workflowId = await startFilledCart();
       const checkout = json({ payment: { token: 'tok_ok' } });
 
       await Promise.all([
@@ -286,8 +286,8 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['setQuantity', 'a missing line', () => json({ sku: 'NOT-IN-IT', quantity: 1 })],
       ['removeItem', 'a missing line', () => json({ sku: 'NOT-IN-IT' })],
     ];
-    test.each(refusedSignals)('ignores the signal %s with %s', async (name, _what, inputOf) => {
-      const workflowId = await aCart();
+    test.each(refusedSignals)('ignores the signal %s with %s', async (name, _description, inputOf) => {
+      const workflowId = await startFilledCart();
 
       await signal(workflowId, name, ...inputOf());
 
@@ -295,7 +295,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     });
 
     test('keeps an empty cart open when checkout is signalled', async () => {
-      const workflowId = await aCart();
+      const workflowId = await startFilledCart();
       await signal(workflowId, 'removeItem', ...json({ sku }));
 
       await signal(workflowId, 'checkout', ...json({ payment: { token: 'tok_ok' } }));
@@ -336,7 +336,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['explode', () => json({})],
     ];
     test('ignores malformed signals', async () => {
-      const workflowId = await aCart();
+      const workflowId = await startFilledCart();
 
       for (const [name, inputOf] of malformed) await signal(workflowId, name, ...inputOf());
 
@@ -348,17 +348,17 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
 
   describe('cart updates', () => {
     test('returns the cart for each valid update', async () => {
-      const workflowId = await aCart();
-      const answer = async (name: string, ...input: string[]) => {
+      const workflowId = await startFilledCart();
+      const updateOutput = async (name: string, ...input: string[]) => {
         const { code, stdout, stderr } = await update(workflowId, name, ...input, '--output', 'json');
         expect(code, stderr).toBe(0);
         return (JSON.parse(stdout) as { result: CartView }).result;
       };
 
-      expect(quantitiesOf(await answer('addItem', ...json({ sku, quantity: 1 })))).toEqual({ [sku]: 3 });
-      expect(quantitiesOf(await answer('setQuantity', ...json({ sku, quantity: 9 })))).toEqual({ [sku]: 9 });
-      expect(quantitiesOf(await answer('removeItem', ...json({ sku })))).toEqual({});
-      expect(await answer('abandon')).toMatchObject({ status: 'abandoned', lines: [] });
+      expect(quantitiesOf(await updateOutput('addItem', ...json({ sku, quantity: 1 })))).toEqual({ [sku]: 3 });
+      expect(quantitiesOf(await updateOutput('setQuantity', ...json({ sku, quantity: 9 })))).toEqual({ [sku]: 9 });
+      expect(quantitiesOf(await updateOutput('removeItem', ...json({ sku })))).toEqual({});
+      expect(await updateOutput('abandon')).toMatchObject({ status: 'abandoned', lines: [] });
     });
 
     const malformed: [string, () => string[]][] = [
@@ -377,7 +377,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['explode', () => json({})],
     ];
     test('rejects malformed updates without a history event', async () => {
-      const workflowId = await aCart();
+      const workflowId = await startFilledCart();
       const before = await typesIn(workflowId);
 
       for (const [name, inputOf] of malformed) {
@@ -398,7 +398,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['removeItem', () => json({ sku: 'NOT-IN-IT' }), 'not in the cart'],
     ];
     test.each(refusedUpdates)('rejects the update %s with the reason (%#)', async (name, inputOf, reason) => {
-      const workflowId = await aCart();
+      const workflowId = await startFilledCart();
 
       const { code, stderr } = await update(workflowId, name, ...inputOf());
 
@@ -409,7 +409,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
   });
 
   test('returns the cart for a query', async () => {
-    const workflowId = await aCart();
+    const workflowId = await startFilledCart();
 
     const { code, stdout } = await cli('workflow', 'query', '--workflow-id', workflowId, '--name', 'cart');
 

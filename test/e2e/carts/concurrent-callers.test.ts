@@ -66,9 +66,9 @@ class CartModel {
     }
     const present = this.own.get(change.product);
     if (change.do === 'add') {
-      const wanted = (present ?? 0) + change.quantity;
-      if (wanted > MAX_LINE_QUANTITY) return 422;
-      this.own.set(change.product, wanted);
+      const expected = (present ?? 0) + change.quantity;
+      if (expected > MAX_LINE_QUANTITY) return 422;
+      this.own.set(change.product, expected);
       return 200;
     }
     if (present === undefined) return 404;
@@ -92,7 +92,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
   });
 
   /** A product with more stock than a cart can hold, so that stock never limits a test. */
-  const aPlentifulProduct = async () => (await addProduct(shop.store, { available: 1_000_000 })).sku;
+  const addPlentifulProduct = async () => (await addProduct(shop.store, { available: 1_000_000 })).sku;
 
   const open = async (continueAsNewAfterEvents = EVENTS_PER_RUN) => {
     const cartId = newCartId();
@@ -105,7 +105,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
   type OpenCart = Awaited<ReturnType<typeof open>>;
 
   /** Runs one caller's steps. @throws when a response differs from the model. */
-  async function play(cart: CartClient, steps: Step[], skus: string[], sharedSku: string): Promise<CartModel> {
+  async function runSteps(cart: CartClient, steps: Step[], skus: string[], sharedSku: string): Promise<CartModel> {
     const model = new CartModel();
     const done: { change: Mutation; key: string }[] = [];
     const skuOf = (change: Mutation) => (change.do === 'add shared' ? sharedSku : skus[change.product]!);
@@ -135,21 +135,21 @@ describeOnDevServer('a cart with concurrent callers', () => {
       const key = randomUUID();
       const status = model.apply(next);
       if (status === 200) done.push({ change: next, key });
-      const answers = await Promise.all(Array.from({ length: next.twice ? 2 : 1 }, () => statusOf(next, key)));
-      for (const answer of answers) expect(answer, JSON.stringify(next)).toEqual({ status });
+      const responses = await Promise.all(Array.from({ length: next.twice ? 2 : 1 }, () => statusOf(next, key)));
+      for (const response of responses) expect(response, JSON.stringify(next)).toEqual({ status });
     }
     return model;
   }
 
-  async function expectOneLife({ life }: OpenCart): Promise<string[]> {
+  async function expectOneChain({ life }: OpenCart): Promise<string[]> {
     const { runIds, taskFailures } = await life();
     expect(taskFailures.filter((cause) => cause !== UNHANDLED_COMMAND)).toEqual([]);
     return runIds;
   }
 
   test('matches a model after random concurrent changes', async () => {
-    const skus = await Promise.all(Array.from({ length: 5 * PRODUCTS_PER_CALLER }, aPlentifulProduct));
-    const sharedSku = await aPlentifulProduct();
+    const skus = await Promise.all(Array.from({ length: 5 * PRODUCTS_PER_CALLER }, addPlentifulProduct));
+    const sharedSku = await addPlentifulProduct();
     const skusOf = (caller: number) => skus.slice(caller * PRODUCTS_PER_CALLER, (caller + 1) * PRODUCTS_PER_CALLER);
     const seed = Number(process.env.FAST_CHECK_SEED ?? Math.floor(Math.random() * 2 ** 31));
     let requests = 0;
@@ -160,20 +160,20 @@ describeOnDevServer('a cart with concurrent callers', () => {
         const opened = await open();
 
         const models = await Promise.all(
-          plans.map((steps, caller) => play(opened.cart, steps, skusOf(caller), sharedSku)),
+          plans.map((steps, caller) => runSteps(opened.cart, steps, skusOf(caller), sharedSku)),
         );
 
-        const wanted: Record<string, number> = {};
+        const expected: Record<string, number> = {};
         models.forEach(({ own }, caller) => {
-          for (const [index, pieces] of own) wanted[skusOf(caller)[index]!] = pieces;
+          for (const [index, pieces] of own) expected[skusOf(caller)[index]!] = pieces;
         });
         const shared = models.reduce((sum, model) => sum + model.shared, 0);
-        if (shared > 0) wanted[sharedSku] = shared;
+        if (shared > 0) expected[sharedSku] = shared;
         const { status, body } = await opened.cart.get();
         expect(status).toBe(200);
-        expect(quantitiesOf(body)).toEqual(wanted);
-        expect(body.lines).toHaveLength(Object.keys(wanted).length);
-        const runIds = await expectOneLife(opened);
+        expect(quantitiesOf(body)).toEqual(expected);
+        expect(body.lines).toHaveLength(Object.keys(expected).length);
+        const runIds = await expectOneChain(opened);
         expect(runIds.length, 'it went from run to run').toBeGreaterThan(1);
         requests += plans.flat().length;
         runs += runIds.length;
@@ -187,7 +187,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
 
   test('loses and duplicates nothing when twenty callers add at once', async () => {
     const opened = await open();
-    const skus = await Promise.all(Array.from({ length: 3 }, aPlentifulProduct));
+    const skus = await Promise.all(Array.from({ length: 3 }, addPlentifulProduct));
 
     const statuses = await Promise.all(
       Array.from({ length: 20 }, async (_, caller) => {
@@ -201,32 +201,32 @@ describeOnDevServer('a cart with concurrent callers', () => {
 
     expect(new Set(statuses.flat())).toEqual(new Set([200]));
     const quantities = quantitiesOf((await opened.cart.get()).body);
-    const wanted: Record<string, number> = {};
+    const expected: Record<string, number> = {};
     for (let caller = 0; caller < 20; caller++) {
       for (let number = 0; number < 5; number++) {
         const sku = skus[(caller + number) % 3]!;
-        wanted[sku] = (wanted[sku] ?? 0) + 1 + number;
+        expected[sku] = (expected[sku] ?? 0) + 1 + number;
       }
     }
-    expect(quantities).toEqual(wanted);
-    expect((await expectOneLife(opened)).length).toBeGreaterThan(1);
+    expect(quantities).toEqual(expected);
+    expect((await expectOneChain(opened)).length).toBeGreaterThan(1);
   });
 
   test('creates one cart with all items when twenty callers open it at once', async () => {
     const cart = new CartClient(api, newCartId());
-    const sku = await aPlentifulProduct();
+    const sku = await addPlentifulProduct();
 
-    const answers = await Promise.all(Array.from({ length: 20 }, () => cart.addItem(sku, 1)));
+    const responses = await Promise.all(Array.from({ length: 20 }, () => cart.addItem(sku, 1)));
 
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
-    expect(answers.map(({ body }) => quantitiesOf(body)[sku]).toSorted((a, b) => a! - b!)).toEqual(
+    expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(responses.map(({ body }) => quantitiesOf(body)[sku]).toSorted((a, b) => a! - b!)).toEqual(
       Array.from({ length: 20 }, (_, number) => number + 1),
     );
   });
 
   test("keeps the order of each caller's requests", async () => {
     const opened = await open();
-    const skus = await Promise.all(Array.from({ length: 6 }, aPlentifulProduct));
+    const skus = await Promise.all(Array.from({ length: 6 }, addPlentifulProduct));
 
     await Promise.all(
       skus.map(async (sku) => {
@@ -238,21 +238,21 @@ describeOnDevServer('a cart with concurrent callers', () => {
       }),
     );
 
-    const wanted = Object.fromEntries(skus.map((sku) => [sku, 8]));
-    expect(quantitiesOf((await opened.cart.get()).body)).toEqual(wanted);
-    await expectOneLife(opened);
+    const expected = Object.fromEntries(skus.map((sku) => [sku, 8]));
+    expect(quantitiesOf((await opened.cart.get()).body)).toEqual(expected);
+    await expectOneChain(opened);
   });
 
   describe('idempotency keys of cart requests', () => {
     /** Changes the cart until it continues as new. */
     async function nextRun({ cart, life }: OpenCart): Promise<void> {
-      const sku = await aPlentifulProduct();
+      const sku = await addPlentifulProduct();
       const before = (await life()).runIds.length;
-      const changed = async () => {
+      const hasContinued = async () => {
         expect((await cart.addItem(sku, 1)).status).toBe(200);
         return (await life()).runIds.length > before || undefined;
       };
-      await waitUntil(changed, { description: 'the next run', timeoutMs: 20_000, intervalMs: 0 });
+      await waitUntil(hasContinued, { description: 'the next run', timeoutMs: 20_000, intervalMs: 0 });
     }
 
     const inBetween: [string, (opened: OpenCart) => Promise<void>][] = [
@@ -269,7 +269,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
     test.each(inBetween)('applies a request once when it is repeated %s', async (_when, wait) => {
       const opened = await open();
       const { cart } = opened;
-      const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
+      const [sku, other] = await Promise.all([addPlentifulProduct(), addPlentifulProduct()]);
       const requests = [
         () => cart.addItem(sku, 2, 'add'),
         () => cart.addItem(other, 1, 'add other'),
@@ -285,7 +285,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       const quantities = quantitiesOf((await cart.get()).body);
       expect(quantities[sku]).toBe(6);
       expect(quantities).not.toHaveProperty(other);
-      await expectOneLife(opened);
+      await expectOneChain(opened);
     });
 
     test.each(inBetween)(
@@ -293,49 +293,49 @@ describeOnDevServer('a cart with concurrent callers', () => {
       async (_when, wait) => {
         const opened = await open();
         const { cart } = opened;
-        const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
+        const [sku, other] = await Promise.all([addPlentifulProduct(), addPlentifulProduct()]);
         expect((await cart.addItem(sku, 2, 'name')).status).toBe(200);
         await wait(opened);
         const before = quantitiesOf((await cart.get()).body);
 
-        const answers = [await cart.addItem(sku, 3, 'name'), await cart.addItem(other, 2, 'name')];
+        const responses = [await cart.addItem(sku, 3, 'name'), await cart.addItem(other, 2, 'name')];
 
-        for (const { status, body } of answers) {
+        for (const { status, body } of responses) {
           expect(status).toBe(422);
           expect(body).toMatchObject({ type: '/problems/idempotency-key-reused', status: 422 });
         }
         expect(quantitiesOf((await cart.get()).body)).toEqual(before);
-        await expectOneLife(opened);
+        await expectOneChain(opened);
       },
     );
 
     test('applies a request once when it arrives ten times at once, with one response for all', async () => {
       const opened = await open();
-      const sku = await aPlentifulProduct();
+      const sku = await addPlentifulProduct();
 
-      const answers = await Promise.all(Array.from({ length: 10 }, () => opened.cart.addItem(sku, 3, 'ten times')));
+      const responses = await Promise.all(Array.from({ length: 10 }, () => opened.cart.addItem(sku, 3, 'ten times')));
 
-      expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200));
-      expect(answers.map(({ body }) => quantitiesOf(body))).toEqual(Array(10).fill({ [sku]: 3 }));
+      expect(responses.map(({ status }) => status)).toEqual(Array(10).fill(200));
+      expect(responses.map(({ body }) => quantitiesOf(body))).toEqual(Array(10).fill({ [sku]: 3 }));
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 3 });
     });
 
     test('applies one of ten simultaneous requests with the same key and rejects the others with 422', async () => {
       const opened = await open();
-      const sku = await aPlentifulProduct();
+      const sku = await addPlentifulProduct();
 
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 10 }, (_, number) => opened.cart.addItem(sku, 1 + number, 'one name')),
       );
 
-      const statuses = answers.map(({ status }) => status);
+      const statuses = responses.map(({ status }) => status);
       expect(statuses.toSorted()).toEqual([200, ...Array<number>(9).fill(422)]);
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: statuses.indexOf(200) + 1 });
     });
 
     test('applies each request without a key', async () => {
       const opened = await open();
-      const sku = await aPlentifulProduct();
+      const sku = await addPlentifulProduct();
 
       for (let number = 0; number < 3; number++) expect((await opened.cart.addItem(sku, 2)).status).toBe(200);
 

@@ -31,16 +31,16 @@ describeOnDevServer('a cart after a reset', () => {
     shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
 
   /** Changes a cart several times and checks it out. Its order waits for the carrier. */
-  async function checkedOut() {
+  async function checkOutCart() {
     const cart = new CartClient(api, newCartId());
     const [kept, removed] = [(await addProduct(shop.store)).sku, (await addProduct(shop.store)).sku];
-    const answers = [
+    const responses = [
       await cart.addItem(kept, 2, 'add'),
       await cart.addItem(removed, 1),
       await cart.setQuantity(kept, 3, 'set'),
       await cart.removeItem(removed),
     ];
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     const { runId } = await handleOf(cart).describe();
     const { status, body } = await cart.checkout('checkout');
     expect([status, body.orderId]).toEqual([202, runId]);
@@ -51,7 +51,7 @@ describeOnDevServer('a cart after a reset', () => {
   const isShipped = (orderId: string) =>
     api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
 
-  type CheckedOut = Awaited<ReturnType<typeof checkedOut>>;
+  type CheckedOut = Awaited<ReturnType<typeof checkOutCart>>;
 
   /** Checks that the cart became exactly one order of three pieces. */
   async function expectOneOrder({ cart, kept, removed, orderId }: CheckedOut): Promise<void> {
@@ -68,7 +68,7 @@ describeOnDevServer('a cart after a reset', () => {
   }
 
   /** The view of the cart once its workflow has no pending work. */
-  const settledView = (handle: Pick<WorkflowHandle, 'describe' | 'query'>) =>
+  const waitForSettledView = (handle: Pick<WorkflowHandle, 'describe' | 'query'>) =>
     waitUntil(
       async () => {
         const { pendingActivities, pendingWorkflowTask } = (await handle.describe()).raw;
@@ -78,7 +78,7 @@ describeOnDevServer('a cart after a reset', () => {
     );
 
   test('joins its order again after a reset to any workflow task that reapplies its changes', async () => {
-    const story = await checkedOut();
+    const story = await checkOutCart();
     const points = await resetPoints(shop.client.workflow.getHandle(story.run.workflowId, story.run.runId));
     expect(points.length).toBeGreaterThan(8);
 
@@ -98,14 +98,14 @@ describeOnDevServer('a cart after a reset', () => {
   });
 
   test('rejects other lines after a reset to before the checkout, and joins the order with the same lines', async () => {
-    const story = await checkedOut();
+    const story = await checkOutCart();
     const { cart, kept, orderId, run } = story;
     const points = await resetPoints(shop.client.workflow.getHandle(run.workflowId, run.runId));
     const seen = { open: 0, joined: 0 };
 
     for (const point of points) {
       const again = await resetRun(shop.client, run, point, { without: true });
-      const view = await settledView(again);
+      const view = await waitForSettledView(again);
       if (view.status !== 'open') continue;
       seen.open += 1;
       const isSame = JSON.stringify(view.lines) === JSON.stringify([{ sku: kept, quantity: 3 }]);
@@ -127,7 +127,7 @@ describeOnDevServer('a cart after a reset', () => {
   });
 
   test('can be abandoned, filled and ordered again after its changed lines were rejected', async () => {
-    const story = await checkedOut();
+    const story = await checkOutCart();
     const { cart, kept, orderId, run } = story;
     const points = await resetPoints(shop.client.workflow.getHandle(run.workflowId, run.runId));
     await resetRun(shop.client, run, points.at(BEFORE_CHECKOUT)!, { without: true });
@@ -181,11 +181,11 @@ describeOnDevServer('a cart after a reset', () => {
 
     await resetRun(shop.client, { workflowId, runId: firstExecutionRunId }, point!);
 
-    const whole = async () => {
+    const isComplete = async () => {
       const { body } = await cart.get();
       return body.lines?.[0]?.quantity === 5 || undefined;
     };
-    await waitUntil(whole, { description: 'all five pieces in the cart', timeoutMs: 30_000 });
+    await waitUntil(isComplete, { description: 'all five pieces in the cart', timeoutMs: 30_000 });
     expect((await cart.checkout()).body.orderId).toBe(firstExecutionRunId);
     expect((await isShipped(firstExecutionRunId)).lines).toMatchObject([{ sku, quantity: 5 }]);
   });

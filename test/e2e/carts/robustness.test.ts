@@ -89,9 +89,9 @@ describeOnDevServer('cart robustness', () => {
   test('replays the responses of a closed cart and keeps it closed', async () => {
     const cart = new CartClient(api, newCartId());
     const requests = [() => cart.addItem(sku, 1, 'first'), () => cart.setQuantity(sku, 2, 'second')];
-    const answers = [];
-    for (const request of requests) answers.push(await request());
-    expect(answers).toMatchObject([{ status: 200 }, { status: 200 }]);
+    const responses = [];
+    for (const request of requests) responses.push(await request());
+    expect(responses).toMatchObject([{ status: 200 }, { status: 200 }]);
     expect(await cart.abandon()).toMatchObject({ status: 200 });
     await waitUntil(async () => (await cart.get()).status === 410 || undefined, {
       description: '410',
@@ -100,7 +100,7 @@ describeOnDevServer('cart robustness', () => {
 
     for (const [index, request] of requests.entries()) {
       const { status, headers, body } = await request();
-      expect([status, body]).toEqual([200, answers[index]!.body]);
+      expect([status, body]).toEqual([200, responses[index]!.body]);
       expect(headers.get('idempotent-replayed')).toBe('true');
     }
     expect(await cart.get()).toMatchObject({ status: 410, body: { cartStatus: 'abandoned' } });
@@ -131,7 +131,7 @@ describeOnDevServer('cart robustness', () => {
         return cart;
       }),
     );
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       carts.map(async (cart) => {
         const checkout = cart.checkout('the one');
         await shop.client.workflow.getHandle(cartWorkflowId(cart.cartId)).cancel().catch(ignoreClosed);
@@ -140,10 +140,10 @@ describeOnDevServer('cart robustness', () => {
     );
 
     for (const [index, cart] of carts.entries()) {
-      const { status, body } = answers[index]!;
+      const { status, body } = responses[index]!;
       expect([202, 410]).toContain(status);
-      const gone = () => cart.get().then((answer) => (answer.status === 410 ? answer.body : undefined));
-      const { orderId } = await waitUntil(gone, { description: 'the end of the cart', timeoutMs: 10_000 });
+      const isClosed = () => cart.get().then((response) => (response.status === 410 ? response.body : undefined));
+      const { orderId } = await waitUntil(isClosed, { description: 'the end of the cart', timeoutMs: 10_000 });
       expect(orderId).toBe(status === 202 ? body.orderId : undefined);
     }
   });

@@ -74,7 +74,7 @@ describeOnDevServer('traces and logs', () => {
       bundled.then(({ code }) => writeFile(tracedBundle, code)),
     ]);
     [api] = await Promise.all([startApiProcess(server, shop, tracing()), startWorker()]);
-    await tellTheStory();
+    await runScenario();
     await Promise.all([api.process.stop(), ...workers.map((worker) => worker.stop())]);
   });
   afterAll(async () => {
@@ -98,7 +98,7 @@ describeOnDevServer('traces and logs', () => {
 
   const handleOf = (workflowId: string) => shop.client.workflow.getHandle(workflowId);
 
-  async function tellTheStory(): Promise<void> {
+  async function runScenario(): Promise<void> {
     const EUR = (value: number) => ({ price: { value, currency: 'EUR' }, available: 10_000 });
     const [dear, cheap] = await Promise.all([addProduct(shop.store, EUR(100_000)), addProduct(shop.store, EUR(10))]);
     const { customer: customerId, token } = PERSONAL_DATA;
@@ -109,11 +109,11 @@ describeOnDevServer('traces and logs', () => {
     for (let change = 0; change < 4; change += 1) await send('POST', `/v1/carts/${cartId}/items`, item);
     await send('GET', `/v1/orders?customerId=${customerId}`);
     await send('GET', `/approvals/${PERSONAL_DATA.link}`, undefined, {}, 404);
-    const { approval } = await orderIs(orderId, 'awaiting_approval');
+    const { approval } = await waitForOrder(orderId, 'awaiting_approval');
     await handleOf(orderWorkflowId(orderId)).signal(shipmentReportedSignal.name, { orderId: 'another' });
     await collector.waitForSpan('of the mail to the approver', ({ name }) => name === 'RunActivity:mailApprover');
     await collector.waitForSpan('of the cart that went on', ({ name }) => name === 'ContinueAsNew:cart');
-    await pastTheApi(byHand.taken);
+    await startWithoutApi(byHand.taken);
     await collector.waitForSpan('of the order by hand', ({ name, attributes }) => {
       return name === 'RunWorkflow:order' && attributes['temporalWorkflowId'] === orderWorkflowId(byHand.taken);
     });
@@ -129,19 +129,19 @@ describeOnDevServer('traces and logs', () => {
     workers[0]!.kill('SIGKILL');
     await workers[0]!.exited;
     await startWorker({ OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0' });
-    await pastTheApi(byHand.left);
+    await startWithoutApi(byHand.left);
 
     shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 503 });
     // A task that the dead worker had goes to the other worker after its timeout.
-    const answers = (path: string) =>
+    const isServing = (path: string) =>
       waitUntil(() => send('GET', path), { description: `an answer to ${path}`, timeoutMs: DEADLINE_MS });
-    await Promise.all([answers(`/v1/approvals/${approval!.approvalId}`), answers(`/v1/carts/${cartId}`)]);
+    await Promise.all([isServing(`/v1/approvals/${approval!.approvalId}`), isServing(`/v1/carts/${cartId}`)]);
     const decision = { approver: 'shift-lead', decision: 'approve', comment: PERSONAL_DATA.comment };
     await send('POST', `/v1/approvals/${approval!.approvalId}/decision`, decision);
     const checkout = await send('POST', `/v1/carts/${cartId}/checkout`, { customerId, payment: { token } });
     const orders = [orderId, (checkout.body as { orderId: string }).orderId];
     for (const each of orders) {
-      await orderIs(each, 'awaiting_pickup');
+      await waitForOrder(each, 'awaiting_pickup');
       await shop.fakes.carrier.reportNow(each, 'delivered');
       await handleOf(orderWorkflowId(each)).result();
     }
@@ -153,8 +153,8 @@ describeOnDevServer('traces and logs', () => {
     await collector.waitForSpan('of the last shard', ({ name, attributes }) => {
       return name === 'RunWorkflow:batchShard' && attributes['temporalWorkflowId'] === lastShard;
     });
-    const isUnderWay = async () => ((await shop.store.countBatchProgress(batchId))?.succeeded ?? 0) > 50 || undefined;
-    await waitUntil(isUnderWay, { description: 'a batch under way', timeoutMs: DEADLINE_MS });
+    const isInProgress = async () => ((await shop.store.countBatchProgress(batchId))?.succeeded ?? 0) > 50 || undefined;
+    await waitUntil(isInProgress, { description: 'a batch under way', timeoutMs: DEADLINE_MS });
     await send('POST', `/v1/batches/${batchId}/cancel`);
     await handleOf(batchWorkflowId(batchId))
       .result()
@@ -162,7 +162,7 @@ describeOnDevServer('traces and logs', () => {
   }
 
   /** Starts an order without a trace; the order is rejected at once. */
-  async function pastTheApi(id: string): Promise<void> {
+  async function startWithoutApi(id: string): Promise<void> {
     const order = makeOrder({ orderId: id, lines: [{ sku: 'NOT-THERE', quantity: 1 }] });
     await shop.client.workflow.execute('order', {
       workflowId: orderWorkflowId(id),
@@ -188,19 +188,19 @@ describeOnDevServer('traces and logs', () => {
     return { requestId: response.headers.get('x-request-id')!, body: (isJson ? JSON.parse(text) : text) as unknown };
   }
 
-  async function orderIs(id: string, wanted: string): Promise<OrderResource> {
-    const look = async () => {
+  async function waitForOrder(id: string, expected: string): Promise<OrderResource> {
+    const poll = async () => {
       const { body } = await send('GET', `/v1/orders/${id}`);
-      return (body as OrderResource).stage === wanted ? (body as OrderResource) : undefined;
+      return (body as OrderResource).stage === expected ? (body as OrderResource) : undefined;
     };
-    return await waitUntil(look, { description: `the order ${wanted}`, timeoutMs: DEADLINE_MS, intervalMs: 100 });
+    return await waitUntil(poll, { description: `the order ${expected}`, timeoutMs: DEADLINE_MS, intervalMs: 100 });
   }
 
   const childrenOf = ({ spanId, traceId }: Pick<Span, 'spanId' | 'traceId'>) =>
     collector.spans.filter((span) => span.parentSpanId === spanId && span.traceId === traceId);
 
   /** Follows the names from span to span. Each name must match exactly one child. */
-  function down(from: Pick<Span, 'spanId' | 'traceId'>, ...names: string[]): Span {
+  function descend(from: Pick<Span, 'spanId' | 'traceId'>, ...names: string[]): Span {
     let at = from as Span;
     for (const name of names) {
       const found = childrenOf(at).filter((span) => span.name === name);
@@ -221,23 +221,23 @@ describeOnDevServer('traces and logs', () => {
   const request = (name: string) => collector.spans.findLast((span) => span.name === name)!;
 
   test('continues the trace of a caller through request, workflow, activity, SQL and partner call', () => {
-    const http = down(caller, 'POST /v1/orders');
+    const http = descend(caller, 'POST /v1/orders');
     expect(http).toMatchObject({ service: 'shop-api', attributes: { 'http.route': '/v1/orders' } });
-    const workflow = down(http, 'StartWorkflow:order', 'RunWorkflow:order');
+    const workflow = descend(http, 'StartWorkflow:order', 'RunWorkflow:order');
     expect(workflow).toMatchObject({ service: 'shop-worker', status: 1 });
-    const reserve = down(workflow, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
+    const reserve = descend(workflow, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
     const statements = childrenOf(reserve).map(({ attributes }) => attributes['db.query.text']);
     expect(statements).toEqual([
       expect.stringMatching(/^\s*with wanted as .*\bunnest\(\$1::text\[\], \$2::int\[\]\)/s),
     ]);
-    const shipment = down(workflow, 'StartActivity:requestShipment', 'RunActivity:requestShipment', 'POST');
+    const shipment = descend(workflow, 'StartActivity:requestShipment', 'RunActivity:requestShipment', 'POST');
     expect(shipment.attributes).toMatchObject({ 'http.response.status_code': 201 });
     expect(told['/carrier/shipments']).toBe(`00-${caller.traceId}-${shipment.spanId}-01`);
   });
 
   test('records each attempt of a retried call as a span with its failure', () => {
-    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
-    const attempts = childrenOf(down(workflow, 'StartActivity:chargePayment'));
+    const workflow = descend(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
+    const attempts = childrenOf(descend(workflow, 'StartActivity:chargePayment'));
     expect(attempts).toMatchObject([
       { status: 2, attributes: { attempt: 1, 'error.type': 'PaymentGatewayUnavailable' } },
       { status: 1, attributes: { attempt: 2 } },
@@ -245,20 +245,20 @@ describeOnDevServer('traces and logs', () => {
   });
 
   test('puts an approval into the trace of its order, and the decision into the trace of the approver', () => {
-    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
-    const approval = down(workflow, 'StartChildWorkflow:approval', 'RunWorkflow:approval');
+    const workflow = descend(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
+    const approval = descend(workflow, 'StartChildWorkflow:approval', 'RunWorkflow:approval');
     expect(namesBelow(approval)).toContain('StartActivity:mailApprover');
     const decision = request('POST /v1/approvals/:approvalId/decision');
     expect(decision.traceId).not.toBe(caller.traceId);
-    expect(down(decision, 'StartWorkflowUpdate:decide', 'HandleUpdate:decide').attributes).toMatchObject({
+    expect(descend(decision, 'StartWorkflowUpdate:decide', 'HandleUpdate:decide').attributes).toMatchObject({
       temporalWorkflowId: approval.attributes['temporalWorkflowId'],
     });
   });
 
   test('continues the spans of a killed worker in another worker and exports nothing twice', () => {
-    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
-    const before = down(workflow, 'StartActivity:reserveStock');
-    const after = down(workflow, 'StartActivity:requestShipment');
+    const workflow = descend(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
+    const before = descend(workflow, 'StartActivity:reserveStock');
+    const after = descend(workflow, 'StartActivity:requestShipment');
     expect(after.instance).toBe(workflow.instance);
     expect(before.instance).not.toBe(workflow.instance);
     const spanIds = collector.spans.map(({ spanId }) => spanId);
@@ -274,20 +274,20 @@ describeOnDevServer('traces and logs', () => {
   test('puts a continued run below the previous run, and the order below the checkout', () => {
     const first = collector.spans.find(({ name }) => name === 'UpdateWithStartWorkflow:addItem')!;
     const run = childrenOf(first).find(({ name }) => name === 'RunWorkflow:cart')!;
-    const next = down(run, 'ContinueAsNew:cart', 'RunWorkflow:cart');
+    const next = descend(run, 'ContinueAsNew:cart', 'RunWorkflow:cart');
     expect(next.attributes['run_id']).not.toBe(run.attributes['run_id']);
     expect(next.attributes['temporalWorkflowId']).toBe(cartWorkflowId(cartId));
-    const checkout = down(
+    const checkout = descend(
       request('POST /v1/carts/:cartId/checkout'),
       'StartWorkflowUpdate:checkout',
       'HandleUpdate:checkout',
     );
-    const order = down(checkout, 'StartChildWorkflow:order', 'RunWorkflow:order');
+    const order = descend(checkout, 'StartChildWorkflow:order', 'RunWorkflow:order');
     expect(namesBelow(order)).toContain('StartActivity:chargePayment');
   });
 
   test('connects the webhook of the carrier to the workflow', () => {
-    const handled = down(
+    const handled = descend(
       request('POST /v1/callbacks/shipments'),
       'SignalWorkflow:shipmentReported',
       'HandleSignal:shipmentReported',
@@ -296,14 +296,15 @@ describeOnDevServer('traces and logs', () => {
   });
 
   test('traces all shards of a large batch, and twenty chunks of each', () => {
-    const batch = down(request('POST /v1/batches/:batchId/retry'), 'StartWorkflow:batch', 'RunWorkflow:batch');
+    const batch = descend(request('POST /v1/batches/:batchId/retry'), 'StartWorkflow:batch', 'RunWorkflow:batch');
     const shards = childrenOf(batch)
       .filter(({ name }) => name === 'StartChildWorkflow:batchShard')
-      .map((start) => down(start, 'RunWorkflow:batchShard'));
-    const tasks = (shard: Span) => childrenOf(shard).filter(({ name }) => name === 'StartActivity:processBatchChunk');
-    expect(shards.map((shard) => tasks(shard).length).sort()).toEqual([1, 20]);
-    const [task] = tasks(shards.find((shard) => tasks(shard).length === 1)!);
-    expect(namesBelow(down(task!, 'RunActivity:processBatchChunk')).join()).toContain('pg.query:UPDATE');
+      .map((start) => descend(start, 'RunWorkflow:batchShard'));
+    const chunkSpans = (shard: Span) =>
+      childrenOf(shard).filter(({ name }) => name === 'StartActivity:processBatchChunk');
+    expect(shards.map((shard) => chunkSpans(shard).length).sort()).toEqual([1, 20]);
+    const [task] = chunkSpans(shards.find((shard) => chunkSpans(shard).length === 1)!);
+    expect(namesBelow(descend(task!, 'RunActivity:processBatchChunk')).join()).toContain('pg.query:UPDATE');
     const all = collector.spans.filter(
       ({ traceId, name }) => traceId === batch.traceId && name === 'RunActivity:processBatchChunk',
     );
@@ -316,7 +317,7 @@ describeOnDevServer('traces and logs', () => {
       collector.spans.filter(({ attributes }) => attributes['temporalWorkflowId'] === orderWorkflowId(id));
     const [root, ...others] = namesOf(byHand.taken).filter(({ parentSpanId }) => !parentSpanId);
     expect([root?.name, others]).toEqual(['RunWorkflow:order', []]);
-    down(root!, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
+    descend(root!, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
     expect(namesOf(byHand.left)).toEqual([]);
   });
 
@@ -343,7 +344,7 @@ describeOnDevServer('traces and logs', () => {
   test('logs the id and the trace of a request', () => {
     const lines = parsed(api.lines).filter(({ reqId }) => reqId === requestId);
     expect(lines.map(({ msg }) => msg)).toEqual(['incoming request', 'request completed']);
-    const { spanId, traceId } = down(caller, 'POST /v1/orders');
+    const { spanId, traceId } = descend(caller, 'POST /v1/orders');
     for (const line of lines) expect(line).toMatchObject({ traceId, spanId });
   });
 

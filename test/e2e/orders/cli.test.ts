@@ -33,7 +33,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   const cli = (...args: string[]) => runTemporalCli(server, ...args);
   const handleOf = (workflowId: string) => shop.client.workflow.getHandle<typeof orderWorkflow>(workflowId);
 
-  async function started(workflowId: string, ...input: string[]): Promise<void> {
+  async function startByCli(workflowId: string, ...input: string[]): Promise<void> {
     const type = ['--type', 'order', '--task-queue', 'orders'];
     const { code, stderr } = await cli('workflow', 'start', ...type, '--workflow-id', workflowId, ...input);
     expect(stderr).toBe('');
@@ -50,26 +50,26 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   }
 
   /** Starts an order by CLI and waits until it awaits the carrier. */
-  async function aShippedOrder(): Promise<Sale> {
+  async function placeShippedOrder(): Promise<Sale> {
     const product = await addProduct(shop.store);
     const order = makeOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
     const workflowId = orderWorkflowId(order.orderId);
-    await started(workflowId, '--input', JSON.stringify(order));
+    await startByCli(workflowId, '--input', JSON.stringify(order));
     const seen = await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
     return { order, product, workflowId, shipmentId: seen.shipment!.shipmentId, seen };
   }
 
   /** Waits for the end of a run. A failed workflow task is retried for ever, so the wait ends after the first one. */
-  async function endOf(workflowId: string): Promise<OrderView> {
+  async function waitForEnd(workflowId: string): Promise<OrderView> {
     let outcome: { end: Promise<OrderView> } | undefined;
     let failed = false;
     const handle = handleOf(workflowId);
     const result = handle.result();
-    const settle = () => {
+    const decideIfStuck = () => {
       outcome = { end: result };
     };
-    result.then(settle, settle);
-    const ask = async () => {
+    result.then(decideIfStuck, decideIfStuck);
+    const poll = async () => {
       failed = !outcome && (await typesIn(workflowId)).includes('WorkflowTaskFailed');
       return outcome;
     };
@@ -77,7 +77,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       if (failed) throw new Error(`a workflow task of ${workflowId} failed, and will be retried for ever`);
     };
     try {
-      const { end } = await waitUntil(ask, {
+      const { end } = await waitUntil(poll, {
         description: `the end of ${workflowId}`,
         timeoutMs: 10_000,
         throwIfFailed: giveUp,
@@ -90,26 +90,26 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     }
   }
 
-  async function delivered({ order, workflowId }: Sale): Promise<OrderView> {
+  async function deliverOrder({ order, workflowId }: Sale): Promise<OrderView> {
     for (const status of ['in_transit', 'delivered'] as const) {
       expect(await shop.fakes.carrier.reportNow(order.orderId, status)).toMatchObject({ status: 202 });
     }
-    return await endOf(workflowId);
+    return await waitForEnd(workflowId);
   }
 
-  const verdictOn = async ({ order, product }: Sale) =>
+  const readVerdict = async ({ order, product }: Sale) =>
     (await readBalance(shop, { ...order, products: [product], token: order.payment.token })).verdict;
 
   const typesIn = async (workflowId: string) =>
     (await fetchEventSummaries(handleOf(workflowId))).map(({ type }) => type);
 
   test('completes an order that is started with valid JSON, as over HTTP', async () => {
-    const sale = await aShippedOrder();
+    const sale = await placeShippedOrder();
 
-    const view = await delivered(sale);
+    const view = await deliverOrder(sale);
 
     expect(view).toMatchObject({ orderId: sale.order.orderId, status: 'completed' });
-    expect(await verdictOn(sale)).toBe('sold');
+    expect(await readVerdict(sale)).toBe('sold');
     const { code, stdout } = await cli('workflow', 'list', '--query', `CustomerId = '${sale.order.customerId}'`);
     expect(code).toBe(0);
     expect(stdout).toContain(sale.workflowId);
@@ -117,37 +117,42 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
 
   describe('invalid order input', () => {
     const orderId = () => randomUUID();
-    const good = (id: string) => ({ ...makeOrder({ lines: [{ sku: 'ANY', quantity: 1 }] }), orderId: id });
-    const withQuantity = (id: string, quantity: unknown) => ({ ...good(id), lines: [{ sku: 'ANY', quantity }] });
+    const validInput = (id: string) => ({ ...makeOrder({ lines: [{ sku: 'ANY', quantity: 1 }] }), orderId: id });
+    const withQuantity = (id: string, quantity: unknown) => ({ ...validInput(id), lines: [{ sku: 'ANY', quantity }] });
     const json = (value: unknown) => ['--input', JSON.stringify(value)];
 
     test.each<[string, (id: string) => string[], string[], ((id: string) => string)?]>([
       ['there is no input', () => [], ['']],
-      ['there are no lines', (id) => json({ ...good(id), lines: undefined }), ['/lines']],
+      ['there are no lines', (id) => json({ ...validInput(id), lines: undefined }), ['/lines']],
       ['a quantity is negative', (id) => json(withQuantity(id, -1)), ['/lines/0/quantity']],
       ['a quantity is the word "two"', (id) => json(withQuantity(id, 'two')), ['/lines/0/quantity']],
       ['the input is a string', () => json('order'), ['']],
       ['the input is null', () => json(null), ['']],
-      ['the input is an array', (id) => json([good(id)]), ['']],
-      ['a field is unknown', (id) => json({ ...good(id), total: 1 }), ['/total']],
+      ['the input is an array', (id) => json([validInput(id)]), ['']],
+      ['a field is unknown', (id) => json({ ...validInput(id), total: 1 }), ['/total']],
       // A payload with NUL is unreadable as a whole.
-      ['the token has a NUL character', (id) => json({ ...good(id), payment: { token: '\0' } }), ['']],
+      ['the token has a NUL character', (id) => json({ ...validInput(id), payment: { token: '\0' } }), ['']],
       [
         'every field is invalid',
         () => json({ orderId: 7, lines: [], deliveryTimeoutSeconds: 'soon' }),
         ['/customerId', '/deliveryTimeoutSeconds', '/lines', '/orderId', '/payment'],
       ],
-      ['the workflow id is of another order', (id) => json(good(id)), ['/orderId'], () => `order:${randomUUID()}`],
-      ['the workflow id has no prefix', (id) => json(good(id)), ['/orderId'], (id) => id],
+      [
+        'the workflow id is of another order',
+        (id) => json(validInput(id)),
+        ['/orderId'],
+        () => `order:${randomUUID()}`,
+      ],
+      ['the workflow id has no prefix', (id) => json(validInput(id)), ['/orderId'], (id) => id],
     ])(
       'fails at once as InvalidInput with the list of problems when %s',
-      async (_what, inputOf, pointers, workflowIdOf = orderWorkflowId) => {
+      async (_description, inputOf, pointers, workflowIdOf = orderWorkflowId) => {
         const id = orderId();
         const workflowId = workflowIdOf(id);
 
-        await started(workflowId, ...inputOf(id));
+        await startByCli(workflowId, ...inputOf(id));
 
-        const ended = await endOf(workflowId).catch(rootCauseOf);
+        const ended = await waitForEnd(workflowId).catch(rootCauseOf);
         expect(ended).toBeInstanceOf(ApplicationFailure);
         const { type, details } = ended as ApplicationFailure;
         expect(type).toBe('InvalidInput');
@@ -167,7 +172,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
 
     test('shows an order with invalid input as failed, with the reason', async () => {
       const id = orderId();
-      await started(orderWorkflowId(id), ...json(withQuantity(id, -1)));
+      await startByCli(orderWorkflowId(id), ...json(withQuantity(id, -1)));
 
       const failed = await api.waitForOrder(id, ({ status }) => status === 'failed', 'failed');
 
@@ -178,11 +183,11 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
 
   describe('cancelling an order by CLI', () => {
     test('compensates a cancelled workflow, which Temporal and the API both show as cancelled', async () => {
-      const sale = await aShippedOrder();
+      const sale = await placeShippedOrder();
 
       expect(await cli('workflow', 'cancel', '--workflow-id', sale.workflowId)).toMatchObject({ code: 0 });
 
-      const ended = await endOf(sale.workflowId).catch(rootCauseOf);
+      const ended = await waitForEnd(sale.workflowId).catch(rootCauseOf);
       expect(ended).toBeInstanceOf(CancelledFailure);
       expect((await handleOf(sale.workflowId).describe()).status.name).toBe('CANCELLED');
       const order = await api.waitForOrder(sale.order.orderId, ({ status }) => status === 'cancelled', 'cancelled');
@@ -191,27 +196,27 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
         ['refundPayment', 'completed'],
         ['releaseStock', 'completed'],
       ]);
-      expect(await verdictOn(sale)).toBe('rolled back');
+      expect(await readVerdict(sale)).toBe('rolled back');
     });
 
     test.each([[[]], [['--input', '{}']], [['--input', '{"reason":"too many mugs"}']], [['--input', 'null']]])(
       'compensates the order when cancelOrder is sent with %j',
       async (input) => {
-        const sale = await aShippedOrder();
+        const sale = await placeShippedOrder();
         const update = ['--workflow-id', sale.workflowId, '--name', 'cancelOrder', ...input];
 
         expect(await cli('workflow', 'update', 'execute', ...update)).toMatchObject({ code: 0 });
 
         expect(await handleOf(sale.workflowId).result()).toMatchObject({ status: 'cancelled' });
-        expect(await verdictOn(sale)).toBe('rolled back');
+        expect(await readVerdict(sale)).toBe('rolled back');
       },
     );
   });
 
   describe('decisions about a stuck compensation', () => {
     /** A cancelled order whose refund the gateway rejected once. */
-    async function aStuckOrder(): Promise<Sale> {
-      const sale = await aShippedOrder();
+    async function placeStuckOrder(): Promise<Sale> {
+      const sale = await placeShippedOrder();
       const { orderId } = sale.order;
       shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400 });
       await cli('workflow', 'cancel', '--workflow-id', sale.workflowId);
@@ -228,7 +233,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       ['retry', 'completed'],
       ['skip', 'skipped'],
     ])('ends an order with a stuck refund when the decision is %s', async (action, outcome) => {
-      const sale = await aStuckOrder();
+      const sale = await placeStuckOrder();
       const { orderId } = sale.order;
 
       expect(await resolve(sale, '--input', JSON.stringify(decision(action)))).toMatchObject({ code: 0 });
@@ -243,7 +248,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     });
 
     test('keeps a refund stuck after malformed decisions until a valid one arrives', async () => {
-      const sale = await aStuckOrder();
+      const sale = await placeStuckOrder();
       const { orderId } = sale.order;
       const values = [null, 'retry', ['skip'], {}, { action: 'retry' }, decision('explode'), decision(1)];
       const malformed = [[], ...values.map((value) => [JSON.stringify(value)])];
@@ -259,7 +264,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       expect(refunds()).toHaveLength(1);
       expect(await resolve(sale, '--input', JSON.stringify(decision('retry')))).toMatchObject({ code: 0 });
       await api.waitForOrder(orderId, ({ status }) => status === 'cancelled', 'cancelled');
-      expect(await verdictOn(sale)).toBe('rolled back');
+      expect(await readVerdict(sale)).toBe('rolled back');
       expect(await typesIn(sale.workflowId)).not.toContain('WorkflowTaskFailed');
     });
   });
@@ -267,8 +272,8 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   describe('malformed messages', () => {
     /** Checks that the order completes as usual despite the messages. */
     async function expectUnharmed(sale: Sale): Promise<void> {
-      expect(await delivered(sale)).toMatchObject({ status: 'completed', compensations: [] });
-      expect(await verdictOn(sale)).toBe('sold');
+      expect(await deliverOrder(sale)).toMatchObject({ status: 'completed', compensations: [] });
+      expect(await readVerdict(sale)).toBe('sold');
       expect(await typesIn(sale.workflowId)).not.toContain('WorkflowTaskFailed');
     }
 
@@ -301,8 +306,8 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       ['with a payload of type binary/null', () => ['--input', 'x', '--input-meta', 'encoding=binary/null']],
       ['with a payload of type binary/plain', () => ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
     ];
-    test.each(signals)('completes the order after shipmentReported is signalled %s', async (_what, input) => {
-      const sale = await aShippedOrder();
+    test.each(signals)('completes the order after shipmentReported is signalled %s', async (_description, input) => {
+      const sale = await placeShippedOrder();
       const signal = ['--workflow-id', sale.workflowId, '--name', 'shipmentReported', ...input(sale)];
 
       expect(await cli('workflow', 'signal', ...signal)).toMatchObject({ code: 0 });
@@ -312,7 +317,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     });
 
     test('drops and counts a shipmentReported signal about another parcel', async () => {
-      const sale = await aShippedOrder();
+      const sale = await placeShippedOrder();
       const { order, seen, workflowId } = sale;
       const input = report(sale, { shipmentId: 'sh_other' });
 
@@ -325,7 +330,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     });
 
     test('completes the order after an unknown signal', async () => {
-      const sale = await aShippedOrder();
+      const sale = await placeShippedOrder();
       const signal = ['--workflow-id', sale.workflowId, '--name', 'explode', '--input', '{}'];
 
       expect(await cli('workflow', 'signal', ...signal)).toMatchObject({ code: 0 });
@@ -337,7 +342,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     test.each(['binary/unknown', 'binary/encrypted', ''])(
       'completes the order after shipmentReported is signalled with a payload of type "%s"',
       async (encoding) => {
-        const sale = await aShippedOrder();
+        const sale = await placeShippedOrder();
         const input = ['--input', 'x', '--input-meta', `encoding=${encoding}`];
         const signal = ['--workflow-id', sale.workflowId, '--name', 'shipmentReported', ...input];
 
@@ -352,9 +357,9 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       async (encoding) => {
         const workflowId = orderWorkflowId(randomUUID());
 
-        await started(workflowId, '--input', 'x', '--input-meta', `encoding=${encoding}`);
+        await startByCli(workflowId, '--input', 'x', '--input-meta', `encoding=${encoding}`);
 
-        const ended = await endOf(workflowId).catch(rootCauseOf);
+        const ended = await waitForEnd(workflowId).catch(rootCauseOf);
         expect(ended).toMatchObject({ type: 'InvalidInput' });
       },
     );
@@ -377,7 +382,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       ['explode', ['--input', '{}']],
     ];
     test.each(updates)('rejects the update %s with %j and completes the order', async (name, input) => {
-      const sale = await aShippedOrder();
+      const sale = await placeShippedOrder();
 
       const { code, stderr } = await cli(
         'workflow',
@@ -400,7 +405,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       ['orderStatus', ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
       ['explode', []],
     ])('completes the order after the query %s with %j', async (name, input) => {
-      const sale = await aShippedOrder();
+      const sale = await placeShippedOrder();
 
       await cli('workflow', 'query', '--workflow-id', sale.workflowId, '--name', name, ...input);
 

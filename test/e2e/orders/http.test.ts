@@ -31,7 +31,7 @@ describeOnDevServer('an order with a separate worker process', () => {
 
   const handleOf = (orderId: string) => shop.client.workflow.getHandle(orderWorkflowId(orderId));
 
-  async function composed() {
+  async function startComposedShop() {
     const products = [await addProduct(shop.store), await addProduct(shop.store, { available: 3 })];
     const order = makeOrder({ lines: products.map(({ sku }, index) => ({ sku, quantity: index + 1 })) });
     // One second between the reports, so that each gets its own workflow task: the most expensive case.
@@ -40,7 +40,7 @@ describeOnDevServer('an order with a separate worker process', () => {
   }
 
   test('completes an order with at most 42 events and one activity for each step', async () => {
-    const { order, products } = await composed();
+    const { order, products } = await startComposedShop();
     expect((await api.post('/v1/orders', order)).status).toBe(202);
     // Waits without queries, so that only the order's own events count.
     const result = (await handleOf(order.orderId).result()) as OrderView;
@@ -70,14 +70,14 @@ describeOnDevServer('an order with a separate worker process', () => {
   });
 
   test('finishes its running call when the worker stops, and another worker continues the order', async () => {
-    const { order, products } = await composed();
+    const { order, products } = await startComposedShop();
     const charge = shop.fakes.hold('charge', order.orderId);
     await api.post('/v1/orders', order);
     await charge.arrived;
 
     const stopped = worker.stop();
-    const stopping = () => worker.lastOutput().includes('STOPPING') || undefined;
-    await waitUntil(stopping, { description: 'the worker knowing that it has to stop', timeoutMs: 10_000 });
+    const isStopping = () => worker.lastOutput().includes('STOPPING') || undefined;
+    await waitUntil(isStopping, { description: 'the worker knowing that it has to stop', timeoutMs: 10_000 });
     await charge.release();
     expect(await stopped).toEqual({ code: 0, signal: null });
 

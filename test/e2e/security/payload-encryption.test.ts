@@ -93,7 +93,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     if (copy) await rm(copy, { recursive: true, force: true });
   });
 
-  const ask = async <T>(method: string, path: string, body?: unknown) => {
+  const callApi = async <T>(method: string, path: string, body?: unknown) => {
     const response = await fetch(stack.addresses.apiUrl + path, {
       method,
       headers: { 'x-api-key': shiftLead.key, ...(body !== undefined && { 'content-type': 'application/json' }) },
@@ -102,16 +102,16 @@ describeOnDevServer('a shop with payload encryption', () => {
     expect(response.ok, `${method} ${path}: ${response.status}`).toBe(true);
     return (await response.json()) as T;
   };
-  const until = <T>(path: string, wanted: (answer: T) => boolean, what: string) =>
+  const waitUntilResponse = <T>(path: string, expected: (response: T) => boolean, what: string) =>
     waitUntil(
       async () => {
-        const answer = await ask<T>('GET', path);
-        return wanted(answer) ? answer : undefined;
+        const response = await callApi<T>('GET', path);
+        return expected(response) ? response : undefined;
       },
       { description: what, timeoutMs: 30_000 },
     );
   const order = (orderId: string, token: string) =>
-    ask('POST', '/v1/orders', {
+    callApi('POST', '/v1/orders', {
       orderId,
       customerId: 'ada',
       payment: { token },
@@ -139,7 +139,7 @@ describeOnDevServer('a shop with payload encryption', () => {
   test('shows the reason of a failure in the API, although it is encrypted in Temporal', async () => {
     const away = `away-${runMark}`;
     await order(away, `tok_gateway_down-${runMark}`);
-    const { retrying } = await until<OrderResource>(
+    const { retrying } = await waitUntilResponse<OrderResource>(
       `/v1/orders/${away}`,
       ({ retrying }) => retrying !== undefined,
       'a charge that is retried',
@@ -147,12 +147,16 @@ describeOnDevServer('a shop with payload encryption', () => {
     expect(retrying).toMatchObject([
       { step: 'chargePayment', lastFailure: { message: 'PaymentGateway: answered 503' } },
     ]);
-    await ask('POST', `/v1/orders/${away}/cancel`);
-    await until<OrderResource>(`/v1/orders/${away}`, ({ status }) => status === 'cancelled', 'the order cancelled');
+    await callApi('POST', `/v1/orders/${away}/cancel`);
+    await waitUntilResponse<OrderResource>(
+      `/v1/orders/${away}`,
+      ({ status }) => status === 'cancelled',
+      'the order cancelled',
+    );
 
     // The gateway repeats an unknown card token in its error.
     await order(`unknown-${runMark}`, CANARIES.unknown);
-    const { reason } = await until<OrderResource>(
+    const { reason } = await waitUntilResponse<OrderResource>(
       `/v1/orders/unknown-${runMark}`,
       ({ status }) => status !== 'processing',
       'the end of the order',
@@ -161,28 +165,28 @@ describeOnDevServer('a shop with payload encryption', () => {
   });
 
   test('delivers the approval request to the mail server and shows it on the page', async () => {
-    const { providersUrl } = connectToFakes(stack);
-    const refusal = { to: CANARIES.mail, code: 451, times: 1 };
-    await fetch(`${providersUrl}/test/mails/faults`, {
+    const { providersUrl: fakesUrl } = connectToFakes(stack);
+    const rejection = { to: CANARIES.mail, code: 451, times: 1 };
+    await fetch(`${fakesUrl}/test/mails/faults`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(refusal),
+      body: JSON.stringify(rejection),
     });
     const approvalId = `canary-${runMark}`;
-    await ask('POST', '/v1/approvals', {
+    await callApi('POST', '/v1/approvals', {
       approvalId,
       title: `Send it to ${CANARIES.address}?`,
       requestedBy: 'ada',
       description: CANARIES.address,
       stages: [{ approvers: [{ id: 'shift-lead', email: CANARIES.mail }], timeoutSeconds: 86_400 }],
     });
-    await until<{ notifications: { status: string }[] }>(
+    await waitUntilResponse<{ notifications: { status: string }[] }>(
       `/v1/approvals/${approvalId}`,
       ({ notifications }) => notifications.some(({ status }) => status === 'sent'),
       'the mail',
     );
     const decision = { approver: 'shift-lead', decision: 'approve', comment: CANARIES.comment };
-    await ask('POST', `/v1/approvals/${approvalId}/decision`, decision);
+    await callApi('POST', `/v1/approvals/${approvalId}/decision`, decision);
   });
 
   test('finds the canaries at the partners and in the decrypted histories', async () => {
@@ -204,10 +208,10 @@ describeOnDevServer('a shop with payload encryption', () => {
 
   test('encrypts every payload of the application and the message of every failure', () => {
     const all = runs.flatMap(({ events }) => payloadsIn(events));
-    const payloads = all.filter(({ path, value }) => !isReadByServer(path) && text(value.data) !== SERVER_TEXT);
-    const open = payloads.filter(({ value }) => text(value.metadata?.encoding) !== 'binary/encrypted');
+    const payloads = all.filter(({ path, value }) => !isReadByServer(path) && decodeText(value.data) !== SERVER_TEXT);
+    const open = payloads.filter(({ value }) => decodeText(value.metadata?.encoding) !== 'binary/encrypted');
     expect(payloads.length).toBeGreaterThan(200);
-    expect(open.map(({ path, value }) => [path, text(value.data), JSON.stringify(value.metadata)])).toEqual([]);
+    expect(open.map(({ path, value }) => [path, decodeText(value.data), JSON.stringify(value.metadata)])).toEqual([]);
 
     const failures = runs
       .flatMap(({ events }) => failuresIn(events))
@@ -324,13 +328,13 @@ describeOnDevServer('a shop with payload encryption', () => {
 });
 
 /** Opens a page of Temporal's Web UI and returns all its text. */
-async function readPageText(page: Page, url: string, wanted: string | RegExp): Promise<string> {
+async function readPageText(page: Page, url: string, expected: string | RegExp): Promise<string> {
   await page.goto(url);
-  await page.getByText(wanted).first().waitFor({ timeout: 30_000 });
+  await page.getByText(expected).first().waitFor({ timeout: 30_000 });
   return await page.locator('body').innerText();
 }
 
-const text = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
+const decodeText = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
 
 /**
  * Values that Temporal itself must read: search attributes, and the names of local activities and patches in markers.
@@ -365,12 +369,12 @@ const linesWithCanaries = (log: Buffer) =>
     .map((line) => line.slice(0, 600));
 
 function connectToFakes({ addresses: { mailboxUrl = '' }, dataDir }: Stack) {
-  const providersUrl = new URL(mailboxUrl).origin;
+  const fakesUrl = new URL(mailboxUrl).origin;
   return {
-    providersUrl,
+    providersUrl: fakesUrl,
     seen: async () => ({
       ledger: await readFile(join(dataDir, 'fakes', 'ledger.jsonl'), 'utf8'),
-      mails: await (await fetch(`${providersUrl}/test/mails`)).text(),
+      mails: await (await fetch(`${fakesUrl}/test/mails`)).text(),
     }),
   };
 }

@@ -102,7 +102,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
   });
 
   /** Connects the client and the worker with this environment and returns the outcomes. */
-  async function connected(env: Environment) {
+  async function connectsWith(env: Environment) {
     const config = loadConfig('replay', env);
     const request = { namespace: NAMESPACE };
     const { connection } = createClient(config);
@@ -172,7 +172,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
       client_key_path = "${client.keyFile}"`,
     );
     const env = { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'shop' };
-    expect(await connected(env)).toEqual(BOTH_CONNECTED);
+    expect(await connectsWith(env)).toEqual(BOTH_CONNECTED);
     expect(loadConfig('replay', env).TEMPORAL_NAMESPACE).toBe(NAMESPACE);
   });
 
@@ -181,24 +181,24 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
       permissions: ['temporal-system:admin'],
     });
     const denied = { client: 'PERMISSION_DENIED', worker: 'refused' };
-    expect(await connected(environment())).toEqual(BOTH_CONNECTED);
-    expect(await connected(environment({ TEMPORAL_API_KEY_FILE: undefined }))).toEqual(denied);
-    expect(await connected(environment({ TEMPORAL_API_KEY_FILE: undefined, TEMPORAL_API_KEY: ofAnother }))).toEqual(
+    expect(await connectsWith(environment())).toEqual(BOTH_CONNECTED);
+    expect(await connectsWith(environment({ TEMPORAL_API_KEY_FILE: undefined }))).toEqual(denied);
+    expect(await connectsWith(environment({ TEMPORAL_API_KEY_FILE: undefined, TEMPORAL_API_KEY: ofAnother }))).toEqual(
       denied,
     );
   });
 
   test('rejects client and worker without TLS or with a missing or foreign certificate', async () => {
-    const stranger = await createCertificateAuthority(folder, 'stranger');
-    const { certFile, keyFile } = await stranger.sign('strange-client');
+    const otherCaller = await createCertificateAuthority(folder, 'stranger');
+    const { certFile, keyFile } = await otherCaller.sign('strange-client');
     const changes: Environment[] = [
       { TEMPORAL_TLS_CLIENT_CERT_PATH: undefined, TEMPORAL_TLS_CLIENT_KEY_PATH: undefined },
       { TEMPORAL_TLS_CLIENT_CERT_PATH: certFile, TEMPORAL_TLS_CLIENT_KEY_PATH: keyFile },
-      { TEMPORAL_TLS_SERVER_CA_CERT_PATH: stranger.certFile },
+      { TEMPORAL_TLS_SERVER_CA_CERT_PATH: otherCaller.certFile },
       { TEMPORAL_TLS: 'false' },
     ];
-    expect(await connected(environment())).toEqual(BOTH_CONNECTED);
-    const outcomes = await Promise.all(changes.map((change) => connected(environment(change))));
+    expect(await connectsWith(environment())).toEqual(BOTH_CONNECTED);
+    const outcomes = await Promise.all(changes.map((change) => connectsWith(environment(change))));
     expect(outcomes).toEqual(changes.map(() => ({ client: 'DEADLINE_EXCEEDED', worker: 'refused' })));
   });
 });

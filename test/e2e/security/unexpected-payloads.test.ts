@@ -208,14 +208,14 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
 
   test('rejects or ignores every foreign payload and completes the healthy workflows', async () => {
     const property = fc.asyncProperty(fc.gen(), async (draw) => {
-      const foreign = (valid: object) => draw(unexpectedPayload, valid);
+      const drawPayload = (valid: object) => draw(unexpectedPayload, valid);
       const beside = await open.order({});
       const opened = await Promise.all(
         TYPES.map((type) => {
           const memo = { shop: draw(unexpectedMemo).payload };
           const header = {
-            '_tracer-data': foreign(ANY_ARGUMENT).payload,
-            'shop-started-at': foreign(ANY_ARGUMENT).payload,
+            '_tracer-data': drawPayload(ANY_ARGUMENT).payload,
+            'shop-started-at': drawPayload(ANY_ARGUMENT).payload,
           };
           return open[type]({ memo, header });
         }),
@@ -223,9 +223,9 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
       await Promise.all(
         opened.map(async (workflow) => {
           for (const message of messages) {
-            await send(workflow, message, foreign(ARGUMENTS[message.name] ?? ANY_ARGUMENT));
+            await send(workflow, message, drawPayload(ARGUMENTS[message.name] ?? ANY_ARGUMENT));
           }
-          await startInstead(workflow.type, foreign(INPUTS[workflow.type]));
+          await startInstead(workflow.type, drawPayload(INPUTS[workflow.type]));
         }),
       );
       await expectReadable(opened);
@@ -403,7 +403,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     where: string,
     isOwn: boolean,
   ) {
-    const answer = await client.workflowService
+    const response = await client.workflowService
       .queryWorkflow({
         namespace: server.namespace,
         execution: { workflowId },
@@ -413,8 +413,8 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
         () => 'answered',
         (error: unknown) => (isGrpcServiceError(error) ? error.code : error),
       );
-    if (isOwn) expect(['answered', INVALID_ARGUMENT], where).toContain(answer);
-    else expect(answer, where).toBe(INVALID_ARGUMENT);
+    if (isOwn) expect(['answered', INVALID_ARGUMENT], where).toContain(response);
+    else expect(response, where).toBe(INVALID_ARGUMENT);
   }
 
   /** Starts a workflow with the payload as its input and expects an immediate failure. */

@@ -53,8 +53,8 @@ describeOnDevServer('worker deployment versions', () => {
         deploymentVersion: { name: DEPLOYMENT_NAME, buildId: '1' },
       }),
     );
-    await untilKnown('1');
-    await succeeds('set-current-version', '--build-id', '1');
+    await waitForBuild('1');
+    await runSuccessfully('set-current-version', '--build-id', '1');
   });
   afterAll(async () => {
     await Promise.all(workers.map((worker) => worker.stop()));
@@ -62,7 +62,7 @@ describeOnDevServer('worker deployment versions', () => {
   });
 
   /** Waits until the server knows all task queues of a version. */
-  async function untilKnown(buildId: string): Promise<void> {
+  async function waitForBuild(buildId: string): Promise<void> {
     const hasQueues = async () => {
       const { code, stdout } = await command('describe-version', '--build-id', buildId, '--output', 'json');
       return (code === 0 && queues.every((queue) => stdout.includes(`"${queue}"`))) || undefined;
@@ -74,30 +74,30 @@ describeOnDevServer('worker deployment versions', () => {
     return await runTemporalCli(server, 'worker', 'deployment', name, '--deployment-name', DEPLOYMENT_NAME, ...args);
   }
 
-  async function succeeds(name: string, ...args: string[]): Promise<void> {
+  async function runSuccessfully(name: string, ...args: string[]): Promise<void> {
     expect(await command(name, ...args, '--yes')).toMatchObject({ code: 0 });
   }
 
   /** Starts an order and waits until it awaits the carrier. */
-  async function anOrderUnderWay(): Promise<OrderHandle> {
+  async function placeOrderAwaitingPickup(): Promise<OrderHandle> {
     const input = makeOrder({ lines: [{ sku, quantity: 1 }] });
     const handle = await shop.client.workflow.start<typeof orderWorkflow>('order', {
       workflowId: orderWorkflowId(input.orderId),
       taskQueue: ORDER_TASK_QUEUE,
       args: [input],
     });
-    const isUnderWay = async () => (await handle.query(orderQuery)).stage === 'awaiting_pickup' || undefined;
-    await waitUntil(isUnderWay, { description: 'an order under way', timeoutMs: DEADLINE_MS });
+    const awaitsPickup = async () => (await handle.query(orderQuery)).stage === 'awaiting_pickup' || undefined;
+    await waitUntil(awaitsPickup, { description: 'an order under way', timeoutMs: DEADLINE_MS });
     return handle;
   }
 
-  async function delivered(handle: OrderHandle): Promise<void> {
+  async function deliverOrder(handle: OrderHandle): Promise<void> {
     const { orderId, shipment } = await handle.query(orderQuery);
     await handle.signal(shipmentReportedSignal, { orderId, shipmentId: shipment!.shipmentId, status: 'delivered' });
     await handle.result();
   }
 
-  async function aPausedBatch(): Promise<WorkflowHandle<typeof batch>> {
+  async function startPausedBatch(): Promise<WorkflowHandle<typeof batch>> {
     const items = [{ sku, quantity: 1 }];
     const batchId = await stageTestBatch(shop.store, { items });
     const handle = await shop.client.workflow.signalWithStart<typeof batch>('batch', {
@@ -124,8 +124,8 @@ describeOnDevServer('worker deployment versions', () => {
   let pinned: WorkflowHandle<typeof batch>;
 
   test('reports orders as auto-upgrading and batches as pinned', async () => {
-    order = await anOrderUnderWay();
-    pinned = await aPausedBatch();
+    order = await placeOrderAwaitingPickup();
+    pinned = await startPausedBatch();
     const behaviour = async (handle: WorkflowHandle) =>
       (await handle.describe()).raw.workflowExecutionInfo?.versioningInfo?.behavior;
 
@@ -135,20 +135,20 @@ describeOnDevServer('worker deployment versions', () => {
 
   test('leaves pinned workflows out of the sample of npm run replay', async () => {
     const { serverSample: sample } = readCommandLine(['--from-server']) as ReplayCommand;
-    const foundBy = async (query: string) => {
+    const listWorkflowIds = async (query: string) => {
       const found = [];
       for await (const { workflowId } of shop.client.workflow.list({ query })) found.push(workflowId);
       return found.sort();
     };
     const both = [pinned.workflowId, order.workflowId].sort();
     const areFound = async () =>
-      isDeepStrictEqual(await foundBy('TemporalWorkflowVersioningBehavior is not null'), both) || undefined;
+      isDeepStrictEqual(await listWorkflowIds('TemporalWorkflowVersioningBehavior is not null'), both) || undefined;
     await waitUntil(areFound, {
       description: 'both in visibility, with how they are versioned',
       timeoutMs: DEADLINE_MS,
     });
 
-    expect(await foundBy(sample!.query)).toEqual([order.workflowId]);
+    expect(await listWorkflowIds(sample!.query)).toEqual([order.workflowId]);
   });
 
   test('moves an open order to the new current version and completes a batch on its own version', async () => {
@@ -158,10 +158,10 @@ describeOnDevServer('worker deployment versions', () => {
       WORKER_TASK_QUEUES: queues.join(),
     };
     workers.push(await startSingleWorkerProcess(server, shop, named));
-    await untilKnown('2');
-    await succeeds('set-current-version', '--build-id', '2');
-    const newOrder = await anOrderUnderWay();
-    await delivered(order);
+    await waitForBuild('2');
+    await runSuccessfully('set-current-version', '--build-id', '2');
+    const newOrder = await placeOrderAwaitingPickup();
+    await deliverOrder(order);
 
     expect(await versionsOf(newOrder)).toEqual(['2']);
     expect(await versionsOf(order)).toEqual(['1', '2']);
@@ -169,7 +169,7 @@ describeOnDevServer('worker deployment versions', () => {
     await pinned.signal(resumeSignal);
     await pinned.result();
     expect(await versionsOf(pinned)).toEqual(['1']);
-    await delivered(newOrder);
+    await deliverOrder(newOrder);
   });
 
   test('reports a version as drained when none of its workflows is open', async () => {

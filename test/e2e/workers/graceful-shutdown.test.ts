@@ -37,8 +37,8 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
       SHUTDOWN_GRACE_SECONDS: String(GRACE_SECONDS),
     });
     const ready = async () => {
-      const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
-      return { status: answer.status, ...((await answer.json()) as object) };
+      const response = await fetch(`http://127.0.0.1:${port}/readyz`);
+      return { status: response.status, ...((await response.json()) as object) };
     };
     return { worker, ready };
   }
@@ -49,22 +49,22 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
     const orders = Array.from({ length: ORDERS }, () => makeOrder({ lines: [{ sku: product.sku, quantity: 1 }] }));
     shop.fakes.faults.add({ on: 'charge', fault: 'slow', delayMs: SLOW_CALL_MS, times: -1 });
     const held = shop.fakes.hold('charge', orders[0]!.orderId);
-    const place = async (some: OrderInput[]) => {
+    const placeOrders = async (some: OrderInput[]) => {
       const placed = await Promise.all(some.map((order) => api.post('/v1/orders', order)));
       expect(placed.map(({ status }) => status)).toEqual(some.map(() => 202));
     };
 
     const { worker: old, ready } = await startWithHealth();
     expect(await ready()).toMatchObject({ status: 'ready' });
-    await place(orders.slice(0, ORDERS / 2));
+    await placeOrders(orders.slice(0, ORDERS / 2));
     await held.arrived;
 
     let orderly: unknown;
     const ending = old.stop(30_000).then((exit) => (orderly = exit));
     const draining = await waitUntil(
       async () => {
-        const answer = (await ready()) as { checks: { worker: string } };
-        return answer.checks.worker === 'ok' ? undefined : answer;
+        const response = (await ready()) as { checks: { worker: string } };
+        return response.checks.worker === 'ok' ? undefined : response;
       },
       { description: 'the worker saying that it takes no more', timeoutMs: 10_000, intervalMs: 20 },
     );
@@ -73,7 +73,7 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
       checks: { temporal: 'ok', worker: 'does not poll orders, payments, carts, approvals, batches', store: 'ok' },
     });
     expect(orderly).toBeUndefined();
-    await place(orders.slice(ORDERS / 2));
+    await placeOrders(orders.slice(ORDERS / 2));
 
     await held.release();
     const { worker: next } = await startWithHealth();

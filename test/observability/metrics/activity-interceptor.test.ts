@@ -88,9 +88,9 @@ test.each([
 test.each([
   [10_500, 'ends', ['shop_activity_attempts', 4, { outcome: 'failed' }]],
   [60_000, 'continues', ['shop_activity_backoff', 8, {}]],
-])('with 5 s of %i ms used and a retry delay of 8 s, the activity %s', async (limit, _, told) => {
+])('with 5 s of %i ms used and a retry delay of 8 s, the activity %s', async (limit, _, expected) => {
   const info = { attempt: 4, scheduledTimestampMs: Date.now() - 5_000, scheduleToCloseTimeoutMs: limit };
-  expect((await recordMetricsOf(failWith(unavailable), info))[1]).toEqual(told);
+  expect((await recordMetricsOf(failWith(unavailable), info))[1]).toEqual(expected);
 });
 
 test('records a rejection by a business rule as expected', async () => {

@@ -13,15 +13,15 @@ const lines = (text: string) => text.split('\n').filter((line) => line && !line.
 /** A fake Temporal client that counts calls and responds on request. */
 function createFakeTemporalClient() {
   let asked = 0;
-  let answer: () => void = () => undefined;
-  const answered = new Promise<void>((resolve) => (answer = resolve));
+  let response: () => void = () => undefined;
+  const responded = new Promise<void>((resolve) => (response = resolve));
   const client = {
     options: { namespace: 'default' },
     withDeadline: (_deadline: number, run: () => unknown) => run(),
     workflow: {
       async count() {
         asked += 1;
-        await answered;
+        await responded;
         return { count: 7 };
       },
     },
@@ -30,13 +30,13 @@ function createFakeTemporalClient() {
       describeTaskQueue: async () => ({}),
     },
   } as unknown as Client;
-  return { client, answer, asked: () => asked };
+  return { client, answer: response, asked: () => asked };
 }
 
 test('counts an error for every part when Temporal and the database are unavailable', async () => {
   const page = createBusinessMetrics({ ...backends, operations });
-  const told = lines(await page.metrics());
-  expect(told.sort()).toEqual(
+  const samples = lines(await page.metrics());
+  expect(samples.sort()).toEqual(
     ['approvals', 'batches', 'orders', 'task_queues', 'workflows'].map(
       (part) => `shop_business_last_scrape_error{part="${part}"} 1`,
     ),
@@ -44,18 +44,18 @@ test('counts an error for every part when Temporal and the database are unavaila
 });
 
 test('omits only the database metrics when the database is unavailable', async () => {
-  const { client, answer } = createFakeTemporalClient();
-  answer();
-  const told = lines(await createBusinessMetrics({ client, store: backends.store, operations }).metrics());
-  expect(told).toContain('shop_compensations_stuck 7');
-  expect(told).toContain('shop_business_last_scrape_error{part="batches"} 1');
-  expect(told).toContain('shop_business_last_scrape_error{part="task_queues"} 0');
-  expect(told.join('\n')).not.toContain('shop_batch');
+  const { client, answer: response } = createFakeTemporalClient();
+  response();
+  const samples = lines(await createBusinessMetrics({ client, store: backends.store, operations }).metrics());
+  expect(samples).toContain('shop_compensations_stuck 7');
+  expect(samples).toContain('shop_business_last_scrape_error{part="batches"} 1');
+  expect(samples).toContain('shop_business_last_scrape_error{part="task_queues"} 0');
+  expect(samples.join('\n')).not.toContain('shop_batch');
 });
 
 test('reads the 100 oldest of more running batches', async () => {
-  const { client, answer } = createFakeTemporalClient();
-  answer();
+  const { client, answer: response } = createFakeTemporalClient();
+  response();
   const pages = [['c3', 'c2', 'c1'], Array.from({ length: 99 }, (_, number) => `b${number}`), ['a']].map(
     (ids, page) => ({
       executions: ids.map((id) => ({ execution: { workflowId: batchWorkflowId(id) } })),
@@ -78,8 +78,8 @@ test('reads the 100 oldest of more running batches', async () => {
 test('pauses database counts for twenty times their duration, also after an error', async () => {
   vi.useFakeTimers();
   try {
-    const { client, answer } = createFakeTemporalClient();
-    answer();
+    const { client, answer: response } = createFakeTemporalClient();
+    response();
     let asked = 0;
     const progressOf = async () => {
       asked += 1;
@@ -102,10 +102,10 @@ test('pauses database counts for twenty times their duration, also after an erro
 });
 
 test('queries Temporal once for simultaneous and closely following scrapes', async () => {
-  const { client, answer, asked } = createFakeTemporalClient();
+  const { client, answer: response, asked } = createFakeTemporalClient();
   const page = createBusinessMetrics({ client, store: { readBatchStats: async () => [] }, operations });
   const looks = [page.metrics(), page.metrics()];
-  answer();
+  response();
   const [first, second] = await Promise.all(looks);
   const askedAtFirst = asked();
   expect(await page.metrics()).toBe(first);

@@ -33,7 +33,7 @@ const requestCounts = async () =>
     .filter((line) => line.startsWith('http_request_duration_seconds_count'))
     .map((line) => line.replace('http_request_duration_seconds_count', ''))
     .sort();
-const inFlight = async () => Number(/^http_requests_in_flight (\d+)$/m.exec(await registry.metrics())?.[1]);
+const readInFlight = async () => Number(/^http_requests_in_flight (\d+)$/m.exec(await registry.metrics())?.[1]);
 
 test('counts requests by route template and status', async () => {
   for (const url of ['/v1/orders/ada', '/v1/orders/grace', '/broken', '/nothing/of?this=name']) await app.inject(url);
@@ -42,7 +42,7 @@ test('counts requests by route template and status', async () => {
     '{method="GET",route="/v1/orders/:orderId",status="200"} 2',
     '{method="GET",route="unknown",status="404"} 1',
   ]);
-  expect(await inFlight()).toBe(0);
+  expect(await readInFlight()).toBe(0);
 });
 
 test('counts an unknown method as other', async () => {
@@ -51,25 +51,25 @@ test('counts an unknown method as other', async () => {
 });
 
 test('counts a request as in flight until its response', async () => {
-  const answer = app.inject('/slow').then(({ statusCode }) => statusCode);
-  await waitUntil(async () => (await inFlight()) === 1 || undefined, {
+  const response = app.inject('/slow').then(({ statusCode }) => statusCode);
+  await waitUntil(async () => (await readInFlight()) === 1 || undefined, {
     description: 'it being in flight',
     timeoutMs: 5_000,
   });
   release();
-  expect(await answer).toBe(200);
-  expect(await inFlight()).toBe(0);
+  expect(await response).toBe(200);
+  expect(await readInFlight()).toBe(0);
 });
 
 test('counts an event stream as in flight, and records no duration for it', async () => {
   const followed = app.inject('/events').then(({ statusCode }) => statusCode);
-  await waitUntil(async () => (await inFlight()) === 1 || undefined, {
+  await waitUntil(async () => (await readInFlight()) === 1 || undefined, {
     description: 'it being in flight',
     timeoutMs: 5_000,
   });
   release();
   expect(await followed).toBe(200);
-  expect(await inFlight()).toBe(0);
+  expect(await readInFlight()).toBe(0);
   expect(await requestCounts()).toEqual([]);
 });
 
@@ -77,11 +77,11 @@ test('stops counting a request as in flight when the client disconnects', async 
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const gone = new AbortController();
   const asked = fetch(`${url}/slow`, { signal: gone.signal }).catch(() => undefined);
-  await waitUntil(async () => (await inFlight()) === 1 || undefined, {
+  await waitUntil(async () => (await readInFlight()) === 1 || undefined, {
     description: 'it being in flight',
     timeoutMs: 5_000,
   });
   gone.abort();
   await asked;
-  await waitUntil(async () => (await inFlight()) === 0 || undefined, { description: 'its end', timeoutMs: 5_000 });
+  await waitUntil(async () => (await readInFlight()) === 0 || undefined, { description: 'its end', timeoutMs: 5_000 });
 });

@@ -13,20 +13,23 @@ afterEach(async () => {
 
 test('serves each page at its path in the Prometheus format, and nothing else', async () => {
   const port = await freePort();
-  const page = (text: string) => ({ contentType: Registry.PROMETHEUS_CONTENT_TYPE, metrics: async () => text });
+  const createPage = (text: string) => ({ contentType: Registry.PROMETHEUS_CONTENT_TYPE, metrics: async () => text });
   cleanups.push(
-    await serveMetrics({ '/metrics': page('a 1'), '/metrics/business': page('b 2') }, { host, port, logger }),
+    await serveMetrics(
+      { '/metrics': createPage('a 1'), '/metrics/business': createPage('b 2') },
+      { host, port, logger },
+    ),
   );
 
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     ['/metrics', '/metrics/business', '/'].map(async (path) => {
-      const answer = await fetch(`http://${host}:${port}${path}`);
-      return [answer.status, answer.headers.get('content-type'), (await answer.text()).slice(0, 3)];
+      const response = await fetch(`http://${host}:${port}${path}`);
+      return [response.status, response.headers.get('content-type'), (await response.text()).slice(0, 3)];
     }),
   );
-  expect(answers.slice(0, 2)).toEqual([
+  expect(responses.slice(0, 2)).toEqual([
     [200, Registry.PROMETHEUS_CONTENT_TYPE, 'a 1'],
     [200, Registry.PROMETHEUS_CONTENT_TYPE, 'b 2'],
   ]);
-  expect(answers[2]![0]).toBe(404);
+  expect(responses[2]![0]).toBe(404);
 });

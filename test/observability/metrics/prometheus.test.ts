@@ -88,11 +88,11 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     server = await startDevServer();
     const names = ['worker', 'api', 'metrics', 'apiByLine', 'metricsByLine'] as const;
     const free = await Promise.all(names.map(() => freePort()));
-    const each = <T>(of: (port: number) => T) =>
+    const targetsOf = <T>(of: (port: number) => T) =>
       Object.fromEntries(names.map((name, index) => [name, of(free[index]!)])) as Record<(typeof names)[number], T>;
-    ports = each((port) => port);
-    urls = each((port) => `http://127.0.0.1:${port}`);
-    const at = (name: keyof typeof urls) => `127.0.0.1:${ports[name]}`;
+    ports = targetsOf((port) => port);
+    urls = targetsOf((port) => `http://127.0.0.1:${port}`);
+    const targetOf = (name: keyof typeof urls) => `127.0.0.1:${ports[name]}`;
     [shop, line] = await Promise.all([startShop(server, { withWorker: false }), startStallableProxy(server.address)]);
     sku = (await addProduct(shop.store, { available: 10_000 })).sku;
     shop.fakes.setCallbackUrl(`${urls.api}/v1/callbacks/shipments`);
@@ -102,7 +102,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       metrics_path: '/metrics/business',
       scrape_interval: '7s',
       scrape_timeout: '7s',
-      static_configs: [{ targets: [at('metricsByLine')] }],
+      static_configs: [{ targets: [targetOf('metricsByLine')] }],
       metric_relabel_configs: [
         { source_labels: ['__name__'], regex: 'shop_business_last_scrape_error', action: 'keep' },
       ],
@@ -113,7 +113,11 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       startApi(line.address, ports.apiByLine, ports.metricsByLine),
       startPrometheus({
         config: scrapeConfig(
-          { worker: [at('worker')], api: [at('metrics'), at('metricsByLine')], business: [at('metrics')] },
+          {
+            worker: [targetOf('worker')],
+            api: [targetOf('metrics'), targetOf('metricsByLine')],
+            business: [targetOf('metrics')],
+          },
           [slowly],
         ),
         rules: acceleratedRules(),
@@ -134,8 +138,8 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     await shop?.close();
   });
 
-  async function call<Body>(method: string, path: string, json?: unknown, at = urls.api): Promise<Body> {
-    const response = await fetch(at + path, {
+  async function call<Body>(method: string, path: string, json?: unknown, targetOf = urls.api): Promise<Body> {
+    const response = await fetch(targetOf + path, {
       method,
       headers: json === undefined ? {} : { 'content-type': 'application/json' },
       ...(json !== undefined && { body: JSON.stringify(json) }),
@@ -144,27 +148,27 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     return (await response.json()) as Body;
   }
 
-  const place = async (overrides: Partial<ReturnType<typeof makeOrder>> = {}): Promise<string> => {
+  const placeOrder = async (overrides: Partial<ReturnType<typeof makeOrder>> = {}): Promise<string> => {
     const order = makeOrder({ lines: [{ sku, quantity: 1 }], ...overrides });
     await call('POST', '/v1/orders', order);
     return order.orderId;
   };
   const placeAndCharge = async (): Promise<string> => {
-    const orderId = await place();
-    await seen(`/v1/orders/${orderId}`, ({ stage }: { stage: string }) => stage === 'awaiting_pickup');
+    const orderId = await placeOrder();
+    await waitForBody(`/v1/orders/${orderId}`, ({ stage }: { stage: string }) => stage === 'awaiting_pickup');
     return orderId;
   };
-  const seen = async <Body>(path: string, isIt: (body: Body) => boolean) =>
-    await waitUntil(async () => isIt(await call<Body>('GET', path)) || undefined, {
+  const waitForBody = async <Body>(path: string, matches: (body: Body) => boolean) =>
+    await waitUntil(async () => matches(await call<Body>('GET', path)) || undefined, {
       description: `${path} as expected`,
       timeoutMs: WAIT_TIMEOUT_MS,
     });
 
-  const text = async (url: string) => (await fetch(url)).text();
+  const fetchText = async (url: string) => (await fetch(url)).text();
 
   /** Produces every kind of traffic. */
-  async function traffic(): Promise<void> {
-    const completes = async () => {
+  async function sendTraffic(): Promise<void> {
+    const isCompleted = async () => {
       const orderId = await placeAndCharge();
       for (const status of ['in_transit', 'delivered'] as const) await shop.fakes.carrier.reportNow(orderId, status);
     };
@@ -177,21 +181,21 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       });
     };
     const isDecided = async () => {
-      const approvalId = await ask([{ approvers: [{ id: 'grace' }], timeoutSeconds: 3_600 }]);
+      const approvalId = await startApproval([{ approvers: [{ id: 'grace' }], timeoutSeconds: 3_600 }]);
       await call('POST', `/v1/approvals/${approvalId}/decision`, { approver: 'grace', decision: 'approve' });
     };
     shop.fakes.faults.add({ on: 'charge', fault: 'error' });
     await Promise.all([
-      completes(),
+      isCompleted(),
       uploads(),
       isDecided(),
-      place({ payment: { token: 'tok_declined' } }),
+      placeOrder({ payment: { token: 'tok_declined' } }),
       call('GET', '/v1/nothing/of/this/name'),
       call('GET', `/v1/orders/${randomUUID()}`),
     ]);
   }
 
-  async function ask(stages: object[]): Promise<string> {
+  async function startApproval(stages: object[]): Promise<string> {
     const approvalId = randomUUID();
     await call('POST', '/v1/approvals', { approvalId, title: 'May I?', requestedBy: 'ada', stages });
     return approvalId;
@@ -211,9 +215,9 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
 
   test('fires exactly the expected alerts when promtool simulates hours with little traffic', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'rules-'));
-    const failures = (activity: string, error: string) =>
+    const countFailures = (activity: string, error: string) =>
       `shop_activity_failures_total{activity_type="${activity}",error="${error}",expected="false"}`;
-    const attempts = (activity: string) =>
+    const countAttempts = (activity: string) =>
       `temporal_activity_execution_latency_seconds_count{job="worker",activity_type="${activity}"}`;
     const requests = (route: string, status: number) =>
       `http_request_duration_seconds_count{job="api",instance="1",route="${route}",status="${status}"}`;
@@ -223,14 +227,14 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       // In the end, a workflow task is retried every ten minutes.
       'temporal_workflow_task_execution_failed_total{task_queue="orders",failure_reason="NonDeterminismError"}':
         Array.from({ length: 18 }, (_, times) => `${times + 1}x9`).join(' '),
-      [failures('chargePayment', 'PaymentGatewayUnavailable')]: '0+4x180',
-      [attempts('chargePayment')]: '0+5x180',
+      [countFailures('chargePayment', 'PaymentGatewayUnavailable')]: '0+4x180',
+      [countAttempts('chargePayment')]: '0+5x180',
       // A dead receiver.
-      [failures('reportOutcome', 'ReceiverUnavailable')]: '0+4x180',
-      [attempts('reportOutcome')]: '0+5x180',
+      [countFailures('reportOutcome', 'ReceiverUnavailable')]: '0+4x180',
+      [countAttempts('reportOutcome')]: '0+5x180',
       // All attempts belong to a single order.
-      [failures('requestShipment', 'CarrierUnavailable')]: '0+1x180',
-      [attempts('requestShipment')]: '0+1x180',
+      [countFailures('requestShipment', 'CarrierUnavailable')]: '0+1x180',
+      [countAttempts('requestShipment')]: '0+1x180',
       // Callers get errors, probes do not.
       [requests('/v1/orders', 200)]: '0+9x180',
       [requests('/v1/orders', 500)]: '0+1x180',
@@ -285,9 +289,9 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     await ofChain.result();
     const lived = (performance.now() - began) / 1000;
 
-    const told = await waitUntil(
+    const observed = await waitUntil(
       async () => {
-        const lines = (await text(`${urls.worker}/metrics`)).split('\n');
+        const lines = (await fetchText(`${urls.worker}/metrics`)).split('\n');
         const valueOf = (what: string) =>
           Number(
             lines
@@ -299,9 +303,9 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       },
       { description: 'its life being counted', timeoutMs: WAIT_TIMEOUT_MS },
     );
-    expect(told.count).toBe(1);
-    expect(told.sum).toBeGreaterThan(lived - (performance.now() - lastBegan) / 1000);
-    expect(told.sum).toBeLessThan(lived + 0.5);
+    expect(observed.count).toBe(1);
+    expect(observed.sum).toBeGreaterThan(lived - (performance.now() - lastBegan) / 1000);
+    expect(observed.sum).toBeLessThan(lived + 0.5);
   });
 
   test('has a value for every expression of the dashboard and the alerts', async () => {
@@ -314,10 +318,10 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     );
     const isNumber = ({ value }: Sample) => !Number.isNaN(value);
     const empty = async () => {
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         expressions.map(async ([where, expr]) => ({ where, expr, samples: await prometheus.query(expr) })),
       );
-      return answers.filter(({ samples }) => !samples.some(isNumber)).map(({ where, expr }) => `${where}: ${expr}`);
+      return responses.filter(({ samples }) => !samples.some(isNumber)).map(({ where, expr }) => `${where}: ${expr}`);
     };
     expect(shown.length).toBeGreaterThan(30);
 
@@ -325,7 +329,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     await waitUntil(
       async () => {
         // Prometheus sees no increase in the first sample of a counter, so traffic must repeat.
-        await traffic();
+        await sendTraffic();
         left = await empty();
         return left.length === 0 || undefined;
       },
@@ -341,7 +345,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         worker: [`${urls.worker}/metrics`],
         API: [`${urls.metrics}/metrics`],
         'business page': [`${urls.metrics}/metrics/business`],
-      }).map(async ([by, [url]]) => metricsOn(await text(url!)).map((served) => ({ ...served, by }))),
+      }).map(async ([by, [url]]) => metricsOn(await fetchText(url!)).map((served) => ({ ...served, by }))),
     );
     const ours = pages
       .flat()
@@ -352,7 +356,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
 
   test('has no label that identifies a person or a resource', async () => {
     const pages = await Promise.all(
-      [`${urls.worker}/metrics`, `${urls.metrics}/metrics`, `${urls.metrics}/metrics/business`].map(text),
+      [`${urls.worker}/metrics`, `${urls.metrics}/metrics`, `${urls.metrics}/metrics/business`].map(fetchText),
     );
     for (const page of pages) {
       expect(page).not.toMatch(/[0-9a-f]{8}-[0-9a-f]{4}-/);
@@ -399,7 +403,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         body: JSON.stringify({ sku: standing.sku, quantity: 1 }),
       });
       expect(upload.status).toBe(202);
-      const overdue = await ask([
+      const overdue = await startApproval([
         { approvers: [{ id: 'grace' }], timeoutSeconds: 1 },
         { approvers: [{ id: 'alan' }], timeoutSeconds: 3_600 },
       ]);
@@ -437,7 +441,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       shop.fakes.faults.add({ on: 'charge', fault: 'error', times: -1 });
       line.stall();
       const busy = repeatEvery(400, async () => {
-        await Promise.all([place(), call('GET', `/v1/orders/${stuck}`, undefined, urls.apiByLine)]);
+        await Promise.all([placeOrder(), call('GET', `/v1/orders/${stuck}`, undefined, urls.apiByLine)]);
       });
       await expectToFire(
         'ActivityFailureRateHigh',
@@ -466,14 +470,14 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         action: 'retry',
       });
       await call('POST', `/v1/approvals/${overdue}/decision`, { approver: 'alan', decision: 'reject' });
-      await seen(`/v1/approvals/${overdue}`, ({ status }: { status: string }) => status === 'rejected');
+      await waitForBody(`/v1/approvals/${overdue}`, ({ status }: { status: string }) => status === 'rejected');
       expect(await server.client.workflow.getHandle(approvalWorkflowId(overdue)).describe()).toMatchObject({
         status: { name: 'COMPLETED' },
       });
 
       // The failures that need a missing worker.
       worker.kill('SIGKILL');
-      const waiting = repeatEvery(500, () => place());
+      const waiting = repeatEvery(500, () => placeOrder());
       await expectToFire('TargetDown', 'JobMissing', 'NoWorker', 'BacklogAgeHigh');
       // The worker starts when the backlog has grown for long enough.
       [worker] = await Promise.all([startWorker(), expectToFire('BacklogGrowing').finally(() => waiting.stop())]);

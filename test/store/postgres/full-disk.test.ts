@@ -25,7 +25,7 @@ async function openProbes(databaseUrl: string) {
     { store: () => ofWorker.checkWritable() },
     { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
   );
-  const answers = async () => {
+  const isReachable = async () => {
     const worker = await fetch(`${health.url}/readyz`);
     return {
       api: (await api.request<{ checks: { store: string } }>('GET', '/readyz')).body.checks.store,
@@ -38,7 +38,7 @@ async function openProbes(databaseUrl: string) {
     async say(store: string, workerStatus: number) {
       await waitUntil(
         async () => {
-          const seen = await answers();
+          const seen = await isReachable();
           if (seen.api === store && seen.worker === store && seen.workerStatus === workerStatus) return true;
           throw new Error(`they say ${JSON.stringify(seen)}`);
         },
@@ -112,19 +112,19 @@ describe('the check for a writable database', () => {
       () => database.drop(),
       () => store.close(),
     );
-    const answers = await Promise.all(Array.from({ length: 50 }, () => store.checkWritable()));
-    expect(new Set(answers)).toEqual(new Set(['ok']));
+    const isReachable = await Promise.all(Array.from({ length: 50 }, () => store.checkWritable()));
+    expect(new Set(isReachable)).toEqual(new Set(['ok']));
 
     const admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
     cleanups.push(() => admin.end());
-    const spills = async () => {
+    const writesTempFiles = async () => {
       const { rows } = await admin.query<{ temp_files: string }>(
         `select temp_files from pg_stat_database where datname = current_database()`,
       );
       return rows[0]!.temp_files === '1' || undefined;
     };
-    await waitUntil(spills, { description: 'one temporary file being counted', timeoutMs: DEADLINE_MS });
+    await waitUntil(writesTempFiles, { description: 'one temporary file being counted', timeoutMs: DEADLINE_MS });
   });
 
   test('releases its connection soon when the database stops responding', async () => {

@@ -54,7 +54,7 @@ export interface Api {
   get: <Body = Problem>(path: string) => Promise<ApiResponse<Body>>;
   post: <Body = Problem>(path: string, json?: unknown) => Promise<ApiResponse<Body>>;
   /** Polls the order until it is in the wanted state. */
-  waitForOrder: (orderId: string, wanted: (order: OrderResource) => boolean, what: string) => Promise<OrderResource>;
+  waitForOrder: (orderId: string, expected: (order: OrderResource) => boolean, what: string) => Promise<OrderResource>;
   close: () => Promise<void>;
 }
 
@@ -132,14 +132,14 @@ export async function startApi(deps: ApiOptions): Promise<Api> {
     request,
     get: (path) => request('GET', path),
     post: (path, json) => request('POST', path, { json }),
-    async waitForOrder(orderId, wanted, what) {
+    async waitForOrder(orderId, expected, what) {
       let seen: unknown;
-      const ask = async () => {
+      const poll = async () => {
         const { status, body } = await request<OrderResource>('GET', `/v1/orders/${orderId}`);
         seen = body;
-        return status === 200 && wanted(body) ? body : undefined;
+        return status === 200 && expected(body) ? body : undefined;
       };
-      return await waitUntil(ask, { description: `order ${orderId}: ${what}`, timeoutMs: 20_000 }).catch(
+      return await waitUntil(poll, { description: `order ${orderId}: ${what}`, timeoutMs: 20_000 }).catch(
         (error: unknown) => {
           throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
         },
@@ -181,8 +181,8 @@ export async function startApiProcess(
     },
     onLine: (line) => lines.push(line),
   });
-  const answers = () => fetch(`${url}/livez`).then(({ ok }) => ok || undefined);
-  await waitUntil(answers, { description: `the API process\n${process.lastOutput()}`, timeoutMs: 60_000 });
+  const isServing = () => fetch(`${url}/livez`).then(({ ok }) => ok || undefined);
+  await waitUntil(isServing, { description: `the API process\n${process.lastOutput()}`, timeoutMs: 60_000 });
   fakes.setCallbackUrl(`${url}/v1/callbacks/shipments`);
   return { url, lines, process };
 }

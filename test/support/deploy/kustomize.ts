@@ -17,8 +17,8 @@ const TIMEOUT_MS = 60_000;
 export async function findKustomize({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
   const folder = join(cacheDir, `kustomize-${KUSTOMIZE_VERSION}`);
   const cure = `GOBIN=${folder} go install sigs.k8s.io/kustomize/kustomize/v5@v${KUSTOMIZE_VERSION}, or set KUSTOMIZE_PATH`;
-  const told = process.env.KUSTOMIZE_PATH;
-  const found = told || findOnPath('kustomize') || (await executableAt(join(folder, 'kustomize')));
+  const path = process.env.KUSTOMIZE_PATH;
+  const found = path || findOnPath('kustomize') || (await executableAt(join(folder, 'kustomize')));
   if (found) return { path: found };
   const kubectl = findOnPath('kubectl');
   if (kubectl && (await hasKustomize5(kubectl))) return { path: kubectl };

@@ -58,7 +58,7 @@ export const dashboards: Dashboard[] = readdirSync(DASHBOARDS_FOLDER).map(
 
 /** The alert rules with time sped up sixty times: minutes become seconds, in durations and in thresholds of seconds. */
 export function acceleratedRules(): RuleFile {
-  const faster = (text: string) =>
+  const accelerate = (text: string) =>
     text
       .replaceAll(/\b(\d+)m\b/g, '$1s')
       .replace(/(_seconds > )(\d+)$/, (_, before: string, seconds: string) => `${before}${Number(seconds) / 60}`);
@@ -67,8 +67,8 @@ export function acceleratedRules(): RuleFile {
       ...group,
       rules: group.rules.map((rule) => ({
         ...rule,
-        expr: faster(rule.expr),
-        ...('for' in rule && { for: faster(rule.for) }),
+        expr: accelerate(rule.expr),
+        ...('for' in rule && { for: accelerate(rule.for) }),
       })),
     })),
   };

@@ -26,7 +26,7 @@ export interface TraceCollector {
   bodies: string[];
   apiKeys: Set<string | string[] | undefined>;
   /** Waits for a span that matches. */
-  waitForSpan: (what: string, wanted: (span: Span) => boolean) => Promise<Span>;
+  waitForSpan: (what: string, expected: (span: Span) => boolean) => Promise<Span>;
   close: () => Promise<void>;
 }
 
@@ -65,8 +65,8 @@ export async function startTraceCollector(): Promise<TraceCollector> {
     spans,
     bodies,
     apiKeys: keys,
-    waitForSpan: (what, wanted) =>
-      waitUntil(() => spans.find(wanted), { description: `the span ${what}`, timeoutMs: 30_000 }),
+    waitForSpan: (what, expected) =>
+      waitUntil(() => spans.find(expected), { description: `the span ${what}`, timeoutMs: 30_000 }),
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -45,8 +45,8 @@ export class ActivitySpy {
   }
 
   /** The next attempt takes effect, then fails. `forGood` makes the failure non-retryable. */
-  failAfterEffect(name: ActivityName, orderId: string, { forGood = false } = {}): void {
-    this.#troubles.push({ name, orderId, takesEffect: true, nonRetryable: forGood, times: 1 });
+  failAfterEffect(name: ActivityName, orderId: string, { forGood: nonRetryable = false } = {}): void {
+    this.#troubles.push({ name, orderId, takesEffect: true, nonRetryable: nonRetryable, times: 1 });
   }
 
   /** The next attempts have no effect and fail with a non-retryable failure. */
@@ -59,23 +59,23 @@ export class ActivitySpy {
       const call: ActivityAttempt = { name, orderId: orderIdOf(args), args, outcome: 'running', wasCancelled: false };
       this.#calls.push(call);
       Context.current().cancellationSignal.addEventListener('abort', () => (call.wasCancelled = true));
-      const trouble = this.#take(name, call.orderId);
+      const failure = this.#take(name, call.orderId);
       try {
-        const answer = trouble && !trouble.takesEffect ? undefined : await (run as AnyActivity)(...args);
-        if (trouble) throw createInjectedFailure(name, trouble);
+        const response = failure && !failure.takesEffect ? undefined : await (run as AnyActivity)(...args);
+        if (failure) throw createInjectedFailure(name, failure);
         call.outcome = 'done';
-        return answer;
+        return response;
       } catch (error) {
-        call.outcome = trouble?.takesEffect ? 'answer lost' : 'failed';
+        call.outcome = failure?.takesEffect ? 'answer lost' : 'failed';
         throw error;
       }
     };
   }
 
   #take(name: ActivityName, orderId: string): InjectedFault | undefined {
-    const trouble = this.#troubles.find((candidate) => candidate.name === name && candidate.orderId === orderId);
-    if (trouble && --trouble.times === 0) this.#troubles = this.#troubles.filter((other) => other !== trouble);
-    return trouble;
+    const failure = this.#troubles.find((candidate) => candidate.name === name && candidate.orderId === orderId);
+    if (failure && --failure.times === 0) this.#troubles = this.#troubles.filter((other) => other !== failure);
+    return failure;
   }
 }
 

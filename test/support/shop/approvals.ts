@@ -35,19 +35,19 @@ export async function startApproval(client: Client, input: ApprovalInput): Promi
 /** Polls the approval until it is in the wanted state. */
 export async function waitForApproval(
   handle: Pick<ApprovalHandle, 'query' | 'workflowId'>,
-  wanted: (view: ApprovalView) => boolean,
+  expected: (view: ApprovalView) => boolean,
   what: string,
 ): Promise<ApprovalView> {
-  let seen: ApprovalView | undefined;
-  const look = async () => {
-    seen = await handle.query(approvalQuery);
-    return wanted(seen) ? seen : undefined;
+  let last: ApprovalView | undefined;
+  const poll = async () => {
+    last = await handle.query(approvalQuery);
+    return expected(last) ? last : undefined;
   };
-  return await waitUntil(look, {
+  return await waitUntil(poll, {
     description: `${handle.workflowId}: ${what}`,
     timeoutMs: 20_000,
     intervalMs: 50,
   }).catch((error: unknown) => {
-    throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
+    throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(last)}`);
   });
 }

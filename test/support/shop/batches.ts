@@ -46,17 +46,17 @@ export async function startBatch(client: Client, batchId: string, ...inputs: unk
 export async function waitForBatchProgress(
   store: Store,
   batchId: string,
-  wanted: (tally: BatchProgress) => boolean,
+  expected: (progress: BatchProgress) => boolean,
   what: string,
 ): Promise<BatchProgress> {
-  let seen: BatchProgress | undefined;
-  const look = async () => {
-    seen = await store.countBatchProgress(batchId);
-    return seen && wanted(seen) ? seen : undefined;
+  let last: BatchProgress | undefined;
+  const poll = async () => {
+    last = await store.countBatchProgress(batchId);
+    return last && expected(last) ? last : undefined;
   };
-  return await waitUntil(look, { description: `batch ${batchId}: ${what}`, timeoutMs: 30_000, intervalMs: 20 }).catch(
+  return await waitUntil(poll, { description: `batch ${batchId}: ${what}`, timeoutMs: 30_000, intervalMs: 20 }).catch(
     (error: unknown) => {
-      throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
+      throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(last)}`);
     },
   );
 }
@@ -79,10 +79,10 @@ export async function chunksOf(store: Store, batchId: string): Promise<{ outcome
 /** Waits until the number of the workflow's open activities is as wanted. */
 export async function waitForPendingActivities(
   handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>,
-  wanted: (pending: number) => boolean,
+  expected: (pending: number) => boolean,
 ): Promise<void> {
-  const look = async () => wanted((await handle.describe()).raw.pendingActivities?.length ?? 0) || undefined;
-  await waitUntil(look, { description: `open activities of ${handle.workflowId}`, timeoutMs: 40_000, intervalMs: 20 });
+  const poll = async () => expected((await handle.describe()).raw.pendingActivities?.length ?? 0) || undefined;
+  await waitUntil(poll, { description: `open activities of ${handle.workflowId}`, timeoutMs: 40_000, intervalMs: 20 });
 }
 
 /** The shop's operations plus two that a test controls. Their items are `{"key": …}`. */
@@ -162,9 +162,9 @@ export class TestOperations {
   }
 
   private throwInjectedFailure(key: string): void {
-    const trouble = this.injectedFailures.get(key);
-    if (!trouble || trouble.times-- <= 0) return;
-    if (trouble.kind === 'passing') throw new Error(`no luck with ${key}`);
+    const failure = this.injectedFailures.get(key);
+    if (!failure || failure.times-- <= 0) return;
+    if (failure.kind === 'passing') throw new Error(`no luck with ${key}`);
     throw ApplicationFailure.nonRetryable(`${key} is refused`, 'InjectedRejection');
   }
 }

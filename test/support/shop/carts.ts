@@ -68,11 +68,11 @@ export class CartClient {
       ...(key !== undefined && { headers: { 'idempotency-key': key } }),
       ...(json !== undefined && { json }),
     };
-    const answered = async () => {
-      const answer = await this.api.request<CartBody>(method, `/v1/carts/${this.cartId}${path}`, options);
-      return answer.body.type === '/problems/request-in-progress' ? undefined : answer;
+    const isAnswered = async () => {
+      const response = await this.api.request<CartBody>(method, `/v1/carts/${this.cartId}${path}`, options);
+      return response.body.type === '/problems/request-in-progress' ? undefined : response;
     };
-    return await waitUntil(answered, {
+    return await waitUntil(isAnswered, {
       description: `an answer to ${method} ${path} ${key}`,
       timeoutMs: 60_000,
       intervalMs: 50,

@@ -85,12 +85,12 @@ export class PlacedOrder implements ExpectedOrder {
     return await this.waitForView((view) => view.stage === stage, stage);
   }
 
-  async waitForView(isIt: (view: OrderView) => boolean, what = 'the expected view'): Promise<OrderView> {
-    const ask = async () => {
+  async waitForView(matches: (view: OrderView) => boolean, what = 'the expected view'): Promise<OrderView> {
+    const poll = async () => {
       const view = await this.view();
-      return isIt(view) ? view : undefined;
+      return matches(view) ? view : undefined;
     };
-    return await waitUntil(ask, {
+    return await waitUntil(poll, {
       description: `order ${this.orderId}: ${what}`,
       timeoutMs: DEADLINE_MS,
       intervalMs: 100,
@@ -184,13 +184,13 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
     activities: activities.wrap(createTestActivities({ store, fakes, ...options })),
   });
   const running = workers.run();
-  const letterbox = await startCarrierWebhookReceiver(bare.client);
-  fakes.setCallbackUrl(letterbox.url);
+  const carrierWebhooks = await startCarrierWebhookReceiver(bare.client);
+  fakes.setCallbackUrl(carrierWebhooks.url);
 
   const shop: OrderShop = {
     ...bare,
     activities,
-    carrierWebhooks: letterbox,
+    carrierWebhooks: carrierWebhooks,
     async placeOrder({ products, token = 'tok_ok', startOptions, ...overrides } = {}) {
       const sold = products ?? [await addProduct(store)];
       const input = makeOrder({
@@ -210,7 +210,7 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
     async close() {
       workers.shutdown();
       await running;
-      await letterbox.close();
+      await carrierWebhooks.close();
       await bare.close();
     },
   };

@@ -57,14 +57,14 @@ export function unexpectedPayload(valid: object): fc.Arbitrary<UnexpectedPayload
     .constantFrom(...Object.entries(MALFORMED_PAYLOADS))
     .map(([description, payload]) => ({ description, payload, isUnreadable: true }));
   const places = [...textPaths(valid), 'a key', 'the whole argument'];
-  const spoilt = fc
+  const malformed = fc
     .tuple(fc.constantFrom(...Object.entries(PROBLEM_TEXTS)), fc.constantFrom(...places))
     .map(([[description, { text, isUnreadable }], place]) => ({
       description: `${description} as ${place}`,
       payload: jsonPayload(JSON.stringify(replaceText(valid, place, text))),
       isUnreadable,
     }));
-  return fc.oneof({ weight: 2, arbitrary: brokenOnes }, { weight: 3, arbitrary: spoilt }).map(showDescription);
+  return fc.oneof({ weight: 2, arbitrary: brokenOnes }, { weight: 3, arbitrary: malformed }).map(showDescription);
 }
 
 /** Shows a counterexample by its description, because it may be a megabyte long. */

@@ -16,21 +16,21 @@ const [oldKey, currentKey] = [generateEncryptionKey('old'), generateEncryptionKe
 const namespace = 'shop';
 const codec = createPayloadCodec({ keys: encryptionKeys.parse(currentKey), namespace });
 const secret = 'ada@example.com';
-const plainPayload = (text = secret): Payload => ({
+const plainPayload = (decodeText = secret): Payload => ({
   metadata: { encoding: Buffer.from('json/plain'), type: Buffer.from('Customer') },
-  data: Buffer.from(JSON.stringify(text)),
+  data: Buffer.from(JSON.stringify(decodeText)),
 });
 const serialize = (payload: Payload) => Buffer.from(proto.temporal.api.common.v1.Payload.encode(payload).finish());
 const firstOf = async (run: Promise<Payload[]>) => (await run)[0]!;
 const encryptPlainPayload = () => firstOf(codec.encode([plainPayload()]));
-const text = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
+const decodeText = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
 
 describe('an encrypted payload', () => {
   test('hides data and metadata and shows only the id of its key', async () => {
     const stored = await encryptPlainPayload();
     expect(Object.keys(stored.metadata!).sort()).toEqual(['encoding', 'encryption-key-id']);
-    expect(text(stored.metadata!.encoding)).toBe('binary/encrypted');
-    expect(text(stored.metadata!['encryption-key-id'])).toBe('current');
+    expect(decodeText(stored.metadata!.encoding)).toBe('binary/encrypted');
+    expect(decodeText(stored.metadata!['encryption-key-id'])).toBe('current');
     for (const hidden of [secret, 'json/plain', 'Customer']) expect(serialize(stored).includes(hidden)).toBe(false);
   });
 
@@ -55,9 +55,9 @@ describe('an encrypted payload', () => {
 
   test('is rejected if a byte was changed or its end is missing, with an error that names only the key', async () => {
     const { metadata, data } = await encryptPlainPayload();
-    const changed = (at: number) => Buffer.from(data!.map((byte, index) => (index === at ? byte ^ 1 : byte)));
-    const broken = [...Array(data!.length).keys()].flatMap((at) => [changed(at), data!.subarray(0, at)]);
-    for (const data of broken) {
+    const flipBit = (at: number) => Buffer.from(data!.map((byte, index) => (index === at ? byte ^ 1 : byte)));
+    const corruptPayload = [...Array(data!.length).keys()].flatMap((at) => [flipBit(at), data!.subarray(0, at)]);
+    for (const data of corruptPayload) {
       const opening = codec.decode([{ metadata: metadata!, data }]);
       await expect(opening).rejects.toThrow(UndecryptablePayload);
       await expect(opening).rejects.toThrow('"current"');
@@ -102,7 +102,7 @@ describe('key rotation', () => {
   const after = createPayloadCodec({ keys: encryptionKeys.parse(`${currentKey},${oldKey}`), namespace });
 
   test('encrypts with the first key and decrypts with both keys', async () => {
-    expect(text((await firstOf(after.encode([plainPayload()]))).metadata!['encryption-key-id'])).toBe('current');
+    expect(decodeText((await firstOf(after.encode([plainPayload()]))).metadata!['encryption-key-id'])).toBe('current');
     expect(await firstOf(after.decode(await before.encode([plainPayload()])))).toMatchObject({
       data: plainPayload().data,
     });
@@ -110,7 +110,7 @@ describe('key rotation', () => {
 
   test("reads the new key's payloads everywhere if the new key is first added behind the old one", async () => {
     const prepared = createPayloadCodec({ keys: encryptionKeys.parse(`${oldKey},${currentKey}`), namespace });
-    expect(text((await firstOf(prepared.encode([plainPayload()]))).metadata!['encryption-key-id'])).toBe('old');
+    expect(decodeText((await firstOf(prepared.encode([plainPayload()]))).metadata!['encryption-key-id'])).toBe('old');
     expect(await firstOf(prepared.decode(await after.encode([plainPayload()])))).toMatchObject({
       data: plainPayload().data,
     });
@@ -119,7 +119,7 @@ describe('key rotation', () => {
   test.each([
     ['removed too early', codec],
     ['unset', createPayloadCodec({ keys: [], namespace })],
-  ])('names only the missing key in the error if the old key is %s', async (_how, without) => {
+  ])('names only the missing key in the error if the old key is %s', async (_description, without) => {
     const reading = without.decode(await before.encode([plainPayload()]));
     await expect(reading).rejects.toThrow(UnknownEncryptionKey);
     await expect(reading).rejects.toThrow('encrypted with the key "old", which is not in PAYLOAD_ENCRYPTION_KEYS');
@@ -130,15 +130,15 @@ describe('the codec of a worker', () => {
   const worker = createWorkerCodec(codec);
   const message = { type: 'workflow', namespace, workflowId: 'order:1' } as const;
   const result = { type: 'activity', namespace, workflowId: 'order:1', isLocal: false } as const;
-  const broken = async () => ({ ...(await encryptPlainPayload()), data: randomBytes(64) });
+  const corruptPayload = async () => ({ ...(await encryptPlainPayload()), data: randomBytes(64) });
 
   test('marks a broken message as unreadable and decrypts the others', async () => {
-    const decoded = await worker.decode([await encryptPlainPayload(), await broken()], message);
-    expect(decoded.map(({ metadata }) => text(metadata?.encoding))).toEqual(['json/plain', 'binary/unreadable']);
+    const decoded = await worker.decode([await encryptPlainPayload(), await corruptPayload()], message);
+    expect(decoded.map(({ metadata }) => decodeText(metadata?.encoding))).toEqual(['json/plain', 'binary/unreadable']);
   });
 
   test('rejects a broken activity result', async () => {
-    await expect(worker.decode([await broken()], result)).rejects.toThrow(UndecryptablePayload);
+    await expect(worker.decode([await corruptPayload()], result)).rejects.toThrow(UndecryptablePayload);
   });
 
   test('rejects everything with an unknown key, even messages, because another worker may have the key', async () => {

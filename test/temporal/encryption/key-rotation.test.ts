@@ -61,11 +61,11 @@ describeOnDevServer('workflows during key changes', () => {
   }
 
   /** A handle of the same cart for another client. */
-  const seenBy = (client: Client, { workflowId }: CartHandle): CartHandle => client.workflow.getHandle(workflowId);
+  const handleFor = (client: Client, { workflowId }: CartHandle): CartHandle => client.workflow.getHandle(workflowId);
 
   const add = (handle: CartHandle) => handle.signal(addItemSignal, { sku, quantity: 1 });
   const quantityIn = async (handle: CartHandle) => (await handle.query(cartQuery)).lines[0]?.quantity ?? 0;
-  const holds = (handle: CartHandle, quantity: number) =>
+  const waitForQuantity = (handle: CartHandle, quantity: number) =>
     waitUntil(async () => ((await quantityIn(handle)) === quantity ? true : undefined), {
       description: `the cart holding ${quantity}`,
       timeoutMs: 20_000,
@@ -91,7 +91,7 @@ describeOnDevServer('workflows during key changes', () => {
       input: { payloads: [payload] },
     });
   }
-  async function encrypted(keys: EncryptionKey[], namespace = server.namespace) {
+  async function startEncryptedShop(keys: EncryptionKey[], namespace = server.namespace) {
     const payload = defaultPayloadConverter.toPayload({ sku, quantity: 1 });
     return (await createPayloadCodec({ keys, namespace }).encode([payload]))[0]!;
   }
@@ -100,26 +100,26 @@ describeOnDevServer('workflows during key changes', () => {
     await workerWith();
     const handle = await openCart(shop.client);
     await add(handle);
-    await holds(handle, 1);
+    await waitForQuantity(handle, 1);
 
     await workerWith(keyA);
-    const withA = seenBy(clientWith(keyA), handle);
+    const withA = handleFor(clientWith(keyA), handle);
     await add(withA);
     // The CLI without a codec sends plain text.
     await add(handle);
-    await holds(withA, 3);
+    await waitForQuantity(withA, 3);
 
     await workerWith(keyB, keyA);
-    const withBoth = seenBy(clientWith(keyB, keyA), handle);
+    const withBoth = handleFor(clientWith(keyB, keyA), handle);
     await add(withBoth);
-    await holds(withBoth, 4);
+    await waitForQuantity(withBoth, 4);
   });
 
   test('wait without data loss, naming the missing key, while the worker has none of the keys', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await add(handle);
-    await holds(handle, 1);
+    await waitForQuantity(handle, 1);
 
     await workerWith();
     await add(handle);
@@ -129,35 +129,35 @@ describeOnDevServer('workflows during key changes', () => {
     expect((await handle.describe()).status.name).toBe('RUNNING');
 
     await workerWith(keyA, keyB);
-    await holds(handle, 2);
+    await waitForQuantity(handle, 2);
   });
 
   test('process a signal that needs an unknown key once the key is configured', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA, keyB));
-    await signalRaw(handle, await encrypted(parseEncryptionKeys(keyB)));
+    await signalRaw(handle, await startEncryptedShop(parseEncryptionKeys(keyB)));
     const failure = await failureOfTask(handle);
     expect(failure).toMatchObject({ message: 'Encoded failure' });
 
     await workerWith(keyA, keyB);
-    await holds(handle, 1);
+    await waitForQuantity(handle, 1);
   });
 
   test('ignore a signal that is broken or from another namespace', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
-    await signalRaw(handle, await encrypted(parseEncryptionKeys(keyA), 'another'));
-    await signalRaw(handle, { ...(await encrypted(parseEncryptionKeys(keyA))), data: Buffer.alloc(50) });
+    await signalRaw(handle, await startEncryptedShop(parseEncryptionKeys(keyA), 'another'));
+    await signalRaw(handle, { ...(await startEncryptedShop(parseEncryptionKeys(keyA))), data: Buffer.alloc(50) });
     await add(handle);
 
-    await holds(handle, 1);
+    await waitForQuantity(handle, 1);
   });
 
   test('cause an internal error without data in the API if it lacks the key', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await add(handle);
-    await holds(handle, 1);
+    await waitForQuantity(handle, 1);
     const api = await startApi({ ...shop, client: clientWith(keyB) });
 
     const { status, body } = await api.get(`/v1/carts/${handle.workflowId.replace('cart:', '')}`);

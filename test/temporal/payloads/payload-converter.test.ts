@@ -15,7 +15,7 @@ describe('the payload converter', () => {
     ['bytes', new Uint8Array([0, 255])],
     ['JSON', { text: 'a "quoted" \\ud800 \n 😀', number: 1.5, list: [true, null] }],
     ['JSON of 32 levels', JSON.parse(nestedJson(32))],
-  ])('writes %s as the default converter does and reads it back', (_what, value) => {
+  ])('writes %s as the default converter does and reads it back', (_description, value) => {
     expect(payloadConverter.toPayload(value)).toEqual(defaultPayloadConverter.toPayload(value));
     expect(payloadConverter.fromPayload(defaultPayloadConverter.toPayload(value))).toEqual(value);
   });
@@ -37,7 +37,7 @@ describe('the payload converter', () => {
     ['numbers that grow beyond a payload', payload(`[${'1e20,'.repeat(200_000)}1]`), /too large to be written again/],
     ['no data', { metadata: { encoding: Buffer.from('json/plain') } }, /no data/],
     ['an unknown encoding', payload('1', 'binary/unknown'), /Unknown encoding/],
-  ])('rejects %s', (_what, rejected, message) => {
+  ])('rejects %s', (_description, rejected, message) => {
     expect(() => payloadConverter.fromPayload(rejected)).toThrow(message);
   });
 

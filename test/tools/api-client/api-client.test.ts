@@ -8,9 +8,9 @@ const servers: Server[] = [];
 afterEach(() => servers.splice(0).forEach((server) => server.close()));
 
 /** Answers every request with its own body. */
-async function startEchoServer(heard: string[]): Promise<string> {
+async function startEchoServer(received: string[]): Promise<string> {
   const server = createServer((request, response) => {
-    heard.push(`${request.method} ${request.url}`);
+    received.push(`${request.method} ${request.url}`);
     response.writeHead(200, { 'content-type': 'application/json', connection: 'close' });
     request.pipe(response);
   }).listen(0, '127.0.0.1');

@@ -170,11 +170,11 @@ describe('batch progress display', () => {
 
     // eslint-disable-next-line no-control-regex
     const lines = text().split(/\x1b\[[0-9;]*[A-Za-z]|\x1b[78]|\n/);
-    const shown = lines.filter(Boolean);
-    expect(shown[0]).toMatch(/^restock █+░+ 40,000 of 100/);
-    expect(shown).toContain('The API is back');
-    expect(shown.at(-1)).toMatch(/^restock █+ 100,000 of 100/);
-    expect(Math.max(...shown.map((line) => line.length))).toBeLessThanOrEqual(columns);
+    const isShown = lines.filter(Boolean);
+    expect(isShown[0]).toMatch(/^restock █+░+ 40,000 of 100/);
+    expect(isShown).toContain('The API is back');
+    expect(isShown.at(-1)).toMatch(/^restock █+ 100,000 of 100/);
+    expect(Math.max(...isShown.map((line) => line.length))).toBeLessThanOrEqual(columns);
   });
 
   test('counts only closed statuses as ended', () => {
@@ -210,8 +210,8 @@ describe('batch progress display', () => {
       pointer: '/quantity',
       detail: 'is wrong',
     }));
-    const refused = { title: 'Some items are not valid', detail: 'many lines are wrong', status: 422, errors };
-    expect(formatRejection(422, JSON.stringify(refused)).split('\n')).toEqual([
+    const rejected = { title: 'Some items are not valid', detail: 'many lines are wrong', status: 422, errors };
+    expect(formatRejection(422, JSON.stringify(rejected)).split('\n')).toEqual([
       'The API answered 422, Some items are not valid: many lines are wrong',
       ...Array.from({ length: 10 }, (_, index) => `  line ${index + 7} /quantity: is wrong`),
       more,
@@ -220,8 +220,8 @@ describe('batch progress display', () => {
 
   test('lists each wrong query field once', () => {
     const errors = [{ pointer: '/batchId', detail: 'is wrong' }];
-    const refused = { title: 'The request is not valid', detail: '/batchId is wrong', errors };
-    expect(formatRejection(400, JSON.stringify(refused)).split('\n')).toEqual([
+    const rejected = { title: 'The request is not valid', detail: '/batchId is wrong', errors };
+    expect(formatRejection(400, JSON.stringify(rejected)).split('\n')).toEqual([
       'The API answered 400, The request is not valid',
       '  /batchId: is wrong',
     ]);
@@ -242,20 +242,20 @@ describe('following a batch', () => {
     const following = followBatch(`${first.url}/v1/batches/my-batch`, createLineDisplay(stream), pollOptions);
     await waitUntil(() => first.requests[1], { description: 'a second look', timeoutMs: 10_000, intervalMs: 5 });
     await first.close();
-    let said = '';
-    const noted = () => (said += text()).includes('The API is away') || undefined;
-    await waitUntil(noted, { description: 'the note', timeoutMs: 10_000, intervalMs: 5 });
-    let answers = 0;
+    let output = '';
+    const hasWarned = () => (output += text()).includes('The API is away') || undefined;
+    await waitUntil(hasWarned, { description: 'the note', timeoutMs: 10_000, intervalMs: 5 });
+    let responses = 0;
     await startFakeApi(
       (_, response) =>
-        ++answers < 3
+        ++responses < 3
           ? respondJson(response, 503, { title: 'A part of the service is away' })
           : respondJson(response, 200, makeBatch({ status: 'completed' })),
       port,
     );
 
     expect((await following).status).toBe('completed');
-    expect((said + text()).match(/^The API is .*$/gm)).toEqual([
+    expect((output + text()).match(/^The API is .*$/gm)).toEqual([
       expect.stringMatching(/^The API is away \(.+\), waiting for it up to 10 s$/),
       'The API is back',
     ]);
@@ -306,7 +306,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     return { code, stdout: lines.stdout.join('\n'), stderr: lines.stderr.join('\n') };
   }
 
-  const uploadedAs = (request: IncomingMessage) => new URL(request.url!, 'http://api.test').searchParams;
+  const queryOf = (request: IncomingMessage) => new URL(request.url!, 'http://api.test').searchParams;
 
   test('uploads the file and exits with 0 when every item succeeds', async () => {
     const file = join(folder, 'restock.ndjson');
@@ -350,8 +350,8 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
         : respondJson(response, 200, makeBatch()),
     );
     const { command, lines } = await start('examples/restock.ndjson', '--id', 'mine', '--api', api.url);
-    const shown = () => lines.stdout.some((line) => line.startsWith('restock: 40,000 of 100,000')) || undefined;
-    await waitUntil(shown, { description: 'its progress', timeoutMs: 30_000 });
+    const isShown = () => lines.stdout.some((line) => line.startsWith('restock: 40,000 of 100,000')) || undefined;
+    await waitUntil(isShown, { description: 'its progress', timeoutMs: 30_000 });
     command.kill('SIGINT');
 
     expect(await command.exited).toEqual({ code: 130, signal: null });
@@ -375,7 +375,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
 
   test('exits with 1 when the id belongs to other content', async () => {
     const api = await startFakeApi((request, response) => {
-      expect(uploadedAs(request).get('operation')).toBe('price-update');
+      expect(queryOf(request).get('operation')).toBe('price-update');
       return respondJson(response, 409, { title: 'The request conflicts', detail: 'the id belongs to another batch' });
     });
     const { code, stderr } = await run('examples/price-update.csv', '--api', api.url);

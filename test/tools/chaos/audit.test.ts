@@ -65,10 +65,10 @@ describeOnDevServer('the audit of a load run', () => {
   })();
 
   /** Places an order outside the load generator and adds it to the ledger. Its parcel is not delivered. */
-  async function anOrderInTheLedger(name: string): Promise<string> {
+  async function placeLoggedOrder(name: string): Promise<string> {
     shop.fakes.carrier.configure({ autoDeliver: false });
     const lines = [{ sku: ledger.products[0]!.sku, quantity: 1 }];
-    const orderId = await placed(name, lines);
+    const orderId = await placeOrder(name, lines);
     ledger.orders.push({
       key: name,
       outcome: 'accepted',
@@ -81,7 +81,7 @@ describeOnDevServer('the audit of a load run', () => {
     return orderId;
   }
 
-  async function placed(customerId: string, lines: LoggedOrder['lines']): Promise<string> {
+  async function placeOrder(customerId: string, lines: LoggedOrder['lines']): Promise<string> {
     const order = { customerId, lines, payment: { token: 'tok_ok' } };
     const { status, body } = await api.post<{ orderId: string }>('/v1/orders', order);
     expect(status).toBe(202);
@@ -104,7 +104,7 @@ describeOnDevServer('the audit of a load run', () => {
     expect(response.ok).toBe(true);
   }
 
-  const aCart = (end: ClientLog['carts'][number]['end']) =>
+  const cartEndingAs = (end: ClientLog['carts'][number]['end']) =>
     ledger.carts.find(
       (cart) => cart.end === end && cart.changes.some(({ outcome, kind }) => outcome === 'accepted' && kind === 'add'),
     )!;
@@ -141,7 +141,7 @@ describeOnDevServer('the audit of a load run', () => {
     },
     'an order is terminated': {
       async inject() {
-        const workflowId = orderWorkflowId(await anOrderInTheLedger('terminated'));
+        const workflowId = orderWorkflowId(await placeLoggedOrder('terminated'));
         await shop.client.workflow.getHandle(workflowId).terminate();
         return workflowId;
       },
@@ -149,7 +149,7 @@ describeOnDevServer('the audit of a load run', () => {
     },
     'an order is still running': {
       async inject() {
-        return orderWorkflowId(await anOrderInTheLedger('waiting'));
+        return orderWorkflowId(await placeLoggedOrder('waiting'));
       },
       expectedViolation: /is running, and that is no end/,
     },
@@ -164,7 +164,7 @@ describeOnDevServer('the audit of a load run', () => {
     },
     'an order exists without a request': {
       async inject() {
-        return orderWorkflowId(await placed('somebody-else', [{ sku: ledger.products[0]!.sku, quantity: 1 }]));
+        return orderWorkflowId(await placeOrder('somebody-else', [{ sku: ledger.products[0]!.sku, quantity: 1 }]));
       },
       expectedViolation: /is there, and nobody asked for it/,
     },
@@ -202,7 +202,7 @@ describeOnDevServer('the audit of a load run', () => {
     },
     'a change of a cart is lost': {
       inject() {
-        const cart = aCart('open');
+        const cart = cartEndingAs('open');
         cart.changes.push({ ...cart.changes[0]!, key: 'lost', kind: 'add', quantity: 500, responses: [] });
         return cartWorkflowId(cart.cartId);
       },
@@ -218,7 +218,7 @@ describeOnDevServer('the audit of a load run', () => {
     },
     'an open cart is abandoned': {
       inject() {
-        const cart = aCart('abandoned');
+        const cart = cartEndingAs('abandoned');
         Object.assign(cart, { end: 'open', closing: [] });
         return cartWorkflowId(cart.cartId);
       },
@@ -226,9 +226,9 @@ describeOnDevServer('the audit of a load run', () => {
     },
     'another decision was reported': {
       inject() {
-        const isPlain = ({ decisions }: ClientLog['approvals'][number]) =>
+        const hasNoFaults = ({ decisions }: ClientLog['approvals'][number]) =>
           decisions.length > 0 && decisions.every(({ via, outcome }) => via === 'api' && outcome === 'accepted');
-        const { approvalId, decisions } = ledger.approvals.find(isPlain)!;
+        const { approvalId, decisions } = ledger.approvals.find(hasNoFaults)!;
         for (const asked of decisions) asked.decision = asked.decision === 'approve' ? 'reject' : 'approve';
         return approvalWorkflowId(approvalId);
       },
@@ -330,14 +330,14 @@ describeOnDevServer('the audit of a load run', () => {
       random: new SeededRandom(SEED),
       profile: { clients: 6, maxPauseMs: 50, linesPerBatch: 200 },
     });
-    const isEnough = ({ orders, carts, batches, callbacks }: ClientLog) =>
+    const hasEnoughRequests = ({ orders, carts, batches, callbacks }: ClientLog) =>
       orders.length >= 20 &&
       batches.length === 2 &&
       callbacks.sent > 0 &&
       carts.some(({ end }) => end === 'abandoned') &&
       carts.some(({ end }) => end === 'checked out') &&
       carts.filter(({ end }) => end === 'open').length >= 2;
-    await waitUntil(() => isEnough(crowd.log) || undefined, { description: 'a crowd', timeoutMs: 60_000 });
+    await waitUntil(() => hasEnoughRequests(crowd.log) || undefined, { description: 'a crowd', timeoutMs: 60_000 });
     ledger = await crowd.stop(40_000);
     untouched = await audit(structuredClone(ledger), books, { deadlineMs: 30_000 });
   }, 150_000);
@@ -347,8 +347,8 @@ describeOnDevServer('the audit of a load run', () => {
   });
 
   /** Places and cancels an order whose refund fails permanently, so that it needs an operator. */
-  async function parkedOrder(): Promise<string> {
-    const orderId = await anOrderInTheLedger('parked');
+  async function placeStuckOrder(): Promise<string> {
+    const orderId = await placeLoggedOrder('parked');
     shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: -1 });
     expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
     await api.waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'parked');
@@ -356,7 +356,7 @@ describeOnDevServer('the audit of a load run', () => {
   }
 
   /** Places an order whose parcel is picked up but not delivered in time. */
-  async function overdueOrder(): Promise<string> {
+  async function placeOverdueOrder(): Promise<string> {
     const order = makeOrder({ lines: [{ sku: ledger.products[0]!.sku, quantity: 1 }], deliveryTimeoutSeconds: 1 });
     const { orderId, customerId, lines } = order;
     shop.fakes.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 1_000_000 }, orderId);
@@ -396,8 +396,8 @@ describeOnDevServer('the audit of a load run', () => {
 
   describe('after damage', () => {
     beforeAll(async () => {
-      parked = orderWorkflowId(await parkedOrder());
-      overdue = orderWorkflowId(await overdueOrder());
+      parked = orderWorkflowId(await placeStuckOrder());
+      overdue = orderWorkflowId(await placeOverdueOrder());
       for (const [what, { inject: damage }] of Object.entries(damages)) done.set(what, await damage());
       damaged = await audit(ledger, books, { deadlineMs: 2_000 });
     });

@@ -37,7 +37,7 @@ describeOnDevServer('a short chaos run', () => {
   }
 
   /** The files in a folder, except the caches of the TypeScript loader. */
-  const leftIn = async (place: string): Promise<string[]> =>
+  const filesLeftIn = async (place: string): Promise<string[]> =>
     (await readdir(place)).filter((name) => !/^(tsx-|node-compile-cache)/.test(name));
 
   test('stops completely and leaves no files after Ctrl-C during a fault', async () => {
@@ -51,7 +51,7 @@ describeOnDevServer('a short chaos run', () => {
     });
     running.kill('SIGINT');
     expect((await running.exited).code, lines.join('\n')).toBe(130);
-    expect(await leftIn(folder)).toEqual([]);
+    expect(await filesLeftIn(folder)).toEqual([]);
     const [, apiUrl, temporal] = /API (\S+), Temporal (\S+),/.exec(lines.join('\n'))!;
     for (const url of [apiUrl!, `http://${temporal}`])
       await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });

@@ -44,7 +44,7 @@ async function startServerAndClients(
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const crowd = startLoadGenerator({
+  const generator = startLoadGenerator({
     addresses: {
       apiUrls: [url],
       paymentsUrl: `${url}/payments`,
@@ -58,22 +58,22 @@ async function startServerAndClients(
     server.closeAllConnections();
     server.close();
   };
-  return { crowd, received, close };
+  return { crowd: generator, received, close };
 }
 
 describe('the load generator', () => {
   const open: { crowd: LoadGenerator; close: () => void }[] = [];
   afterEach(async () => {
-    for (const { crowd, close } of open.splice(0)) {
-      await crowd.stop(0);
+    for (const { crowd: generator, close } of open.splice(0)) {
+      await generator.stop(0);
       close();
     }
   });
 
-  async function come(...args: Parameters<typeof startServerAndClients>) {
-    const one = await startServerAndClients(...args);
-    open.push(one);
-    return one;
+  async function startForTest(...args: Parameters<typeof startServerAndClients>) {
+    const request = await startServerAndClients(...args);
+    open.push(request);
+    return request;
   }
 
   const isOrder = ({ method, url }: ReceivedRequest) => method === 'POST' && url === '/v1/orders';
@@ -84,15 +84,15 @@ describe('the load generator', () => {
   test('repeats a failed or unfinished request under its key until it succeeds and records it once', async () => {
     const replies: Reply[] = ['breaks', UNAVAILABLE, IN_PROGRESS];
     const tries = new Map<string, number>();
-    const { crowd, received } = await come((request) => {
+    const { crowd: generator, received } = await startForTest((request) => {
       if (!isOrder(request)) return { status: 200, body: { status: 'completed', stage: 'done' } };
       const number = tries.get(request.key!) ?? 0;
       tries.set(request.key!, number + 1);
       return replies[number] ?? acceptedOrder(`order-of-${request.key}`);
     }, alone);
 
-    await crowd.waitForCompletedOrder(20_000);
-    const { orders, failedRequests, requestsSent } = await crowd.stop(20_000);
+    await generator.waitForCompletedOrder(20_000);
+    const { orders, failedRequests, requestsSent } = await generator.stop(20_000);
 
     expect(orders.length).toBeGreaterThan(0);
     for (const { key, outcome, responses } of orders) {
@@ -106,10 +106,10 @@ describe('the load generator', () => {
   });
 
   test('records a rejected request as rejected and does not repeat it', async () => {
-    const { crowd, received } = await come(() => ID_TAKEN, alone);
+    const { crowd: generator, received } = await startForTest(() => ID_TAKEN, alone);
 
-    await expect(crowd.waitForCompletedOrder(1_000)).rejects.toThrow('no order was completed within 1 s');
-    const { orders } = await crowd.stop(20_000);
+    await expect(generator.waitForCompletedOrder(1_000)).rejects.toThrow('no order was completed within 1 s');
+    const { orders } = await generator.stop(20_000);
 
     expect(orders.length).toBeGreaterThan(0);
     for (const { key, outcome, responses } of orders) {
@@ -119,13 +119,13 @@ describe('the load generator', () => {
   });
 
   test('records every request without a response as unknown at the deadline', async () => {
-    const { crowd } = await come((request) => (isOrder(request) ? 'silent' : UNAVAILABLE));
-    await waitUntil(() => (crowd.log.orders.length > 0 ? true : undefined), {
+    const { crowd: generator } = await startForTest((request) => (isOrder(request) ? 'silent' : UNAVAILABLE));
+    await waitUntil(() => (generator.log.orders.length > 0 ? true : undefined), {
       description: 'an order',
       timeoutMs: 10_000,
     });
 
-    const { orders, carts, approvals, batches } = await crowd.stop(100);
+    const { orders, carts, approvals, batches } = await generator.stop(100);
 
     const requests = [...orders, ...carts.flatMap(({ changes }) => changes), ...batches];
     expect(new Set(requests.map(({ outcome }) => outcome))).toEqual(new Set(['unknown']));
@@ -134,21 +134,21 @@ describe('the load generator', () => {
   });
 
   test('makes the same requests for the same seed and others for another seed', async () => {
-    const wants = async (seed: number): Promise<Partial<ClientLog>> => {
+    const requestsForSeed = async (seed: number): Promise<Partial<ClientLog>> => {
       const customers = 12;
-      const { crowd } = await come(() => UNAVAILABLE, { seed, pace: { clients: customers } });
+      const { crowd: generator } = await startForTest(() => UNAVAILABLE, { seed, pace: { clients: customers } });
       // Plus one customer who orders from an unreliable carrier.
       const all = customers + 1;
-      const begun = ({ orders, carts, approvals }: ClientLog) => orders.length + carts.length + approvals.length;
-      await waitUntil(() => (begun(crowd.log) === all ? true : undefined), {
+      const countStarted = ({ orders, carts, approvals }: ClientLog) => orders.length + carts.length + approvals.length;
+      await waitUntil(() => (countStarted(generator.log) === all ? true : undefined), {
         description: 'all of them',
         timeoutMs: 10_000,
       });
-      const { orders, carts, approvals, batches } = await crowd.stop(0);
+      const { orders, carts, approvals, batches } = await generator.stop(0);
       return { orders, carts, approvals, batches };
     };
 
-    const [first, again, other] = [await wants(7), await wants(7), await wants(8)];
+    const [first, again, other] = [await requestsForSeed(7), await requestsForSeed(7), await requestsForSeed(8)];
 
     expect(again).toEqual(first);
     expect(other).not.toEqual(first);

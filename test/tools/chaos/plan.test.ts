@@ -93,9 +93,9 @@ describe('the fault plan', () => {
   });
 
   test('has only short faults in a short run, and faults longer than a workflow task in a long one', () => {
-    const lasting = (seconds: number) =>
+    const createPlan = (seconds: number) =>
       planFaults({ seed: 7, seconds }).flatMap(({ fault }) => ('forMs' in fault ? [fault.forMs] : []));
-    expect(Math.max(...lasting(20))).toBeLessThanOrEqual(1_200);
-    expect(Math.max(...lasting(1_800))).toBeGreaterThan(10_000);
+    expect(Math.max(...createPlan(20))).toBeLessThanOrEqual(1_200);
+    expect(Math.max(...createPlan(1_800))).toBeGreaterThan(10_000);
   });
 });

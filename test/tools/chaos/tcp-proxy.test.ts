@@ -82,8 +82,8 @@ describe('a proxied link', () => {
 
       // The receiver does not read yet, so the sender stops long before the end.
       let last = -1;
-      const stands = () => (last === accepted ? true : ((last = accepted), undefined));
-      await waitUntil(stands, { description: 'the end of the flow', timeoutMs: DEADLINE_MS, intervalMs: 500 });
+      const hasStalled = () => (last === accepted ? true : ((last = accepted), undefined));
+      await waitUntil(hasStalled, { description: 'the end of the flow', timeoutMs: DEADLINE_MS, intervalMs: 500 });
       expect(accepted).toBeLessThan(LARGE_BYTES);
 
       const hash = createHash('sha256');
@@ -120,8 +120,8 @@ describe('a proxied link', () => {
     const { port } = proxy;
     await proxy.refuseConnections();
     expect(await broken).toBe('ECONNRESET');
-    const refused = connect(port, '127.0.0.1');
-    expect(await errorOf(refused)).toBe('ECONNREFUSED');
+    const rejected = connect(port, '127.0.0.1');
+    expect(await errorOf(rejected)).toBe('ECONNREFUSED');
     await proxy.restore();
     expect(proxy.port).toBe(port);
     await connection();

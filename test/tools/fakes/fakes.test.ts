@@ -82,10 +82,10 @@ function clientOf(base: string) {
 }
 
 async function startFakes(options: FakesOptions = {}): Promise<Fakes & ReturnType<typeof clientOf>> {
-  const providers = buildFakes({ webhookSecret: secret, autoDeliver: false, ...options });
-  cleanups.push(providers.close);
-  const base = await providers.app.listen({ port: 0, host: '127.0.0.1' });
-  return { ...providers, ...clientOf(base) };
+  const fakes = buildFakes({ webhookSecret: secret, autoDeliver: false, ...options });
+  cleanups.push(fakes.close);
+  const base = await fakes.app.listen({ port: 0, host: '127.0.0.1' });
+  return { ...fakes, ...clientOf(base) };
 }
 
 interface ReceivedWebhook {
@@ -119,41 +119,41 @@ async function startWebhookShop(statuses: number[] = []) {
 
 describe('fake payment gateway', () => {
   test('returns the first response for a repeated charge and takes the money once', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
 
-    const first = await providers.charge(orderId);
-    const again = await Promise.all([providers.charge(orderId), providers.charge(orderId)]);
+    const first = await fakes.charge(orderId);
+    const again = await Promise.all([fakes.charge(orderId), fakes.charge(orderId)]);
 
     expect(first).toEqual({
       status: 201,
       body: { chargeId: expect.stringMatching(/^ch_/), status: 'succeeded', amount },
     });
     expect(again).toEqual([first, first]);
-    expect(providers.records(orderId).charges).toEqual([
+    expect(fakes.records(orderId).charges).toEqual([
       { orderId, key: `${orderId}/charge`, chargeId: first.body['chargeId'], amount, status: 'succeeded' },
     ]);
   });
 
   test('rejects another body under the same key without an effect', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const [orderId, other] = [newOrderId(), newOrderId()];
-    await providers.charge(orderId);
-    await providers.refund(orderId);
-    await providers.ship(orderId);
-    await providers.cancel(orderId);
-    const before = providers.ledger.records();
+    await fakes.charge(orderId);
+    await fakes.refund(orderId);
+    await fakes.ship(orderId);
+    await fakes.cancel(orderId);
+    const before = fakes.ledger.records();
 
-    const answers = [
-      await providers.charge(orderId, { value: 5 }),
-      await providers.refund(other, { key: `${orderId}/refund` }),
-      await providers.ship(orderId, { sku: 'another' }),
-      await providers.cancel(other, { key: `${orderId}/cancellation` }),
+    const responses = [
+      await fakes.charge(orderId, { value: 5 }),
+      await fakes.refund(other, { key: `${orderId}/refund` }),
+      await fakes.ship(orderId, { sku: 'another' }),
+      await fakes.cancel(other, { key: `${orderId}/cancellation` }),
     ];
 
     const mismatch = { status: 422, body: { error: { code: 'idempotency_mismatch', message: expect.any(String) } } };
-    expect(answers).toEqual([mismatch, mismatch, mismatch, mismatch]);
-    expect(providers.ledger.records()).toEqual(before);
+    expect(responses).toEqual([mismatch, mismatch, mismatch, mismatch]);
+    expect(fakes.ledger.records()).toEqual(before);
   });
 
   test.each([
@@ -163,28 +163,28 @@ describe('fake payment gateway', () => {
     ['tok_unheard_of', 400, 'unknown_token', []],
     ['constructor', 400, 'unknown_token', []],
   ])('answers a payment with %s with %i %s each time and takes nothing', async (token, status, code, charges) => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
 
-    const answers = [await providers.charge(orderId, { token }), await providers.charge(orderId, { token })];
+    const responses = [await fakes.charge(orderId, { token }), await fakes.charge(orderId, { token })];
 
     const expected = { status, body: { error: { code, message: expect.any(String) } } };
-    expect(answers).toEqual([expected, expected]);
-    expect(providers.records(orderId).charges.map((charge) => charge.status)).toEqual(charges);
+    expect(responses).toEqual([expected, expected]);
+    expect(fakes.records(orderId).charges.map((charge) => charge.status)).toEqual(charges);
   });
 
   test('refunds the whole amount once for each key and reports it by order id', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    const unknown = await providers.payment(orderId);
-    const { body: charge } = await providers.charge(orderId);
-    const charged = await providers.payment(orderId);
+    const unknown = await fakes.payment(orderId);
+    const { body: charge } = await fakes.charge(orderId);
+    const charged = await fakes.payment(orderId);
 
-    const first = await providers.refund(orderId);
-    const again = await providers.refund(orderId);
-    const refunded = await providers.payment(orderId);
+    const first = await fakes.refund(orderId);
+    const again = await fakes.refund(orderId);
+    const refunded = await fakes.payment(orderId);
     // A caller that loses its key refunds twice; the lookup by order id prevents that.
-    await providers.refund(orderId, { key: 'another' });
+    await fakes.refund(orderId, { key: 'another' });
 
     expect(first).toEqual({
       status: 201,
@@ -196,77 +196,77 @@ describe('fake payment gateway', () => {
       { status: 200, body: { charge, refund: null } },
       { status: 200, body: { charge, refund: first.body } },
     ]);
-    expect(providers.records(orderId).refunds).toMatchObject([
+    expect(fakes.records(orderId).refunds).toMatchObject([
       { orderId, key: `${orderId}/refund`, ...first.body },
       { orderId, key: 'another', status: 'refunded', amount },
     ]);
   });
 
   test('treats a call with an expired key as new and still knows the order', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    const first = await providers.charge(orderId);
-    expect(await providers.charge(orderId)).toEqual(first);
+    const first = await fakes.charge(orderId);
+    expect(await fakes.charge(orderId)).toEqual(first);
 
-    expect(await providers.test('PUT', 'idempotency-keys', { retentionSeconds: 0 })).toMatchObject({
+    expect(await fakes.test('PUT', 'idempotency-keys', { retentionSeconds: 0 })).toMatchObject({
       status: 200,
       body: { retentionSeconds: 0 },
     });
-    await providers.charge(orderId);
-    await providers.ship(orderId);
-    await providers.ship(orderId);
+    await fakes.charge(orderId);
+    await fakes.ship(orderId);
+    await fakes.ship(orderId);
 
-    expect(providers.records(orderId)).toMatchObject({
+    expect(fakes.records(orderId)).toMatchObject({
       charges: [
         { key: `${orderId}/charge`, chargeId: first.body['chargeId'], status: 'succeeded' },
         { key: `${orderId}/charge`, status: 'succeeded' },
       ],
       shipments: [{ key: `${orderId}/shipment` }, { key: `${orderId}/shipment` }],
     });
-    const { chargeId } = providers.records(orderId).charges[1]!;
-    expect((await providers.payment(orderId)).body).toMatchObject({ charge: { chargeId }, refund: null });
+    const { chargeId } = fakes.records(orderId).charges[1]!;
+    expect((await fakes.payment(orderId)).body).toMatchObject({ charge: { chargeId }, refund: null });
 
-    await providers.test('PUT', 'idempotency-keys', { retentionSeconds: null });
-    expect((await providers.charge(orderId)).body).toMatchObject({ chargeId });
-    expect(providers.records(orderId).charges).toHaveLength(2);
+    await fakes.test('PUT', 'idempotency-keys', { retentionSeconds: null });
+    expect((await fakes.charge(orderId)).body).toMatchObject({ chargeId });
+    expect(fakes.records(orderId).charges).toHaveLength(2);
   });
 
   test('rejects a charge and a shipment after their void, also when the keys have expired', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    providers.idempotencyKeys.retentionSeconds = 0;
+    fakes.idempotencyKeys.retentionSeconds = 0;
 
-    expect(await providers.refund(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
-    expect(await providers.cancel(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
+    expect(await fakes.refund(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
+    expect(await fakes.cancel(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
 
-    expect(await providers.charge(orderId)).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
-    expect(await providers.ship(orderId)).toMatchObject({
+    expect(await fakes.charge(orderId)).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
+    expect(await fakes.ship(orderId)).toMatchObject({
       status: 409,
       body: { error: { code: 'shipment_cancelled' } },
     });
-    expect((await providers.payment(orderId)).body).toEqual({ charge: null, refund: { status: 'voided' } });
+    expect((await fakes.payment(orderId)).body).toEqual({ charge: null, refund: { status: 'voided' } });
   });
 
   test('voids the order when a charge that never arrived is refunded, and rejects the late charge', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
 
-    const refunds = [await providers.refund(orderId), await providers.refund(orderId)];
-    const late = await providers.charge(orderId);
-    const afterwards = await providers.refund(orderId);
+    const refunds = [await fakes.refund(orderId), await fakes.refund(orderId)];
+    const late = await fakes.charge(orderId);
+    const afterwards = await fakes.refund(orderId);
 
     const voided = { status: 200, body: { status: 'voided' } };
     expect([...refunds, afterwards]).toEqual([voided, voided, voided]);
     expect(late).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
-    expect(providers.records(orderId).charges).toEqual([]);
+    expect(fakes.records(orderId).charges).toEqual([]);
   });
 
   test('voids a declined charge on a refund', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    await providers.charge(orderId, { token: 'tok_declined' });
+    await fakes.charge(orderId, { token: 'tok_declined' });
 
-    expect(await providers.refund(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
+    expect(await fakes.refund(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
   });
 
   test.each([
@@ -275,43 +275,43 @@ describe('fake payment gateway', () => {
     ['an amount of zero', 'k', { orderId: 'o', amount: { ...amount, value: 0 }, token: 'tok_ok' }, 'invalid_request'],
     ['an empty order id', 'k', { orderId: '', amount, token: 'tok_ok' }, 'invalid_request'],
     ['an array as its body', 'k', [], 'invalid_request'],
-  ])('rejects a charge with %s with 400 and without an effect', async (_what, key, body, code) => {
-    const providers = await startFakes();
+  ])('rejects a charge with %s with 400 and without an effect', async (_description, key, body, code) => {
+    const fakes = await startFakes();
 
-    const answer = await providers.post('/payments/charges', key, body);
+    const response = await fakes.post('/payments/charges', key, body);
 
-    expect(answer).toEqual({ status: 400, body: { error: { code, message: expect.any(String) } } });
-    expect(providers.records().charges).toEqual([]);
+    expect(response).toEqual({ status: 400, body: { error: { code, message: expect.any(String) } } });
+    expect(fakes.records().charges).toEqual([]);
   });
 });
 
 describe('fake carrier', () => {
   test('creates one parcel for a repeated shipment and repeats the response, even after the parcel moved', async () => {
     const shop = await startWebhookShop();
-    const providers = await startFakes({ callbackUrl: shop.url });
+    const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
 
-    const first = await providers.ship(orderId);
-    await providers.carrier.reportNow(orderId, 'in_transit');
-    const again = await providers.ship(orderId);
+    const first = await fakes.ship(orderId);
+    await fakes.carrier.reportNow(orderId, 'in_transit');
+    const again = await fakes.ship(orderId);
 
     expect(first).toEqual({ status: 201, body: { shipmentId: expect.stringMatching(/^sh_/), status: 'accepted' } });
     expect(again).toEqual(first);
-    expect(providers.records(orderId).shipments).toEqual([
+    expect(fakes.records(orderId).shipments).toEqual([
       { orderId, key: `${orderId}/shipment`, shipmentId: first.body['shipmentId'], lines, status: 'in_transit' },
     ]);
   });
 
   test('tracks a parcel, and returns 404 for an unknown one', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
 
-    const before = await providers.track(orderId);
-    const { body } = await providers.ship(orderId);
-    await providers.carrier.reportNow(orderId, 'in_transit');
+    const before = await fakes.track(orderId);
+    const { body } = await fakes.ship(orderId);
+    await fakes.carrier.reportNow(orderId, 'in_transit');
 
     expect(before).toMatchObject({ status: 404, body: { error: { code: 'unknown_shipment' } } });
-    expect(await providers.track(orderId)).toEqual({
+    expect(await fakes.track(orderId)).toEqual({
       status: 200,
       body: { shipmentId: body['shipmentId'], status: 'in_transit' },
     });
@@ -319,23 +319,23 @@ describe('fake carrier', () => {
 
   test('never moves a parcel that was cancelled before pickup', async () => {
     const shop = await startWebhookShop();
-    const providers = await startFakes({ callbackUrl: shop.url });
+    const fakes = await startFakes({ callbackUrl: shop.url });
     const [orderId, other] = [newOrderId(), newOrderId()];
-    await providers.test('PUT', 'carrier', { autoDeliver: true, pickupSeconds: 0.5, deliverySeconds: 0.5 });
-    const { body } = await providers.ship(orderId);
+    await fakes.test('PUT', 'carrier', { autoDeliver: true, pickupSeconds: 0.5, deliverySeconds: 0.5 });
+    const { body } = await fakes.ship(orderId);
 
-    const answers = [
-      await providers.cancel(orderId),
-      await providers.cancel(orderId),
-      await providers.cancel(orderId, { key: 'another' }),
+    const responses = [
+      await fakes.cancel(orderId),
+      await fakes.cancel(orderId),
+      await fakes.cancel(orderId, { key: 'another' }),
     ];
-    await providers.ship(other);
+    await fakes.ship(other);
     await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
 
     const cancelled = { status: 200, body: { status: 'cancelled', shipmentId: body['shipmentId'] } };
-    expect(answers).toEqual([cancelled, cancelled, cancelled]);
+    expect(responses).toEqual([cancelled, cancelled, cancelled]);
     expect(shop.received.map(({ body }) => (JSON.parse(body) as { orderId: string }).orderId)).toEqual([other, other]);
-    expect(providers.records(orderId)).toMatchObject({
+    expect(fakes.records(orderId)).toMatchObject({
       shipments: [{ status: 'cancelled' }],
       cancellations: [{ orderId, key: `${orderId}/cancellation`, status: 'cancelled' }],
       reports: [],
@@ -346,40 +346,40 @@ describe('fake carrier', () => {
     'rejects a cancellation of a parcel that is %s with 409',
     async (status) => {
       const shop = await startWebhookShop();
-      const providers = await startFakes({ callbackUrl: shop.url });
+      const fakes = await startFakes({ callbackUrl: shop.url });
       const orderId = newOrderId();
-      await providers.ship(orderId);
-      await providers.carrier.reportNow(orderId, status);
+      await fakes.ship(orderId);
+      await fakes.carrier.reportNow(orderId, status);
 
-      const answers = [await providers.cancel(orderId), await providers.cancel(orderId)];
+      const responses = [await fakes.cancel(orderId), await fakes.cancel(orderId)];
 
-      const refused = { status: 409, body: { error: { code: 'already_picked_up', message: expect.any(String) } } };
-      expect(answers).toEqual([refused, refused]);
-      expect(providers.records(orderId)).toMatchObject({ shipments: [{ status }], cancellations: [] });
+      const rejected = { status: 409, body: { error: { code: 'already_picked_up', message: expect.any(String) } } };
+      expect(responses).toEqual([rejected, rejected]);
+      expect(fakes.records(orderId)).toMatchObject({ shipments: [{ status }], cancellations: [] });
     },
   );
 
   test('voids the order when a shipment that never arrived is cancelled, and rejects the late shipment', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
 
-    const cancelled = await providers.cancel(orderId);
-    const late = await providers.ship(orderId);
+    const cancelled = await fakes.cancel(orderId);
+    const late = await fakes.ship(orderId);
 
     expect(cancelled).toEqual({ status: 200, body: { status: 'voided' } });
     expect(late).toMatchObject({ status: 409, body: { error: { code: 'shipment_cancelled' } } });
-    expect(providers.records(orderId).shipments).toEqual([]);
+    expect(fakes.records(orderId).shipments).toEqual([]);
   });
 
   test('sends signed reports of an automatic delivery in order, also to a callback URL that is set later', async () => {
     const shop = await startWebhookShop();
-    const providers = await startFakes({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0.05 });
+    const fakes = await startFakes({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0.05 });
     const orderId = newOrderId();
-    const { body } = await providers.ship(orderId);
-    await vi.waitFor(() => expect(providers.records(orderId).reports).toHaveLength(2), deadline);
-    expect(providers.records(orderId).reports.map((report) => report.state)).toEqual(['pending', 'pending']);
+    const { body } = await fakes.ship(orderId);
+    await vi.waitFor(() => expect(fakes.records(orderId).reports).toHaveLength(2), deadline);
+    expect(fakes.records(orderId).reports.map((report) => report.state)).toEqual(['pending', 'pending']);
 
-    providers.setCallbackUrl(shop.url);
+    fakes.setCallbackUrl(shop.url);
     await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
 
     const verified = shop.received.map(({ body, headers }) => new Webhook(secret).verify(body, headers));
@@ -389,21 +389,20 @@ describe('fake carrier', () => {
       { orderId, shipmentId, status: 'delivered' },
     ]);
     await vi.waitFor(
-      () =>
-        expect(providers.records(orderId).reports.map((report) => report.state)).toEqual(['delivered', 'delivered']),
+      () => expect(fakes.records(orderId).reports.map((report) => report.state)).toEqual(['delivered', 'delivered']),
       deadline,
     );
   });
 
   test('retries a failed report with the same id before it sends the next', async () => {
     const shop = await startWebhookShop([503, 404, 302]);
-    const providers = await startFakes({
+    const fakes = await startFakes({
       callbackUrl: shop.url,
       autoDeliver: true,
       pickupSeconds: 0,
       deliverySeconds: 0,
     });
-    await providers.ship(newOrderId());
+    await fakes.ship(newOrderId());
 
     await vi.waitFor(() => expect(shop.received).toHaveLength(5), deadline);
 
@@ -421,115 +420,112 @@ describe('fake carrier', () => {
 
   test('drops a report for an unknown order after the time limit and sends the next', async () => {
     const shop = await startWebhookShop([503, 503, 404]);
-    const providers = await startFakes({ callbackUrl: shop.url, unknownOrderTimeoutSeconds: 0 });
+    const fakes = await startFakes({ callbackUrl: shop.url, unknownOrderTimeoutSeconds: 0 });
     const orderId = newOrderId();
-    await providers.ship(orderId);
+    await fakes.ship(orderId);
 
-    expect(await providers.carrier.reportNow(orderId, 'in_transit')).toEqual({ delivered: false, status: 503 });
-    await vi.waitFor(() => expect(providers.records(orderId).reports[0]?.state).toBe('given_up'), deadline);
+    expect(await fakes.carrier.reportNow(orderId, 'in_transit')).toEqual({ delivered: false, status: 503 });
+    await vi.waitFor(() => expect(fakes.records(orderId).reports[0]?.state).toBe('given_up'), deadline);
     expect(shop.received).toHaveLength(3);
 
-    expect(await providers.carrier.reportNow(orderId, 'delivered')).toEqual({ delivered: true, status: 202 });
-    expect(providers.records(orderId).reports.map((report) => report.state)).toEqual(['given_up', 'delivered']);
+    expect(await fakes.carrier.reportNow(orderId, 'delivered')).toEqual({ delivered: true, status: 202 });
+    expect(fakes.records(orderId).reports.map((report) => report.state)).toEqual(['given_up', 'delivered']);
   });
 
   test('sends a webhook for each requested report, also for duplicates and out of order', async () => {
     const shop = await startWebhookShop();
-    const providers = await startFakes({ callbackUrl: shop.url });
+    const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
-    await providers.ship(orderId);
+    await fakes.ship(orderId);
 
-    const answers = [];
+    const responses = [];
     for (const status of ['delivered', 'delivered', 'in_transit']) {
-      answers.push(await providers.test('POST', `shipments/${orderId}`, { status }));
+      responses.push(await fakes.test('POST', `shipments/${orderId}`, { status }));
     }
 
     const delivered = { status: 202, body: { delivered: true, status: 202 } };
-    expect(answers).toEqual([delivered, delivered, delivered]);
+    expect(responses).toEqual([delivered, delivered, delivered]);
     expect(shop.received.map(({ status }) => status)).toEqual(['delivered', 'delivered', 'in_transit']);
     expect(new Set(shop.received.map(({ headers }) => headers['webhook-id'])).size).toBe(3);
-    expect(providers.records(orderId).shipments[0]?.status).toBe('delivered');
+    expect(fakes.records(orderId).shipments[0]?.status).toBe('delivered');
   });
 
   test('holds its reports while it is paused and sends them late', async () => {
     const shop = await startWebhookShop();
-    const providers = await startFakes({ callbackUrl: shop.url });
+    const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
     const moves = { autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 };
-    await providers.test('PUT', 'carrier', { orderId, silent: true, ...moves });
-    await providers.ship(orderId);
+    await fakes.test('PUT', 'carrier', { orderId, silent: true, ...moves });
+    await fakes.ship(orderId);
 
     await vi.waitFor(
-      async () => expect((await providers.track(orderId)).body).toMatchObject({ status: 'delivered' }),
+      async () => expect((await fakes.track(orderId)).body).toMatchObject({ status: 'delivered' }),
       deadline,
     );
-    expect(providers.records(orderId).reports.map(({ state }) => state)).toEqual(['pending', 'pending']);
+    expect(fakes.records(orderId).reports.map(({ state }) => state)).toEqual(['pending', 'pending']);
     expect(shop.received).toEqual([]);
 
-    await providers.test('PUT', 'carrier', { orderId, silent: false });
+    await fakes.test('PUT', 'carrier', { orderId, silent: false });
     await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
     expect(shop.received.map(({ status }) => status)).toEqual(['in_transit', 'delivered']);
   });
 
   test('cancels a parcel by itself on request, and reports that to tracking and to a later cancellation', async () => {
     const shop = await startWebhookShop();
-    const providers = await startFakes({ callbackUrl: shop.url });
+    const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
-    const { body } = await providers.ship(orderId);
+    const { body } = await fakes.ship(orderId);
 
-    await providers.test('POST', `shipments/${orderId}`, { status: 'cancelled' });
+    await fakes.test('POST', `shipments/${orderId}`, { status: 'cancelled' });
 
     expect(shop.received.map(({ status }) => status)).toEqual(['cancelled']);
-    expect((await providers.track(orderId)).body).toEqual({ shipmentId: body['shipmentId'], status: 'cancelled' });
-    expect((await providers.cancel(orderId)).body).toMatchObject({ status: 'cancelled' });
+    expect((await fakes.track(orderId)).body).toEqual({ shipmentId: body['shipmentId'], status: 'cancelled' });
+    expect((await fakes.cancel(orderId)).body).toMatchObject({ status: 'cancelled' });
   });
 
   test('sends reports with another parcel, an unknown status or extra fields and keeps the parcel unchanged', async () => {
     const shop = await startWebhookShop();
-    const providers = await startFakes({ callbackUrl: shop.url });
+    const fakes = await startFakes({ callbackUrl: shop.url });
     const [orderId, withoutParcel] = [newOrderId(), newOrderId()];
-    const { body } = await providers.ship(orderId);
+    const { body } = await fakes.ship(orderId);
 
-    await providers.test('POST', `shipments/${orderId}`, { status: 'delivered', shipmentId: 'sh_other' });
-    await providers.test('POST', `shipments/${withoutParcel}`, { status: 'in_transit', shipmentId: 'sh_early' });
-    await providers.test('POST', `shipments/${orderId}`, { status: 'out_for_delivery', extra: { depot: 'B12' } });
+    await fakes.test('POST', `shipments/${orderId}`, { status: 'delivered', shipmentId: 'sh_other' });
+    await fakes.test('POST', `shipments/${withoutParcel}`, { status: 'in_transit', shipmentId: 'sh_early' });
+    await fakes.test('POST', `shipments/${orderId}`, { status: 'out_for_delivery', extra: { depot: 'B12' } });
 
     expect(shop.received.map(({ body }) => JSON.parse(body) as unknown)).toEqual([
       { orderId, shipmentId: 'sh_other', status: 'delivered' },
       { orderId: withoutParcel, shipmentId: 'sh_early', status: 'in_transit' },
       { orderId, shipmentId: body['shipmentId'], status: 'out_for_delivery', depot: 'B12' },
     ]);
-    expect((await providers.track(orderId)).body).toMatchObject({ status: 'accepted' });
+    expect((await fakes.track(orderId)).body).toMatchObject({ status: 'accepted' });
   });
 
   test('fails tracking and rejects cancellations as configured', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    await providers.ship(orderId);
-    await providers.test('POST', 'faults', { on: 'tracking', orderId, fault: 'error', times: 2 });
+    await fakes.ship(orderId);
+    await fakes.test('POST', 'faults', { on: 'tracking', orderId, fault: 'error', times: 2 });
     const tooLate = { fault: 'error', status: 409, code: 'already_picked_up' };
-    await providers.test('POST', 'faults', { on: 'cancellation', orderId, ...tooLate });
-    await providers.test('POST', 'faults', { on: 'payment', orderId, fault: 'unreachable' });
+    await fakes.test('POST', 'faults', { on: 'cancellation', orderId, ...tooLate });
+    await fakes.test('POST', 'faults', { on: 'payment', orderId, fault: 'unreachable' });
 
-    expect([await providers.track(orderId), await providers.track(orderId)]).toMatchObject([
-      { status: 503 },
-      { status: 503 },
-    ]);
-    expect(await providers.track(orderId)).toMatchObject({ status: 200, body: { status: 'accepted' } });
-    expect(await providers.cancel(orderId)).toMatchObject({
+    expect([await fakes.track(orderId), await fakes.track(orderId)]).toMatchObject([{ status: 503 }, { status: 503 }]);
+    expect(await fakes.track(orderId)).toMatchObject({ status: 200, body: { status: 'accepted' } });
+    expect(await fakes.cancel(orderId)).toMatchObject({
       status: 409,
       body: { error: { code: 'already_picked_up' } },
     });
-    await expect(providers.payment(orderId)).rejects.toThrow('fetch failed');
-    expect(await providers.payment(orderId)).toMatchObject({ status: 200 });
+    await expect(fakes.payment(orderId)).rejects.toThrow('fetch failed');
+    expect(await fakes.payment(orderId)).toMatchObject({ status: 200 });
   });
 
   test('returns an HTML page and Retry-After as configured', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    providers.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, code: null, retryAfter: '7' });
+    fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, code: null, retryAfter: '7' });
 
-    const response = await fetch(`${providers.base}/payments/charges`, {
+    const response = await fetch(`${fakes.base}/payments/charges`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': 'k' },
       body: JSON.stringify({ orderId, amount, token: 'tok_ok' }),
@@ -541,37 +537,37 @@ describe('fake carrier', () => {
 
   test('returns the failed delivery of a report and retries it', async () => {
     const shop = await startWebhookShop([503]);
-    const providers = await startFakes({ callbackUrl: shop.url });
+    const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
-    await providers.ship(orderId);
+    await fakes.ship(orderId);
 
-    const answer = await providers.test('POST', `shipments/${orderId}`, { status: 'lost' });
+    const response = await fakes.test('POST', `shipments/${orderId}`, { status: 'lost' });
 
-    expect(answer).toEqual({ status: 202, body: { delivered: false, status: 503 } });
+    expect(response).toEqual({ status: 202, body: { delivered: false, status: 503 } });
     await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
     expect(shop.received[0]?.headers['webhook-id']).toBe(shop.received[1]?.headers['webhook-id']);
   });
 
   test('moves the parcel of one order at its own times', async () => {
     const shop = await startWebhookShop();
-    const providers = await startFakes({ callbackUrl: shop.url, deliverySeconds: 600 });
+    const fakes = await startFakes({ callbackUrl: shop.url, deliverySeconds: 600 });
     const [orderId, other] = [newOrderId(), newOrderId()];
-    await providers.ship(other);
-    await providers.ship(orderId);
+    await fakes.ship(other);
+    await fakes.ship(orderId);
 
-    const answer = await providers.test('PUT', 'carrier', { orderId, autoDeliver: true, pickupSeconds: 0 });
+    const response = await fakes.test('PUT', 'carrier', { orderId, autoDeliver: true, pickupSeconds: 0 });
     await vi.waitFor(() => expect(shop.received).toHaveLength(1), deadline);
-    const inBetween = providers.records(orderId).shipments[0]?.status;
-    providers.carrier.configure({ deliverySeconds: 0 }, orderId);
+    const inBetween = fakes.records(orderId).shipments[0]?.status;
+    fakes.carrier.configure({ deliverySeconds: 0 }, orderId);
     await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
 
-    expect(answer).toEqual({
+    expect(response).toEqual({
       status: 200,
       body: { autoDeliver: true, pickupSeconds: 0, deliverySeconds: 600, silent: false },
     });
     expect(inBetween).toBe('in_transit');
     expect(shop.received.map(({ status }) => status)).toEqual(['in_transit', 'delivered']);
-    expect(providers.records(other).shipments[0]?.status).toBe('accepted');
+    expect(fakes.records(other).shipments[0]?.status).toBe('accepted');
   });
 });
 
@@ -622,12 +618,12 @@ describe('ledger of the fake partners', () => {
 
   test('writes a journal entry before it responds', async () => {
     const ledgerFile = makeLedgerPath();
-    const providers = await startFakes({ ledgerFile });
+    const fakes = await startFakes({ ledgerFile });
     const orderIds = Array.from({ length: 20 }, newOrderId);
 
     await Promise.all(
       orderIds.map(async (orderId) => {
-        const { body } = await providers.charge(orderId);
+        const { body } = await fakes.charge(orderId);
         expect(readFileSync(ledgerFile, 'utf8')).toContain(String(body['chargeId']));
       }),
     );
@@ -667,15 +663,15 @@ describe('fault injection', () => {
     ['lose-response', 1],
     ['unreachable', 0],
   ] as const)('breaks the connection with the fault %s after %i effects', async (fault, effects) => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    await providers.test('POST', 'faults', { on: 'charge', orderId, fault });
+    await fakes.test('POST', 'faults', { on: 'charge', orderId, fault });
 
-    await expect(providers.charge(orderId)).rejects.toThrow('fetch failed');
-    expect(providers.records(orderId).charges).toHaveLength(effects);
+    await expect(fakes.charge(orderId)).rejects.toThrow('fetch failed');
+    expect(fakes.records(orderId).charges).toHaveLength(effects);
 
-    expect(await providers.charge(orderId)).toMatchObject({ status: 201 });
-    const { charges, requests } = providers.records(orderId);
+    expect(await fakes.charge(orderId)).toMatchObject({ status: 201 });
+    const { charges, requests } = fakes.records(orderId);
     expect(charges).toHaveLength(1);
     const request = {
       at: expect.any(String),
@@ -692,62 +688,62 @@ describe('fault injection', () => {
   });
 
   test('returns an error status without an effect as often as configured', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    providers.faults.add({ on: 'refund', fault: 'error', status: 500, times: 2 });
+    fakes.faults.add({ on: 'refund', fault: 'error', status: 500, times: 2 });
 
-    const answers = [await providers.refund(orderId), await providers.refund(orderId)];
+    const responses = [await fakes.refund(orderId), await fakes.refund(orderId)];
 
-    expect(answers.map(({ status }) => status)).toEqual([500, 500]);
-    expect(providers.records(orderId).refunds).toEqual([]);
-    expect(await providers.refund(orderId)).toMatchObject({ status: 200 });
+    expect(responses.map(({ status }) => status)).toEqual([500, 500]);
+    expect(fakes.records(orderId).refunds).toEqual([]);
+    expect(await fakes.refund(orderId)).toMatchObject({ status: 200 });
   });
 
   test('takes effect but returns an unexpected body for the fault malformed', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    providers.faults.add({ on: 'shipment', orderId, fault: 'malformed' });
+    fakes.faults.add({ on: 'shipment', orderId, fault: 'malformed' });
 
-    expect(await providers.ship(orderId)).toEqual({ status: 200, body: { unexpected: 'shape' } });
-    expect(providers.records(orderId).shipments).toHaveLength(1);
+    expect(await fakes.ship(orderId)).toEqual({ status: 200, body: { unexpected: 'shape' } });
+    expect(fakes.records(orderId).shipments).toHaveLength(1);
   });
 
   test('takes effect at once and responds after the delay for the fault slow', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    providers.faults.add({ on: 'charge', orderId, fault: 'slow', delayMs: 100 });
-    providers.faults.add({ on: 'charge', orderId, fault: 'slow', delayMs: 600_000 });
+    fakes.faults.add({ on: 'charge', orderId, fault: 'slow', delayMs: 100 });
+    fakes.faults.add({ on: 'charge', orderId, fault: 'slow', delayMs: 600_000 });
     const started = performance.now();
 
-    expect(await providers.charge(orderId)).toMatchObject({ status: 201 });
+    expect(await fakes.charge(orderId)).toMatchObject({ status: 201 });
     expect(performance.now() - started).toBeGreaterThanOrEqual(99);
 
-    const unanswered = providers.charge(orderId, { key: 'another' });
-    await vi.waitFor(() => expect(providers.records(orderId).charges).toHaveLength(2), deadline);
-    expect(providers.records(orderId).requests.at(-1)).toMatchObject({ status: null, fault: 'slow' });
-    await providers.close();
+    const unanswered = fakes.charge(orderId, { key: 'another' });
+    await vi.waitFor(() => expect(fakes.records(orderId).charges).toHaveLength(2), deadline);
+    expect(fakes.records(orderId).requests.at(-1)).toMatchObject({ status: null, fault: 'slow' });
+    await fakes.close();
     expect(await unanswered).toMatchObject({ status: 201 });
   });
 
   test('ignores faults of another kind, of another order or that were deleted', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    providers.faults.add({ on: 'charge', fault: 'error', times: -1 });
-    expect((await providers.charge(orderId)).status).toBe(503);
-    expect((await providers.charge(orderId)).status).toBe(503);
-    await providers.test('DELETE', 'faults');
-    providers.faults.add({ on: 'refund', orderId, fault: 'error' });
-    providers.faults.add({ on: 'charge', orderId: 'another', fault: 'error' });
+    fakes.faults.add({ on: 'charge', fault: 'error', times: -1 });
+    expect((await fakes.charge(orderId)).status).toBe(503);
+    expect((await fakes.charge(orderId)).status).toBe(503);
+    await fakes.test('DELETE', 'faults');
+    fakes.faults.add({ on: 'refund', orderId, fault: 'error' });
+    fakes.faults.add({ on: 'charge', orderId: 'another', fault: 'error' });
 
-    expect((await providers.charge(orderId)).status).toBe(201);
+    expect((await fakes.charge(orderId)).status).toBe(201);
   });
 
   test('rejects an unknown fault with 400', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
 
-    const answer = await providers.test('POST', 'faults', { on: 'charge', fault: 'explode' });
+    const response = await fakes.test('POST', 'faults', { on: 'charge', fault: 'explode' });
 
-    expect(answer).toEqual({
+    expect(response).toEqual({
       status: 400,
       body: { error: { code: 'invalid_request', message: expect.stringContaining('fault') } },
     });
@@ -756,34 +752,34 @@ describe('fault injection', () => {
 
 describe('holds', () => {
   test('records the effect on arrival and responds on release when the response is held', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    const hold = providers.hold('charge', orderId);
+    const hold = fakes.hold('charge', orderId);
 
-    const answer = providers.charge(orderId);
+    const response = fakes.charge(orderId);
     await hold.arrived;
-    expect(providers.records(orderId)).toMatchObject({
+    expect(fakes.records(orderId)).toMatchObject({
       charges: [{ status: 'succeeded' }],
       requests: [{ status: null }],
     });
     await hold.release();
 
-    expect(await answer).toMatchObject({ status: 201 });
-    expect(await providers.charge(orderId)).toEqual(await answer);
+    expect(await response).toMatchObject({ status: 201 });
+    expect(await fakes.charge(orderId)).toEqual(await response);
   });
 
   test('rejects a held charge on release when the key was voided meanwhile', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    const hold = providers.hold('charge', orderId, { waitBefore: 'effect' });
+    const hold = fakes.hold('charge', orderId, { waitBefore: 'effect' });
 
-    const answer = providers.charge(orderId);
+    const response = fakes.charge(orderId);
     await hold.arrived;
-    expect(providers.records(orderId).charges).toEqual([]);
-    expect(await providers.refund(orderId)).toMatchObject({ body: { status: 'voided' } });
+    expect(fakes.records(orderId).charges).toEqual([]);
+    expect(await fakes.refund(orderId)).toMatchObject({ body: { status: 'voided' } });
     await hold.release();
 
-    expect(await answer).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
+    expect(await response).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
   });
 
   test.each([
@@ -792,70 +788,67 @@ describe('holds', () => {
   ])(
     'when the client disconnects during a held effect, applyAfterDisconnect %s leads to %i effects',
     async (applyAfterDisconnect, effects) => {
-      const providers = await startFakes();
+      const fakes = await startFakes();
       const orderId = newOrderId();
-      const hold = providers.hold('charge', orderId, { waitBefore: 'effect', applyAfterDisconnect });
+      const hold = fakes.hold('charge', orderId, { waitBefore: 'effect', applyAfterDisconnect });
       const client = new AbortController();
 
-      const answer = providers.charge(orderId, { signal: client.signal });
-      const aborted = expect(answer).rejects.toThrow('aborted');
+      const response = fakes.charge(orderId, { signal: client.signal });
+      const aborted = expect(response).rejects.toThrow('aborted');
       await hold.arrived;
       client.abort();
       await aborted;
       await hold.disconnected;
       await hold.release();
 
-      const { charges, requests } = providers.records(orderId);
+      const { charges, requests } = fakes.records(orderId);
       expect(charges).toHaveLength(effects);
       expect(requests).toMatchObject([{ status: null }]);
     },
   );
 
   test('reads and releases holds over HTTP without blocking other orders', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const [orderId, other] = [newOrderId(), newOrderId()];
-    const { status, body } = await providers.test('POST', 'holds', { on: 'shipment', orderId });
+    const { status, body } = await fakes.test('POST', 'holds', { on: 'shipment', orderId });
     const hold = `holds/${String(body['holdId'])}`;
     expect({ status, body }).toMatchObject({
       status: 201,
       body: { arrived: 0, disconnected: 0, waitBefore: 'response' },
     });
 
-    const answer = providers.ship(orderId);
-    await vi.waitFor(
-      async () => expect((await providers.test('GET', hold)).body).toMatchObject({ arrived: 1 }),
-      deadline,
-    );
-    expect(await providers.ship(other)).toMatchObject({ status: 201 });
-    expect(await providers.test('DELETE', hold)).toMatchObject({ status: 204 });
+    const response = fakes.ship(orderId);
+    await vi.waitFor(async () => expect((await fakes.test('GET', hold)).body).toMatchObject({ arrived: 1 }), deadline);
+    expect(await fakes.ship(other)).toMatchObject({ status: 201 });
+    expect(await fakes.test('DELETE', hold)).toMatchObject({ status: 204 });
 
-    expect(await answer).toMatchObject({ status: 201 });
-    expect(await providers.test('GET', hold)).toMatchObject({ status: 404 });
+    expect(await response).toMatchObject({ status: 201 });
+    expect(await fakes.test('GET', hold)).toMatchObject({ status: 404 });
   });
 
   test('ends a held call without an effect when the server closes', async () => {
-    const providers = await startFakes();
+    const fakes = await startFakes();
     const orderId = newOrderId();
-    const hold = providers.hold('charge', orderId, { waitBefore: 'effect' });
+    const hold = fakes.hold('charge', orderId, { waitBefore: 'effect' });
 
-    const broken = expect(providers.charge(orderId)).rejects.toThrow('fetch failed');
+    const broken = expect(fakes.charge(orderId)).rejects.toThrow('fetch failed');
     await hold.arrived;
-    await providers.close();
+    await fakes.close();
 
     await broken;
-    expect(providers.records(orderId).charges).toEqual([]);
+    expect(fakes.records(orderId).charges).toEqual([]);
   });
 });
 
 describe('closing the fake partners', () => {
   test('does not wait for a connection that never sent a request', async () => {
-    const providers = await startFakes();
-    const accepted = once(providers.app.server, 'connection');
-    const connection = connect(Number(new URL(providers.base).port), '127.0.0.1');
+    const fakes = await startFakes();
+    const accepted = once(fakes.app.server, 'connection');
+    const connection = connect(Number(new URL(fakes.base).port), '127.0.0.1');
     await accepted;
     const closed = once(connection, 'close');
 
-    await providers.close();
+    await fakes.close();
 
     await closed;
   });
@@ -916,8 +909,8 @@ describe('the process of the fake partners', () => {
     'exits with the variable and the port when the port of %s is taken',
     { timeout: 60_000 },
     async (variable) => {
-      const providers = await startFakes();
-      const port = new URL(providers.base).port;
+      const fakes = await startFakes();
+      const port = new URL(fakes.base).port;
 
       const { output, exited } = start({ [variable]: port });
 

@@ -40,14 +40,14 @@ interface MailServer extends Fakes {
 }
 
 async function startMailServer(options: FakesOptions = {}): Promise<MailServer> {
-  const providers = buildFakes(options);
-  cleanups.push(providers.close);
-  const base = await providers.app.listen({ port: 0, host: '127.0.0.1' });
-  const smtpUrl = await providers.listenSmtp({ port: 0, host: '127.0.0.1' });
+  const fakes = buildFakes(options);
+  cleanups.push(fakes.close);
+  const base = await fakes.app.listen({ port: 0, host: '127.0.0.1' });
+  const smtpUrl = await fakes.listenSmtp({ port: 0, host: '127.0.0.1' });
   const transport = createTransport(smtpUrl);
   cleanups.push(() => transport.close());
   return {
-    ...providers,
+    ...fakes,
     baseUrl: base,
     smtpPort: Number(new URL(smtpUrl).port),
     send: ({ to, ...mail }) =>
@@ -252,18 +252,18 @@ describe('rejected recipients of the fake mail server', () => {
 
   test('adds and deletes rejections over HTTP', async () => {
     const world = await startMailServer();
-    const refusal = { to: 'ada@example.com', code: 550, times: -1 };
+    const rejection = { to: 'ada@example.com', code: 550, times: -1 };
 
-    expect(await world.callTestInterface('POST', 'mails/faults', refusal)).toMatchObject({
+    expect(await world.callTestInterface('POST', 'mails/faults', rejection)).toMatchObject({
       status: 201,
-      body: refusal,
+      body: rejection,
     });
     for (const _time of [1, 2]) await expect(world.send({ to: 'ada@example.com' })).rejects.toThrow('550');
     expect(await world.callTestInterface('DELETE', 'mails/faults')).toMatchObject({ status: 204 });
     await world.send({ to: 'ada@example.com' });
 
     expect(await world.mailbox.mailsTo('ada@example.com')).toHaveLength(1);
-    expect(await world.callTestInterface('POST', 'mails/faults', { ...refusal, code: 250 })).toMatchObject({
+    expect(await world.callTestInterface('POST', 'mails/faults', { ...rejection, code: 250 })).toMatchObject({
       status: 400,
     });
   });

@@ -68,8 +68,9 @@ describe('the lock file', () => {
   test('makes waiting processes take turns and reports the holder', async () => {
     const waitedFor = new Set<number>();
     const done: number[] = [];
-    const work = (n: number) => () => new Promise<void>((resolve) => setImmediate(() => resolve(void done.push(n))));
-    await Promise.all([1, 2, 3].map((n) => withLock(file, work(n), (pid) => waitedFor.add(pid))));
+    const appendLater = (n: number) => () =>
+      new Promise<void>((resolve) => setImmediate(() => resolve(void done.push(n))));
+    await Promise.all([1, 2, 3].map((n) => withLock(file, appendLater(n), (pid) => waitedFor.add(pid))));
     expect(done.sort()).toEqual([1, 2, 3]);
     expect([...waitedFor]).toEqual([process.pid]);
   });

@@ -12,7 +12,7 @@ describe('dependency check', () => {
   beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'dependencies-'))));
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  async function check(manifest: object, packages: Record<string, object>): Promise<void> {
+  async function checkPackages(manifest: object, packages: Record<string, object>): Promise<void> {
     await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
     await writeFile(join(folder, 'package-lock.json'), JSON.stringify({ packages }));
     await checkDependencies(folder);
@@ -59,11 +59,11 @@ describe('dependency check', () => {
     ],
     ['a licence is missing', {}, { 'node_modules/a': { ...good, license: undefined } }, 'its licence is none'],
   ])('reports when %s', async (_, manifest, packages, problem) => {
-    await expect(check(manifest, packages)).rejects.toThrow(problem);
+    await expect(checkPackages(manifest, packages)).rejects.toThrow(problem);
   });
 
   test('accepts development tools of any licence and one allowed licence of two', async () => {
-    await check(
+    await checkPackages(
       { overrides: { a: '$a' } },
       {
         'node_modules/@x/a': { ...good, optionalDependencies: { b: '1.0.0' }, license: '(GPL-2.0 OR MIT)' },

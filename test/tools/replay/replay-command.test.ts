@@ -31,8 +31,8 @@ const replay = (...args: string[]) => replayWith({}, ...args);
 
 async function replayWith(env: Record<string, string>, ...args: string[]): Promise<CommandOutcome> {
   const lines: string[] = [];
-  const say = (line: string) => void lines.push(line);
-  const code = await runReplay(args, { env, print: say, printError: say });
+  const recordLine = (line: string) => void lines.push(line);
+  const code = await runReplay(args, { env, print: recordLine, printError: recordLine });
   return { code, output: lines.join('\n') };
 }
 
@@ -102,7 +102,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     server = await startDevServer();
     shop = await startShop(server);
     const { sku } = await addProduct(shop.store);
-    for (const orderId of orderIds) await anOrderUnderWay(orderId, sku);
+    for (const orderId of orderIds) await placeOrderAwaitingPickup(orderId, sku);
     await shop.client.workflow.start('cart', {
       workflowId: cartWorkflowId('an-open-one'),
       taskQueue: CART_TASK_QUEUE,
@@ -125,14 +125,14 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     if (folder) await rm(folder, { recursive: true, force: true });
   });
 
-  async function anOrderUnderWay(orderId: string, sku: string): Promise<void> {
+  async function placeOrderAwaitingPickup(orderId: string, sku: string): Promise<void> {
     const handle = await shop.client.workflow.start('order', {
       workflowId: orderWorkflowId(orderId),
       taskQueue: ORDER_TASK_QUEUE,
       args: [makeOrder({ orderId, lines: [{ sku, quantity: 1 }] })],
     });
-    const isUnderWay = async () => (await handle.query(orderQuery)).stage === 'awaiting_pickup' || undefined;
-    await waitUntil(isUnderWay, { description: 'an order under way', timeoutMs: 20_000 });
+    const awaitsPickup = async () => (await handle.query(orderQuery)).stage === 'awaiting_pickup' || undefined;
+    await waitUntil(awaitsPickup, { description: 'an order under way', timeoutMs: 20_000 });
   }
 
   const fromServer = (bundle: string[], ...options: string[]) =>

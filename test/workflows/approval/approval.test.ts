@@ -87,7 +87,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
    * Waits until no message is being sent any more. The time-skipping server stops advancing time once a workflow has
    * closed while one of its activities was running.
    */
-  const told = (handle: ApprovalHandle) =>
+  const waitUntilNotified = (handle: ApprovalHandle) =>
     waitForApproval(
       handle,
       ({ trail, notifications }) => trail.length > 0 && notifications.every(({ status }) => status !== 'sending'),
@@ -97,7 +97,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     handle.executeUpdate(decideUpdate, { args: [decision] });
 
   /** The error type of a rejected update. */
-  async function refusalOf(update: Promise<unknown>): Promise<string | undefined | null> {
+  async function rejectionTypeOf(update: Promise<unknown>): Promise<string | undefined | null> {
     try {
       await update;
     } catch (error) {
@@ -110,14 +110,14 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   }
 
   const HOUR = 3_600;
-  const events = ({ trail }: ApprovalView) => trail.map(({ event }) => event);
+  const trailEvents = ({ trail }: ApprovalView) => trail.map(({ event }) => event);
   const seconds = (from: string, to: string) => Math.round((Date.parse(to) - Date.parse(from)) / 1000);
 
   describe('decisions', () => {
     test('records the approver, time, channel and comment of an approval', async () => {
       const approver = makeApprover();
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(approver)] }));
-      await told(handle);
+      await waitUntilNotified(handle);
       await decide(handle, { approver: approver.id, decision: 'approve', comment: 'go ahead', via: 'api' });
       const view = await handle.result();
 
@@ -136,7 +136,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     test('records a rejection by signal with "cli" as its channel', async () => {
       const approver = makeApprover();
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(approver)] }));
-      await told(handle);
+      await waitUntilNotified(handle);
       await handle.signal(decideSignal, { approver: approver.id, decision: 'reject' });
 
       expect(await handle.result()).toMatchObject({ status: 'rejected', decision: { decision: 'reject', via: 'cli' } });
@@ -165,14 +165,16 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         shop.client,
         makeApproval({ stages: [makeStage(first, second)], callbackUrl: receiver.url }),
       );
-      await told(handle);
+      await waitUntilNotified(handle);
       const decision: Decision = { approver: first.id, decision: 'approve' };
       const { decision: made } = await decide(handle, decision);
 
       expect((await decide(handle, { ...decision, comment: 'again' })).decision).toEqual(made);
-      expect(await refusalOf(decide(handle, { ...decision, decision: 'reject' }))).toBe('AlreadyDecided');
-      expect(await refusalOf(decide(handle, { approver: second.id, decision: 'approve' }))).toBe('AlreadyDecided');
-      expect(await refusalOf(handle.executeUpdate(withdrawUpdate, { args: [{}] }))).toBe('AlreadyDecided');
+      expect(await rejectionTypeOf(decide(handle, { ...decision, decision: 'reject' }))).toBe('AlreadyDecided');
+      expect(await rejectionTypeOf(decide(handle, { approver: second.id, decision: 'approve' }))).toBe(
+        'AlreadyDecided',
+      );
+      expect(await rejectionTypeOf(handle.executeUpdate(withdrawUpdate, { args: [{}] }))).toBe('AlreadyDecided');
       receiver.respondWith(204);
       const view = await handle.result();
       expect(view).toMatchObject({ status: 'approved', decision: made });
@@ -189,7 +191,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       ['the requester', 'SelfApproval', { approver: 'somebody' }],
       ['a person via webhook', 'NotAnApprover', { approver: 'now', via: 'webhook' as const }],
       ['an approver for a stage that is not current', 'StagePassed', { approver: 'now', stage: 2 }],
-    ])('rejects a decision by %s with %s and changes nothing', async (_who, refusal, decision) => {
+    ])('rejects a decision by %s with %s and changes nothing', async (_caller, rejection, decision) => {
       const now = { id: 'now' };
       const handle = await startApproval(
         shop.client,
@@ -197,12 +199,16 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       );
       await waitForApproval(handle, ({ trail }) => trail.length > 0, 'is asked');
 
-      expect(await refusalOf(decide(handle, { decision: 'approve', ...decision }))).toBe(refusal);
+      expect(await rejectionTypeOf(decide(handle, { decision: 'approve', ...decision }))).toBe(rejection);
       await handle.signal(decideSignal, { decision: 'approve', ...decision });
       const view = await waitForApproval(handle, ({ trail }) => trail.length === 2, 'the signal arrived');
       expect(view).toMatchObject({ status: 'pending', stage: 1 });
       expect(view.decision).toBeUndefined();
-      expect(view.trail[1]).toMatchObject({ event: 'ignored', approver: decision.approver, reason: { type: refusal } });
+      expect(view.trail[1]).toMatchObject({
+        event: 'ignored',
+        approver: decision.approver,
+        reason: { type: rejection },
+      });
       await decide(handle, { approver: 'now', decision: 'reject' });
       expect(await handle.result()).toMatchObject({ status: 'rejected' });
     });
@@ -226,7 +232,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         { approver: 'x'.repeat(121), decision: 'approve' },
       ] as Decision[];
       for (const decision of malformed) {
-        expect(await refusalOf(decide(handle, decision)), JSON.stringify(decision)).toBe('InvalidInput');
+        expect(await rejectionTypeOf(decide(handle, decision)), JSON.stringify(decision)).toBe('InvalidInput');
         await handle.signal(decideSignal, decision);
       }
       const view = await waitForApproval(handle, ({ trail }) => trail.length > malformed.length, 'all signals arrived');
@@ -253,7 +259,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         makeApproval({ requestedBy: asker.id, stages: [makeStage(asker, other)] }),
       );
       await waitForApproval(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'somebody was asked');
-      expect((await told(handle)).notifications.map(({ approver }) => approver)).toEqual([other.id]);
+      expect((await waitUntilNotified(handle)).notifications.map(({ approver }) => approver)).toEqual([other.id]);
       await decide(handle, { approver: other.id, decision: 'approve' });
       await handle.result();
     });
@@ -266,7 +272,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       await waitForApproval(handle, ({ trail }) => trail.length > 20, 'the signals arrived');
       await decide(handle, { approver: 'now', decision: 'approve' });
       const view = await handle.result();
-      expect(events(view).filter((event) => event === 'ignored')).toHaveLength(20);
+      expect(trailEvents(view).filter((event) => event === 'ignored')).toHaveLength(20);
       expect(view.trail.at(-1)?.event).toBe('decided');
     });
   });
@@ -280,9 +286,9 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
       expect(view).toMatchObject({ status: 'timed_out', stage: 3, stages: 3 });
       expect(view.decision).toBeUndefined();
-      expect(events(view)).toEqual(['requested', 'escalated', 'escalated', 'timed_out']);
-      const [asked, ...later] = view.trail.map(({ at }) => at);
-      expect(later.map((at) => Math.round(seconds(asked!, at) / DAY_SECONDS))).toEqual([10, 20, 30]);
+      expect(trailEvents(view)).toEqual(['requested', 'escalated', 'escalated', 'timed_out']);
+      const [notified, ...later] = view.trail.map(({ at }) => at);
+      expect(later.map((at) => Math.round(seconds(notified!, at) / DAY_SECONDS))).toEqual([10, 20, 30]);
       for (const [index, approver] of people.entries()) {
         const subjects = (await mailsTo(approver)).map(({ subject }) => subject);
         expect(subjects).toEqual(['Please decide: May we?', ...Array<string>(9).fill('Reminder: May we?')]);
@@ -302,7 +308,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         const view = await handle.result();
         expect(view).toMatchObject({ status: onTimeout });
         expect(view.decision).toBeUndefined();
-        expect(events(view)).toEqual(['requested', 'timed_out']);
+        expect(trailEvents(view)).toEqual(['requested', 'timed_out']);
       },
     );
 
@@ -311,12 +317,12 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(lead), makeStage(manager)] }));
       await env.sleep((10 * DAY_SECONDS + 60) * 1000);
       await waitForApproval(handle, ({ stage }) => stage === 2, 'is escalated');
-      const asked = await told(handle);
-      expect(asked).toMatchObject({ approvers: [manager.id], status: 'pending' });
+      const notified = await waitUntilNotified(handle);
+      expect(notified).toMatchObject({ approvers: [manager.id], status: 'pending' });
 
       const late: Decision = { approver: lead.id, decision: 'approve' };
-      expect(await refusalOf(decide(handle, late))).toBe('NotAnApprover');
-      expect(await refusalOf(decide(handle, { ...late, via: 'link', stage: 1 }))).toBe('StagePassed');
+      expect(await rejectionTypeOf(decide(handle, late))).toBe('NotAnApprover');
+      expect(await rejectionTypeOf(decide(handle, { ...late, via: 'link', stage: 1 }))).toBe('StagePassed');
       await decide(handle, { approver: manager.id, decision: 'approve', via: 'link', stage: 2 });
       expect(await handle.result()).toMatchObject({ status: 'approved', decision: { stage: 2, approver: manager.id } });
     });
@@ -327,7 +333,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       shop.client,
       makeApproval({ stages: [makeStage(makeApprover()), makeStage(makeApprover())] }),
     );
-    const { deadline } = await told(handle);
+    const { deadline } = await waitUntilNotified(handle);
     const dueAt = async () =>
       (await handle.describe()).typedSearchAttributes.get(approvalDueAtAttribute)?.toISOString();
     expect(await dueAt()).toBe(deadline);
@@ -344,14 +350,14 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       const [own, other] = [makeApprover(), makeApprover()];
       const input = makeApproval({ requestedBy: own.id, stages: [makeStage(own), makeStage(other, own)] });
       const handle = await startApproval(shop.client, input);
-      const view = await told(handle);
+      const view = await waitUntilNotified(handle);
       expect(view).toMatchObject({ stage: 2, stages: 2, approvers: [other.id] });
       expect(view.notifications.map(({ approver }) => approver)).toEqual([other.id]);
       expect(view.trail).toMatchObject([
         { event: 'requested', approver: own.id, stage: 1 },
         { event: 'skipped', stage: 1 },
       ]);
-      expect(await refusalOf(decide(handle, { approver: own.id, decision: 'approve' }))).toBe('SelfApproval');
+      expect(await rejectionTypeOf(decide(handle, { approver: own.id, decision: 'approve' }))).toBe('SelfApproval');
       await decide(handle, { approver: other.id, decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved', decision: { stage: 2 } });
     });
@@ -376,7 +382,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       const approver = makeApprover();
       const input = makeApproval({ stages: [makeStage(approver)], callbackUrl: receiver.url });
       const first = await startApproval(shop.client, input);
-      await told(first);
+      await waitUntilNotified(first);
       await decide(first, { approver: approver.id, decision: 'reject', comment: 'no' });
       const made = await first.result();
       const { amount: _none, ...sameContent } = { ...input, amount: undefined };
@@ -442,7 +448,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       });
       await shop.client.workflow.executeUpdateWithStart(withdrawUpdate, { args: [{}], startWorkflowOperation });
       const view = await (await startWorkflowOperation.workflowHandle()).result();
-      expect(events(view)).toEqual(['requested', 'withdrawn']);
+      expect(trailEvents(view)).toEqual(['requested', 'withdrawn']);
     });
 
     test('ends as withdrawn with the reason', async () => {
@@ -450,7 +456,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'no longer needed' }] });
       const view = await handle.result();
       expect(view).toMatchObject({ status: 'withdrawn', withdrawal: { reason: 'no longer needed' } });
-      expect(events(view)).toEqual(['requested', 'withdrawn']);
+      expect(trailEvents(view)).toEqual(['requested', 'withdrawn']);
     });
 
     test('ends as Cancelled, withdrawn and reported when the workflow is cancelled', async () => {
@@ -482,7 +488,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         description: 'Please.\nThanks.',
       });
       const handle = await startApproval(shop.client, input);
-      await told(handle);
+      await waitUntilNotified(handle);
       const mail = await mailArrived(approver);
 
       expect(mail).toMatchObject({ subject: 'Please decide: Buy <b>it</b>?', to: [approver.email] });
@@ -567,7 +573,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       shop.fakes.mailbox.addFault(unknown.email, { code: 550, times: -1 });
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(unknown, known)] }));
       await mailArrived(known);
-      const view = await told(handle);
+      const view = await waitUntilNotified(handle);
       expect(view.notifications[0]?.reason).toMatchObject({ type: 'MailRejected' });
       await decide(handle, { approver: known.id, decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved' });
@@ -664,7 +670,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       ],
       ['a callback URL with a password', { callbackUrl: 'http://user:pw@example.com/' }, '/callbackUrl'],
       ["another approval's id", { approvalId: 'another' }, '/approvalId'],
-    ])('fails at once on %s and names the field', async (_what, change, pointer) => {
+    ])('fails at once on %s and names the field', async (_description, change, pointer) => {
       const input = makeApproval({ stages: [stage] });
       const handle = await shop.client.workflow.start<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),

@@ -68,7 +68,7 @@ describe('validateDecision', () => {
     ]),
     ['a stage', decisionBy('lead', { stage: 1 })],
     ['undefined fields', { ...decisionBy('lead'), comment: undefined, via: undefined, stage: undefined }],
-  ])('accepts a decision with %s', (_what, value) => {
+  ])('accepts a decision with %s', (_description, value) => {
     expect(validateDecision(value)).toBeUndefined();
   });
 });

@@ -36,11 +36,11 @@ const decisionBy = (approver: string, more: Partial<Decision> = {}): Decision =>
 describe('the limits of the schema', () => {
   test('keeps the history of a maximum-size approval below 50 MB', () => {
     // The longest text in JSON: a control character takes six bytes.
-    const longest = (length: number) => '\u0001'.repeat(length);
+    const longText = (length: number) => '\u0001'.repeat(length);
     const message = {
       approvalId: 'a'.repeat(80),
-      title: longest(200),
-      description: longest(MAX_DESCRIPTION_LENGTH),
+      title: longText(200),
+      description: longText(MAX_DESCRIPTION_LENGTH),
       requestedBy: 'a'.repeat(120),
       amount: { value: 2 ** 53 - 1, currency: 'EUR' },
       firstRunId: 'r'.repeat(36),
@@ -53,7 +53,7 @@ describe('the limits of the schema', () => {
     };
     const { webhookUrl, ...mail } = message;
     const bytes =
-      Buffer.byteLength(JSON.stringify(message)) + Buffer.byteLength(JSON.stringify({ ...mail, email: longest(42) }));
+      Buffer.byteLength(JSON.stringify(message)) + Buffer.byteLength(JSON.stringify({ ...mail, email: longText(42) }));
     const messages = MAX_STAGES * MAX_APPROVERS * (MAX_REMINDERS + 1);
     // Everything else in the history of an activity takes less than a kilobyte.
     expect(messages * (bytes + 2 * 1_000)).toBeLessThan(50 * 1024 * 1024);
@@ -123,8 +123,8 @@ describe('evaluateDecision', () => {
       decisionBy('lead'),
       closedRejection('withdrawn'),
     ],
-  ])('returns the expected answer if %s', (_what, where, decision, answer) => {
-    expect(evaluateDecision(where, decision)).toEqual(answer);
+  ])('returns the expected answer if %s', (_description, where, decision, response) => {
+    expect(evaluateDecision(where, decision)).toEqual(response);
   });
 });
 
@@ -140,8 +140,8 @@ describe('outcomes and withdrawals', () => {
     ['was decided', decidedContext, alreadyDecided],
     ['has timed out', makeContext({ status: 'timed_out' }), closedRejection('timed_out')],
     ['was approved by a time-out', makeContext({ status: 'approved' }), closedRejection('approved')],
-  ])('allows or rejects the withdrawal of an approval that %s', (_what, { view }, refusal) => {
-    expect(withdrawalRejection(view)).toEqual(refusal);
+  ])('allows or rejects the withdrawal of an approval that %s', (_description, { view }, rejection) => {
+    expect(withdrawalRejection(view)).toEqual(rejection);
   });
 });
 
@@ -175,7 +175,7 @@ describe('the trail', () => {
     ['the same comment as the decision', 'fine', false],
     ['a comment that is already in the trail', 'really', false],
     ['another comment', 'go on', true],
-  ])('reports whether a repeated decision with %s has a new comment: %s', (_what, comment, expected) => {
+  ])('reports whether a repeated decision with %s has a new comment: %s', (_description, comment, expected) => {
     const made = { ...decidedContext.view.decision!, comment: 'fine' };
     const at = '2026-01-01T00:00:00.000Z';
     const trail = [{ at, event: 'commented' as const, stage: 2, comment: 'really' }];

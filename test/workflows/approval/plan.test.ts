@@ -52,20 +52,20 @@ describe('the next reminder', () => {
     ['the newest missed reminder', 0, 140, [2, 160, true]],
     ['the last reminder, when all were missed, before the end of the stage', 0, 200, [3, 220, true]],
     ['nothing, after the last reminder', 3, 200, undefined],
-  ])('is %s', (_what, sent, seconds, expected) => {
+  ])('is %s', (_description, sent, seconds, expected) => {
     expect(next(sent, seconds)).toEqual(expected);
   });
 
   test('spreads missed reminders over at most five minutes', () => {
     const day = 24 * 60 * 60_000;
-    const at = (random: number) =>
+    const delayFor = (random: number) =>
       nextReminder([day, 2 * day], { sent: 0, now: day + 60_000, endsAt: 3 * day, random })!.at - day;
-    expect([at(0), at(0.5), at(1)]).toEqual([60_000, 210_000, 360_000]);
+    expect([delayFor(0), delayFor(0.5), delayFor(1)]).toEqual([60_000, 210_000, 360_000]);
   });
 });
 
 describe('the schedule of a stage', () => {
-  const aStage = (timeoutSeconds: number, remindEverySeconds?: number): Stage => ({
+  const makeStage = (timeoutSeconds: number, remindEverySeconds?: number): Stage => ({
     approvers: [{ id: 'lead' }],
     timeoutSeconds,
     ...(remindEverySeconds !== undefined && { remindEverySeconds }),
@@ -73,17 +73,17 @@ describe('the schedule of a stage', () => {
   const secondsAfter = (times: number[]) => times.map((time) => (time - REQUESTED_AT) / 1000);
 
   test('ends a one-hour stage one hour after its start', () => {
-    expect(stageEndOf(aStage(3_600), REQUESTED_AT)).toBe(Date.parse('2030-01-01T01:00:00.000Z'));
+    expect(stageEndOf(makeStage(3_600), REQUESTED_AT)).toBe(Date.parse('2030-01-01T01:00:00.000Z'));
   });
 
   test.each<[what: string, Stage, seconds: number[]]>([
-    ['there is no interval', aStage(60), []],
-    ['the stage is no multiple of the interval', aStage(65, 20), [20, 40, 60]],
-    ['the stage is a multiple of the interval', aStage(60, 20), [20, 40]],
-    ['the interval ends just before the stage', aStage(60, 59), [59]],
-    ['the interval ends with the stage', aStage(60, 60), []],
-    ['the interval ends after the stage', aStage(60, 61), []],
-  ])('sends the expected reminders if %s', (_what, stage, seconds) => {
+    ['there is no interval', makeStage(60), []],
+    ['the stage is no multiple of the interval', makeStage(65, 20), [20, 40, 60]],
+    ['the stage is a multiple of the interval', makeStage(60, 20), [20, 40]],
+    ['the interval ends just before the stage', makeStage(60, 59), [59]],
+    ['the interval ends with the stage', makeStage(60, 60), []],
+    ['the interval ends after the stage', makeStage(60, 61), []],
+  ])('sends the expected reminders if %s', (_description, stage, seconds) => {
     expect(secondsAfter(reminderTimesOf(stage, REQUESTED_AT))).toEqual(seconds);
   });
 
@@ -91,7 +91,7 @@ describe('the schedule of a stage', () => {
     const seconds = fc.integer({ min: 1, max: 1_000 });
     fc.assert(
       fc.property(seconds, seconds, (timeout, every) => {
-        const stage = aStage(timeout, every);
+        const stage = makeStage(timeout, every);
         const times = [REQUESTED_AT, ...reminderTimesOf(stage, REQUESTED_AT)];
 
         for (const [n, time] of times.entries()) expect(time).toBe(REQUESTED_AT + n * every * 1000);

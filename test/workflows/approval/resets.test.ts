@@ -41,10 +41,10 @@ describeOnDevServer('an approval (dev server)', () => {
   });
 
   type Approver = ReturnType<typeof makeApprover>;
-  type Asked = Awaited<ReturnType<typeof asked>>;
+  type Asked = Awaited<ReturnType<typeof startNotifiedApproval>>;
 
   /** Starts an approval and waits until its mail has arrived. */
-  async function asked() {
+  async function startNotifiedApproval() {
     const approver = makeApprover();
     const input = makeApproval({ stages: [makeStage(approver)], callbackUrl: receiver.url });
     const handle = await startApproval(shop.client, input);
@@ -57,14 +57,17 @@ describeOnDevServer('an approval (dev server)', () => {
     return `${api.url}/approvals/${token}`;
   }
   /** The ids of the completed workflow tasks of a run. */
-  async function tasksOf({ workflowId }: Pick<ApprovalHandle, 'workflowId'>, runId: string): Promise<number[]> {
+  async function completedTaskIds(
+    { workflowId }: Pick<ApprovalHandle, 'workflowId'>,
+    runId: string,
+  ): Promise<number[]> {
     const { events } = await shop.client.workflow.getHandle(workflowId, runId).fetchHistory();
     return (events ?? [])
       .filter((event) => event.workflowTaskCompletedEventAttributes)
       .map(({ eventId }) => Number(eventId));
   }
   /** Resets a run as `temporal workflow reset` does. @returns the id of the new run. */
-  async function reset(
+  async function resetToTask(
     { workflowId }: Pick<ApprovalHandle, 'workflowId'>,
     runId: string,
     eventId: number,
@@ -78,20 +81,20 @@ describeOnDevServer('an approval (dev server)', () => {
     });
     return response.runId;
   }
-  const newest = ({ workflowId }: Pick<ApprovalHandle, 'workflowId'>) =>
+  const latestRun = ({ workflowId }: Pick<ApprovalHandle, 'workflowId'>) =>
     shop.client.workflow.getHandle<typeof approval>(workflowId);
   const outcomesOf = ({ approvalId }: ApprovalInput) =>
     receiver.received
       .map(({ body, headers }) => ({ id: headers['webhook-id'], ...(JSON.parse(body) as { data: ApprovalView }) }))
       .filter(({ data }) => data.approvalId === approvalId);
-  const press = (link: string, decision: 'approve' | 'reject') =>
+  const submitDecision = (link: string, decision: 'approve' | 'reject') =>
     fetch(link, { method: 'POST', redirect: 'manual', body: new URLSearchParams({ decision }) });
   const get = async ({ approvalId }: ApprovalInput) =>
     (await api.get<ApprovalResource>(`/v1/approvals/${approvalId}`)).body;
 
   /** Expects one mail, one decision via the link, one recorded outcome and one report. */
   async function expectOnce({ approver, input, handle }: Asked, status: ApprovalView['status']) {
-    const view = await newest(handle).result();
+    const view = await latestRun(handle).result();
     expect(view).toMatchObject({ status, delivery: { status: 'delivered' }, decision: { approver: approver.id } });
     expect(await get(input)).toMatchObject({ status, decision: view.decision });
     expect(await shop.fakes.mailbox.mailsTo(approver.email)).toHaveLength(1);
@@ -103,72 +106,72 @@ describeOnDevServer('an approval (dev server)', () => {
   }
 
   test('keeps its mailed link valid after a reset to any workflow task before the decision', async () => {
-    const { handle: sample } = await asked();
-    const count = (await tasksOf(sample, sample.firstExecutionRunId)).length;
+    const { handle: sample } = await startNotifiedApproval();
+    const count = (await completedTaskIds(sample, sample.firstExecutionRunId)).length;
     expect(count).toBeGreaterThan(2);
     for (let task = 0; task < count; task += 1) {
-      const one = await asked();
-      const tasks = await tasksOf(one.handle, one.handle.firstExecutionRunId);
-      const runId = await reset(one.handle, one.handle.firstExecutionRunId, tasks[task]!);
+      const one = await startNotifiedApproval();
+      const tasks = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
+      const runId = await resetToTask(one.handle, one.handle.firstExecutionRunId, tasks[task]!);
       expect(runId).not.toBe(one.handle.firstExecutionRunId);
       await waitForApproval(
-        newest(one.handle),
+        latestRun(one.handle),
         ({ notifications }) => notifications[0]?.status === 'sent',
         'asked again',
       );
 
       const page = await fetch(one.link);
       expect([page.status, await page.text()], `task ${task}`).toEqual([200, expect.stringContaining('May we?')]);
-      expect((await press(one.link, 'approve')).status, `task ${task}`).toBe(303);
+      expect((await submitDecision(one.link, 'approve')).status, `task ${task}`).toBe(303);
       await expectOnce(one, 'approved');
       const again = await fetch(one.link);
       expect(await again.text()).toContain('You have decided');
-      expect((await newest(one.handle).describe()).runId).toBe(runId);
+      expect((await latestRun(one.handle).describe()).runId).toBe(runId);
     }
-    await newest(sample).terminate();
+    await latestRun(sample).terminate();
   });
 
   test('keeps its outcome and reports it once after a reset to any workflow task after the decision', async () => {
-    const first = await asked();
-    await press(first.link, 'reject');
+    const first = await startNotifiedApproval();
+    await submitDecision(first.link, 'reject');
     const made = await expectOnce(first, 'rejected');
-    const count = (await tasksOf(first.handle, first.handle.firstExecutionRunId)).length;
+    const count = (await completedTaskIds(first.handle, first.handle.firstExecutionRunId)).length;
     let runId = first.handle.firstExecutionRunId;
     for (let task = 0; task < count; task += 1) {
-      const tasks = await tasksOf(first.handle, first.handle.firstExecutionRunId);
-      runId = await reset(first.handle, first.handle.firstExecutionRunId, tasks[task]!);
-      const view = await newest(first.handle).result();
+      const tasks = await completedTaskIds(first.handle, first.handle.firstExecutionRunId);
+      runId = await resetToTask(first.handle, first.handle.firstExecutionRunId, tasks[task]!);
+      const view = await latestRun(first.handle).result();
       expect(view.decision, `task ${task}`).toEqual(made.decision);
       await expectOnce(first, 'rejected');
     }
-    expect((await newest(first.handle).describe()).runId).toBe(runId);
+    expect((await latestRun(first.handle).describe()).runId).toBe(runId);
   });
 
   test('accepts a decision via the link after a reset of a reset run', async () => {
-    const one = await asked();
-    const [, second] = await tasksOf(one.handle, one.handle.firstExecutionRunId);
-    const runId = await reset(one.handle, one.handle.firstExecutionRunId, second!);
+    const one = await startNotifiedApproval();
+    const [, second] = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
+    const runId = await resetToTask(one.handle, one.handle.firstExecutionRunId, second!);
     await waitForApproval(
-      newest(one.handle),
+      latestRun(one.handle),
       ({ notifications }) => notifications[0]?.status === 'sent',
       'asked again',
     );
-    const tasks = await tasksOf(one.handle, runId);
-    await reset(one.handle, runId, tasks.at(-1)!);
+    const tasks = await completedTaskIds(one.handle, runId);
+    await resetToTask(one.handle, runId, tasks.at(-1)!);
     await waitForApproval(
-      newest(one.handle),
+      latestRun(one.handle),
       ({ notifications }) => notifications[0]?.status === 'sent',
       'asked again',
     );
-    expect((await press(one.link, 'reject')).status).toBe(303);
+    expect((await submitDecision(one.link, 'reject')).status).toBe(303);
     await expectOnce(one, 'rejected');
   });
 
   test('keeps the recorded outcome when a reset drops the decision and another one is made', async () => {
-    const one = await asked();
-    await press(one.link, 'approve');
+    const one = await startNotifiedApproval();
+    await submitDecision(one.link, 'approve');
     const made = await expectOnce(one, 'approved');
-    const [, second] = await tasksOf(one.handle, one.handle.firstExecutionRunId);
+    const [, second] = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
     await shop.client.workflowService.resetWorkflowExecution({
       namespace: server.namespace,
       workflowExecution: { workflowId: one.handle.workflowId, runId: one.handle.firstExecutionRunId },
@@ -178,11 +181,11 @@ describeOnDevServer('an approval (dev server)', () => {
       // RESET_REAPPLY_EXCLUDE_TYPE_UPDATE
       resetReapplyExcludeTypes: [2],
     });
-    const open = newest(one.handle);
+    const open = latestRun(one.handle);
     await waitForApproval(open, ({ trail }) => trail.length > 0, 'open again');
     expect((await open.query(approvalQuery)).status).toBe('pending');
-    const refused = open.executeUpdate(decideUpdate, { args: [{ approver: one.approver.id, decision: 'reject' }] });
-    await expect(refused).rejects.toMatchObject({ cause: { type: 'AlreadyDecided' } });
+    const rejected = open.executeUpdate(decideUpdate, { args: [{ approver: one.approver.id, decision: 'reject' }] });
+    await expect(rejected).rejects.toMatchObject({ cause: { type: 'AlreadyDecided' } });
     expect((await open.result()).decision).toEqual(made.decision);
     await expectOnce(one, 'approved');
   });
@@ -192,17 +195,17 @@ describeOnDevServer('an approval (dev server)', () => {
     const order = makeOrder({ lines: [{ sku, quantity: 1 }] });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
     const workflowId = approvalWorkflowId(`order.${order.orderId}`);
-    const child = newest({ workflowId });
-    const isAsked = async () =>
+    const child = latestRun({ workflowId });
+    const isNotified = async () =>
       await child.query(approvalQuery).then(
         ({ notifications }) => notifications[0]?.status === 'sent' || undefined,
         () => undefined,
       );
-    await waitUntil(isAsked, { description: 'the approval of the order', timeoutMs: 20_000 });
+    await waitUntil(isNotified, { description: 'the approval of the order', timeoutMs: 20_000 });
     const { runId } = await child.describe();
-    const tasks = await tasksOf({ workflowId }, runId);
-    expect(await reset({ workflowId }, runId, tasks[0]!)).not.toBe(runId);
-    await waitUntil(isAsked, { description: 'the approval being open again', timeoutMs: 20_000 });
+    const tasks = await completedTaskIds({ workflowId }, runId);
+    expect(await resetToTask({ workflowId }, runId, tasks[0]!)).not.toBe(runId);
+    await waitUntil(isNotified, { description: 'the approval being open again', timeoutMs: 20_000 });
     await child.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'reject' }] });
     expect(await api.waitForOrder(order.orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
       status: 'rejected',
@@ -212,17 +215,17 @@ describeOnDevServer('an approval (dev server)', () => {
   });
 
   test('continues after a reset of a terminated run', async () => {
-    const one = await asked();
-    const [, second] = await tasksOf(one.handle, one.handle.firstExecutionRunId);
-    await newest(one.handle).terminate();
+    const one = await startNotifiedApproval();
+    const [, second] = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
+    await latestRun(one.handle).terminate();
     const isWithdrawn = async () => {
       const { items } = (await api.get<{ items: ApprovalSummary[] }>('/v1/approvals?status=withdrawn&limit=200')).body;
       return items.some(({ approvalId }) => approvalId === one.input.approvalId) || undefined;
     };
     await waitUntil(isWithdrawn, { description: 'the terminated one in the list', timeoutMs: 20_000 });
-    await reset(one.handle, one.handle.firstExecutionRunId, second!);
+    await resetToTask(one.handle, one.handle.firstExecutionRunId, second!);
     expect((await get(one.input)).status).toBe('pending');
-    expect((await press(one.link, 'approve')).status).toBe(303);
+    expect((await submitDecision(one.link, 'approve')).status).toBe(303);
     await expectOnce(one, 'approved');
   });
 
@@ -240,8 +243,8 @@ describeOnDevServer('an approval (dev server)', () => {
     });
     worker = await startWorker(server, shop, { taskQueues: ['approvals', 'orders', 'payments'] });
     await waitForApproval(handle, ({ notifications }) => (notifications[0]?.sentCount ?? 0) > before, 'reminded again');
-    await newest(handle).executeUpdate(decideUpdate, { args: [{ approver: approver.id, decision: 'approve' }] });
-    await newest(handle).result();
+    await latestRun(handle).executeUpdate(decideUpdate, { args: [{ approver: approver.id, decision: 'approve' }] });
+    await latestRun(handle).result();
 
     const { events } = await handle.fetchHistory();
     const numbers = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) => {

@@ -160,7 +160,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     ['names no batch', {}],
     ['names another batch', { batchId: 'another' }],
     ['has an unknown field', { batchId: 'this', items: [] }],
-  ])('fails as InvalidInput and processes nothing if the input %s', async (_what, input) => {
+  ])('fails as InvalidInput and processes nothing if the input %s', async (_description, input) => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
     const given = (input as { items?: unknown } | null)?.items ? { ...(input as object), batchId } : input;
 
@@ -221,7 +221,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       'half a shard',
       { batchId: 'b', batchNumber: 1, operation: 'write', attemptId: 1, attempt: 1, range: {}, pauseState: {} },
     ],
-  ])('fails a shard that is started by hand with %s as InvalidInput', async (_what, input) => {
+  ])('fails a shard that is started by hand with %s as InvalidInput', async (_description, input) => {
     const handle = await shop.client.workflow.start<typeof batchShard>('batchShard', {
       workflowId: `shard-${Math.random()}`,
       taskQueue: BATCH_TASK_QUEUE,
@@ -283,11 +283,11 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       ],
     });
     await shard.signal(pauseStateSignal, { sequence: 3, paused: false });
-    const heard = async () => {
+    const hasSignal = async () => {
       const types = (await fetchEventSummaries(shard)).map(({ type }) => type);
       return types.lastIndexOf('WorkflowTaskCompleted') > types.indexOf('WorkflowExecutionSignaled') || undefined;
     };
-    await waitUntil(heard, { description: 'the signal heard', timeoutMs: 20_000 });
+    await waitUntil(hasSignal, { description: 'the signal heard', timeoutMs: 20_000 });
     expect(await writtenKeys(shop.store, batchId)).toEqual([]);
 
     await shard.signal(pauseStateSignal, { sequence: 5, paused: false });

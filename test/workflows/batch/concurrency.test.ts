@@ -12,14 +12,14 @@ function createManualWork() {
       open.set(n, { resolve, reject });
     });
   /** Ends one piece of work and lets its consequences happen. */
-  async function end(n: number, error?: Error): Promise<void> {
+  async function finish(n: number, error?: Error): Promise<void> {
     const { resolve, reject } = open.get(n)!;
     open.delete(n);
     if (error) reject(error);
     else resolve();
     await new Promise(setImmediate);
   }
-  return { open, begun, run, end };
+  return { open, begun, run, end: finish };
 }
 
 test('inWindow runs each piece of work once and keeps the window full until none are left', async () => {
@@ -28,11 +28,11 @@ test('inWindow runs each piece of work once and keeps the window full until none
     fc.integer({ min: 1, max: 5 }),
     fc.gen(),
     async (count, width, pick) => {
-      const { open, begun, run, end } = createManualWork();
+      const { open, begun, run, end: finish } = createManualWork();
       const done = runConcurrently(count, width, run);
       for (let left = count; left > 0; left -= 1) {
         expect(open.size).toBe(Math.min(width, left));
-        await end([...open.keys()][pick(fc.nat, { max: open.size - 1 })]!);
+        await finish([...open.keys()][pick(fc.nat, { max: open.size - 1 })]!);
       }
       await done;
 
@@ -43,15 +43,15 @@ test('inWindow runs each piece of work once and keeps the window full until none
 });
 
 test('inWindow starts nothing after a failure, waits for the open work and throws the first failure', async () => {
-  const { begun, run, end } = createManualWork();
+  const { begun, run, end: finish } = createManualWork();
   let isOver = false;
   const done = runConcurrently(9, 3, run).finally(() => (isOver = true));
   const failure = done.catch((error: unknown) => error);
 
-  await end(1, new Error('first'));
+  await finish(1, new Error('first'));
   expect(isOver).toBe(false);
-  await end(0);
-  await end(2, new Error('second'));
+  await finish(0);
+  await finish(2, new Error('second'));
 
   expect(await failure).toEqual(new Error('first'));
   expect(begun).toEqual([0, 1, 2]);

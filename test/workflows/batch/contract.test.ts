@@ -37,15 +37,15 @@ describe('batch wire names', () => {
 });
 
 describe('the estimated time left', () => {
-  const tally = { total: 100, succeeded: 80, failed: 9, itemsPerSecond: 2 };
-  test.each<[what: string, Partial<typeof tally>, number | undefined]>([
+  const progress = { total: 100, succeeded: 80, failed: 9, itemsPerSecond: 2 };
+  test.each<[what: string, Partial<typeof progress>, number | undefined]>([
     ['11 items are left at 2 a second', {}, 6],
     ['10 items are left at 2 a second', { failed: 10 }, 5],
     ['nothing progresses', { itemsPerSecond: 0 }, undefined],
     ['one item is left', { failed: 19 }, 1],
     ['nothing is left', { failed: 20 }, undefined],
-  ])('has the expected seconds if %s', (_what, more, seconds) => {
-    expect(estimateSecondsLeft({ ...tally, ...more })).toBe(seconds);
+  ])('has the expected seconds if %s', (_description, more, seconds) => {
+    expect(estimateSecondsLeft({ ...progress, ...more })).toBe(seconds);
   });
 
   test('is unknown without a rate', () => {

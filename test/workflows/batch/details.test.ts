@@ -60,7 +60,7 @@ describe('the progress in the Web UI', () => {
         '- retry 1',
       ],
     ],
-  ])('shows a batch that %s', (_what, view, lines) => {
+  ])('shows a batch that %s', (_description, view, lines) => {
     expect(describeBatch(makeView(view)).split('\n')).toEqual(lines);
   });
 });
@@ -75,7 +75,7 @@ describe('the end of a batch', () => {
     ['all items are counted and the attempt is the current one', { succeeded: 6 }, false],
     ['a later attempt has started', { succeeded: 6, attempt: 2 }, true],
     ['an item is not counted', { succeeded: 5 }, true],
-  ])('if %s, isOvertaken returns %s', (_what, view, is) => {
+  ])('if %s, isOvertaken returns %s', (_description, view, is) => {
     expect(isSuperseded(makeView(view), 1)).toBe(is);
   });
 });

@@ -59,12 +59,12 @@ describeOnDevServer('a batch (dev server)', () => {
   const stateOf = async (handle: Pick<WorkflowHandle, 'describe'>) => (await handle.describe()).status.name;
 
   async function isOpen(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
-    const look = async () => ((await stateOf(handle).catch(() => undefined)) === 'RUNNING' ? true : undefined);
-    await waitUntil(look, { description: `${handle.workflowId} running`, timeoutMs: 20_000 });
+    const poll = async () => ((await stateOf(handle).catch(() => undefined)) === 'RUNNING' ? true : undefined);
+    await waitUntil(poll, { description: `${handle.workflowId} running`, timeoutMs: 20_000 });
   }
 
   /** Starts a batch of 1,001 chunks whose partner calls wait for the test: two child workflows, both open. */
-  async function heldBatch(prefix: string) {
+  async function startBlockedBatch(prefix: string) {
     const items = makeItems(1_001, prefix);
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items, itemsPerChunk: 1 });
     tests.blockCalls();
@@ -85,7 +85,9 @@ describeOnDevServer('a batch (dev server)', () => {
 
     expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 1_001, tasks: 1_001 });
     expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
-    const [parent, full, rest] = await Promise.all([handle, childOf(handle, 0), childOf(handle, 1)].map(weigh));
+    const [parent, full, rest] = await Promise.all(
+      [handle, childOf(handle, 0), childOf(handle, 1)].map(measureHistory),
+    );
     expect([full!.activities, rest!.activities]).toEqual([1_000, 1]);
     // The parent runs a first and a last activity, and one for each progress poll.
     expect(parent!.activities).toBeLessThanOrEqual(2 + parent!.timers);
@@ -101,7 +103,7 @@ describeOnDevServer('a batch (dev server)', () => {
   });
 
   /** The size of a run's history, by event type. */
-  async function weigh(handle: Pick<WorkflowHandle, 'describe' | 'fetchHistory'>) {
+  async function measureHistory(handle: Pick<WorkflowHandle, 'describe' | 'fetchHistory'>) {
     const [{ historyLength, historySize }, events, history] = await Promise.all([
       handle.describe(),
       fetchEventSummaries(handle),
@@ -119,14 +121,14 @@ describeOnDevServer('a batch (dev server)', () => {
   }
 
   test('counts the items of a terminated child as failed after a pause and completes the others', async () => {
-    const { batchId, handle, items } = await heldBatch('paced');
+    const { batchId, handle, items } = await startBlockedBatch('paced');
 
     await handle.signal(pauseSignal);
-    const idle = async () => {
+    const readIdleSeconds = async () => {
       const children = await Promise.all([0, 1].map((n) => childOf(handle, n).describe()));
       return children.every(({ raw }) => (raw.pendingActivities ?? []).length === 0) || undefined;
     };
-    await waitUntil(idle, { description: 'nothing under way', timeoutMs: 20_000 });
+    await waitUntil(readIdleSeconds, { description: 'nothing under way', timeoutMs: 20_000 });
     tests.unblockCalls();
     const { status, typedSearchAttributes } = await handle.describe();
     expect([status.name, typedSearchAttributes.get(batchStatusAttribute)]).toEqual(['RUNNING', 'paused']);
@@ -149,8 +151,8 @@ describeOnDevServer('a batch (dev server)', () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items });
     tests.blockCalls();
     const first = await startBatch(shop.client, batchId);
-    const writing = async () => (await countWriting()) > 0 || undefined;
-    await waitUntil(writing, { description: 'a task within its transaction', timeoutMs: 20_000 });
+    const isWriting = async () => (await countWriting()) > 0 || undefined;
+    await waitUntil(isWriting, { description: 'a task within its transaction', timeoutMs: 20_000 });
     await first.terminate();
     const second = await startBatch(shop.client, batchId);
     tests.unblockCalls();
@@ -169,7 +171,7 @@ describeOnDevServer('a batch (dev server)', () => {
   }
 
   test('counts the items of a cancelled child and a cancelled batch, and retries the rest', async () => {
-    const { batchId, handle } = await heldBatch('cancelled');
+    const { batchId, handle } = await startBlockedBatch('cancelled');
 
     await childOf(handle, 1).cancel();
     await waitForBatchProgress(
@@ -193,7 +195,7 @@ describeOnDevServer('a batch (dev server)', () => {
   });
 
   test('waits for the ids of running children after a reset and processes every item once', async () => {
-    const { batchId, handle } = await heldBatch('reset');
+    const { batchId, handle } = await startBlockedBatch('reset');
     const { events } = await handle.fetchHistory();
     const firstChild = events!.findIndex((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
     const taskBefore = events!.slice(0, firstChild).findLast((event) => event.workflowTaskCompletedEventAttributes);
@@ -292,11 +294,11 @@ describeOnDevServer('a batch (dev server)', () => {
     await waitForBatchProgress(shop.store, batchId, ({ succeeded }) => succeeded > 0, 'progress');
     tests.blockCalls();
     await handle.signal(pauseSignal);
-    const same = async () => {
+    const isUnchanged = async () => {
       const [seen, stored] = [await handle.query(batchQuery), await shop.store.countBatchProgress(batchId)];
       return seen.chunks > 0 && seen.succeeded === stored?.succeeded ? seen : undefined;
     };
-    const seen = await waitUntil(same, { description: 'a look after the pause', timeoutMs: 20_000 });
+    const seen = await waitUntil(isUnchanged, { description: 'a look after the pause', timeoutMs: 20_000 });
     tests.unblockCalls();
 
     const metadata = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');

@@ -72,7 +72,7 @@ describe('applying a change to a cart', () => {
     ['a product is removed', cartWith({ MUG: 2, PAN: 1 }), removeChange('MUG'), [{ sku: 'PAN', quantity: 1 }]],
     ['the cart is checked out', cartWith({ MUG: 2 }), checkout, [{ sku: 'MUG', quantity: 2 }]],
     ['the cart is abandoned', cartWith({ MUG: 2 }), abandon, [{ sku: 'MUG', quantity: 2 }]],
-  ])('returns the new lines and leaves the old state unchanged if %s', (_what, state, change, lines) => {
+  ])('returns the new lines and leaves the old state unchanged if %s', (_description, state, change, lines) => {
     const before = JSON.stringify(state);
 
     expect(applyChange(state, change, LATER).lines).toEqual(lines);
@@ -223,7 +223,7 @@ describe('rejecting a change of a cart', () => {
       'MUG is not in the cart',
     ],
     ['an empty cart is checked out', makeCart(), checkout, 'EmptyCart', 'there is nothing in the cart'],
-  ])('explains the rejection if %s', (_what, state, change, type, message) => {
+  ])('explains the rejection if %s', (_description, state, change, type, message) => {
     expect(changeRejectionOf(state, change)).toEqual({ type, message });
   });
 
@@ -235,13 +235,13 @@ describe('rejecting a change of a cart', () => {
     ['a product in the cart is removed', cartWith({ MUG: 1 }), removeChange('MUG')],
     ['a cart with something in it is checked out', cartWith({ MUG: 1 }), checkout],
     ['an empty cart is abandoned', makeCart(), abandon],
-  ])('does not happen if %s', (_what, state, change) => {
+  ])('does not happen if %s', (_description, state, change) => {
     expect(changeRejectionOf(state, change)).toBeUndefined();
   });
 
   test('asks for stock only for the quantity that a change leads to', () => {
     const cart = cartWith({ MUG: 2 });
-    const wanted = [
+    const expected = [
       addChange('MUG', 3),
       addChange('PAN', 3),
       setChange('MUG', 9),
@@ -250,7 +250,7 @@ describe('rejecting a change of a cart', () => {
       abandon,
     ].map((change) => quantityAfter(cart, change));
 
-    expect(wanted).toEqual([5, 3, 9, undefined, undefined, undefined]);
+    expect(expected).toEqual([5, 3, 9, undefined, undefined, undefined]);
   });
 
   test('asks for no stock for a removal that has a quantity', () => {
@@ -269,7 +269,7 @@ describe('any sequence of cart changes', () => {
   );
 
   /** Applies a change as the workflow does. */
-  const taken = (state: CartSnapshot, change: Change) =>
+  const isAccepted = (state: CartSnapshot, change: Change) =>
     checkLedger(state, change) === 'new' && !changeRejectionOf(state, change)
       ? deepFreeze(applyChange(state, change, LATER))
       : state;
@@ -277,7 +277,7 @@ describe('any sequence of cart changes', () => {
   test('leads to a valid state within the limits', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 60 }), (changes) => {
-        const state = changes.reduce(taken, makeCart());
+        const state = changes.reduce(isAccepted, makeCart());
 
         expect(cartSnapshot.parse(state)).toEqual(state);
         expect(new Set(state.lines.map((line) => line.sku)).size).toBe(state.lines.length);
@@ -289,10 +289,10 @@ describe('any sequence of cart changes', () => {
   test('has the same result after a JSON round trip, as between runs', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), fc.array(anyChange, { maxLength: 30 }), (first, then) => {
-        const before = first.reduce(taken, makeCart());
+        const before = first.reduce(isAccepted, makeCart());
         const handedOver = deepFreeze(JSON.parse(JSON.stringify(before)) as CartSnapshot);
 
-        expect(then.reduce(taken, handedOver)).toEqual(then.reduce(taken, before));
+        expect(then.reduce(isAccepted, handedOver)).toEqual(then.reduce(isAccepted, before));
       }),
     );
   });
@@ -301,10 +301,10 @@ describe('any sequence of cart changes', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), (changes) => {
         const named = changes.map((change, number) => ({ ...change, idempotencyKey: `r${number}` }));
-        const once = named.reduce(taken, makeCart());
-        const refused = named.filter((change) => checkLedger(once, change) === 'new');
+        const once = named.reduce(isAccepted, makeCart());
+        const rejected = named.filter((change) => checkLedger(once, change) === 'new');
 
-        const again = named.filter((change) => !refused.includes(change)).reduce(taken, once);
+        const again = named.filter((change) => !rejected.includes(change)).reduce(isAccepted, once);
 
         expect(again).toEqual(once);
       }),
@@ -320,8 +320,8 @@ describe('any sequence of cart changes', () => {
     );
     fc.assert(
       fc.property(adds, (changes) => {
-        const there = changes.reduce<CartSnapshot>(taken, makeCart());
-        const back = [...changes].reverse().reduce<CartSnapshot>(taken, makeCart());
+        const there = changes.reduce<CartSnapshot>(isAccepted, makeCart());
+        const back = [...changes].reverse().reduce<CartSnapshot>(isAccepted, makeCart());
 
         for (const name of ['MUG', 'PAN', 'CUP']) expect(quantityOf(back, name)).toBe(quantityOf(there, name));
       }),
@@ -417,19 +417,19 @@ describe('unparsed cart requests', () => {
   );
   const secondsLike = fc.constantFrom<unknown>(0, 1, 1.5, MAX_IDLE_SECONDS, MAX_IDLE_SECONDS + 1, -1, '60', NaN);
   const junk = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constant(undefined));
-  const usually = (good: unknown, other: fc.Arbitrary<unknown>) =>
+  const mostlyValue = (good: unknown, other: fc.Arbitrary<unknown>) =>
     fc.oneof({ weight: 3, arbitrary: fc.constant(good) }, { weight: 2, arbitrary: other });
   const mostly = <T>(arbitrary: fc.Arbitrary<T>) =>
     fc.oneof({ weight: 9, arbitrary: arbitrary }, { weight: 1, arbitrary: junk });
 
   const fields: Record<string, fc.Arbitrary<unknown>> = {
-    sku: mostly(usually('MUG', skuLike)),
-    quantity: mostly(usually(1, quantityLike)),
-    idempotencyKey: mostly(usually('r', textLike)),
-    remindAfterSeconds: mostly(usually(60, secondsLike)),
-    expireAfterSeconds: mostly(usually(60, secondsLike)),
-    customerId: mostly(usually('c', idLike)),
-    expectedTotal: usually(
+    sku: mostly(mostlyValue('MUG', skuLike)),
+    quantity: mostly(mostlyValue(1, quantityLike)),
+    idempotencyKey: mostly(mostlyValue('r', textLike)),
+    remindAfterSeconds: mostly(mostlyValue(60, secondsLike)),
+    expireAfterSeconds: mostly(mostlyValue(60, secondsLike)),
+    customerId: mostly(mostlyValue('c', idLike)),
+    expectedTotal: mostlyValue(
       { value: 5, currency: 'EUR' },
       fc.record(
         {
@@ -449,11 +449,11 @@ describe('unparsed cart requests', () => {
     ),
   };
   /** Objects with fields of the kind, of other kinds and unknown ones, each sometimes missing. */
-  const near = (wanted: string[]): fc.Arbitrary<unknown> =>
+  const withTypos = (expected: string[]): fc.Arbitrary<unknown> =>
     fc
       .tuple(
-        fc.record(Object.fromEntries(wanted.map((name) => [name, fields[name]!]))),
-        fc.subarray(wanted, { maxLength: 1 }),
+        fc.record(Object.fromEntries(expected.map((name) => [name, fields[name]!]))),
+        fc.subarray(expected, { maxLength: 1 }),
         fc.option(fc.tuple(fc.constantFrom(...Object.keys(fields), 'kind', 'constructor', 'toString', 'x'), junk), {
           nil: undefined,
           freq: 5,
@@ -552,18 +552,18 @@ describe('unparsed cart requests', () => {
   });
 
   test.each(kinds)('are accepted for %s if and only if the schema accepts them', (kind) => {
-    const argument = fc.oneof({ weight: 9, arbitrary: near(wanted[kind]) }, { weight: 1, arbitrary: junk });
-    let taken = 0;
+    const argument = fc.oneof({ weight: 9, arbitrary: withTypos(wanted[kind]) }, { weight: 1, arbitrary: junk });
+    let isAccepted = 0;
     fc.assert(
       fc.property(argument, (value) => {
-        taken += validateChange(kind, value) ? 0 : 1;
+        isAccepted += validateChange(kind, value) ? 0 : 1;
         expectAgreement(kind, value);
       }),
       { numRuns: 2_000 },
     );
     // Both outcomes must be frequent, otherwise the test would prove little.
-    expect(taken).toBeGreaterThan(50);
-    expect(taken).toBeLessThan(1_900);
+    expect(isAccepted).toBeGreaterThan(50);
+    expect(isAccepted).toBeLessThan(1_900);
   });
 
   test('have the same limits as the schemas', () => {

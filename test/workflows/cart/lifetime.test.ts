@@ -42,7 +42,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   const open = (input: Partial<CartInput> = {}) => startCart(shop.client, { cartId: newCartId(), ...input });
 
   /** Opens a cart with one item. */
-  async function filled(input: Partial<CartInput> = {}) {
+  async function startFilledCart(input: Partial<CartInput> = {}) {
     const handle = await open(input);
     await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
     return handle;
@@ -53,14 +53,14 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   const messagesTo = ({ workflowId }: Pick<CartHandle, 'workflowId'>) =>
     shop.store.listCartNotifications(workflowId.replace('cart:', ''));
 
-  const told = (handle: CartHandle, kinds: string[]) =>
+  const waitForNotifications = (handle: CartHandle, kinds: string[]) =>
     waitUntil(async () => ((await messagesTo(handle)).join() === kinds.join() ? kinds : undefined), {
       description: `the messages ${kinds.join()}`,
       timeoutMs: 10_000,
     });
 
   /** Waits until the view shows the reminder. */
-  const reminded = (handle: CartHandle) =>
+  const waitForReminder = (handle: CartHandle) =>
     waitUntil(
       async () => {
         const view = await handle.query(cartQuery);
@@ -73,13 +73,13 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     (new Date(to).getTime() - new Date(from).getTime()) / 1000;
 
   /** Allows a minute of deviation: the time-skipping server's clock also advances by itself. */
-  function expectAbout(seconds: number, wanted: number): void {
-    expect(seconds).toBeGreaterThanOrEqual(wanted);
-    expect(seconds).toBeLessThan(wanted + MINUTE_SECONDS);
+  function expectAbout(seconds: number, expected: number): void {
+    expect(seconds).toBeGreaterThanOrEqual(expected);
+    expect(seconds).toBeLessThan(expected + MINUTE_SECONDS);
   }
 
   /** Waits until the cart expires and expects that to be `afterSeconds` after its last change. */
-  async function expired(handle: CartHandle, afterSeconds: number): Promise<CartView> {
+  async function waitForExpiry(handle: CartHandle, afterSeconds: number): Promise<CartView> {
     const view = await handle.result();
     expect(view.status).toBe('expired');
     expect(view).not.toHaveProperty('expiresAt');
@@ -91,11 +91,11 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   }
 
   test('sends one reminder after a day and one expiry notice after thirty days by default', async () => {
-    const handle = await filled();
+    const handle = await startFilledCart();
     const { lastChangeAt, expiresAt } = await handle.query(cartQuery);
     expect(secondsBetween(lastChangeAt, expiresAt!)).toBe(30 * DAY_SECONDS);
 
-    const view = await expired(handle, 30 * DAY_SECONDS);
+    const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
     expect(view).toMatchObject({ lines: [{ sku, quantity: 1 }], lastChangeAt });
     expectAbout(secondsBetween(lastChangeAt, view.remindedAt!), DAY_SECONDS);
@@ -103,22 +103,25 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   });
 
   test('reminds after two weeks and expires after nine if the input says so', async () => {
-    const handle = await filled({ remindAfterSeconds: 2 * WEEK_SECONDS, expireAfterSeconds: 9 * WEEK_SECONDS });
+    const handle = await startFilledCart({
+      remindAfterSeconds: 2 * WEEK_SECONDS,
+      expireAfterSeconds: 9 * WEEK_SECONDS,
+    });
 
     await skip(2 * WEEK_SECONDS - HOUR_SECONDS);
     expect(await messagesTo(handle)).toEqual([]);
-    const view = await expired(handle, 9 * WEEK_SECONDS);
+    const view = await waitForExpiry(handle, 9 * WEEK_SECONDS);
 
     expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), 2 * WEEK_SECONDS);
     expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
   });
 
   test('stays open after its reminder and shows the time of the reminder', async () => {
-    const handle = await filled();
+    const handle = await startFilledCart();
 
     await skip(DAY_SECONDS + MINUTE_SECONDS);
 
-    expect(await reminded(handle)).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
+    expect(await waitForReminder(handle)).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
     expect(await messagesTo(handle)).toEqual(['cart_reminder']);
     await handle.executeUpdate(abandonUpdate, { args: [{}] });
   });
@@ -130,8 +133,8 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       ['a signalled item', (handle) => handle.signal(addItemSignal, { sku, quantity: 1 })],
       ['a signalled quantity', (handle) => handle.signal(setQuantitySignal, { sku, quantity: 2 })],
     ];
-    test.each(changes)('restarts both timers if %s comes before the reminder', async (_what, change) => {
-      const handle = await filled();
+    test.each(changes)('restarts both timers if %s comes before the reminder', async (_description, change) => {
+      const handle = await startFilledCart();
       const { lastChangeAt: before } = await handle.query(cartQuery);
       await skip(20 * HOUR_SECONDS);
       await change(handle);
@@ -139,7 +142,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       await skip(20 * HOUR_SECONDS);
       expect(await messagesTo(handle)).toEqual([]);
 
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
       expectAbout(secondsBetween(before, view.lastChangeAt), 20 * HOUR_SECONDS);
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
@@ -147,16 +150,16 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     });
 
     test('causes a new reminder and postpones the expiry if it comes after the reminder', async () => {
-      const handle = await filled();
+      const handle = await startFilledCart();
       await skip(25 * HOUR_SECONDS);
-      await told(handle, ['cart_reminder']);
-      const { lastChangeAt: before } = await reminded(handle);
+      await waitForNotifications(handle, ['cart_reminder']);
+      const { lastChangeAt: before } = await waitForReminder(handle);
 
       const changed = await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 3 }] });
 
       expect(changed).not.toHaveProperty('remindedAt');
       expect(secondsBetween(changed.lastChangeAt, changed.expiresAt!)).toBe(30 * DAY_SECONDS);
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
       expectAbout(secondsBetween(before, view.lastChangeAt), 25 * HOUR_SECONDS);
       // Earlier than the first cart's expiry: the timer must be reset to an earlier time.
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
@@ -164,7 +167,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     });
 
     test('causes no notification when repeated every twenty hours for weeks', async () => {
-      const handle = await filled();
+      const handle = await startFilledCart();
       for (let number = 0; number < 20; number++) {
         await skip(20 * HOUR_SECONDS);
         await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 1 + (number % 2) }] });
@@ -185,7 +188,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       await handle.signal(removeItemSignal, { sku: 'NOT-THERE' });
       await handle.signal('addItem', { sku, quantity: 'many' });
 
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lastChangeAt: before, lines: [{ sku, quantity: 1 }] });
       expectAbout(secondsBetween(before, view.remindedAt!), DAY_SECONDS);
@@ -204,14 +207,14 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       await skip(2 * DAY_SECONDS);
       await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] });
 
-      const view = await expired(handle, 3 * WEEK_SECONDS);
+      const view = await waitForExpiry(handle, 3 * WEEK_SECONDS);
 
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), WEEK_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
     test('moves the timer to an earlier time, also in the next run', async () => {
-      const handle = await filled({
+      const handle = await startFilledCart({
         remindAfterSeconds: 4 * WEEK_SECONDS,
         expireAfterSeconds: 8 * WEEK_SECONDS,
         continueAsNewAfterEvents: 1,
@@ -219,7 +222,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       const args = [{ sku, quantity: 1, remindAfterSeconds: HOUR_SECONDS, expireAfterSeconds: DAY_SECONDS }] as const;
       await handle.executeUpdate(addItemUpdate, { args: [...args] });
 
-      const view = await expired(handle, DAY_SECONDS);
+      const view = await waitForExpiry(handle, DAY_SECONDS);
 
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), HOUR_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
@@ -230,7 +233,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     test('expires without notifications if it never had items', async () => {
       const handle = await open();
 
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lines: [] });
       expect(view).not.toHaveProperty('remindedAt');
@@ -238,11 +241,11 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     });
 
     test('expires without notifications if all items were removed', async () => {
-      const handle = await filled();
+      const handle = await startFilledCart();
       await skip(HOUR_SECONDS);
       await handle.executeUpdate(removeItemUpdate, { args: [{ sku }] });
 
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lines: [] });
       expect(await messagesTo(handle)).toEqual([]);
@@ -253,7 +256,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       await skip(3 * DAY_SECONDS);
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
 
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
@@ -265,9 +268,9 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       ['after the expiry', 2 * HOUR_SECONDS],
       ['at the expiry', HOUR_SECONDS],
     ])('is not sent if it is %s', async (_when, remindAfterSeconds) => {
-      const handle = await filled({ remindAfterSeconds, expireAfterSeconds: HOUR_SECONDS });
+      const handle = await startFilledCart({ remindAfterSeconds, expireAfterSeconds: HOUR_SECONDS });
 
-      const view = await expired(handle, HOUR_SECONDS);
+      const view = await waitForExpiry(handle, HOUR_SECONDS);
 
       expect(view).not.toHaveProperty('remindedAt');
       expect(await messagesTo(handle)).toEqual(['cart_expired']);
@@ -275,7 +278,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   });
 
   describe("a cart run that continues from another run's state", () => {
-    const state = (overrides: Partial<NonNullable<CartInput['state']>>): Partial<CartInput> => ({
+    const carriedState = (overrides: Partial<NonNullable<CartInput['state']>>): Partial<CartInput> => ({
       state: {
         lines: [{ sku, quantity: 4 }],
         ledger: [],
@@ -296,9 +299,9 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     test('sends no second reminder and keeps the expiry', async () => {
       const lastChangeAt = new Date((await now()) - 10 * DAY_SECONDS * 1000).toISOString();
       const remindedAt = new Date((await now()) - 9 * DAY_SECONDS * 1000).toISOString();
-      const handle = await open(state({ lastChangeAt, remindedAt, reminderPassed: true }));
+      const handle = await open(carriedState({ lastChangeAt, remindedAt, reminderPassed: true }));
 
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lines: [{ sku, quantity: 4 }], lastChangeAt, remindedAt });
       expect(await messagesTo(handle)).toEqual(['cart_expired']);
@@ -306,22 +309,22 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
 
     test('waits only for the rest of the time', async () => {
       const lastChangeAt = new Date((await now()) - 20 * HOUR_SECONDS * 1000).toISOString();
-      const handle = await open(state({ lastChangeAt }));
+      const handle = await open(carriedState({ lastChangeAt }));
 
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
       expectAbout(secondsBetween(lastChangeAt, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
     test('sends reminder and expiry once and on time across many continue-as-new runs', async () => {
-      const handle = await filled({ continueAsNewAfterEvents: 1 });
+      const handle = await startFilledCart({ continueAsNewAfterEvents: 1 });
       const { firstExecutionRunId } = handle;
       await skip(25 * HOUR_SECONDS);
-      await told(handle, ['cart_reminder']);
+      await waitForNotifications(handle, ['cart_reminder']);
       await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] });
 
-      const view = await expired(handle, 30 * DAY_SECONDS);
+      const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lines: [{ sku, quantity: 2 }] });
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
@@ -335,7 +338,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     ['a time too far in the future', { remindAfterSeconds: 1e12 }, '/remindAfterSeconds'],
     ['half a second', { remindAfterSeconds: 0.5 }, '/remindAfterSeconds'],
     ['a threshold of zero events', { continueAsNewAfterEvents: 0 }, '/continueAsNewAfterEvents'],
-  ])('fails at once as InvalidInput for %s', async (_what, input, pointer) => {
+  ])('fails at once as InvalidInput for %s', async (_description, input, pointer) => {
     const handle = await open(input);
 
     const failure = await handle.result().catch((error: unknown) => (error as WorkflowFailedError).cause);

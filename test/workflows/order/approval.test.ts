@@ -20,7 +20,7 @@ const HOUR_SECONDS = 3_600;
 
 describeWithOrderShop('an order that needs an approval', (shop) => {
   /** Places an order of two pieces with the given total. */
-  async function placed(total: number, options: PlaceOrderOptions = {}): Promise<PlacedOrder> {
+  async function placeLargeOrder(total: number, options: PlaceOrderOptions = {}): Promise<PlacedOrder> {
     const price = { value: total / 2, currency: 'EUR' };
     return await shop().placeOrder({ products: [await addProduct(shop().store, { price })], ...options });
   }
@@ -32,7 +32,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
    * Waits until the shift lead is notified: the time-skipping server's time stops if a workflow ends while a mail is
    * being sent.
    */
-  async function asked(order: PlacedOrder): Promise<ApprovalView> {
+  async function waitForApprovalRequest(order: PlacedOrder): Promise<ApprovalView> {
     await order.waitForView(({ approval }) => approval?.status === 'pending', 'awaits its approval');
     return await waitForApproval(
       approvalOf(order),
@@ -45,7 +45,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     approvalOf(order).executeUpdate(decideUpdate, { args: [{ approver, decision }] });
 
   test('starts no approval just below the threshold', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD - 2);
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD - 2);
     await order.waitForStage('awaiting_pickup');
     await order.sendCarrierReports('in_transit', 'delivered');
     const view = await order.result();
@@ -55,8 +55,8 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
   });
 
   test('is charged after its approval and completes', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD);
-    const question = await asked(order);
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
+    const question = await waitForApprovalRequest(order);
     expect(question).toMatchObject({
       title: `Order ${order.orderId} of ${order.input.customerId}`,
       description: '2 x A thing',
@@ -88,8 +88,8 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
   const nothing = { verdict: 'rolled back', charged: 0, refunded: 0, parcels: [] };
 
   test('releases the stock and charges nothing when its approval is rejected', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD);
-    await asked(order);
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
+    await waitForApprovalRequest(order);
     await decide(order, 'shift-lead', 'reject');
     expect(await order.result()).toMatchObject({
       status: 'rejected',
@@ -102,7 +102,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
   });
 
   test('is rejected when the last stage times out without a decision', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD, { approvalTimeoutSeconds: HOUR_SECONDS });
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD, { approvalTimeoutSeconds: HOUR_SECONDS });
     const view = await order.result();
     expect(view).toMatchObject({ status: 'rejected', reason: { type: 'ApprovalTimedOut' } });
     expect(await order.balance()).toEqual(nothing);
@@ -113,16 +113,16 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
   });
 
   test("limits the customer's approval time-out to the shop's", async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD, { approvalTimeoutSeconds: 8_000 * HOUR_SECONDS });
-    const { deadline, trail } = await asked(order);
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD, { approvalTimeoutSeconds: 8_000 * HOUR_SECONDS });
+    const { deadline, trail } = await waitForApprovalRequest(order);
     expect(Math.round((Date.parse(deadline!) - Date.parse(trail[0]!.at)) / 1000 / HOUR_SECONDS)).toBe(24);
     await decide(order, 'shift-lead', 'reject');
     await order.result();
   });
 
   test('withdraws the approval and releases the stock when cancelled', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD);
-    await asked(order);
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
+    await waitForApprovalRequest(order);
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too slow' }] });
     expect(await order.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
     expect(await order.balance()).toEqual(nothing);
@@ -144,8 +144,8 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
   });
 
   test('withdraws the approval and releases the stock when its workflow is cancelled', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD);
-    await asked(order);
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
+    await waitForApprovalRequest(order);
     await order.handle.cancel();
     const error = await order.result().catch((failure: unknown) => failure);
     expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
@@ -158,16 +158,16 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
   });
 
   test('is rejected when its approval is withdrawn', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD);
-    await asked(order);
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
+    await waitForApprovalRequest(order);
     await approvalOf(order).executeUpdate(withdrawUpdate, { args: [{}] });
     expect(await order.result()).toMatchObject({ status: 'rejected', reason: { type: 'ApprovalWithdrawn' } });
     expect(await order.balance()).toEqual(nothing);
   });
 
   test('is rejected when the workflow of its approval is cancelled', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD);
-    await asked(order);
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
+    await waitForApprovalRequest(order);
     await approvalOf(order).cancel();
     expect(await order.result()).toMatchObject({
       status: 'rejected',
@@ -178,9 +178,9 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
   });
 
   test('cannot be approved by its own customer', async () => {
-    const order = await placed(ORDER_APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
+    const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
     // The time-skipping server loses a workflow task that cancels an activity which is just starting.
-    await asked(order);
+    await waitForApprovalRequest(order);
     await expect(decide(order, 'shift-lead', 'approve')).rejects.toMatchObject({ cause: { type: 'SelfApproval' } });
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await order.result();

@@ -44,7 +44,7 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
         ['/deliveryTimeoutSeconds'],
       ],
       ["an order id other than the workflow's", [validInput], ['/orderId']],
-    ])('fails the order at once and names each problem if it is %s', async (_what, args, pointers) => {
+    ])('fails the order at once and names each problem if it is %s', async (_description, args, pointers) => {
       const order = await startRaw(shop(), args);
       const failure = await order.waitForFailure();
       const view = await order.view();
@@ -119,18 +119,18 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
       ['resolveCompensation', [{ action: 'both' }]],
       ['resolveCompensation', [{ action: ['retry'] }]],
     ];
-    const refusals: unknown[] = [];
+    const rejections: unknown[] = [];
     for (const [name, args] of updates) {
       const error = await order.handle
         .executeUpdate(name, { args: args as [unknown] })
         .catch((reason: unknown) => reason);
-      refusals.push(error instanceof WorkflowUpdateFailedError ? error.cause : error);
+      rejections.push(error instanceof WorkflowUpdateFailedError ? error.cause : error);
     }
     const unknown = await order.handle.executeUpdate('noSuchUpdate').catch((reason: unknown) => reason);
     const after = await order.view();
     await order.sendCarrierReports('delivered');
 
-    expect(refusals).toMatchObject(updates.map(() => ({ type: 'InvalidInput' })));
+    expect(rejections).toMatchObject(updates.map(() => ({ type: 'InvalidInput' })));
     expect(unknown).toBeInstanceOf(WorkflowUpdateFailedError);
     expect(after).toEqual(before);
     expect(await order.result()).toMatchObject({ status: 'completed' });
@@ -141,7 +141,7 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
   test.each<[string, unknown[]]>([
     ['no argument', []],
     ['null', [null]],
-  ])('cancels the order without a reason on an update with %s', async (_what, args) => {
+  ])('cancels the order without a reason on an update with %s', async (_description, args) => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     await order.handle.executeUpdate('cancelOrder', { args: args as [unknown] });

@@ -38,7 +38,7 @@ describe('isShipmentReport', () => {
     ['an unknown status', { ...makeReport(), status: 'requested' }],
     ['a status that is a property of every object', { ...makeReport(), status: 'constructor' }],
     ['a report for another order', makeReport({ orderId: 'A2' })],
-  ])('rejects %s', (_what, value) => {
+  ])('rejects %s', (_description, value) => {
     expect(isShipmentReport(value, 'A1')).toBe(false);
   });
 });
@@ -79,7 +79,7 @@ describe('Parcel', () => {
     ['out of order', ['delivered', 'in_transit'], [true, false], 'delivered'],
     ['as delivered, then as lost', ['delivered', 'lost'], [true, false], 'delivered'],
     ['as lost, then as delivered', ['lost', 'delivered'], [true, false], 'lost'],
-  ] as const)('keeps the first final status if reports come %s', (_how, statuses, news, status) => {
+  ] as const)('keeps the first final status if reports come %s', (_description, statuses, news, status) => {
     const seen = applyReports(statuses.map((reported) => makeReport({ status: reported })));
 
     expect(seen.news).toEqual(news);

@@ -27,15 +27,15 @@ const WAIT_OPTIONS = { timeoutMs: 60_000, intervalMs: 50 };
 
 describeOnDevServer('an order that is reset', () => {
   let shop: Shop;
-  let letterbox: CarrierWebhookReceiver;
+  let carrierWebhooks: CarrierWebhookReceiver;
 
   beforeAll(async () => {
     shop = await startShop(await startDevServer(), { queues: ['orders', 'payments', 'approvals'] });
-    letterbox = await startCarrierWebhookReceiver(shop.client);
-    shop.fakes.setCallbackUrl(letterbox.url);
+    carrierWebhooks = await startCarrierWebhookReceiver(shop.client);
+    shop.fakes.setCallbackUrl(carrierWebhooks.url);
   });
   afterAll(async () => {
-    await letterbox?.close();
+    await carrierWebhooks?.close();
     await shop?.close();
   });
 
@@ -45,7 +45,7 @@ describeOnDevServer('an order that is reset', () => {
     run: { workflowId: string; runId: string };
   }
 
-  async function placed({
+  async function placeOrder({
     price = 1250,
     ...overrides
   }: Partial<OrderInput> & { price?: number } = {}): Promise<Placed> {
@@ -61,22 +61,23 @@ describeOnDevServer('an order that is reset', () => {
     shop.client.workflow.getHandle<typeof orderWorkflow>(workflowId, runId);
 
   /** Waits until the newest run has a certain state. */
-  const reached = (order: Placed, isIt: (view: OrderView) => boolean, what: string) =>
+  const waitForView = (order: Placed, matches: (view: OrderView) => boolean, what: string) =>
     waitUntil(
       async () => {
         const handle = shop.client.workflow.getHandle(order.run.workflowId);
         const view = await handle.query(orderQuery).catch(() => undefined);
-        return view && isIt(view) ? view : undefined;
+        return view && matches(view) ? view : undefined;
       },
       { description: `${order.run.workflowId} ${what}`, ...WAIT_OPTIONS },
     );
 
   const isAtRest = ({ stage }: OrderView) => stage === 'awaiting_pickup' || stage === 'done';
 
-  const awaitsPickup = (order: Placed) => reached(order, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+  const awaitsPickup = (order: Placed) =>
+    waitForView(order, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
 
   /** Waits until a run waits for an approval that an earlier run started. */
-  const joining = (run: WorkflowHandle) =>
+  const waitForRun = (run: WorkflowHandle) =>
     waitUntil(
       async () => {
         const { pendingActivities } = (await run.describe()).raw;
@@ -118,7 +119,7 @@ describeOnDevServer('an order that is reset', () => {
     });
 
   test('completes again after a reset to any workflow task, with one charge and one shipment', async () => {
-    const order = await placed();
+    const order = await placeOrder();
     await awaitsPickup(order);
     await shop.fakes.carrier.reportNow(order.input.orderId, 'in_transit');
     await shop.fakes.carrier.reportNow(order.input.orderId, 'delivered');
@@ -136,7 +137,7 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   test('neither ships nor charges again after a reset of a cancelled order, and keeps its record', async () => {
-    const order = await placed();
+    const order = await placeOrder();
     await awaitsPickup(order);
     await handleOf(order).executeUpdate(cancelOrderUpdate, { args: [{}] });
     expect(await handleOf(order).result()).toMatchObject({ status: 'cancelled' });
@@ -145,7 +146,7 @@ describeOnDevServer('an order that is reset', () => {
 
     for (const point of points) {
       const run = await resetRun(shop.client, order.run, point, { without: true });
-      const view = await reached(order, isAtRest, `at rest from event ${point}`);
+      const view = await waitForView(order, isAtRest, `at rest from event ${point}`);
       // The carrier has accepted the parcel, and this run has not cancelled the shipment yet.
       if (view.stage === 'awaiting_pickup') await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
       const ended = await waitForClose(run);
@@ -165,10 +166,10 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   test('joins its open approval after a reset to any workflow task and completes on approval', async () => {
-    const order = await placed({ price: ORDER_APPROVAL_THRESHOLD / 2 });
+    const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
-    const isAsked = ({ approval }: OrderView) => approval?.status === 'pending';
-    await reached(order, isAsked, 'asks for approval');
+    const isApprovalPending = ({ approval }: OrderView) => approval?.status === 'pending';
+    await waitForView(order, isApprovalPending, 'asks for approval');
     const { runId: approvalRun } = await waitUntil(() => approval.describe().catch(() => undefined), {
       description: 'the approval',
       ...WAIT_OPTIONS,
@@ -176,7 +177,7 @@ describeOnDevServer('an order that is reset', () => {
     const points = await resetPoints(handleOf(order));
     for (const point of points) {
       await resetRun(shop.client, order.run, point);
-      await reached(order, isAsked, `asks again from event ${point}`);
+      await waitForView(order, isApprovalPending, `asks again from event ${point}`);
     }
     await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve' }] });
     await awaitsPickup(order);
@@ -192,7 +193,7 @@ describeOnDevServer('an order that is reset', () => {
     ['its approval is reset', false],
     ['the approval that it joined is reset', true],
   ])('completes if %s and then approved', async (_title, isJoined) => {
-    const order = await placed({ price: ORDER_APPROVAL_THRESHOLD / 2 });
+    const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const describeApproval = () => approval.describe().catch(() => undefined);
     const { runId } = await waitUntil(describeApproval, { description: 'the approval', ...WAIT_OPTIONS });
@@ -205,7 +206,7 @@ describeOnDevServer('an order that is reset', () => {
     );
     if (isJoined) {
       const [first] = await resetPoints(handleOf(order));
-      await joining(await resetRun(shop.client, order.run, first!));
+      await waitForRun(await resetRun(shop.client, order.run, first!));
     }
     await resetRun(shop.client, { workflowId: approval.workflowId, runId }, askedAt!);
     await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve' }] });
@@ -218,15 +219,15 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   test('withdraws the approval that it joined when cancelled', async () => {
-    const order = await placed({ price: ORDER_APPROVAL_THRESHOLD / 2 });
+    const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
-    const isAsked = ({ approval }: OrderView) => approval?.status === 'pending';
-    await reached(order, isAsked, 'asks for approval');
+    const isApprovalPending = ({ approval }: OrderView) => approval?.status === 'pending';
+    await waitForView(order, isApprovalPending, 'asks for approval');
     await waitUntil(() => approval.describe().catch(() => undefined), { description: 'the approval', ...WAIT_OPTIONS });
     const [first] = await resetPoints(handleOf(order));
     const run = await resetRun(shop.client, order.run, first!);
-    await reached(order, isAsked, 'asks again');
-    await joining(run);
+    await waitForView(order, isApprovalPending, 'asks again');
+    await waitForRun(run);
     await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
 
     expect(await run.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
@@ -235,7 +236,7 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   test('charges nothing after a reset of a rejected order, and keeps its record', async () => {
-    const order = await placed({ payment: { token: 'tok_declined' } });
+    const order = await placeOrder({ payment: { token: 'tok_declined' } });
     expect(await handleOf(order).result()).toMatchObject({ status: 'rejected' });
     const points = await resetPoints(handleOf(order));
     const outcomes: string[] = [];
@@ -253,23 +254,23 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   /** Places an order, cancels it and waits until its refund is stuck. */
-  async function stuckInRefund(): Promise<Placed> {
-    const order = await placed();
+  async function placeOrderStuckInRefund(): Promise<Placed> {
+    const order = await placeOrder();
     await awaitsPickup(order);
     shop.fakes.faults.add({ on: 'refund', orderId: order.input.orderId, fault: 'error', status: 400, times: 1 });
     await handleOf(order).executeUpdate(cancelOrderUpdate, { args: [{}] });
-    await reached(order, ({ status }) => status === 'compensation_stuck', 'is stuck');
+    await waitForView(order, ({ status }) => status === 'compensation_stuck', 'is stuck');
     return order;
   }
 
   test('refunds once after a reset to the first, a middle or the last workflow task while its refund is stuck', async () => {
     for (const which of ['first', 'shipped', 'last'] as const) {
-      const order = await stuckInRefund();
+      const order = await placeOrderStuckInRefund();
       const points =
         which === 'shipped' ? await pointsAfter(order, 'requestShipment') : await resetPoints(handleOf(order));
       const point = which === 'last' ? points.at(-1)! : points[0]!;
       const run = await resetRun(shop.client, order.run, point, { without: which === 'first' });
-      const view = await reached(
+      const view = await waitForView(
         order,
         ({ status, stage }) => status === 'compensation_stuck' || stage === 'done',
         `is stuck or closed after a reset to the ${which} task`,
@@ -282,7 +283,7 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   test('rejects a decision that a reset reapplies before the compensation is stuck', async () => {
-    const order = await stuckInRefund();
+    const order = await placeOrderStuckInRefund();
     await decideAboutRefund(handleOf(order), 'skip');
     await waitForClose(handleOf(order));
     const [point] = await pointsAfter(order, 'requestShipment');
@@ -296,11 +297,11 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   /** Places an order and waits until its parcel is overdue. */
-  async function overdue(): Promise<Placed> {
-    const order = await placed({ deliveryTimeoutSeconds: 3 });
+  async function placeOverdueOrder(): Promise<Placed> {
+    const order = await placeOrder({ deliveryTimeoutSeconds: 3 });
     await awaitsPickup(order);
     await shop.fakes.carrier.reportNow(order.input.orderId, 'in_transit');
-    await reached(order, isOverdue, 'is overdue');
+    await waitForView(order, isOverdue, 'is overdue');
     return order;
   }
 
@@ -310,10 +311,10 @@ describeOnDevServer('an order that is reset', () => {
     shop.client.workflow.getHandle(workflowId).executeUpdate(resolveDeliveryUpdate, { args: [{ attempt: 1, action }] });
 
   test('is overdue again after a reset to any workflow task, and completes on delivery', async () => {
-    const order = await overdue();
+    const order = await placeOverdueOrder();
     for (const point of await resetPoints(handleOf(order))) {
       await resetRun(shop.client, order.run, point);
-      await reached(order, isOverdue, `is overdue from event ${point}`);
+      await waitForView(order, isOverdue, `is overdue from event ${point}`);
     }
     await decideAboutParcel(order, 'delivered');
     const newest = shop.client.workflow.getHandle<typeof orderWorkflow>(order.run.workflowId);
@@ -323,14 +324,14 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   test('refunds once after a reset of a written-off order, and keeps its record', async () => {
-    const order = await overdue();
+    const order = await placeOverdueOrder();
     await decideAboutParcel(order, 'write_off');
     expect(await waitForClose(handleOf(order))).toBe('FAILED');
     const outcomes: (string | undefined)[] = [];
 
     for (const point of await resetPoints(handleOf(order))) {
       const run = await resetRun(shop.client, order.run, point);
-      const view = await reached(
+      const view = await waitForView(
         order,
         ({ status, stage }) => status === 'delivery_overdue' || stage === 'done',
         `overdue or closed from event ${point}`,

@@ -33,7 +33,7 @@ describe('rootFailure', () => {
     ['thrown by the workflow itself', declined],
     ['of an activity', wrapInActivityFailure(declined)],
     ['of an activity in a child workflow', wrapInChildFailure(wrapInActivityFailure(declined))],
-  ])('finds the root of a failure %s', (_how, failure) => {
+  ])('finds the root of a failure %s', (_description, failure) => {
     expect(rootFailure(failure)).toBe(declined);
   });
 
@@ -58,7 +58,7 @@ describe('reasonOf', () => {
       wrapInActivityFailure(new TimeoutFailure('late', undefined, 'START_TO_CLOSE')),
       { type: 'TimeoutFailure', message: 'late' },
     ],
-  ])('names the reason of a failure that %s', (_what, failure, reason) => {
+  ])('names the reason of a failure that %s', (_description, failure, reason) => {
     expect(reasonOf(failure)).toEqual(reason);
   });
 });

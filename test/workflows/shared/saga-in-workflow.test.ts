@@ -42,7 +42,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
 
   const logOf = async (script: SagaScript) => (await start(script)).result();
 
-  const untilLogged = (handle: WorkflowHandle<typeof runScript>, line: string) =>
+  const waitForLogLine = (handle: WorkflowHandle<typeof runScript>, line: string) =>
     waitUntil(async () => ((await handle.query(logQuery)).includes(line) ? true : undefined), {
       description: line,
       ...WAIT_OPTIONS,
@@ -92,7 +92,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
         { name: 'b', then: 'waits', compensationBehaviours: ['slow'] },
       ],
     });
-    await untilLogged(handle, 'b');
+    await waitForLogLine(handle, 'b');
 
     await handle.cancel();
 
@@ -151,10 +151,10 @@ describeWithTimeSkipping('a saga in a workflow', () => {
 
   test('still waits for a decision after a workflow cancellation', async () => {
     const handle = await start({ steps: [{ name: 'a', compensationBehaviours: ['fails'] }] });
-    await untilLogged(handle, 'undo a stuck: no route');
+    await waitForLogLine(handle, 'undo a stuck: no route');
 
     await handle.cancel();
-    await untilLogged(handle, 'undo a stuck: no route');
+    await waitForLogLine(handle, 'undo a stuck: no route');
     await handle.signal(continueSignal);
 
     expect((await handle.result()).slice(-3)).toEqual(['undo a stuck: no route', 'undo a skipped', 'compensate: true']);

@@ -16,16 +16,16 @@ import { PointOfNoReturn, Saga, type Compensation, type SagaObserver } from '../
 const noRoute = ApplicationFailure.create({ message: 'no route' });
 
 /** An observer that records its calls and returns `answers` one after the other. */
-function createObserver(answers: ('retry' | 'skip')[] = []) {
-  const told: unknown[][] = [];
+function createObserver(responses: ('retry' | 'skip')[] = []) {
+  const calls: unknown[][] = [];
   const observer: SagaObserver = {
-    onCompensation: (name, status) => void told.push([name, status]),
+    onCompensation: (name, status) => void calls.push([name, status]),
     onStuck: async (name, failure) => {
-      told.push([name, 'stuck', failure]);
-      return answers.shift()!;
+      calls.push([name, 'stuck', failure]);
+      return responses.shift()!;
     },
   };
-  return { told, observer };
+  return { told: calls, observer };
 }
 
 const makeCompensation = (name: string, run: Compensation['run'] = async () => undefined) => ({
@@ -75,7 +75,7 @@ describe('compensation', () => {
 
   test('reports every compensation in turn, the last step first, for any course', async () => {
     const property = fc.asyncProperty(fc.array(history, { maxLength: 6 }), async (histories) => {
-      const answers: ('retry' | 'skip')[] = [];
+      const responses: ('retry' | 'skip')[] = [];
       const expected: unknown[][] = [];
       const returned: boolean[] = [];
       for (const [index, { failures, end }] of [...histories.entries()].reverse()) {
@@ -85,12 +85,12 @@ describe('compensation', () => {
           [name, 'stuck', noRoute],
         ]);
         expected.push(...stuck.flat(), ...(end === 'skipped' ? [] : [[name, 'started']]), [name, end]);
-        answers.push(...Array<'retry'>(failures).fill('retry'), ...(end === 'skipped' ? (['skip'] as const) : []));
+        responses.push(...Array<'retry'>(failures).fill('retry'), ...(end === 'skipped' ? (['skip'] as const) : []));
         if (end === 'rejected') returned.push(false);
       }
       returned.push(true);
 
-      const { told, observer } = createObserver(answers);
+      const { told: calls, observer } = createObserver(responses);
       const saga = new Saga(observer);
       for (const [index, { failures, end }] of histories.entries()) {
         let turns = 0;
@@ -103,8 +103,8 @@ describe('compensation', () => {
         });
       }
 
-      for (const answer of returned) expect(await compensate(saga)).toBe(answer);
-      expect(told).toEqual(expected);
+      for (const response of returned) expect(await compensate(saga)).toBe(response);
+      expect(calls).toEqual(expected);
     });
     await fc.assert(property);
   });
@@ -153,10 +153,10 @@ describe('compensation', () => {
   });
 
   test('returns true if there is nothing to compensate', async () => {
-    const { told, observer } = createObserver();
+    const { told: calls, observer } = createObserver();
 
     expect(await compensate(new Saga(observer))).toBe(true);
-    expect(told).toEqual([]);
+    expect(calls).toEqual([]);
   });
 
   test('runs each compensation once when called twice at the same time', async () => {
@@ -189,14 +189,14 @@ describe('compensation', () => {
   });
 
   test('leaves out all compensations with forgotten names', async () => {
-    const { told, observer } = createObserver();
+    const { told: calls, observer } = createObserver();
     const saga = new Saga(observer);
     for (const name of ['a', 'b', 'a', 'c']) await saga.runStep(doNothing, makeCompensation(name));
 
     saga.unregister('a', 'c', 'unknown');
     await compensate(saga);
 
-    expect(told).toEqual([
+    expect(calls).toEqual([
       ['b', 'started'],
       ['b', 'completed'],
     ]);
@@ -237,23 +237,23 @@ describe('a compensation that fails', () => {
     ['fails', noRoute],
     ['is cancelled', new CancelledFailure('stop')],
     ['has an activity that fails', new ActivityFailure('no', 'refund', '1', RetryState.TIMEOUT, 'worker', noRoute)],
-  ])('is reported to the observer, which decides, if it %s', async (_what, failure) => {
-    const { told, observer } = createObserver(['skip']);
+  ])('is reported to the observer, which decides, if it %s', async (_description, failure) => {
+    const { told: calls, observer } = createObserver(['skip']);
     const saga = new Saga(observer);
     await saga.runStep(doNothing, makeCompensation('undo', failWith(failure)));
 
     expect(await compensate(saga)).toBe(true);
 
-    expect(told).toEqual([
+    expect(calls).toEqual([
       ['undo', 'started'],
       ['undo', 'stuck', failure],
       ['undo', 'skipped'],
     ]);
-    expect(told[1]![2]).toBe(failure);
+    expect(calls[1]![2]).toBe(failure);
   });
 
   test('throws a bug without calling the observer or compensating older steps', async () => {
-    const { told, observer } = createObserver();
+    const { told: calls, observer } = createObserver();
     const saga = new Saga(observer);
     const older = makeCompensation('older');
     const bug = new TypeError('undefined is not a function');
@@ -262,22 +262,22 @@ describe('a compensation that fails', () => {
 
     await expect(compensate(saga)).rejects.toBe(bug);
 
-    expect(told).toEqual([['undo', 'started']]);
+    expect(calls).toEqual([['undo', 'started']]);
     expect(older.run).not.toHaveBeenCalled();
   });
 
   test('is dropped past the point of no return, and older steps can be compensated later', async () => {
     const saga = new Saga(createObserver().observer);
-    const [older, refusing] = [makeCompensation('older'), makeCompensation('undo', failWith(new PointOfNoReturn()))];
+    const [older, failing] = [makeCompensation('older'), makeCompensation('undo', failWith(new PointOfNoReturn()))];
     await saga.runStep(doNothing, older);
-    await saga.runStep(doNothing, refusing);
+    await saga.runStep(doNothing, failing);
 
     expect(await compensate(saga)).toBe(false);
     expect(older.run).not.toHaveBeenCalled();
 
     expect(await compensate(saga)).toBe(true);
     expect(older.run).toHaveBeenCalledOnce();
-    expect(refusing.run).toHaveBeenCalledOnce();
+    expect(failing.run).toHaveBeenCalledOnce();
   });
 
   test('shows PointOfNoReturn by name in a log', () => {

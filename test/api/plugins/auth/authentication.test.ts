@@ -51,7 +51,7 @@ describe('API keys', () => {
     ['X-API-Key', (key) => ({ 'x-api-key': key })],
     ['Authorization: Bearer', bearer],
     ['Authorization in mixed case', (key) => ({ authorization: `bEARER  ${key}` })],
-  ])('accepts the current and the replacement key of a caller as %s', async (_how, headers) => {
+  ])('accepts the current and the replacement key of a caller as %s', async (_description, headers) => {
     expectAuthenticated(await sendInvalidOrder(api, headers(ada.key)));
     expectAuthenticated(await sendInvalidOrder(api, headers(replaced.key)));
   });
@@ -70,11 +70,11 @@ describe('API keys', () => {
     ['a good key and a wrong token', { 'x-api-key': ada.key, ...bearer('wop_nobody') }, /send one of them/],
   ])(
     'rejects a request with %s with 401, says how to authenticate and does not repeat the key',
-    async (_what, headers, detail) => {
-      const answer = await sendInvalidOrder(api, headers);
+    async (_description, headers, detail) => {
+      const response = await sendInvalidOrder(api, headers);
 
-      expectUnauthorized(answer, detail);
-      expect(JSON.stringify(answer.body)).not.toContain(ada.key);
+      expectUnauthorized(response, detail);
+      expect(JSON.stringify(response.body)).not.toContain(ada.key);
     },
   );
 
@@ -122,7 +122,7 @@ describe('tokens', () => {
   });
 
   /** Runs a test with an issuer, a signing key and an API of its own. */
-  async function elsewhere(
+  async function withOtherIssuer(
     run: (world: { issuer: TokenIssuer; key: SigningKey; api: Api }) => Promise<void>,
     { alg, ...settings }: Partial<TokenSettings> & { alg?: string } = {},
   ): Promise<void> {
@@ -139,7 +139,7 @@ describe('tokens', () => {
   }
 
   /** Moves the clock forward. */
-  function later(seconds: number): void {
+  function advanceClock(seconds: number): void {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
   }
 
@@ -170,7 +170,7 @@ describe('tokens', () => {
     ['has an empty subject', { sub: '' }, /claim sub of the token must be a text/],
     ['has a number as its subject', { sub: 7 }, /claim sub of the token must be a text/],
     ['has a subject with a lone surrogate', { sub: 'ada\ud800' }, /claim sub of the token must be a text/],
-  ])('rejects a token that %s with 401 and the reason', async (_what, claims, detail) => {
+  ])('rejects a token that %s with 401 and the reason', async (_description, claims, detail) => {
     expectUnauthorized(await send(claims), detail);
   });
 
@@ -195,7 +195,7 @@ describe('tokens', () => {
     ['that is an e-mail address', 'ada.lovelace+shop@example.com'],
     ['that is an e-mail address with an apostrophe', "miles.o'brien@example.com"],
     ['of 120 characters', 'a'.repeat(120)],
-  ])('uses a subject %s as the caller id', async (_what, sub) => {
+  ])('uses a subject %s as the caller id', async (_description, sub) => {
     expect(await idFor(sub)).toBe(sub);
   });
 
@@ -207,7 +207,7 @@ describe('tokens', () => {
     ['with a line feed', 'ada\n'],
     ['outside ASCII', 'jörg@example.com'],
     ['that is written like a hash', 'sha256:CN=Ada'],
-  ])('uses the SHA-256 of a subject %s as the caller id', async (_what, sub) => {
+  ])('uses the SHA-256 of a subject %s as the caller id', async (_description, sub) => {
     const hex = createHash('sha256').update(sub).digest('hex');
     expect(await idFor(sub)).toBe(`sha256:${hex}`);
   });
@@ -233,7 +233,7 @@ describe('tokens', () => {
     ['rejects a token whose e-mail address is not verified with 401', { email_verified: false }, 401],
     ['rejects a token whose e-mail address is not verified, as a string, with 401', { email_verified: 'false' }, 401],
   ])('%s', async (_title, claims, status) => {
-    await elsewhere(
+    await withOtherIssuer(
       async ({ issuer, key, api }) => {
         const token = await issuer.createToken(key, { sub: 'x', email: 'ada@example.com', roles: [], ...claims });
         if (status === 403) expect(await idOf(api, token)).toBe('ada@example.com');
@@ -250,7 +250,7 @@ describe('tokens', () => {
   test.each<[string, Claims]>([
     ['a list', { roles: ['cook', 'shopper'] }],
     ['a string of words', { roles: 'cook shopper' }],
-  ])('reads the known roles from %s', async (_what, claims) => {
+  ])('reads the known roles from %s', async (_description, claims) => {
     expectAuthenticated(await send(claims));
   });
 
@@ -259,7 +259,7 @@ describe('tokens', () => {
     ['only unknown roles', { roles: ['cook', 'SHOPPER', 'shopper2'] }],
     ['roles of another shape', { roles: { shopper: true } }],
     ['null roles', { roles: null }],
-  ])('denies a token with %s with 403, because its caller has no role', async (_what, claims) => {
+  ])('denies a token with %s with 403, because its caller has no role', async (_description, claims) => {
     const { status, body } = await send(claims);
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
@@ -273,8 +273,8 @@ describe('tokens', () => {
       'https://shop.example.com/roles',
       { 'https://shop.example.com/roles': ['shopper'] },
     ],
-  ])('finds roles %s, and only there', async (_what, rolesClaim, claims) => {
-    await elsewhere(
+  ])('finds roles %s, and only there', async (_description, rolesClaim, claims) => {
+    await withOtherIssuer(
       async ({ issuer, key, api }) => {
         expectAuthenticated(
           await sendInvalidOrder(api, bearer(await issuer.createToken(key, { roles: [], ...claims }))),
@@ -286,7 +286,7 @@ describe('tokens', () => {
   });
 
   test.each(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'])('accepts tokens signed with %s', async (alg) => {
-    await elsewhere(
+    await withOtherIssuer(
       async ({ issuer, key, api }) =>
         expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(key)))),
       {
@@ -296,16 +296,16 @@ describe('tokens', () => {
   });
 
   const claims = () => ({ sub: 'ada', roles: ['operator'], exp: epochSecondsFromNow(300) });
-  const ofIssuer = <T extends UnsecuredJWT | SignJWT>(jwt: T) =>
+  const withIssuerClaims = <T extends UnsecuredJWT | SignJWT>(jwt: T) =>
     jwt.setIssuer(issuer.settings.issuer).setAudience(issuer.settings.audience) as T;
 
   test.each<[string, () => Promise<string> | string]>([
-    ['is not signed (alg none)', () => ofIssuer(new UnsecuredJWT(claims())).encode()],
+    ['is not signed (alg none)', () => withIssuerClaims(new UnsecuredJWT(claims())).encode()],
     [
       'is signed with the public key as a shared secret (HS256)',
       () => {
         const secret = new TextEncoder().encode(JSON.stringify(signer.jwk));
-        return ofIssuer(new SignJWT(claims())).setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(secret);
+        return withIssuerClaims(new SignJWT(claims())).setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(secret);
       },
     ],
     [
@@ -320,7 +320,9 @@ describe('tokens', () => {
       'brings its own key',
       async () => {
         const own = await createSigningKey('own');
-        return ofIssuer(new SignJWT(claims())).setProtectedHeader({ alg: 'ES256', jwk: own.jwk }).sign(own.privateKey);
+        return withIssuerClaims(new SignJWT(claims()))
+          .setProtectedHeader({ alg: 'ES256', jwk: own.jwk })
+          .sign(own.privateKey);
       },
     ],
     [
@@ -337,17 +339,17 @@ describe('tokens', () => {
     ['has a header that is not JSON', () => `${Buffer.from('{').toString('base64url')}.e30.AA`],
     ['has a header that is a list', () => `${Buffer.from('[]').toString('base64url')}.e30.AA`],
     ['has four parts', async () => `${await issuer.createToken(signer)}.x`],
-  ])('rejects a token that %s with 401', async (_what, make) => {
+  ])('rejects a token that %s with 401', async (_description, make) => {
     expectUnauthorized(await sendInvalidOrder(api, bearer(await make())), /./);
   });
 
   test('accepts tokens of a new issuer key and rejects tokens of the withdrawn key', async () => {
-    await elsewhere(async ({ issuer, key, api }) => {
+    await withOtherIssuer(async ({ issuer, key, api }) => {
       expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(key))));
       const next = await createSigningKey('next');
       issuer.publishKeys(next);
 
-      later(31);
+      advanceClock(31);
       expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(next))));
       expect(issuer.fetchCount()).toBe(2);
       expectUnauthorized(await sendInvalidOrder(api, bearer(await issuer.createToken(key))), /no applicable key/);
@@ -355,21 +357,21 @@ describe('tokens', () => {
   });
 
   test('does not fetch the issuer’s keys again for each token with an unknown key', async () => {
-    await elsewhere(async ({ issuer, key, api }) => {
+    await withOtherIssuer(async ({ issuer, key, api }) => {
       expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(key))));
-      const stranger = await createSigningKey('stranger');
+      const otherCaller = await createSigningKey('stranger');
       for (let number = 0; number < 5; number += 1)
-        expectUnauthorized(await sendInvalidOrder(api, bearer(await issuer.createToken(stranger))), /key/);
+        expectUnauthorized(await sendInvalidOrder(api, bearer(await issuer.createToken(otherCaller))), /key/);
       expect(issuer.fetchCount()).toBe(1);
     });
   });
 
   test('accepts tokens of cached keys while the issuer is unreachable, even after the cache expires', async () => {
-    await elsewhere(async ({ issuer, key, api }) => {
+    await withOtherIssuer(async ({ issuer, key, api }) => {
       const token = await issuer.createToken(key, { exp: epochSecondsFromNow(3_600) });
       expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
       issuer.failWith(500);
-      later(11 * 60);
+      advanceClock(11 * 60);
 
       for (let number = 0; number < 3; number += 1) expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
       expect(issuer.fetchCount(), 'one more try to fetch them').toBe(2);
@@ -383,8 +385,8 @@ describe('tokens', () => {
     ['is unreachable', (issuer) => issuer.close()],
   ])(
     'returns 503 with Retry-After and without details when the issuer %s, and still accepts known keys',
-    async (_what, breakIt) => {
-      await elsewhere(async ({ issuer, key, api }) => {
+    async (_description, breakIt) => {
+      await withOtherIssuer(async ({ issuer, key, api }) => {
         const token = await issuer.createToken(key);
         const fresh = await startApiWithoutBackends({
           auth: { apiKeys: [clerk.configEntry], tokens: issuer.settings },
@@ -416,7 +418,7 @@ describe('an API without authentication', () => {
   afterAll(() => api?.close());
 
   /** fetch() does not allow a custom Host header. */
-  const asked = (host: string) =>
+  const requestWithHost = (host: string) =>
     new Promise<{ status: number; body: Problem }>((resolve, reject) => {
       const headers = { host, 'content-type': 'application/json' };
       const request = httpRequest(`${api.url}/v1/orders`, { method: 'POST', headers }, (response) => {
@@ -430,7 +432,7 @@ describe('an API without authentication', () => {
   test.each(['localhost', 'LOCALHOST:3000', '127.0.0.1', '127.0.0.1:3000', '127.8.8.8:1', '[::1]', '[::1]:3000'])(
     'allows every request for the host %s',
     async (host) => {
-      expect(await asked(host)).toMatchObject({ status: 400, body: { type: '/problems/invalid-request' } });
+      expect(await requestWithHost(host)).toMatchObject({ status: 400, body: { type: '/problems/invalid-request' } });
     },
   );
 
@@ -443,7 +445,7 @@ describe('an API without authentication', () => {
     '127.0.0.1@evil.example.com',
     '0.0.0.0:3000',
   ])('denies a request for the host "%s" with 403 that names the missing setting', async (host) => {
-    const { status, body } = await asked(host);
+    const { status, body } = await requestWithHost(host);
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
     expect(body.detail).toContain('API_KEYS');

@@ -66,11 +66,11 @@ describeOnDevServer('callers with unusual ids', () => {
       expect([customerId, status]).toEqual([customerId, 200]);
       return body.items.map(({ orderId }) => orderId);
     };
-    const allListed = async () => {
+    const findAllListed = async () => {
       const lists = await Promise.all(CALLER_IDS.map((id) => list(operator, id)));
       return lists.every(({ length }) => length > 0) || undefined;
     };
-    await waitUntil(allListed, { description: 'every order being listed', timeoutMs: 20_000, intervalMs: 200 });
+    await waitUntil(findAllListed, { description: 'every order being listed', timeoutMs: 20_000, intervalMs: 200 });
 
     for (const by of callers) {
       const own = orders.get(by.id)!;
@@ -94,14 +94,14 @@ describeOnDevServer('callers with unusual ids', () => {
       const { status, body } = await post<CartBody>(by, `${cart}/checkout`, { payment: { token: 'tok_ok' } });
       expect([by.id, status]).toEqual([by.id, 202]);
       // The workflow knows its customer once it has reserved the stock.
-      const owner = async () => {
+      const readOwner = async () => {
         const order = await get<OrderResource>(by, `/v1/orders/${body.orderId}`);
         expect([by.id, order.status]).toEqual([by.id, 200]);
         return order.body.customerId;
       };
-      expect(await waitUntil(owner, { description: `the order of ${by.id}`, timeoutMs: 20_000, intervalMs: 50 })).toBe(
-        by.id,
-      );
+      expect(
+        await waitUntil(readOwner, { description: `the order of ${by.id}`, timeoutMs: 20_000, intervalMs: 50 }),
+      ).toBe(by.id);
     }
   });
 
@@ -113,7 +113,7 @@ describeOnDevServer('callers with unusual ids', () => {
       expect((await post(requester, '/v1/approvals', asked)).status).toBe(202);
       const path = `/v1/approvals/${asked.approvalId}`;
 
-      const listed = async () => {
+      const findListed = async () => {
         const { status, body } = await get<{ items: ApprovalSummary[] }>(
           by,
           `/v1/approvals?${query({ approver: by.id })}`,
@@ -121,7 +121,7 @@ describeOnDevServer('callers with unusual ids', () => {
         expect([by.id, status]).toEqual([by.id, 200]);
         return body.items.some(({ approvalId }) => approvalId === asked.approvalId) || undefined;
       };
-      await waitUntil(listed, { description: `${by.id} being asked`, timeoutMs: 20_000, intervalMs: 100 });
+      await waitUntil(findListed, { description: `${by.id} being asked`, timeoutMs: 20_000, intervalMs: 100 });
 
       const decision = (approver: string) => ({ approver, decision: 'approve' });
       const own = await post<{ type: string }>(requester, `${path}/decision`, decision(requester.id));
@@ -143,11 +143,11 @@ describeOnDevServer('callers with unusual ids', () => {
       const { body } = await get<{ items: ApprovalSummary[] }>(by, `/v1/approvals?${query({})}`);
       return body.items.map(({ approvalId }) => approvalId);
     };
-    const allListed = async () => {
-      const listed = await list(operator);
-      return [...asked.values()].every((approvalId) => listed.includes(approvalId)) || undefined;
+    const findAllListed = async () => {
+      const findListed = await list(operator);
+      return [...asked.values()].every((approvalId) => findListed.includes(approvalId)) || undefined;
     };
-    await waitUntil(allListed, { description: 'every approval being listed', timeoutMs: 20_000, intervalMs: 200 });
+    await waitUntil(findAllListed, { description: 'every approval being listed', timeoutMs: 20_000, intervalMs: 200 });
 
     for (const by of callers) {
       const waiting = new Set(await list(by));

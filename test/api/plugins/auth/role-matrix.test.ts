@@ -82,7 +82,7 @@ describe('operation access by the OpenAPI document', () => {
         ['anonymous', {}],
         ['identified by a wrong key', { 'x-api-key': 'wop_wrong' }],
         ['identified by a wrong token', { authorization: 'Bearer a.b.c' }],
-      ])('returns 401 when the caller is %s', async (_who, headers) => {
+      ])('returns 401 when the caller is %s', async (_caller, headers) => {
         const response = await send(operation, headers);
         expect([response.status, await kindOf(response)]).toEqual([401, '/problems/unauthorized']);
         expect(response.headers.get('www-authenticate')).toBeTruthy();
@@ -137,7 +137,7 @@ describe('operation access by the OpenAPI document', () => {
 });
 
 describe('a route without a contract', () => {
-  const nothing = async () => 'nothing';
+  const doNothing = async () => 'nothing';
   const rule = withContract({ operationId: 'new', summary: 'New', tag: 'Operations', access: ['operator'] });
 
   /** Starts the API with one additional route. */
@@ -156,7 +156,7 @@ describe('a route without a contract', () => {
   test.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', ['GET', 'POST']])(
     'prevents the start when the route has the method %s',
     async (method) => {
-      const start = withRoute((app) => app.route({ method: method, url: '/v1/new', handler: nothing }));
+      const start = withRoute((app) => app.route({ method: method, url: '/v1/new', handler: doNothing }));
       await expect(start).rejects.toThrow(/\/v1\/new has no contract/);
     },
   );
@@ -164,11 +164,11 @@ describe('a route without a contract', () => {
   test.each(['/v1/docs/new', '/documents'])(
     'prevents the start when the path is %s, which only resembles a documentation path',
     async (url) => {
-      await expect(withRoute((app) => app.get(url, nothing))).rejects.toThrow(/has no contract/);
+      await expect(withRoute((app) => app.get(url, doNothing))).rejects.toThrow(/has no contract/);
     },
   );
 
   test('lets the API start when the route has a contract', async () => {
-    await withRoute((app) => app.get('/v1/new', rule, nothing));
+    await withRoute((app) => app.get('/v1/new', rule, doNothing));
   });
 });

@@ -45,7 +45,7 @@ test('has exactly one example for each operation', () => {
  * keys.
  */
 function impliedStatuses({ spec, parameters, body }: DocumentedOperation): number[] {
-  const has = (place: string, name?: string) =>
+  const hasParameter = (place: string, name?: string) =>
     parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name));
   return [
     400,
@@ -54,10 +54,10 @@ function impliedStatuses({ spec, parameters, body }: DocumentedOperation): numbe
     500,
     503,
     ...(spec['x-roles'] ? [401, 403, 429] : []),
-    ...(has('header', 'webhook-id') ? [401] : []),
-    ...(has('path') ? [404, 414] : []),
+    ...(hasParameter('header', 'webhook-id') ? [401] : []),
+    ...(hasParameter('path') ? [404, 414] : []),
     ...(body ? [413, 415] : []),
-    ...(has('header', 'Idempotency-Key') ? [409, 422] : []),
+    ...(hasParameter('header', 'Idempotency-Key') ? [409, 422] : []),
   ];
 }
 

@@ -59,39 +59,39 @@ describeOnDevServer('the examples of the API', () => {
     await shop?.close();
   });
 
-  async function sent(path: string, json?: unknown): Promise<void> {
+  async function sendSuccessfully(path: string, json?: unknown): Promise<void> {
     const { status, body } = await api.post(path, json);
     expect([200, 202], `${path}: ${JSON.stringify(body)}`).toContain(status);
   }
 
-  async function listed(path: string): Promise<void> {
-    const look = async () => ((await api.get<{ items: unknown[] }>(path)).body.items.length > 0 ? true : undefined);
-    await waitUntil(look, { description: `something in ${path}`, timeoutMs: 20_000 });
+  async function waitUntilListed(path: string): Promise<void> {
+    const poll = async () => ((await api.get<{ items: unknown[] }>(path)).body.items.length > 0 ? true : undefined);
+    await waitUntil(poll, { description: `something in ${path}`, timeoutMs: 20_000 });
   }
 
   const orderOf = (orderId: string) => ({ ...(OPERATION_EXAMPLES.placeOrder!.body as object), orderId });
 
-  async function shipped(orderId: string): Promise<OrderResource> {
-    await sent('/v1/orders', orderOf(orderId));
-    const isAtCarrier = ({ stage, status }: OrderResource) => stage === 'awaiting_pickup' || status === 'completed';
-    return await api.waitForOrder(orderId, isAtCarrier, 'at the carrier');
+  async function placeShippedOrder(orderId: string): Promise<OrderResource> {
+    await sendSuccessfully('/v1/orders', orderOf(orderId));
+    const awaitsPickup = ({ stage, status }: OrderResource) => stage === 'awaiting_pickup' || status === 'completed';
+    return await api.waitForOrder(orderId, awaitsPickup, 'at the carrier');
   }
 
-  async function delivered(orderId: string): Promise<void> {
-    if ((await shipped(orderId)).status === 'completed') return;
+  async function placeDeliveredOrder(orderId: string): Promise<void> {
+    if ((await placeShippedOrder(orderId)).status === 'completed') return;
     for (const status of ['in_transit', 'delivered'] as const) await shop.fakes.carrier.reportNow(orderId, status);
     await api.waitForOrder(orderId, ({ status }) => status === 'completed', 'completed');
   }
 
-  async function stuck(orderId: string): Promise<void> {
-    await shipped(orderId);
+  async function placeStuckOrder(orderId: string): Promise<void> {
+    await placeShippedOrder(orderId);
     shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
-    await sent(`/v1/orders/${orderId}/cancel`);
+    await sendSuccessfully(`/v1/orders/${orderId}/cancel`);
     await api.waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
   }
 
   /** Starts an order whose parcel has one second for its delivery. */
-  async function overdue(orderId: string): Promise<void> {
+  async function placeOverdueOrder(orderId: string): Promise<void> {
     const input = { ...orderOf(orderId), deliveryTimeoutSeconds: 1 };
     await shop.client.workflow.start('order', {
       workflowId: `order:${orderId}`,
@@ -104,14 +104,18 @@ describeOnDevServer('the examples of the API', () => {
     await api.waitForOrder(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
   }
 
-  const filled = (cartId: string) => sent(`/v1/carts/${cartId}/items`, OPERATION_EXAMPLES.addItem!.body);
+  const fillCart = (cartId: string) => sendSuccessfully(`/v1/carts/${cartId}/items`, OPERATION_EXAMPLES.addItem!.body);
 
-  async function asked(approvalId: string, changes: object = {}): Promise<void> {
-    await sent('/v1/approvals', { ...(OPERATION_EXAMPLES.requestApproval!.body as object), approvalId, ...changes });
+  async function startApproval(approvalId: string, changes: object = {}): Promise<void> {
+    await sendSuccessfully('/v1/approvals', {
+      ...(OPERATION_EXAMPLES.requestApproval!.body as object),
+      approvalId,
+      ...changes,
+    });
   }
 
-  async function linked(approvalId: string): Promise<RequestValues> {
-    await asked(approvalId);
+  async function openLink(approvalId: string): Promise<RequestValues> {
+    await startApproval(approvalId);
     const { runId } = await shop.client.workflow.getHandle(`approval:${approvalId}`).describe();
     const tomorrow = new Date(Date.now() + 86_400_000);
     return {
@@ -124,47 +128,47 @@ describeOnDevServer('the examples of the API', () => {
   const runOf = async (batchId: string) => (await api.get<BatchResource>(`/v1/batches/${batchId}`)).body;
 
   /** Uploads the batch of the example and waits for its end. */
-  async function restocked(): Promise<void> {
+  async function runRestock(): Promise<void> {
     const { bodies, parameters } = OPERATION_EXAMPLES.uploadBatch!;
     const query = new URLSearchParams(parameters as Record<string, string>);
     const type = 'application/x-ndjson';
     const text = bodies![type] as string;
     await api.request('POST', `/v1/batches?${query.toString()}`, { text, headers: { 'content-type': type } });
-    const look = async () => (isOpenBatch((await runOf('restock-1001')).status) ? undefined : true);
-    await waitUntil(look, { description: 'the end of restock-1001', timeoutMs: 20_000 });
+    const poll = async () => (isOpenBatch((await runOf('restock-1001')).status) ? undefined : true);
+    await waitUntil(poll, { description: 'the end of restock-1001', timeoutMs: 20_000 });
   }
 
   /** Starts a batch that does not end during the test. */
-  async function running(batchId: string): Promise<void> {
+  async function startBatch(batchId: string): Promise<void> {
     const items = [{ key: `${batchId}-1` }, { key: `${batchId}-2` }];
     await shop.store.stageBatch({ batchId, operation: 'call', itemsPerChunk: 2 }, splitIntoChunks(items, 2));
-    await sent(`/v1/batches/${batchId}/retry`);
+    await sendSuccessfully(`/v1/batches/${batchId}/retry`);
   }
 
-  const nothing = async () => undefined;
+  const doNothing = async () => undefined;
 
   /** By `operationId`: sets up the state that the example needs. */
   const preparations: Record<string, Preparation> = {
-    getOpenApi: nothing,
-    getLiveness: nothing,
-    getReadiness: nothing,
-    listProblems: nothing,
-    getProblem: nothing,
-    listProducts: nothing,
+    getOpenApi: doNothing,
+    getLiveness: doNothing,
+    getReadiness: doNothing,
+    listProblems: doNothing,
+    getProblem: doNothing,
+    listProducts: doNothing,
 
-    placeOrder: nothing,
-    listOrders: () => delivered('order-1001').then(() => listed('/v1/orders?status=completed')),
-    getOrder: () => delivered('order-1001'),
-    cancelOrder: async () => void (await shipped('order-1002')),
-    resolveCompensation: () => stuck('order-1003'),
-    resolveDelivery: () => overdue('order-1005'),
+    placeOrder: doNothing,
+    listOrders: () => placeDeliveredOrder('order-1001').then(() => waitUntilListed('/v1/orders?status=completed')),
+    getOrder: () => placeDeliveredOrder('order-1001'),
+    cancelOrder: async () => void (await placeShippedOrder('order-1002')),
+    resolveCompensation: () => placeStuckOrder('order-1003'),
+    resolveDelivery: () => placeOverdueOrder('order-1005'),
     receiveShipmentCallback: async () => {
-      await shipped('order-1004');
+      await placeShippedOrder('order-1004');
       return { headers: signShipmentReport(OPERATION_EXAMPLES.receiveShipmentCallback!.body as never).headers! };
     },
 
     listUnhandledShipmentReports: async () => {
-      await shipped('order-1004');
+      await placeShippedOrder('order-1004');
       const report = { orderId: 'order-1004', shipmentId: 'ship-1004', status: 'out_for_delivery' };
       await api.request('POST', '/v1/callbacks/shipments', signShipmentReport(JSON.stringify(report)));
     },
@@ -172,28 +176,28 @@ describeOnDevServer('the examples of the API', () => {
     // The document shows the default namespace; the test shop has its own.
     encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
-    openCodecSessionPage: nothing,
+    openCodecSessionPage: doNothing,
     // A browser sends this header on a request from the page itself.
     updateCodecSession: async () => ({ headers: { 'sec-fetch-site': 'same-origin' } }),
 
-    listCarts: nothing,
-    getCart: () => filled('cart-1001'),
-    addItem: nothing,
-    setQuantity: () => filled('cart-1001'),
-    removeItem: () => filled('cart-1001'),
-    checkOut: () => filled('cart-1002'),
-    abandonCart: () => filled('cart-1003'),
+    listCarts: doNothing,
+    getCart: () => fillCart('cart-1001'),
+    addItem: doNothing,
+    setQuantity: () => fillCart('cart-1001'),
+    removeItem: () => fillCart('cart-1001'),
+    checkOut: () => fillCart('cart-1002'),
+    abandonCart: () => fillCart('cart-1003'),
 
-    requestApproval: nothing,
-    listApprovals: () => asked('new-roaster').then(() => listed('/v1/approvals?approver=grace')),
-    getApproval: () => asked('new-roaster'),
-    decideApproval: () => asked('new-grinder'),
-    withdrawApproval: () => asked('new-sign'),
-    openApprovalPage: () => linked('new-roaster'),
-    submitApprovalForm: () => linked('new-counter'),
+    requestApproval: doNothing,
+    listApprovals: () => startApproval('new-roaster').then(() => waitUntilListed('/v1/approvals?approver=grace')),
+    getApproval: () => startApproval('new-roaster'),
+    decideApproval: () => startApproval('new-grinder'),
+    withdrawApproval: () => startApproval('new-sign'),
+    openApprovalPage: () => openLink('new-roaster'),
+    submitApprovalForm: () => openLink('new-counter'),
     receiveDecisionCallback: async () => {
       const stages = [{ approvers: [{ id: 'erp', webhookUrl: system.url }], timeoutSeconds: 86_400 }];
-      await asked('new-oven', { stages });
+      await startApproval('new-oven', { stages });
       return { headers: signDecision(OPERATION_EXAMPLES.receiveDecisionCallback!.body as never).headers! };
     },
 
@@ -202,14 +206,14 @@ describeOnDevServer('the examples of the API', () => {
       contentType === 'text/csv'
         ? { parameters: { batchId: 'restock-as-csv' }, headers: { 'Idempotency-Key': 'restock-as-csv' } }
         : {},
-    listBatches: () => restocked().then(() => listed('/v1/batches?status=completed_with_failures')),
-    getBatch: restocked,
-    listBatchFailures: restocked,
-    followBatch: restocked,
-    pauseBatch: () => running('restock-1002'),
-    resumeBatch: () => running('restock-1003').then(() => sent('/v1/batches/restock-1003/pause')),
-    cancelBatch: () => running('restock-1004'),
-    retryBatch: restocked,
+    listBatches: () => runRestock().then(() => waitUntilListed('/v1/batches?status=completed_with_failures')),
+    getBatch: runRestock,
+    listBatchFailures: runRestock,
+    followBatch: runRestock,
+    pauseBatch: () => startBatch('restock-1002'),
+    resumeBatch: () => startBatch('restock-1003').then(() => sendSuccessfully('/v1/batches/restock-1003/pause')),
+    cancelBatch: () => startBatch('restock-1004'),
+    retryBatch: runRestock,
   };
 
   test('prepares an example for every operation of the document', () => {
@@ -252,7 +256,7 @@ describeOnDevServer('the examples of the API', () => {
     return JSON.stringify(value);
   }
 
-  test.each(calls)('gives a declared response to the example of %s', async (_what, operation, type) => {
+  test.each(calls)('gives a declared response to the example of %s', async (_description, operation, type) => {
     const { operationId, location, responses } = operation;
     const given = (await preparations[operationId]!(type)) ?? {};
 

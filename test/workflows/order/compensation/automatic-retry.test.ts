@@ -30,9 +30,9 @@ const stockReleaseIn = ({ compensations }: OrderView) => compensations.find(({ n
 
 /** The time of the next attempt after that many failures, in milliseconds since the epoch. */
 async function nextRetryTime(order: PlacedOrder, failures: number): Promise<number> {
-  const failed = () =>
+  const countFailedReleases = () =>
     order.attemptOutcomes('releaseStock').filter((end) => end === 'failed').length >= failures || undefined;
-  await waitUntil(failed, { description: `${failures} failures`, timeoutMs: 20_000 });
+  await waitUntil(countFailedReleases, { description: `${failures} failures`, timeoutMs: 20_000 });
   const view = await order.waitForView(({ status }) => status === 'compensation_stuck', 'stuck again');
   return Date.parse(stockReleaseIn(view)!.nextAttemptAt!);
 }

@@ -125,8 +125,8 @@ const cancellationPoints: CancellationPoint[] = [
 
 /** Waits until the server has requested the cancellation of the order's current activity. */
 async function waitForCancelRequest(order: PlacedOrder): Promise<void> {
-  const isTold = async () => (await order.eventTypes()).includes('ActivityTaskCancelRequested') || undefined;
-  await waitUntil(isTold, { description: 'a cancellation request', timeoutMs: 20_000, intervalMs: 50 });
+  const hasCancelRequest = async () => (await order.eventTypes()).includes('ActivityTaskCancelRequested') || undefined;
+  await waitUntil(hasCancelRequest, { description: 'a cancellation request', timeoutMs: 20_000, intervalMs: 50 });
 }
 
 /** The error type of a rejected update. */
@@ -170,13 +170,13 @@ describeWithOrderShop('cancelling an order', (shop) => {
       test('ends as cancelled with everything compensated after a cancel update', async () => {
         const { order, resume, applyLateEffect } = await placeAndHold(shop());
         const args = [{ reason: 'changed my mind' }] as const;
-        const answering = order.handle.executeUpdate(cancelOrderUpdate, { args: [...args] });
+        const responding = order.handle.executeUpdate(cancelOrderUpdate, { args: [...args] });
         if (resume) await waitForCancelRequest(order).then(resume);
-        const answer = await answering;
+        const response = await responding;
         const view = await order.result();
         await applyLateEffect?.();
 
-        expect(answer).toMatchObject({ status: 'processing', cancellation: { reason: 'changed my mind' } });
+        expect(response).toMatchObject({ status: 'processing', cancellation: { reason: 'changed my mind' } });
         expect(view).toMatchObject({
           status: 'cancelled',
           stage: 'done',
@@ -253,7 +253,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     await order.waitForStage('awaiting_pickup');
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'first' }] });
     await hold.arrived;
-    const refusal = await rejectionTypeOf(
+    const rejection = await rejectionTypeOf(
       order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'second' }] }),
     );
     const again = await order.view();
@@ -262,7 +262,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     await hold.release();
     const view = await order.result();
 
-    expect(refusal).toBe('AlreadyCancelling');
+    expect(rejection).toBe('AlreadyCancelling');
     expect(accepted, 'updates of this run').toHaveLength(1);
     expect(again).toMatchObject({ stage: 'compensating', cancellation: { reason: 'first' } });
     expect(view).toMatchObject({ status: 'cancelled', cancellation: { reason: 'first' } });
@@ -280,11 +280,11 @@ describeWithOrderShop('cancelling an order', (shop) => {
     const hold = shop().fakes.hold('refund', orderId);
     const order = await shop().placeOrder({ orderId, token: 'tok_declined' });
     await hold.arrived;
-    const refusal = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+    const rejection = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
     await hold.release();
     const { status } = await order.result();
 
-    expect(refusal).toBe('OrderClosed');
+    expect(rejection).toBe('OrderClosed');
     expect(status).toBe('rejected');
     expect(await order.balance()).toEqual(UNDONE_BALANCE);
   });
@@ -341,11 +341,11 @@ describeWithOrderShop('cancelling an order', (shop) => {
       const order = await shop().placeOrder();
       await order.waitForStage('awaiting_pickup');
       await order.sendCarrierReports('in_transit');
-      const refusal = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      const rejection = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
       await order.sendCarrierReports('delivered');
       const view = await order.result();
 
-      expect(refusal).toBe('AlreadyPickedUp');
+      expect(rejection).toBe('AlreadyPickedUp');
       expect(view).toMatchObject({ status: 'completed', compensations: [] });
       expect(view).not.toHaveProperty('cancellation');
       expect(await order.balance()).toEqual(sold);
@@ -370,13 +370,13 @@ describeWithOrderShop('cancelling an order', (shop) => {
       const order = await placeOrderPickedUpUnreported(shop());
       await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too late' }] });
       const forward = await order.waitForStage('in_transit');
-      const refusal = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      const rejection = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
       shop().carrierWebhooks.acceptReports(order.orderId);
       await order.sendCarrierReports('delivered');
       const view = await order.result();
 
       expect(forward.cancellation).toMatchObject({ reason: 'too late', rejected: true });
-      expect(refusal).toBe('AlreadyPickedUp');
+      expect(rejection).toBe('AlreadyPickedUp');
       expect(view).toMatchObject({
         status: 'completed',
         cancellation: { reason: 'too late', rejected: true },
@@ -396,12 +396,12 @@ describeWithOrderShop('cancelling an order', (shop) => {
       const order = await placeOrderPickedUpUnreported(shop());
       await order.handle.cancel();
       await order.waitForStage('in_transit');
-      const refusal = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      const rejection = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
       shop().carrierWebhooks.acceptReports(order.orderId);
       await order.sendCarrierReports('delivered');
       const view = await order.result();
 
-      expect(refusal).toBe('AlreadyPickedUp');
+      expect(rejection).toBe('AlreadyPickedUp');
       expect(view).toMatchObject({
         status: 'completed',
         compensations: [{ name: 'cancelShipment', status: 'rejected' }],

@@ -99,7 +99,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
       ['the card is declined', 'tok_declined', 'CardDeclined'],
       ['the funds are insufficient', 'tok_insufficient_funds', 'InsufficientFunds'],
       ['the token is unknown', 'tok_of_nobody', 'CardDeclined'],
-    ])('rejects the order at once and releases the stock when %s', async (_what, token, type) => {
+    ])('rejects the order at once and releases the stock when %s', async (_description, token, type) => {
       const order = await shop().placeOrder({ token });
       const view = await order.result();
 

@@ -70,11 +70,11 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
 
   test('completes the rollback when the operator retries it', async () => {
     const order = await placeOrderStuckInRefund(shop());
-    const answer = await resolveCompensation(order, 'retry');
+    const response = await resolveCompensation(order, 'retry');
     const view = await order.result();
 
-    expect(answer.compensations[1], 'the decision took effect').toMatchObject({ name: 'refundPayment', attempt: 2 });
-    expect(answer.compensations[1]).not.toMatchObject({ status: 'stuck' });
+    expect(response.compensations[1], 'the decision took effect').toMatchObject({ name: 'refundPayment', attempt: 2 });
+    expect(response.compensations[1]).not.toMatchObject({ status: 'stuck' });
     expect(view).toMatchObject({
       status: 'cancelled',
       compensations: [
@@ -241,7 +241,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
   });
 
   describe('a decision about a compensation that is not stuck', () => {
-    async function refusalOf(update: Promise<unknown>): Promise<unknown> {
+    async function rejectionTypeOf(update: Promise<unknown>): Promise<unknown> {
       const error = await update.then(
         () => new Error('the update was accepted'),
         (reason: unknown) => reason,
@@ -252,13 +252,13 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     test('is rejected, and the order continues', async () => {
       const order = await shop().placeOrder();
       await order.waitForStage('awaiting_pickup');
-      const refusals = [
-        await refusalOf(resolveCompensation(order, 'retry')),
-        await refusalOf(resolveCompensation(order, 'skip')),
+      const rejections = [
+        await rejectionTypeOf(resolveCompensation(order, 'retry')),
+        await rejectionTypeOf(resolveCompensation(order, 'skip')),
       ];
       await order.sendCarrierReports('delivered');
 
-      expect(refusals).toMatchObject([{ type: 'CompensationNotStuck' }, { type: 'CompensationNotStuck' }]);
+      expect(rejections).toMatchObject([{ type: 'CompensationNotStuck' }, { type: 'CompensationNotStuck' }]);
       expect(await order.result()).toMatchObject({ status: 'completed' });
       expect(await order.balance()).toMatchObject({ verdict: 'sold' });
     });
@@ -268,10 +268,10 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
       const hold = shop().fakes.hold('refund', order.orderId);
       await resolveCompensation(order, 'retry');
       await hold.arrived;
-      const refusal = await refusalOf(resolveCompensation(order, 'skip'));
+      const rejection = await rejectionTypeOf(resolveCompensation(order, 'skip'));
       await hold.release();
 
-      expect(refusal).toMatchObject({ type: 'CompensationNotStuck' });
+      expect(rejection).toMatchObject({ type: 'CompensationNotStuck' });
       expect(await order.result()).toMatchObject({ status: 'cancelled' });
       expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
     });

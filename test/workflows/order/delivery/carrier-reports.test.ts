@@ -169,7 +169,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
 
   describe('a carrier that sends no reports', () => {
     const undone = ['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'];
-    const doneButAsking = (order: PlacedOrder) =>
+    const awaitsReports = (order: PlacedOrder) =>
       order.completedActivities().filter((name) => name !== 'trackShipment');
 
     test('fails the order with everything compensated after two weeks, which the server skips', async () => {
@@ -187,7 +187,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
         refunded: 2500,
         parcels: ['cancelled'],
       });
-      expect(doneButAsking(order)).toEqual([...FORWARD_STEPS, ...undone]);
+      expect(awaitsReports(order)).toEqual([...FORWARD_STEPS, ...undone]);
       expect(secondsWaited(view)).toBeGreaterThanOrEqual(DEFAULT_DELIVERY_TIMEOUT_SECONDS);
       expect(secondsWaited(view)).toBeLessThan(DEFAULT_DELIVERY_TIMEOUT_SECONDS + 60);
       expect(realSeconds).toBeLessThan(30);

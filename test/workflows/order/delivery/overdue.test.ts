@@ -159,11 +159,11 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
   describe('an operator of an overdue delivery', () => {
     test('writes the parcel off: the customer is refunded and the stock stays reduced', async () => {
       const order = await placeOverdueOrder(shop());
-      const answer = await resolveDelivery(order, { action: 'write_off' });
+      const response = await resolveDelivery(order, { action: 'write_off' });
       const failure = await order.waitForFailure();
       const { rows } = await reservationOf(shop(), order);
 
-      expect(answer.delivery).not.toHaveProperty('overdueSince');
+      expect(response.delivery).not.toHaveProperty('overdueSince');
       expect(failure).toMatchObject({ type: 'WrittenOff' });
       expect(await order.view()).toMatchObject({
         status: 'failed',
@@ -189,13 +189,13 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
 
     test('extends the time: the order is overdue again afterwards, and only the new attempt can be decided', async () => {
       const order = await placeOverdueOrder(shop());
-      const answer = await resolveDelivery(order, { action: 'wait', extendBySeconds: 2 * HOUR_SECONDS });
+      const response = await resolveDelivery(order, { action: 'wait', extendBySeconds: 2 * HOUR_SECONDS });
       await shop().skipTime('3 hours');
       const again = await order.waitForView(isOverdue, 'overdue again');
       const late = await resolveDelivery(order, { action: 'write_off' }).catch((error: unknown) => error);
       await order.handle.signal(resolveDeliverySignal, { action: 'delivered', attempt: 2 });
 
-      expect(answer).toMatchObject({ status: 'processing', stage: 'in_transit' });
+      expect(response).toMatchObject({ status: 'processing', stage: 'in_transit' });
       expect(again).toMatchObject({ delivery: { attempt: 2 } });
       expect(late).toMatchObject({ cause: { type: 'DeliveryNotOverdue' } });
       expect(await order.result()).toMatchObject({ status: 'completed' });
@@ -254,7 +254,7 @@ describeWithOrderShop('a carrier that accepts a shipment late', (shop) => {
 });
 
 describeWithOrderShop('a report about another parcel', (shop) => {
-  const forge = (order: PlacedOrder) =>
+  const sendForgedReport = (order: PlacedOrder) =>
     order.handle.signal(shipmentReportedSignal, {
       orderId: order.orderId,
       shipmentId: 'sh_of_another',
@@ -266,7 +266,7 @@ describeWithOrderShop('a report about another parcel', (shop) => {
     const hold = shop().fakes.hold('charge', orderId);
     const order = await shop().placeOrder({ orderId });
     await hold.arrived;
-    await forge(order);
+    await sendForgedReport(order);
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await hold.release();
 
@@ -279,7 +279,7 @@ describeWithOrderShop('a report about another parcel', (shop) => {
     const hold = shop().fakes.hold('charge', orderId);
     const order = await shop().placeOrder({ orderId });
     await hold.arrived;
-    await forge(order);
+    await sendForgedReport(order);
     await hold.release();
     const view = await order.waitForStage('awaiting_pickup');
     await order.sendCarrierReports('delivered');
