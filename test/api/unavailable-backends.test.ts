@@ -31,18 +31,18 @@ function expectUnavailable({ status, headers, body }: ApiResponse<Problem>, kind
 }
 
 interface TimedResponse {
-  answer: ApiResponse<Problem>;
+  response: ApiResponse<Problem>;
   ms: number;
 }
 
 async function measureCall(call: () => Promise<ApiResponse<Problem>>): Promise<TimedResponse> {
   const started = performance.now();
   const response = await call();
-  return { answer: response, ms: performance.now() - started };
+  return { response, ms: performance.now() - started };
 }
 
 async function callWithinLimit(call: () => Promise<ApiResponse<Problem>>): Promise<ApiResponse<Problem>> {
-  const { answer: response, ms } = await measureCall(call);
+  const { response, ms } = await measureCall(call);
   expect(ms).toBeLessThan(RESPONSE_LIMIT_MS);
   return response;
 }
@@ -113,7 +113,7 @@ describe.concurrent.each(['refuse connections', 'accept connections and say noth
     });
 
     function responseFor(call: unknown): ApiResponse<Problem> {
-      const { answer: response, ms } = responses.get(call)!;
+      const { response, ms } = responses.get(call)!;
       expect(ms).toBeLessThan(RESPONSE_LIMIT_MS);
       return response;
     }

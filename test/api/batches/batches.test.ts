@@ -55,7 +55,7 @@ function openRequest(
   api: Api,
   path: string,
   { headers = { 'content-type': NDJSON }, agent }: { headers?: Record<string, string>; agent?: Agent } = {},
-): { request: ClientRequest; answer: Promise<RawResponse> } {
+): { request: ClientRequest; response: Promise<RawResponse> } {
   const request = httpRequest(api.url + path, { method: 'POST', headers, timeout: 20_000, agent: agent ?? false });
   request.on('timeout', () => request.destroy(new Error('no answer')));
   const answer = new Promise<RawResponse>((resolve, reject) => {
@@ -72,7 +72,7 @@ function openRequest(
   });
   answer.catch(() => undefined);
   request.flushHeaders();
-  return { request, answer };
+  return { request, response: answer };
 }
 
 interface ServerEvent {
@@ -371,7 +371,7 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     const sendCompressed = (bytes: Uint8Array, query: Record<string, string>, type = NDJSON, coding = 'gzip') => {
-      const { request, answer: response } = openRequest(api, uploadPath(query), {
+      const { request, response } = openRequest(api, uploadPath(query), {
         headers: { 'content-type': type, 'content-encoding': coding },
       });
       request.end(bytes);
@@ -422,7 +422,7 @@ describeOnDevServer('/v1/batches', () => {
       try {
         const bomb = gzipSync(Buffer.from('{"sku":"MUG","quantity":1}\n'.repeat(400_000)));
         expect(bomb.length).toBeLessThan(100_000);
-        const { request, answer: response } = openRequest(small, uploadPath(), {
+        const { request, response } = openRequest(small, uploadPath(), {
           headers: { 'content-type': NDJSON, 'content-encoding': 'gzip' },
         });
         request.end(bomb);
@@ -458,7 +458,7 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test.each(['a body', 'no body'])('rejects a request with %s and without a content type with 415', async (what) => {
-      const { request, answer: response } = openRequest(api, uploadPath(), {
+      const { request, response } = openRequest(api, uploadPath(), {
         headers: what === 'a body' ? { 'transfer-encoding': 'chunked' } : { 'content-length': '0' },
       });
       request.end(what === 'a body' ? '{"sku":"MUG"}' : undefined);
@@ -544,7 +544,7 @@ describeOnDevServer('/v1/batches', () => {
 
     test('rejects a body that is not UTF-8 with 400 and stores nothing', async () => {
       const batchId = randomUUID();
-      const { request, answer: response } = openRequest(api, uploadPath({ batchId }));
+      const { request, response } = openRequest(api, uploadPath({ batchId }));
       request.end(Buffer.concat([Buffer.from(ndjson([{ sku: 'MUG', quantity: 1 }])), Buffer.from([0xff, 0xfe])]));
       const { status, body } = await response;
       expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
@@ -584,7 +584,7 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test('delivers the 413 to a client that sends its whole body before it reads the response', async () => {
-      const { request, answer: response } = openRequest(small, uploadPath());
+      const { request, response } = openRequest(small, uploadPath());
       request.end(line.repeat(500_000));
       expect((await response).status).toBe(413);
     });
@@ -593,7 +593,7 @@ describeOnDevServer('/v1/batches', () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       try {
         for (const text of [line.repeat(50_000), line]) {
-          const { request, answer: response } = openRequest(small, uploadPath(), {
+          const { request, response } = openRequest(small, uploadPath(), {
             headers: { 'content-type': NDJSON },
             agent,
           });
@@ -632,7 +632,7 @@ describeOnDevServer('/v1/batches', () => {
       const { sku } = await addProduct(shop.store);
       const item = ndjson([{ sku, quantity: 1 }]);
       const query = { batchId, itemsPerChunk: '1' };
-      const { request, answer: response } = openRequest(api, uploadPath(query));
+      const { request, response } = openRequest(api, uploadPath(query));
       request.write(item);
       await waitForCopies(1);
       await sql`select pg_terminate_backend(pid) from pg_stat_progress_copy where datname = current_database()`.execute(
@@ -670,7 +670,7 @@ describeOnDevServer('/v1/batches', () => {
       const batchIds: string[] = [];
       try {
         for (let count = 0; count < 12; count += 1) {
-          const { request, answer: response } = openRequest(api, uploadPath(), { agent });
+          const { request, response } = openRequest(api, uploadPath(), { agent });
           request.end(text);
           const { status, body } = await response;
           expect(status).toBe(202);
@@ -761,7 +761,7 @@ describeOnDevServer('/v1/batches', () => {
       });
       await waitForCopies(2);
       for (const { request, text } of uploads) request.end(text);
-      const responses = await Promise.all(uploads.map(({ answer: response }) => response));
+      const responses = await Promise.all(uploads.map(({ response }) => response));
 
       expect(responses.map(({ status }) => status).toSorted()).toEqual([202, 409]);
       expect(responses.find(({ status }) => status === 409)!.body.type).toBe('/problems/batch-id-taken');
@@ -789,7 +789,7 @@ describeOnDevServer('/v1/batches', () => {
       await waitForCopies(3);
       expect((await upload(api, given)).status).toBe(202);
       for (const { request } of others) request.end(item);
-      const responses = await Promise.all(others.map(({ answer: response }) => response));
+      const responses = await Promise.all(others.map(({ response }) => response));
       expect(responses.map(({ status, body }) => [status, body.total])).toEqual(createMany(3, () => [202, 2]));
       for (const response of responses) await waitForStatus(response.body.batchId, 'completed_with_failures');
     });
@@ -1446,7 +1446,7 @@ describe('requests that are not complete within the time limit', () => {
     });
     await app.listen({ host: '127.0.0.1', port: 0 });
     const { port } = app.server.address() as { port: number };
-    return { app, port, handled, answer: response };
+    return { app, port, handled, response };
   }
 
   /** Sends raw text and reads until the connection closes. */
@@ -1499,7 +1499,7 @@ describe('requests that are not complete within the time limit', () => {
     ['is received in one piece', [`${requestHead(7)}{"a":1}`]],
     ['is received in several pieces', [requestHead(7), '{"a"', ':1}']],
   ])('responds when a body %s and the handler takes longer than the limit', async (_description, pieces) => {
-    const { app, port, handled, answer: response } = await buildAppWithTimeLimit();
+    const { app, port, handled, response } = await buildAppWithTimeLimit();
     const { socket, closed, received } = openSocket(port);
     for (const piece of pieces) socket.write(piece);
     await waitUntil(() => handled.length || undefined, { description: 'the request', timeoutMs: 5_000, intervalMs: 5 });

@@ -30,7 +30,7 @@ function createFakeTemporalClient() {
       describeTaskQueue: async () => ({}),
     },
   } as unknown as Client;
-  return { client, answer: response, asked: () => asked };
+  return { client, response, asked: () => asked };
 }
 
 test('counts an error for every part when Temporal and the database are unavailable', async () => {
@@ -44,7 +44,7 @@ test('counts an error for every part when Temporal and the database are unavaila
 });
 
 test('omits only the database metrics when the database is unavailable', async () => {
-  const { client, answer: response } = createFakeTemporalClient();
+  const { client, response } = createFakeTemporalClient();
   response();
   const samples = lines(await createBusinessMetrics({ client, store: backends.store, operations }).metrics());
   expect(samples).toContain('shop_compensations_stuck 7');
@@ -54,7 +54,7 @@ test('omits only the database metrics when the database is unavailable', async (
 });
 
 test('reads the 100 oldest of more running batches', async () => {
-  const { client, answer: response } = createFakeTemporalClient();
+  const { client, response } = createFakeTemporalClient();
   response();
   const pages = [['c3', 'c2', 'c1'], Array.from({ length: 99 }, (_, number) => `b${number}`), ['a']].map(
     (ids, page) => ({
@@ -78,7 +78,7 @@ test('reads the 100 oldest of more running batches', async () => {
 test('pauses database counts for twenty times their duration, also after an error', async () => {
   vi.useFakeTimers();
   try {
-    const { client, answer: response } = createFakeTemporalClient();
+    const { client, response } = createFakeTemporalClient();
     response();
     let asked = 0;
     const progressOf = async () => {
@@ -102,7 +102,7 @@ test('pauses database counts for twenty times their duration, also after an erro
 });
 
 test('queries Temporal once for simultaneous and closely following scrapes', async () => {
-  const { client, answer: response, asked } = createFakeTemporalClient();
+  const { client, response, asked } = createFakeTemporalClient();
   const page = createBusinessMetrics({ client, store: { readBatchStats: async () => [] }, operations });
   const looks = [page.metrics(), page.metrics()];
   response();

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
-import { projectRoot } from '../../../tools/stack/settings.js';
+import { projectRoot } from '../processes.js';
 
 /**
  * Compiles `src/` to JavaScript in the folder. A process of the tests then starts in half the processor time that it
