@@ -25,7 +25,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The process answers */
+        /** Whether the process responds */
         get: operations["getLiveness"];
         put?: never;
         post?: never;
@@ -42,7 +42,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Orders can be taken, or why not */
+        /** Whether orders can be taken, and if not, why */
         get: operations["getReadiness"];
         put?: never;
         post?: never;
@@ -59,7 +59,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every kind of error */
+        /** List all kinds of problems */
         get: operations["listProblems"];
         put?: never;
         post?: never;
@@ -76,7 +76,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One kind of error */
+        /** Describe one kind of problem */
         get: operations["getProblem"];
         put?: never;
         post?: never;
@@ -93,7 +93,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The catalogue, by SKU */
+        /** List the products, sorted by SKU */
         get: operations["listProducts"];
         put?: never;
         post?: never;
@@ -112,13 +112,13 @@ export interface paths {
         };
         /**
          * List orders, newest first
-         * @description From the store. A new order appears when a worker has reserved its stock. Shoppers get their own orders.
+         * @description Reads the store. A new order appears once a worker has reserved its stock. Shoppers see only their own orders.
          */
         get: operations["listOrders"];
         put?: never;
         /**
          * Place an order
-         * @description Starts the saga and answers at once; no worker is needed. The order id, or else the `Idempotency-Key`, makes a repetition the same order.
+         * @description Starts the order workflow and returns at once; no worker is needed. A request with the same order id, or without an order id and with the same `Idempotency-Key`, returns the same order.
          */
         post: operations["placeOrder"];
         delete?: never;
@@ -135,8 +135,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * An order with its timeline
-         * @description The workflow of an open order answers, so a worker is needed; without one, the problem says what Temporal knows. The store answers for a closed order.
+         * Get an order with its timeline
+         * @description Reads an open order from its workflow, so a worker is needed. Without a worker, the 503 contains what Temporal knows about the order. Reads a closed order from the store.
          */
         get: operations["getOrder"];
         put?: never;
@@ -158,7 +158,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel an order
-         * @description Compensations run after the response, last step first; the order shows their progress. A repeated request returns the order.
+         * @description Compensations run after the response, in reverse order of the steps; the order shows their progress. A repeated request returns the order.
          */
         post: operations["cancelOrder"];
         delete?: never;
@@ -178,7 +178,7 @@ export interface paths {
         put?: never;
         /**
          * Retry or skip a stuck compensation
-         * @description For an order with the status `compensation_stuck`. The decision names the compensation and its attempt; the response is the order after the decision took effect.
+         * @description For an order with the status `compensation_stuck`. The request names the compensation and its attempt. The response is the order after the decision took effect.
          */
         post: operations["resolveCompensation"];
         delete?: never;
@@ -197,8 +197,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Decide about an overdue delivery
-         * @description For an order with the status `delivery_overdue`: wait longer, write the parcel off and refund the customer, or record it as delivered.
+         * Resolve an overdue delivery
+         * @description For an order with the status `delivery_overdue`: wait longer, write off the parcel and refund the customer, or record the parcel as delivered.
          */
         post: operations["resolveDelivery"];
         delete?: never;
@@ -216,7 +216,7 @@ export interface paths {
         };
         /**
          * List carts, newest first
-         * @description From the store, where a cart appears with its first item. A cart id that was used again is listed once for each cart. Shoppers get their own carts.
+         * @description Reads the store, where a cart appears with its first item. A cart id that was used again is listed once for each cart. Shoppers see only their own carts.
          */
         get: operations["listCarts"];
         put?: never;
@@ -234,11 +234,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A cart with today’s prices */
+        /** Get a cart with current prices */
         get: operations["getCart"];
         put?: never;
         post?: never;
-        /** Give a cart up */
+        /** Abandon a cart */
         delete: operations["abandonCart"];
         options?: never;
         head?: never;
@@ -255,8 +255,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Put something into a cart
-         * @description Opens the cart if there is none. It belongs to the shopper who opens it.
+         * Add an item to a cart
+         * @description Opens the cart if none is open. A new cart belongs to the shopper who opens it.
          */
         post: operations["addItem"];
         delete?: never;
@@ -275,11 +275,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Take something out of a cart */
+        /** Remove an item from a cart */
         delete: operations["removeItem"];
         options?: never;
         head?: never;
-        /** Set how many there are */
+        /** Set the quantity of an item */
         patch: operations["setQuantity"];
         trace?: never;
     };
@@ -293,8 +293,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make an order of a cart
-         * @description A cart becomes at most one order, so a repetition names the same order. With `expectedTotal`, another total is rejected and the cart stays open. The order checks the total again when it reserves the stock: should the price change in that moment, the order is rejected as `PriceChanged`, and the cart is closed.
+         * Check out a cart
+         * @description A cart becomes at most one order, so a repeated request returns the same order id. If the total differs from `expectedTotal`, the checkout is rejected and the cart stays open. The order checks the total again when it reserves the stock. If the price changes in between, the order is rejected as `PriceChanged` and the cart stays closed.
          */
         post: operations["checkOut"];
         delete?: never;
@@ -317,8 +317,8 @@ export interface paths {
         get: operations["listApprovals"];
         put?: never;
         /**
-         * Ask for an approval
-         * @description Asks the first stage, and the next ones when its time is over. An approver asks in his own name, an operator in anybody’s.
+         * Request an approval
+         * @description Notifies the approvers of the first stage, and those of the next stage when a stage times out. Approvers request approvals for themselves, operators for anyone.
          */
         post: operations["requestApproval"];
         delete?: never;
@@ -335,8 +335,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * An approval with its trail
-         * @description An approver sees those that he is asked in, was asked in, or asks for.
+         * Get an approval with its trail
+         * @description Approvers see the approvals that they requested, and those that they are or were asked to decide.
          */
         get: operations["getApproval"];
         put?: never;
@@ -357,8 +357,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Decide
-         * @description The first decision wins, and the same one again gets the same answer. Everybody decides for himself.
+         * Decide an approval
+         * @description The first decision counts; repeating it returns the same response. Callers can decide only for themselves.
          */
         post: operations["decideApproval"];
         delete?: never;
@@ -377,8 +377,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the question back
-         * @description An approver takes back what he asked himself.
+         * Withdraw an approval
+         * @description Approvers can withdraw only the approvals that they requested.
          */
         post: operations["withdrawApproval"];
         delete?: never;
@@ -395,14 +395,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List batches, the newest upload first
-         * @description From the store, where each batch records its progress.
+         * List batches, newest upload first
+         * @description Reads the store, where each batch records its progress.
          */
         get: operations["listBatches"];
         put?: never;
         /**
          * Upload items and run an operation on each
-         * @description All or nothing: one line that is wrong, and nothing is stored. The body may be compressed (`Content-Encoding: gzip`); the limit of bytes counts what it expands to. The batch id, or else the `Idempotency-Key`, makes a repetition the same batch.
+         * @description If one line is invalid, nothing is stored. The body may be compressed (`Content-Encoding: gzip`); the size limit applies to the decompressed body. A request with the same batch id, or without a batch id and with the same `Idempotency-Key`, returns the same batch.
          */
         post: operations["uploadBatch"];
         delete?: never;
@@ -419,8 +419,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A batch and how far it has come
-         * @description Counted in the store just now; no worker is needed.
+         * Get a batch with its progress
+         * @description Counts the items in the store; no worker is needed.
          */
         get: operations["getBatch"];
         put?: never;
@@ -438,7 +438,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The items that failed, with line and reason */
+        /** List the failed items of a batch, with line and reason */
         get: operations["listBatchFailures"];
         put?: never;
         post?: never;
@@ -456,8 +456,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The batch as server-sent events
-         * @description `progress` with the batch as data whenever it has changed, at last `end`.
+         * Follow a batch as server-sent events
+         * @description Sends a `progress` event with the batch as data on every change, and an `end` event with the final state.
          */
         get: operations["followBatch"];
         put?: never;
@@ -477,7 +477,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Begin nothing more until it is resumed */
+        /**
+         * Pause a batch
+         * @description Running chunks finish; no further chunk starts until the batch is resumed.
+         */
         post: operations["pauseBatch"];
         delete?: never;
         options?: never;
@@ -494,7 +497,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Go on; also while no worker is there */
+        /**
+         * Resume a batch
+         * @description Without a worker, the batch continues once one is available.
+         */
         post: operations["resumeBatch"];
         delete?: never;
         options?: never;
@@ -511,7 +517,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End it for good; what was done stays done */
+        /**
+         * Cancel a batch
+         * @description Items that were processed stay processed.
+         */
         post: operations["cancelBatch"];
         delete?: never;
         options?: never;
@@ -528,7 +537,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Do what has not succeeded once more */
+        /**
+         * Retry the items of a batch that have not succeeded
+         * @description Starts another attempt. Items that succeeded are not processed again.
+         */
         post: operations["retryBatch"];
         delete?: never;
         options?: never;
@@ -546,10 +558,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The carrier reports
+         * Report a shipment, as the carrier
          * @description The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.
          */
-        post: operations["reportShipment"];
+        post: operations["receiveShipmentCallback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -566,10 +578,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A system decides
+         * Decide an approval, as an external system
          * @description The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.
          */
-        post: operations["reportDecision"];
+        post: operations["receiveDecisionCallback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -604,13 +616,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The page that a mail’s link opens
-         * @description Opening it decides nothing. Every answer is a page, errors too.
+         * Open the approval page of a link
+         * @description The link is part of a mail. Opening the page does not decide anything. Every response is a page, errors too.
          */
         get: operations["openApprovalPage"];
         put?: never;
-        /** The form of that page */
-        post: operations["sendApprovalForm"];
+        /** Submit a decision on the approval page */
+        post: operations["submitApprovalForm"];
         delete?: never;
         options?: never;
         head?: never;
@@ -628,7 +640,7 @@ export interface paths {
         put?: never;
         /**
          * Encrypt payloads
-         * @description What the CLI sends through it (`--codec-endpoint`) is stored encrypted.
+         * @description The CLI (`--codec-endpoint`) uses this to send encrypted payloads.
          */
         post: operations["encodePayloads"];
         delete?: never;
@@ -648,7 +660,7 @@ export interface paths {
         put?: never;
         /**
          * Decrypt payloads
-         * @description How the Web UI and the CLI show what is stored encrypted. What is not encrypted, or cannot be decrypted while others can, comes back as it is.
+         * @description The Web UI and the CLI use this to show encrypted payloads. A payload that is not encrypted is returned unchanged, and so is one that cannot be decrypted, unless none can.
          */
         post: operations["decodePayloads"];
         delete?: never;
@@ -664,14 +676,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The page on which an inspector signs in for the Web UI */
-        get: operations["openCodecSession"];
+        /** Open the page on which an inspector signs in for the Web UI */
+        get: operations["openCodecSessionPage"];
         put?: never;
         /**
-         * The form of that page: signs in, or out
-         * @description A key, or token, of somebody with the role `inspector` gets a cookie for `/codec` alone.
+         * Sign in or out on that page
+         * @description The API key or token of a caller with the role `inspector` gets a session cookie that is valid only for `/codec`.
          */
-        post: operations["changeCodecSession"];
+        post: operations["updateCodecSession"];
         delete?: never;
         options?: never;
         head?: never;
@@ -728,7 +740,7 @@ export interface components {
             trail: components["schemas"]["TrailEntry"][];
             notifications: components["schemas"]["Notification"][];
             /** @description The report to the callback URL. */
-            delivery?: {
+            callbackDelivery?: {
                 /** @enum {string} */
                 status: "pending" | "delivered" | "failed";
                 reason?: components["schemas"]["Reason"];
@@ -823,14 +835,14 @@ export interface components {
         /** @description A batch and how far it has come: exact to the task, and to some hundred items where an operation calls outside. */
         Batch: {
             operation: string;
-            itemsPerTask: number;
+            itemsPerChunk: number;
             total: number;
             succeeded: number;
             failed: number;
             /** @description 0 before it ran, 1 for the first run, one more for each retry. */
-            round: number;
+            attempt: number;
             /** @description Tasks of this round. */
-            tasks: number;
+            chunks: number;
             /** @description Items that were finished in each of the last seconds. */
             itemsPerSecond?: number;
             batchId: string;
@@ -889,7 +901,7 @@ export interface components {
             closedAt?: components["schemas"]["Time"];
         };
         /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
-        CallbackAnswer: {
+        CallbackResponse: {
             /** @enum {string} */
             status: "accepted" | "ignored";
             /** @description Why the message has no effect. */
@@ -1016,7 +1028,7 @@ export interface components {
              */
             action: "wait" | "write_off" | "delivered";
             /** @description With `wait`: how much longer. Defaults to the time of the order. */
-            seconds?: number;
+            extendBySeconds?: number;
         };
         /** @description The workflow execution behind a resource, as Temporal names it. */
         Execution: {
@@ -1046,7 +1058,7 @@ export interface components {
              */
             status: "sending" | "sent" | "failed";
             /** @description How many arrived: the question and its reminders. */
-            sent: number;
+            sentCount: number;
             lastSentAt?: components["schemas"]["Time"];
             reason?: components["schemas"]["Reason"];
         };
@@ -1078,12 +1090,12 @@ export interface components {
                 overdueSince?: components["schemas"]["Time"];
             };
             /** @description Reports of the carrier that were about another parcel. */
-            ignoredReports?: number;
+            ignoredReportCount?: number;
             cancellation?: {
                 requestedAt: components["schemas"]["Time"];
                 reason?: string;
                 /** @description Whether it came too late. */
-                refused?: boolean;
+                rejected?: boolean;
             };
             /** @description Why it was not completed. */
             reason?: components["schemas"]["Reason"];
@@ -1112,7 +1124,7 @@ export interface components {
             /** @description Counts the runs of the compensation. A decision about a stuck one names it. */
             attempt: number;
             /** @description When a stuck compensation is retried unless an operator decides earlier. */
-            nextTryAt?: components["schemas"]["Time"];
+            nextAttemptAt?: components["schemas"]["Time"];
         };
         /** @description So many pieces of a product. */
         OrderLine: {
@@ -1690,7 +1702,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page */
+            /** @description An HTML page. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -1776,7 +1788,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page */
+            /** @description An HTML page. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2178,7 +2190,7 @@ export interface operations {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     "idempotent-replayed": components["headers"]["IdempotentReplayed"];
-                    /** @description Where the order is. */
+                    /** @description The URL of the order. */
                     location?: string;
                     [name: string]: unknown;
                 };
@@ -2662,7 +2674,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `wrong-workflow-type`, `parcel-left`, `order-closed`, `update-limit`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `already-picked-up`, `order-closed`, `update-limit`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2926,7 +2938,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `wrong-workflow-type`, `order-closed`, `not-stuck`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `order-closed`, `compensation-not-stuck`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -3170,7 +3182,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `wrong-workflow-type`, `order-closed`, `not-overdue`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `order-closed`, `delivery-not-overdue`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4459,7 +4471,7 @@ export interface operations {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     "idempotent-replayed": components["headers"]["IdempotentReplayed"];
-                    /** @description Where the order is. */
+                    /** @description The URL of the order. */
                     location?: string;
                     [name: string]: unknown;
                 };
@@ -4845,7 +4857,7 @@ export interface operations {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     "idempotent-replayed": components["headers"]["IdempotentReplayed"];
-                    /** @description Where the approval is. */
+                    /** @description The URL of the approval. */
                     location?: string;
                     [name: string]: unknown;
                 };
@@ -5283,7 +5295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`, `not-an-approver`, `own-request` */
+            /** @description `forbidden`, `not-an-approver`, `self-approval` */
             403: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5793,7 +5805,7 @@ export interface operations {
                  * @description How many items one task has at most; the operation's own default unless told.
                  * @example 1000
                  */
-                itemsPerTask?: number;
+                itemsPerChunk?: number;
             };
             header?: {
                 /**
@@ -5828,7 +5840,7 @@ export interface operations {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     "idempotent-replayed": components["headers"]["IdempotentReplayed"];
-                    /** @description Where the batch is. */
+                    /** @description The URL of the batch. */
                     location?: string;
                     [name: string]: unknown;
                 };
@@ -5995,7 +6007,7 @@ export interface operations {
                      *       "batchId": "restock-1001",
                      *       "operation": "restock",
                      *       "status": "completed_with_failures",
-                     *       "itemsPerTask": 1000,
+                     *       "itemsPerChunk": 1000,
                      *       "total": 3,
                      *       "succeeded": 2,
                      *       "failed": 1,
@@ -6306,7 +6318,7 @@ export interface operations {
                      * @example retry: 2000
                      *
                      *     event: progress
-                     *     data: {"batchId":"restock-1001","operation":"restock","status":"running","itemsPerTask":1000,"total":3,"succeeded":2,"failed":1,"round":1,"tasks":1,"startedAt":"2026-03-01T09:30:00.000Z","workflow":{"workflowId":"batch:restock-1001","runId":"01958f0e-6c0f-7a51-9f0e-3a1d2c4b5e6f"}}
+                     *     data: {"batchId":"restock-1001","operation":"restock","status":"running","itemsPerChunk":1000,"total":3,"succeeded":2,"failed":1,"round":1,"tasks":1,"startedAt":"2026-03-01T09:30:00.000Z","workflow":{"workflowId":"batch:restock-1001","runId":"01958f0e-6c0f-7a51-9f0e-3a1d2c4b5e6f"}}
                      */
                     "text/event-stream": string;
                 };
@@ -6473,7 +6485,7 @@ export interface operations {
                      *       "batchId": "restock-1002",
                      *       "operation": "restock",
                      *       "status": "paused",
-                     *       "itemsPerTask": 1000,
+                     *       "itemsPerChunk": 1000,
                      *       "total": 3,
                      *       "succeeded": 2,
                      *       "failed": 1,
@@ -6539,7 +6551,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-ended`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-closed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6672,7 +6684,7 @@ export interface operations {
                      *       "batchId": "restock-1003",
                      *       "operation": "restock",
                      *       "status": "running",
-                     *       "itemsPerTask": 1000,
+                     *       "itemsPerChunk": 1000,
                      *       "total": 3,
                      *       "succeeded": 2,
                      *       "failed": 1,
@@ -6738,7 +6750,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-ended`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-closed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6871,7 +6883,7 @@ export interface operations {
                      *       "batchId": "restock-1004",
                      *       "operation": "restock",
                      *       "status": "running",
-                     *       "itemsPerTask": 1000,
+                     *       "itemsPerChunk": 1000,
                      *       "total": 3,
                      *       "succeeded": 2,
                      *       "failed": 1,
@@ -6937,7 +6949,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-ended`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-closed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7070,7 +7082,7 @@ export interface operations {
                      *       "batchId": "restock-1001",
                      *       "operation": "restock",
                      *       "status": "running",
-                     *       "itemsPerTask": 1000,
+                     *       "itemsPerChunk": 1000,
                      *       "total": 3,
                      *       "succeeded": 2,
                      *       "failed": 1,
@@ -7231,7 +7243,7 @@ export interface operations {
             };
         };
     };
-    reportShipment: {
+    receiveShipmentCallback: {
         parameters: {
             query?: never;
             header: {
@@ -7269,7 +7281,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CallbackAnswer"];
+                    "application/json": components["schemas"]["CallbackResponse"];
                 };
             };
             /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
@@ -7284,7 +7296,7 @@ export interface operations {
                      *       "status": "accepted"
                      *     }
                      */
-                    "application/json": components["schemas"]["CallbackAnswer"];
+                    "application/json": components["schemas"]["CallbackResponse"];
                 };
             };
             /** @description `malformed-request`, `invalid-request` */
@@ -7390,7 +7402,7 @@ export interface operations {
             };
         };
     };
-    reportDecision: {
+    receiveDecisionCallback: {
         parameters: {
             query?: never;
             header: {
@@ -7428,7 +7440,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CallbackAnswer"];
+                    "application/json": components["schemas"]["CallbackResponse"];
                 };
             };
             /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
@@ -7443,7 +7455,7 @@ export interface operations {
                      *       "status": "accepted"
                      *     }
                      */
-                    "application/json": components["schemas"]["CallbackAnswer"];
+                    "application/json": components["schemas"]["CallbackResponse"];
                 };
             };
             /** @description `malformed-request`, `invalid-request` */
@@ -7685,7 +7697,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description What the mail’s link ends with.
+                 * @description The last part of the link in the mail.
                  * @example eyJhbGciOiJIUzI1NiJ9.eyJhcHByb3ZhbCI6Im5ldy1yb2FzdGVyIn0.c2lnbmF0dXJl
                  */
                 token: string;
@@ -7694,7 +7706,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page */
+            /** @description An HTML page. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7704,7 +7716,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             400: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7714,7 +7726,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             404: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7724,7 +7736,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             408: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7734,7 +7746,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             410: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7744,7 +7756,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             414: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7754,7 +7766,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             429: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7764,7 +7776,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             431: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7774,7 +7786,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             500: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7784,7 +7796,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7796,13 +7808,13 @@ export interface operations {
             };
         };
     };
-    sendApprovalForm: {
+    submitApprovalForm: {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /**
-                 * @description What the mail’s link ends with.
+                 * @description The last part of the link in the mail.
                  * @example eyJhbGciOiJIUzI1NiJ9.eyJhcHByb3ZhbCI6Im5ldy1zaWduIn0.c2lnbmF0dXJl
                  */
                 token: string;
@@ -7824,7 +7836,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A page */
+            /** @description An HTML page. */
             303: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7834,7 +7846,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A page */
+            /** @description An HTML page. */
             400: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7844,7 +7856,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             403: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7854,7 +7866,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             404: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7864,7 +7876,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             408: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7874,7 +7886,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7884,7 +7896,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             410: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7894,7 +7906,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             413: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7904,7 +7916,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             414: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7914,7 +7926,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             415: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7924,7 +7936,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             429: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7934,7 +7946,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             431: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7944,7 +7956,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             500: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7954,7 +7966,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7971,7 +7983,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The namespace of this API. The CLI leaves it empty unless told.
+                 * @description The namespace of this API. The CLI sends an empty header by default.
                  * @example default
                  */
                 "x-namespace"?: string;
@@ -8129,7 +8141,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The namespace of this API. The CLI leaves it empty unless told.
+                 * @description The namespace of this API. The CLI sends an empty header by default.
                  * @example default
                  */
                 "x-namespace"?: string;
@@ -8291,7 +8303,7 @@ export interface operations {
             };
         };
     };
-    openCodecSession: {
+    openCodecSessionPage: {
         parameters: {
             query?: never;
             header?: never;
@@ -8300,7 +8312,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page */
+            /** @description An HTML page. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8310,7 +8322,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             400: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8320,7 +8332,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             408: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8330,7 +8342,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             429: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8340,7 +8352,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             431: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8350,7 +8362,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             500: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8360,7 +8372,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8372,7 +8384,7 @@ export interface operations {
             };
         };
     };
-    changeCodecSession: {
+    updateCodecSession: {
         parameters: {
             query?: never;
             header?: never;
@@ -8387,15 +8399,15 @@ export interface operations {
                  *     }
                  */
                 "application/x-www-form-urlencoded": {
-                    /** @description A key or token. */
+                    /** @description An API key or token. */
                     key?: string;
-                    /** @description Signs out, whatever it says. */
-                    leave?: string;
+                    /** @description Any value signs out. */
+                    signOut?: string;
                 };
             };
         };
         responses: {
-            /** @description A page */
+            /** @description An HTML page. */
             303: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8405,7 +8417,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A page */
+            /** @description An HTML page. */
             400: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8415,7 +8427,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             403: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8425,7 +8437,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             408: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8435,7 +8447,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             413: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8445,7 +8457,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             415: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8455,7 +8467,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             429: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8465,7 +8477,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             431: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8475,7 +8487,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             500: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -8485,7 +8497,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description A page */
+            /** @description An HTML page. */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];

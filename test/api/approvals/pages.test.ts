@@ -82,7 +82,7 @@ function expectSecurityHeaders(headers: Headers): void {
 }
 
 test.each([
-  [-1, 'the time is over'],
+  [-1, 'expired'],
   [30_000, 'less than a minute left'],
   [60_000, '1 minute left'],
   [HOUR_MS, '1 hour left'],
@@ -162,10 +162,10 @@ describeOnDevServer('approval pages', () => {
       expect(page.html).toContain('<title>Please decide: A second roaster</title>');
       expect(page.html).toContain('>The old one fails.\nThis is the cheapest.<');
       expect(page.text).toContain('Amount €12,499.00');
-      expect(page.text).toContain('Asked by ada');
+      expect(page.text).toContain('Requested by ada');
       expect(page.text).toContain(`You decide as ${lead.id}`);
       expect(page.text).toContain('Stage 1 of 2');
-      expect(page.text).toMatch(/Time 2 days 3 hours left, until \d{4}-\d\d-\d\d \d\d:\d\d UTC/);
+      expect(page.text).toMatch(/Deadline 2 days 3 hours left, until \d{4}-\d\d-\d\d \d\d:\d\d UTC/);
       expect(page.html).toContain('<form method="post">');
       expect(page.html).toContain('<label for="comment">');
       expect(page.html.match(/name="decision" value="\w+"/g)).toEqual([
@@ -345,7 +345,7 @@ describeOnDevServer('approval pages', () => {
           ['comment', 'Well "thought"\0'],
           ['decision', 'approve'],
         ],
-        'cannot be kept',
+        'cannot be stored',
       ],
     ])(
       'rejects a form that %s with 400, and shows the form, the error and the comment',
@@ -426,14 +426,14 @@ describeOnDevServer('approval pages', () => {
     });
 
     test.each<[string, { approver?: string; expiresAt?: Date }, string[][], string]>([
-      ['another decision of the same approver', {}, [['decision', 'reject']], 'You had decided before'],
+      ['another decision of the same approver', {}, [['decision', 'reject']], 'You have already decided'],
       ['the same decision of another approver', { approver: manager.id }, [['decision', 'approve']], 'came too late'],
-      ['no decision', {}, [], 'You had decided before'],
+      ['no decision', {}, [], 'You have already decided'],
       [
         'a decision through an expired link',
         { expiresAt: pastTime() },
         [['decision', 'reject']],
-        'You had decided before',
+        'You have already decided',
       ],
     ])('rejects %s with 409 and shows the outcome', async (_description, link, form, expectedText) => {
       const { url, decide, decisions } = await startNotifiedApproval();
@@ -496,7 +496,7 @@ describeOnDevServer('approval pages', () => {
       for (const form of [undefined, [['decision', 'approve']]]) {
         const page = await openPage(await url({ expiresAt }), form && { form });
         expectPage(page, 410);
-        expect(page.text).toContain('The question went on to the next stage');
+        expect(page.text).toContain('This approval has moved to the next stage');
         expect(page.html).not.toContain('<form');
       }
     }
@@ -522,7 +522,7 @@ describeOnDevServer('approval pages', () => {
 
     const page = await openPage(await url());
     expectPage(page, 200);
-    expect(page.text).toContain('somebody else has to decide');
+    expect(page.text).toContain('someone else must decide');
     expect(page.html).not.toContain('<form');
     expectPage(await openPage(await url(), { form: [['decision', 'approve']] }), 403);
     expect(await decisions()).toEqual([]);
@@ -567,7 +567,7 @@ describeOnDevServer('approval pages', () => {
 
       for (const page of [await openPage(link), await openPage(link, { form: [['decision', 'approve']] })]) {
         expectPage(page, 404);
-        expect(page.text).toContain('This approval is no longer there');
+        expect(page.text).toContain('This approval no longer exists');
       }
     });
   });

@@ -413,7 +413,7 @@ describeOnDevServer('/v1/batches', () => {
       const { status, body } = await sendCompressed(change(gzipSync(ndjson(items))), { batchId });
 
       expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
-      expect(body.detail).toBe('the body is not gzip, or it ends too early');
+      expect(body.detail).toBe('the body is not valid gzip, or is incomplete');
       await expectNotStored(batchId);
     });
 
@@ -990,7 +990,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: 7, failed: 0, round: 2, tasks: 2 });
       expect([await stockOf(sku), await stockOf(late)]).toEqual([14, 3]);
       const description = await shop.client.workflow.getHandle(batchWorkflowId(batchId)).describe();
-      expect(await description.staticSummary()).toBe('restock: 3 items once more');
+      expect(await description.staticSummary()).toBe('restock: retry of 3 items');
     });
 
     test('starts one attempt for simultaneous retries', async () => {

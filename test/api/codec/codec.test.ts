@@ -267,8 +267,8 @@ describe('the codec endpoint', () => {
     });
 
     test.each([
-      ['an unknown key', 'wop_nobody', 'none that is accepted'],
-      ['an empty key', '', 'none that is accepted'],
+      ['an unknown key', 'wop_nobody', 'Invalid API key or token'],
+      ['an empty key', '', 'Invalid API key or token'],
       ['the key of an operator', operator.key, 'does not have the role inspector'],
     ])('rejects a sign-in with %s on the page and sets no cookie', async (_description, key, expectedText) => {
       const response = await sendForm({ key });
@@ -316,7 +316,7 @@ describe('the codec endpoint', () => {
     });
 
     test('expires the cookie on sign-out', async () => {
-      const response = await sendForm({ leave: 'yes' }, { ...fromOwnPage, cookie: await signIn(inspector) });
+      const response = await sendForm({ signOut: 'yes' }, { ...fromOwnPage, cookie: await signIn(inspector) });
       expect([response.status, cookieOf(response)]).toEqual([
         303,
         expect.stringContaining('codec-session=; Max-Age=0'),
@@ -354,7 +354,7 @@ describe('a codec without authentication', () => {
     });
     await api.close();
     expect([status, textOf(body.payloads[0]!)]).toEqual([200, '"one"']);
-    expect(page).toContain('this API runs open');
+    expect(page).toContain('this API runs without authentication');
     expect(foreign.status).toBe(403);
   });
 
