@@ -9,6 +9,7 @@ import { approvalInput, type ApprovalInput, type ApprovalView } from '../schemas
 import { formatMoney } from '../schemas/shared/money.js';
 import type { ApprovalStage } from '../store/approvals.js';
 import type { Store } from '../store/index.js';
+import { approvalWorkflowId } from '../workflows/approval/contract.js';
 import { assertWorkflowId, invalidInput, parseInput, rejectionFailure } from './failures.js';
 import type { Mailer } from './mail.js';
 import type { Webhooks } from './webhooks.js';
@@ -88,7 +89,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       const problems = findForbiddenUrls(request, outgoing);
       if (problems.length) throw invalidInput(problems);
       const { approvalId } = request;
-      assertWorkflowId('/approvalId', `approval:${approvalId}`, workflowId);
+      assertWorkflowId('/approvalId', approvalWorkflowId(approvalId), workflowId);
       if (!firstStage) throw new Error('the workflow did not find the stages of a valid input');
       const { title, requestedBy, amount, stages } = request;
       const outcome = await store.openApproval({

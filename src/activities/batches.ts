@@ -8,6 +8,7 @@ import { RunSupersededError, type OpenAttempt } from '../store/batches/attempts.
 import type { ItemFailure, ChunkKey } from '../store/batches/chunks.js';
 import type { StagedItem } from '../store/batches/staging.js';
 import type { Store } from '../store/index.js';
+import { batchWorkflowId } from '../workflows/batch/contract.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 import { withHeartbeat } from './external-calls.js';
 
@@ -65,7 +66,7 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
       { workflowId, firstRunId, startedAt }: BatchRun,
     ): Promise<OpenAttempt & { progress: BatchProgress }> {
       const { batchId } = parseInput(batchInput, input);
-      assertWorkflowId('/batchId', `batch:${batchId}`, workflowId);
+      assertWorkflowId('/batchId', batchWorkflowId(batchId), workflowId);
       return await withHeartbeat(async () => {
         const round = await store.openAttempt(batchId, firstRunId, new Date(startedAt)).catch((error: unknown) => {
           if (error instanceof RunSupersededError)
@@ -174,7 +175,7 @@ async function applyToEachItem(
       if (trouble) return;
       try {
         cancellation.throwIfAborted();
-        await operation.apply(item, { idempotencyKey: `batch:${batchId}:${line}`, cancellation });
+        await operation.apply(item, { idempotencyKey: `${batchWorkflowId(batchId)}:${line}`, cancellation });
       } catch (error) {
         const reason = nonRetryableReason(error);
         if (reason) failures.push({ index, reason });

@@ -22,6 +22,7 @@ import type { Store } from '../store/index.js';
 import type { FinalReservation, ReservationOutcome } from '../store/orders/reservations.js';
 import type { NewOrder } from '../store/orders/order-row.js';
 import { truncateText } from '../text/well-formed-text.js';
+import { orderWorkflowId } from '../workflows/order/contract.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 
 /** An order with reserved stock: catalogue prices, one line per SKU. */
@@ -72,7 +73,7 @@ export function createOrderActivities({
      */
     async reserveStock(key: OrderKey & { workflowId: string }): Promise<ReservedOrder> {
       const order = parseInput(orderInput, key.input);
-      assertWorkflowId('/orderId', `order:${order.orderId}`, key.workflowId);
+      assertWorkflowId('/orderId', orderWorkflowId(order.orderId), key.workflowId);
       const outcome = await store.reserveStock(toNewOrder(key, order), mergeLines(order.lines), order.expectedTotal);
       if (outcome.status !== 'reserved') throw reservationFailure(outcome, order);
       const { lines, total } = outcome;
@@ -105,7 +106,7 @@ export function createOrderActivities({
 
     /** Records a carrier report that contradicts the outcome the order acts on. Idempotent. */
     async recordContradictingReport({ orderId, shipmentId, status }: ShipmentReport): Promise<void> {
-      const webhookId = `order:${orderId}:${status}`;
+      const webhookId = `${orderWorkflowId(orderId)}:${status}`;
       await store.recordUnhandledReport({ webhookId, orderId, shipmentId, status, reason: 'contradicts_outcome' });
     },
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { money, type Money } from '../schemas/shared/money.js';
 import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
+import { orderWorkflowId } from '../workflows/order/contract.js';
 import { rejectionFailure } from './failures.js';
 import { mayKeyHaveExpired } from './idempotency-key-expiry.js';
 import { assertStockHeld } from './orders.js';
@@ -32,8 +33,8 @@ const payment = z.object({
 });
 
 /** One idempotency key for the charge and one for the refund of an order, the same for all attempts. */
-const chargeKey = (orderId: string) => `order:${orderId}:charge`;
-const refundKey = (orderId: string) => `order:${orderId}:refund`;
+const chargeKey = (orderId: string) => `${orderWorkflowId(orderId)}:charge`;
+const refundKey = (orderId: string) => `${orderWorkflowId(orderId)}:refund`;
 
 export interface PaymentSettings {
   /** Base URL of the payment gateway. */

@@ -3,6 +3,7 @@ import { shipmentId as knownShipmentId, shipmentStatus } from '../schemas/order.
 import type { OrderLine, ShipmentReport } from '../schemas/order.js';
 import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
+import { orderWorkflowId } from '../workflows/order/contract.js';
 import { rejectionFailure } from './failures.js';
 import { mayKeyHaveExpired } from './idempotency-key-expiry.js';
 import { assertStockHeld } from './orders.js';
@@ -21,8 +22,8 @@ const tracking = shipment.extend({ status: text(100) });
 
 const cancellation = z.object({ status: z.enum(['cancelled', 'voided', 'already_picked_up']) });
 
-const shipmentKey = (orderId: string) => `order:${orderId}:shipment`;
-const cancellationKey = (orderId: string) => `order:${orderId}:shipment-cancellation`;
+const shipmentKey = (orderId: string) => `${orderWorkflowId(orderId)}:shipment`;
+const cancellationKey = (orderId: string) => `${orderWorkflowId(orderId)}:shipment-cancellation`;
 
 export interface ShippingSettings {
   /** Base URL of the carrier. */

@@ -14,11 +14,14 @@ export const CART_TASK_QUEUE = 'carts';
 export const DEFAULT_REMIND_AFTER_SECONDS = 24 * 60 * 60;
 export const DEFAULT_EXPIRE_AFTER_SECONDS = 30 * 24 * 60 * 60;
 
+const PREFIX = 'cart:';
+
 /** The workflow id of a cart: one cart, one execution. */
-export const cartWorkflowId = (cartId: string): string => `cart:${cartId}`;
+export const cartWorkflowId = (cartId: string): string => `${PREFIX}${cartId}`;
 
 /** The cart id in a workflow id. */
-export const cartIdOf = (workflowId: string): string => workflowId.replace(/^cart:/, '');
+export const cartIdOf = (workflowId: string): string =>
+  workflowId.startsWith(PREFIX) ? workflowId.slice(PREFIX.length) : workflowId;
 
 /** The same limits as in `schemas/`, which workflow code must not import at run time. A test compares both. */
 export const LIMITS = {

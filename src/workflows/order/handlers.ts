@@ -43,21 +43,17 @@ export function registerHandlers(state: OrderState): void {
 
   setHandler(
     resolveCompensationUpdate,
-    async ({ compensation, action }) => {
-      state.compensationDecisions.set(compensation, action);
-      await waitUntilTaken(() => !state.awaitsDecision(compensation));
+    async (decision) => {
+      state.compensations.decide(decision);
+      await waitUntilTaken(() => !state.compensations.awaitsDecision(decision.compensation));
       return view;
     },
     { validator: (decision: unknown) => throwIfRejected(compensationDecisionRejection(state, decision)) },
   );
   setHandler(resolveCompensationSignal, (decision: unknown) => {
     const rejection = compensationDecisionRejection(state, decision);
-    if (rejection) {
-      log.warn('ignored a decision about a compensation', { ...rejection });
-      return;
-    }
-    const { compensation, action } = decision as CompensationDecision;
-    state.compensationDecisions.set(compensation, action);
+    if (rejection) log.warn('ignored a decision about a compensation', { ...rejection });
+    else state.compensations.decide(decision as CompensationDecision);
   });
 
   setHandler(
@@ -96,7 +92,7 @@ function compensationDecisionRejection(state: OrderState, decision: unknown): Re
   const problem = validateCompensationDecision(decision);
   if (problem) return problem;
   const { compensation, attempt } = decision as CompensationDecision;
-  if (state.isStuck(compensation, attempt)) return undefined;
+  if (state.compensations.isStuck(compensation, attempt)) return undefined;
   const stuck = state.view.compensations.filter(({ status }) => status === 'stuck');
   const list = stuck.map((entry) => `${entry.name} (attempt ${entry.attempt})`).join(', ');
   const message = `this attempt of the compensation does not wait for a decision; stuck: ${list || 'none'}`;

@@ -1,6 +1,5 @@
 import {
   CancellationScope,
-  condition,
   isCancellation,
   log,
   setCurrentDetails,
@@ -10,7 +9,6 @@ import {
 import { TemporalFailure } from '@temporalio/common';
 import type { ReservedOrder } from '../../activities/orders.js';
 import type {
-  CompensationDecision,
   DeliveryDecision,
   OrderInput,
   OrderStage,
@@ -21,29 +19,12 @@ import type {
 import { reasonOf } from '../shared/failures.js';
 import { Saga, type Compensation } from '../shared/saga.js';
 import { recordContradictingReport, recordOrderStatus } from './activities.js';
-import {
-  customerIdAttribute,
-  MAX_STUCK_RETRIES,
-  orderIdOf,
-  orderStatusAttribute,
-  STUCK_RETRY_INITIAL_SECONDS,
-  STUCK_RETRY_MAXIMUM_SECONDS,
-} from './contract.js';
+import { Compensations } from './compensations.js';
+import { customerIdAttribute, orderIdOf, orderStatusAttribute } from './contract.js';
 import type { DeliveryMonitor } from './delivery-monitor.js';
 import { describeOrder } from './details.js';
 import { Parcel } from './parcel.js';
 import { Timeline } from './timeline.js';
-
-const isoTimeAfter = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
-
-/**
- * Seconds until the automatic retry of a compensation that was parked `attempt` times. Undefined when only an operator
- * can retry it.
- */
-export const stuckRetryDelaySeconds = (attempt: number): number | undefined =>
-  attempt <= MAX_STUCK_RETRIES
-    ? Math.min(STUCK_RETRY_INITIAL_SECONDS * 2 ** (attempt - 1), STUCK_RETRY_MAXIMUM_SECONDS)
-    : undefined;
 
 interface OrderStep<T> {
   /** The name in the timeline. */
@@ -59,23 +40,18 @@ export class OrderState {
   readonly parcel = new Parcel();
   /** The scope that a cancellation cancels. Once the parcel is picked up, no cancellable work remains in it. */
   readonly cancellableScope = new CancellationScope();
-  /** Runs the compensations and shows them in the timeline. */
-  readonly saga = new Saga({
-    onCompensation: (name, status) => this.onCompensation(name, status),
-    onStuck: (name, failure) => this.awaitCompensationDecision(name, failure),
-  });
+  readonly compensations: Compensations;
+  readonly saga: Saga;
   deliveryMonitor: DeliveryMonitor | undefined;
   hasInvalidInput = false;
   /** The goods are lost or written off, so the stock is not returned. */
   isStockWrittenOff = false;
-  /** Operators' decisions that have not taken effect yet. */
-  readonly compensationDecisions = new Map<string, CompensationDecision['action']>();
+  /** An operator's decision that has not taken effect yet. */
   deliveryDecision: DeliveryDecision | undefined;
 
   /** Identifies the order in store activities. */
   readonly key: { orderId: string; firstRunId: string; placedAt: string; input: OrderInput };
   private readonly steps: Timeline<OrderView['steps'][number]>;
-  private readonly compensations: Timeline<OrderView['compensations'][number]>;
   /** Settles once all records requested so far are in the store. */
   private recording: Promise<void> = Promise.resolve();
 
@@ -85,12 +61,8 @@ export class OrderState {
     this.key = { orderId, firstRunId, placedAt: startTime.toISOString(), input };
     this.view = { orderId, status: 'processing', stage: 'reserving_stock', steps: [], compensations: [] };
     this.steps = new Timeline(this.view.steps, (name, startedAt) => ({ name, status: 'started', startedAt }));
-    this.compensations = new Timeline(this.view.compensations, (name, startedAt) => ({
-      name,
-      status: 'started',
-      startedAt,
-      attempt: 0,
-    }));
+    this.compensations = new Compensations(this.view.compensations, (entry) => this.onCompensationChange(entry));
+    this.saga = new Saga(this.compensations);
   }
 
   enterStage(stage: OrderStage): void {
@@ -136,41 +108,10 @@ export class OrderState {
     ]);
   }
 
-  private onCompensation(name: string, status: 'started' | 'completed' | 'skipped' | 'rejected'): void {
-    if (status === 'started') this.compensations.start(name).attempt += 1;
-    else this.compensations.end(name, status);
-    delete this.compensations.find(name)!.nextAttemptAt;
+  private onCompensationChange({ name, status }: OrderView['compensations'][number]): void {
     if (name === 'releaseStock' && status === 'skipped') this.isStockWrittenOff = true;
     this.enterStage('compensating');
     this.updateStatus();
-  }
-
-  /** Shows a compensation as stuck until an operator decides or its retry is due. */
-  private async awaitCompensationDecision(name: string, failure: TemporalFailure): Promise<'retry' | 'skip'> {
-    const entry = this.compensations.find(name)!;
-    const seconds = stuckRetryDelaySeconds(entry.attempt);
-    entry.status = 'stuck';
-    entry.reason = reasonOf(failure);
-    if (seconds !== undefined) entry.nextAttemptAt = isoTimeAfter(seconds);
-    this.updateStatus();
-    const isDecided = () => this.compensationDecisions.has(name);
-    if (seconds === undefined) await condition(isDecided);
-    else await condition(isDecided, seconds * 1000, { summary: `Next retry of ${name}` });
-    const action = this.compensationDecisions.get(name) ?? 'retry';
-    this.compensationDecisions.delete(name);
-    return action;
-  }
-
-  /** Whether the compensation, or this attempt of it, is stuck and no decision about it was made yet. */
-  isStuck(name: string, attempt?: number): boolean {
-    const entry = this.compensations.find(name);
-    const isThisAttempt = attempt === undefined || entry?.attempt === attempt;
-    return entry?.status === 'stuck' && isThisAttempt && !this.compensationDecisions.has(name);
-  }
-
-  /** Whether the compensation is stuck, or a decision about it has not taken effect yet. */
-  awaitsDecision(name: string): boolean {
-    return this.compensationDecisions.has(name) || this.isStuck(name);
   }
 
   /** Whether this attempt of the delivery is overdue and no decision about it was made yet. */
@@ -194,7 +135,7 @@ export class OrderState {
   onDeliveryOverdue(): void {
     const delivery = this.view.delivery!;
     delivery.attempt = (delivery.attempt ?? 0) + 1;
-    delivery.overdueSince = isoTimeAfter(0);
+    delivery.overdueSince = new Date().toISOString();
     this.updateStatus();
   }
 

@@ -2,7 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { expect, inject, test } from 'vitest';
 import type { OrderView } from '../../../../src/schemas/order.js';
 import { resolveCompensationUpdate } from '../../../../src/workflows/order/contract.js';
-import { stuckRetryDelaySeconds } from '../../../../src/workflows/order/state.js';
+import { stuckRetryDelaySeconds } from '../../../../src/workflows/order/compensations.js';
 import { waitUntil } from '../../../support/processes.js';
 import {
   newOrderId,
@@ -37,7 +37,7 @@ async function nextRetryTime(order: PlacedOrder, failures: number): Promise<numb
   return Date.parse(stockReleaseIn(view)!.nextAttemptAt!);
 }
 
-test('secondsToRetry doubles from an hour to a day and ends after a year', () => {
+test('stuckRetryDelaySeconds doubles from an hour to a day and ends after a year', () => {
   const hours = [1, 2, 3, 4, 5, 6, 7, 365].map((attempt) => stuckRetryDelaySeconds(attempt)! / 3600);
 
   expect(hours).toEqual([1, 2, 4, 8, 16, 24, 24, 24]);
