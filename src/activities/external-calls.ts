@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
-import { timeoutSignal } from '../http-client/timeout-signal.js';
+import { timeoutSignal } from '../async/timeout-signal.js';
 import { truncateText } from '../text/well-formed-text.js';
 import { misconfigured, retryAfterMs, unavailable } from './retry-after.js';
 

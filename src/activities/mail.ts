@@ -3,7 +3,7 @@ import { domainToASCII } from 'node:url';
 import type { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
 import { email, toAsciiAddress } from '../schemas/shared/email.js';
-import { timeoutSignal } from '../http-client/timeout-signal.js';
+import { timeoutSignal } from '../async/timeout-signal.js';
 import { rejectionFailure } from './failures.js';
 import { withHeartbeat } from './external-calls.js';
 import { misconfigured, unavailable } from './retry-after.js';

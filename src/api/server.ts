@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { formatConfigProblem } from '../config/errors.js';
 import { redactConfig } from '../config/read.js';
 import { createLogger } from '../observability/logger.js';
-import { createBusinessMetrics } from '../observability/metrics/business.js';
+import { createBusinessMetrics } from '../observability/metrics/business/business-metrics.js';
 import { createHttpMetrics } from '../observability/metrics/http.js';
 import { serveMetrics } from '../observability/metrics/metrics-server.js';
 import { createRequestMetricsInterceptor } from '../observability/metrics/temporal-requests.js';

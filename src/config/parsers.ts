@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseHostPattern } from '../http-client/addresses.js';
 
 /** An http or https URL, without slashes at its end. */
 export const httpUrl = z
@@ -54,15 +55,12 @@ export const allowedHosts = commaSeparated.pipe(
   z.array(
     z
       .string()
-      .refine(isAllowedHost, 'must be a comma-separated list of hosts such as hooks.example.com or *.partner.example'),
+      .refine(
+        (host) => parseHostPattern(host) !== undefined,
+        'must be a comma-separated list of hosts such as hooks.example.com or *.partner.example',
+      ),
   ),
 );
-
-/** Accepts `example.com`, `*.example.com`, `example.com:8443`. */
-function isAllowedHost(value: string): boolean {
-  const [, name, hostPort] = /^(?:\*\.)?([^*:/?#@\\[\]\s]+|\[[^\]]+\])(?::(\d+))?$/.exec(value) ?? [];
-  return name !== undefined && URL.canParse(`http://${name}:${hostPort ?? 80}`);
-}
 
 /** One secret, or two during a rotation, separated by a comma. The first signs; both verify. */
 const rotatingSecrets = (pattern: RegExp, problem: string) =>

@@ -1,9 +1,9 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup as lookupByNode } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { Client } from 'undici';
-import { timeoutSignal } from './timeout-signal.js';
+import { timeoutSignal } from '../async/timeout-signal.js';
+import { isPublicAddress, normalizedHost, parseHostPattern, type HostMatcher } from './addresses.js';
 
 export interface OutgoingHttpClientOptions {
   /**
@@ -42,7 +42,7 @@ export interface OutgoingHttpClient {
   close(): Promise<void>;
 }
 
-/** The URL may not be called. This is final: do not retry. The message reveals nothing that the caller did not know. */
+/** The URL may not be called. This is final: do not retry. The message contains nothing that the caller does not know. */
 export class ForbiddenUrlError extends Error {
   override readonly name = 'ForbiddenUrlError';
 }
@@ -50,25 +50,19 @@ export class ForbiddenUrlError extends Error {
 /** Drains up to 16 KiB so that short responses close cleanly. */
 const MAX_DRAINED_BYTES = 16_384;
 
-/**
- * The allocated range of public IPv6 addresses. ipaddr.js classifies unknown addresses as unicast, such as
- * `::127.0.0.1`.
- */
-const PUBLIC_IPV6_RANGE = ipaddr.parseCIDR('2000::/3');
-
 /** @throws an Error that names the invalid entry of `allowedHosts`. */
 export function createOutgoingHttpClient({
   allowedHosts,
   allowPrivateAddresses,
   lookup = resolveAllAddresses,
 }: OutgoingHttpClientOptions): OutgoingHttpClient {
-  const allowed = allowedHosts.map(parseHostPattern);
+  const allowedPatterns = allowedHosts.map(requireHostPattern);
 
   const checkedLookup: LookupFunction = (hostname, options, callback) => {
     lookup(hostname)
       .then((addresses) => {
         if (allowPrivateAddresses || addresses.every(({ address }) => isPublicAddress(address))) return addresses;
-        throw new ForbiddenUrlError('the name of the host leads to an address that is not public');
+        throw new ForbiddenUrlError('the host name resolves to an address that is not public');
       })
       .then(
         (addresses) => {
@@ -80,14 +74,14 @@ export function createOutgoingHttpClient({
   };
   const closing = new AbortController();
 
-  function problemWith(text: string): string | undefined {
+  function findUrlProblem(text: string): string | undefined {
     const url = parseUrl(text);
     if (!url || !['http:', 'https:'].includes(url.protocol)) return 'must be an http or https URL';
-    if (url.username || url.password) return 'must not carry a user name or a password';
+    if (url.username || url.password) return 'must not contain a user name or a password';
     const host = normalizedHost(url);
     const port = url.port || (url.protocol === 'https:' ? '443' : '80');
-    if (allowed.length && !allowed.some((matches) => matches(host, port)))
-      return 'must be on a host that may be called';
+    if (allowedPatterns.length && !allowedPatterns.some((matches) => matches(host, port)))
+      return 'must be on an allowed host';
     if (allowPrivateAddresses) return undefined;
     // An IP address in a URL is never resolved, so this is its only check.
     if (isIP(host) ? !isPublicAddress(host) : /^(.+\.)?localhost$/.test(host)) return 'must be on a public address';
@@ -95,28 +89,34 @@ export function createOutgoingHttpClient({
   }
 
   return {
-    findUrlProblem: problemWith,
+    findUrlProblem,
     async post(text, { headers, body, timeoutMs, signal = closing.signal }) {
-      const problem = problemWith(text);
+      const problem = findUrlProblem(text);
       if (problem) throw new ForbiddenUrlError(`the URL ${problem}`);
       const { origin, pathname, search } = new URL(text);
-      const end = timeoutSignal(timeoutMs, signal, closing.signal);
+      const callSignal = timeoutSignal(timeoutMs, signal, closing.signal);
       // Opens a connection for each call, so that each call resolves and checks the name. The connection also gets the
       // signal, because undici ignores the signal of the request until it is connected.
-      const client = new Client(origin, { connect: { lookup: checkedLookup, signal: end } });
+      const client = new Client(origin, { connect: { lookup: checkedLookup, signal: callSignal } });
       try {
-        const answer = await client.request({ method: 'POST', path: pathname + search, headers, body, signal: end });
-        await answer.body.dump({ limit: MAX_DRAINED_BYTES });
-        const retryAfter = answer.headers['retry-after'];
-        return { status: answer.statusCode, ...(typeof retryAfter === 'string' && { retryAfter }) };
+        const response = await client.request({
+          method: 'POST',
+          path: pathname + search,
+          headers,
+          body,
+          signal: callSignal,
+        });
+        await response.body.dump({ limit: MAX_DRAINED_BYTES });
+        const retryAfter = response.headers['retry-after'];
+        return { status: response.statusCode, ...(typeof retryAfter === 'string' && { retryAfter }) };
       } catch (error) {
-        throw end.aborted ? end.reason : error;
+        throw callSignal.aborted ? callSignal.reason : error;
       } finally {
         await client.destroy();
       }
     },
     async close() {
-      closing.abort(new Error('calls are stopped'));
+      closing.abort(new Error('the HTTP client is closed'));
     },
   };
 }
@@ -125,29 +125,12 @@ async function resolveAllAddresses(hostname: string): Promise<LookupAddress[]> {
   return await lookupByNode(hostname, { all: true });
 }
 
-/** Whether an address is public. IPv4 within IPv6 (mapped, 6to4, Teredo, NAT64) is not, whatever address is inside. */
-function isPublicAddress(address: string): boolean {
-  const parsed = ipaddr.parse(address);
-  return parsed.range() === 'unicast' && (parsed.kind() === 'ipv4' || parsed.match(PUBLIC_IPV6_RANGE));
-}
-
 function parseUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/**
- * The host in the form that is compared: as the URL parser spells it, without the brackets of IPv6 and the trailing
- * dot.
- */
-function normalizedHost(url: URL): string {
-  return url.hostname.replace(/^\[|\]$|\.+$/g, '');
-}
-
-function parseHostPattern(entry: string): (host: string, port: string) => boolean {
-  const [, wildcard, name, port] = /^(\*\.)?([^*:/?#@\\[\]]+|\[[^\]]+\])(?::(\d+))?$/.exec(entry) ?? [];
-  const url = name === undefined ? undefined : parseUrl(`http://${name}`);
-  if (!url) throw new Error(`"${entry}" is not a host: write example.com, *.example.com or example.com:8443`);
-  const allowed = normalizedHost(url);
-  return (host, of) =>
-    (wildcard ? host.endsWith(`.${allowed}`) : host === allowed) && (port === undefined || port === of);
+function requireHostPattern(entry: string): HostMatcher {
+  const matcher = parseHostPattern(entry);
+  if (!matcher) throw new Error(`"${entry}" is not a host: write example.com, *.example.com or example.com:8443`);
+  return matcher;
 }

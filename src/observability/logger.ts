@@ -38,7 +38,7 @@ export function truncateLine(line: string): string {
   const shorter = JSON.stringify(fields);
   if (shorter.length <= MAX_LINE_LENGTH) return `${shorter}\n`;
   const plain = Object.entries(fields).filter(([, value]) => typeof value !== 'object');
-  return `${JSON.stringify({ ...Object.fromEntries(plain.slice(0, MAX_SCALAR_FIELDS)), isCut: true })}\n`;
+  return `${JSON.stringify({ ...Object.fromEntries(plain.slice(0, MAX_SCALAR_FIELDS)), truncated: true })}\n`;
 }
 
 /** SDK warnings about intended configuration: the worker of `payments` has activities only. */

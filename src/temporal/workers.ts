@@ -6,6 +6,7 @@ import {
   type TunerHolder,
   type WorkerOptions,
 } from '@temporalio/worker';
+import { waitForAll } from '../async/promises.js';
 import type { Activities } from '../activities/index.js';
 import type { Config } from '../config/read.js';
 import { createWorkerDataConverter } from './encryption/data-converters.js';
@@ -132,8 +133,7 @@ export async function createWorkers({
     async run() {
       const runs = workers.map((worker) => worker.run());
       for (const run of runs) run.catch(shutdown);
-      await Promise.allSettled(runs);
-      await Promise.all(runs);
+      await waitForAll(runs);
     },
   };
 }

@@ -169,7 +169,7 @@ describe('problemWith', () => {
     'rejects a URL with credentials: %s',
     (url) => {
       expect(createTestHttpClient({ allowPrivateAddresses: true }).findUrlProblem(url)).toBe(
-        'must not carry a user name or a password',
+        'must not contain a user name or a password',
       );
     },
   );
@@ -204,9 +204,7 @@ describe('problemWith', () => {
     ['example.com:443', 'http://example.com/'],
     ['example.com', 'http://8.8.8.8/'],
   ])('rejects, with only %s allowed, %s', (entry, url) => {
-    expect(createTestHttpClient({ allowedHosts: [entry] }).findUrlProblem(url)).toBe(
-      'must be on a host that may be called',
-    );
+    expect(createTestHttpClient({ allowedHosts: [entry] }).findUrlProblem(url)).toBe('must be on an allowed host');
   });
 
   test.each(['https://example.com', 'example.com/path', '*', '*.', 'a.*.com', 'user@example.com', 'example.com:', ''])(
@@ -259,7 +257,7 @@ describe('post', () => {
       .post(`http://hooks.example.com:${port}/`, requestOptions)
       .catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ForbiddenUrlError);
-    expect((error as Error).message).toBe('the name of the host leads to an address that is not public');
+    expect((error as Error).message).toBe('the host name resolves to an address that is not public');
     expect(asked).toEqual(['hooks.example.com']);
     expect(sockets).toEqual([]);
   });
@@ -434,8 +432,8 @@ describe('post', () => {
     await arrived;
     await outgoing.close();
 
-    await expect(posted).rejects.toThrow('calls are stopped');
-    await expect(outgoing.post(url, requestOptions)).rejects.toThrow('calls are stopped');
+    await expect(posted).rejects.toThrow('the HTTP client is closed');
+    await expect(outgoing.post(url, requestOptions)).rejects.toThrow('the HTTP client is closed');
     expect(sockets).toHaveLength(1);
   });
 });

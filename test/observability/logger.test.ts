@@ -42,7 +42,7 @@ test('writes well-formed lines of bounded length for any log entry', () => {
   const [first, second, third] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(first).toMatchObject({ text: 'a\ufffdb\ufffdc \\ud800', '\ufffd': 1, msg: 'short \ufffd' });
   expect(second).toMatchObject({ level: 40, msg: expect.stringMatching(/^x{1999}…$/) });
-  expect(third).toMatchObject({ kept: 'yes', msg: 'many', isCut: true });
+  expect(third).toMatchObject({ kept: 'yes', msg: 'many', truncated: true });
   for (const line of lines) {
     expect(line).toMatch(/^[^\n]{1,32000}\n$/);
     expect(line).not.toMatch(/[^\\]\\ud8/);

@@ -1,7 +1,7 @@
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { msOptionalToNumber } from '@temporalio/common/lib/time.js';
 import type { ActivityInterceptors, ActivityInterceptorsFactory } from '@temporalio/worker';
+import { msOptionalToNumber } from '../../temporal/sdk/time.js';
 import { NON_RETRYABLE_ERROR_TYPES } from '../../workflows/shared/failures.js';
 
 /** Failure types with their own label value. All others are `other`, which bounds the number of series. */
@@ -48,27 +48,29 @@ export const activityMetricsInterceptor: ActivityInterceptorsFactory = (context)
   };
 
   function fail(error: unknown): void {
-    meter.createCounter('shop_activity_failures', undefined, 'Failed attempts of activities, by why').add(1, {
-      error: failureTypeLabel(error),
+    meter.createCounter('shop_activity_failures', undefined, 'Failed attempts of activities, by failure type').add(1, {
+      error_type: failureTypeLabel(error),
       // Expected results, such as a declined card, must not trigger alerts.
       expected: error instanceof ApplicationFailure && error.category === 'BENIGN',
     });
     const backoff = nextBackoffSeconds(error, context);
     if (backoff === undefined) end('failed');
     else
-      meter.createHistogram('shop_activity_backoff', 'float', 'seconds', 'Waits for the next attempt').record(backoff);
+      meter
+        .createHistogram('shop_activity_backoff', 'float', 'seconds', 'Delays before the next attempt of an activity')
+        .record(backoff);
   }
 
   function end(outcome: 'succeeded' | 'failed'): void {
     meter
-      .createHistogram('shop_activity_attempts', 'int', undefined, 'The attempt with which an activity ended')
+      .createHistogram('shop_activity_attempts', 'int', undefined, 'Number of the attempt that ended an activity')
       .record(context.info.attempt, { outcome });
   }
 };
 
 function failureTypeLabel(error: unknown): string {
-  const name = error instanceof ApplicationFailure ? error.type : undefined;
-  return name && LABELLED_FAILURE_TYPES.has(name) ? name : 'other';
+  const type = error instanceof ApplicationFailure ? error.type : undefined;
+  return type && LABELLED_FAILURE_TYPES.has(type) ? type : 'other';
 }
 
 /**
@@ -89,9 +91,9 @@ function policyBackoffSeconds(error: unknown, { attempt, retryPolicy = {} }: Con
   const type = failure ? failure.type : (error as Error | undefined)?.name;
   const isLast = maximumAttempts > 0 && attempt >= maximumAttempts;
   if (failure?.nonRetryable || isLast || nonRetryableErrorTypes.includes(type ?? '')) return undefined;
-  const told = msOptionalToNumber(failure?.nextRetryDelay ?? undefined);
-  if (told !== undefined) return told / 1000;
-  const initial = msOptionalToNumber(retryPolicy.initialInterval) ?? 1_000;
-  const longest = msOptionalToNumber(retryPolicy.maximumInterval) ?? initial * DEFAULT_MAX_INTERVAL_FACTOR;
-  return Math.min(initial * backoffCoefficient ** (attempt - 1), longest) / 1000;
+  const overriddenDelayMs = msOptionalToNumber(failure?.nextRetryDelay ?? undefined);
+  if (overriddenDelayMs !== undefined) return overriddenDelayMs / 1000;
+  const initialMs = msOptionalToNumber(retryPolicy.initialInterval) ?? 1_000;
+  const maximumMs = msOptionalToNumber(retryPolicy.maximumInterval) ?? initialMs * DEFAULT_MAX_INTERVAL_FACTOR;
+  return Math.min(initialMs * backoffCoefficient ** (attempt - 1), maximumMs) / 1000;
 }

@@ -17,12 +17,16 @@ export function createHttpMetrics(registry: Registry) {
   const registers = [registry];
   const durations = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Time until the answer was sent, by method, route and status',
+    help: 'Time until the response was sent, by method, route and status',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers,
   });
-  const inFlight = new Gauge({ name: 'http_requests_in_flight', help: 'Requests without an answer yet', registers });
+  const inFlight = new Gauge({
+    name: 'http_requests_in_flight',
+    help: 'Requests without a response yet, and open event streams',
+    registers,
+  });
   const ignoredCallbacks = new Counter({
     name: 'shop_callbacks_ignored_total',
     help: 'Signed callbacks that had no effect, by callback and reason',

@@ -1,11 +1,5 @@
-import Fastify from 'fastify';
+import { startInternalServer, type ListenAddress } from '../internal-server.js';
 import type { Logger } from '../logger.js';
-
-/** The address of the metrics endpoint. */
-export interface ListenAddress {
-  host: string;
-  port: number;
-}
 
 /** A page of metrics in Prometheus's text format. */
 export interface MetricsPage {
@@ -14,30 +8,31 @@ export interface MetricsPage {
 }
 
 /**
- * Serves pages of metrics by path, on a separate listener, because API callers must not read them.
+ * Serves pages of metrics by path.
  *
- * @returns a function that closes the listener.
+ * @returns a function that closes the listener, and waits for running scrapes.
  */
 export async function serveMetrics(
   pages: Record<string, MetricsPage>,
-  { host, port, logger }: ListenAddress & { logger: Logger },
+  options: ListenAddress & { logger: Logger },
 ): Promise<() => Promise<void>> {
-  const app = Fastify({ loggerInstance: logger.child({}, { level: 'warn' }), forceCloseConnections: true });
-  const underWay = new Set<Promise<string>>();
-  const told = (text: Promise<string>) => {
-    underWay.add(text);
-    return text.finally(() => underWay.delete(text));
+  const runningScrapes = new Set<Promise<string>>();
+  const scrape = (page: MetricsPage) => {
+    const text = page.metrics();
+    runningScrapes.add(text);
+    return text.finally(() => runningScrapes.delete(text));
   };
-  for (const [path, page] of Object.entries(pages)) {
-    app.get(path, async (_request, reply) => {
-      const text = await told(page.metrics());
-      return reply.header('content-type', page.contentType).send(text);
-    });
-  }
-  await app.listen({ host, port });
+  const { close } = await startInternalServer(options, (app) => {
+    for (const [path, page] of Object.entries(pages)) {
+      app.get(path, async (_request, reply) => {
+        const text = await scrape(page);
+        return reply.header('content-type', page.contentType).send(text);
+      });
+    }
+  });
   return async () => {
-    await app.close();
+    await close();
     // Wait for running scrapes, because the caller may close their data sources next.
-    await Promise.allSettled(underWay);
+    await Promise.allSettled(runningScrapes);
   };
 }

@@ -1,5 +1,5 @@
 import type { TelemetryOptions } from '@temporalio/worker';
-import type { ListenAddress } from './metrics-server.js';
+import type { ListenAddress } from '../internal-server.js';
 
 /** Buckets in seconds for workflow durations: from immediate results to weeks of waiting for people and carriers. */
 const WORKFLOW_DURATION_BUCKETS = [

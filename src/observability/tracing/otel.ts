@@ -24,8 +24,8 @@ import {
   TraceIdRatioBasedSampler,
   type Sampler,
 } from '@opentelemetry/sdk-trace-base';
-import { makeWorkflowExporter } from '@temporalio/interceptors-opentelemetry-v2/lib/worker/index.js';
-import { OpenTelemetryWorkflowClientInterceptor } from '@temporalio/interceptors-opentelemetry-v2/lib/client/index.js';
+import { withTimeout } from '../../async/promises.js';
+import { makeWorkflowExporter, OpenTelemetryWorkflowClientInterceptor } from '../../temporal/sdk/opentelemetry.js';
 import { activityTracingInterceptor } from './activity-interceptor.js';
 import { withAllowedAttributes } from './attribute-allowlist.js';
 import type { Tracing, TracingConfig, TracingOptions } from './index.js';
@@ -65,23 +65,23 @@ export function startOpenTelemetry(
   registerInstrumentations(service, partners);
 
   /** Applies the sampler to traces that began in a workflow, because the workflow sandbox has no configuration. */
-  const isWanted = (traceId: string, traceState?: string) =>
+  const isSampled = (traceId: string, traceState?: string) =>
     traceState !== WORKFLOW_ROOT_TRACE_STATE ||
     sampler.shouldSample(ROOT_CONTEXT, traceId, '', SpanKind.INTERNAL, {}, []).decision ===
       SamplingDecision.RECORD_AND_SAMPLED;
-  const toProcessor = makeWorkflowExporter(processor, resource).export.fn;
+  const exportSpans = makeWorkflowExporter(processor, resource).export.fn;
   return {
     clientInterceptors: [new OpenTelemetryWorkflowClientInterceptor()],
-    activityInterceptor: activityTracingInterceptor(isWanted),
+    activityInterceptor: activityTracingInterceptor(isSampled),
     sinks: {
       exporter: {
         export: {
           fn: (info, spans) => {
             const { workflowId, runId, workflowType, taskQueue } = info;
-            const wanted = spans.filter(({ spanContext: { traceId, traceState } }) => isWanted(traceId, traceState));
-            const told = { temporalWorkflowId: workflowId, run_id: runId, workflowType, taskQueue };
-            // The exporter uses this info only to add it to the attributes.
-            void toProcessor(told as unknown as typeof info, wanted);
+            const sampled = spans.filter(({ spanContext: { traceId, traceState } }) => isSampled(traceId, traceState));
+            const attributes = { temporalWorkflowId: workflowId, run_id: runId, workflowType, taskQueue };
+            // The exporter adds all fields of the info to the attributes, and uses it for nothing else.
+            void exportSpans(attributes as unknown as typeof info, sampled);
           },
         },
       },
@@ -92,10 +92,8 @@ export function startOpenTelemetry(
       if (metadata && template !== undefined) metadata.route = template;
     },
     async shutdown() {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise((resolve) => (timer = setTimeout(resolve, SHUTDOWN_TIMEOUT_MS)));
-      const done = provider.shutdown().catch((error: Error) => report(error.message));
-      await Promise.race([done, late]).finally(() => clearTimeout(timer));
+      const finished = provider.shutdown().catch((error: Error) => report(error.message));
+      await withTimeout(finished, SHUTDOWN_TIMEOUT_MS, () => undefined);
     },
   };
 }
@@ -105,8 +103,8 @@ export function startOpenTelemetry(
  * environment.
  */
 function createOtlpExporter(config: TracingConfig): OTLPTraceExporter {
-  const { OTEL_EXPORTER_OTLP_HEADERS: all, OTEL_EXPORTER_OTLP_TRACES_HEADERS: own = all } = config;
-  return new OTLPTraceExporter({ headers: parseKeyPairsIntoRecord(own) });
+  const { OTEL_EXPORTER_OTLP_HEADERS: common, OTEL_EXPORTER_OTLP_TRACES_HEADERS: headers = common } = config;
+  return new OTLPTraceExporter({ headers: parseKeyPairsIntoRecord(headers) });
 }
 
 function activeSpanFields() {
@@ -144,11 +142,12 @@ function createSampler({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: rat
   return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root;
 }
 
-function throttle(intervalMs: number, tell: (problem: string) => void): (problem: string) => void {
-  let told = -Infinity;
+/** Passes on at most one problem per interval and drops the others. */
+function throttle(intervalMs: number, report: (problem: string) => void): (problem: string) => void {
+  let lastReportAt = -Infinity;
   return (problem) => {
-    if (performance.now() - told < intervalMs) return;
-    told = performance.now();
-    tell(problem);
+    if (performance.now() - lastReportAt < intervalMs) return;
+    lastReportAt = performance.now();
+    report(problem);
   };
 }

@@ -1,6 +1,5 @@
 import { ApplicationFailure, defaultPayloadConverter, TemporalFailure, type Headers } from '@temporalio/common';
 import type { OpenTelemetrySinks } from '@temporalio/interceptors-opentelemetry-v2';
-import { DeterministicIdGenerator } from '@temporalio/interceptors-opentelemetry-v2/lib/workflow/id-generator.js';
 import {
   AsyncLocalStorage,
   ContinueAsNew,
@@ -9,6 +8,7 @@ import {
   workflowInfo,
   type WorkflowInterceptors,
 } from '@temporalio/workflow';
+import { DeterministicIdGenerator } from '../../temporal/sdk/workflow-id-generator.js';
 import { reasonOf } from '../../workflows/shared/failures.js';
 import { WORKFLOW_ROOT_TRACE_STATE, readTraceContext, TRACE_HEADER, type TraceContext } from './trace-context.js';
 
@@ -26,9 +26,9 @@ export const interceptors = (): WorkflowInterceptors => ({
   inbound: [
     {
       execute: (input, next) => {
-        const spot = startSpan(`RunWorkflow:${workflowInfo().workflowType}`, readParentSpan(input.headers));
-        runSpan ??= spot;
-        return withSpan(spot, () => next(input));
+        const span = startSpan(`RunWorkflow:${workflowInfo().workflowType}`, readParentSpan(input.headers));
+        runSpan ??= span;
+        return withSpan(span, () => next(input));
       },
       handleSignal: (input, next) =>
         withSpan(startSpan(`HandleSignal:${input.signalName}`, readParentSpan(input.headers) ?? runSpan), () =>
@@ -46,8 +46,8 @@ export const interceptors = (): WorkflowInterceptors => ({
       signalWorkflow: (input, next) => traceOutboundCall('SignalWorkflow', input.signalName, input, next),
       continueAsNew: (input, next) => traceOutboundCall('ContinueAsNew', workflowInfo().workflowType, input, next),
       getLogAttributes: (input, next) => {
-        const spot = activeSpan.getStore() ?? runSpan;
-        return next({ ...input, ...(spot && { traceId: spot.traceId, spanId: spot.spanId }) });
+        const span = activeSpan.getStore() ?? runSpan;
+        return next({ ...input, ...(span && { traceId: span.traceId, spanId: span.spanId }) });
       },
     },
   ],
@@ -96,11 +96,11 @@ function startSpan(name: string, parent: ParentSpanContext | undefined): OpenSpa
   };
 }
 
-function withSpan<T>(spot: OpenSpan, work: () => Promise<T>): Promise<T> {
-  const outcome = activeSpan.run(spot, work);
+function withSpan<T>(span: OpenSpan, work: () => Promise<T>): Promise<T> {
+  const outcome = activeSpan.run(span, work);
   outcome.then(
-    () => endSpan(spot, SPAN_STATUS.ok),
-    (error: unknown) => endSpan(spot, spanStatusOf(error), error),
+    () => endSpan(span, SPAN_STATUS.ok),
+    (error: unknown) => endSpan(span, spanStatusOf(error), error),
   );
   return outcome;
 }
@@ -118,29 +118,29 @@ function traceOutboundCall<Input extends { headers: Headers }, T>(
   const calls = (parent.calls[name] = (parent.calls[name] ?? 0) + 1);
   if (calls > MAX_SAMPLED_CALLS_PER_KIND)
     return next({ ...input, headers: injectTraceContext(input.headers, { ...parent, isSampled: false }) });
-  const spot = startSpan(name, parent);
-  return withSpan(spot, () => next({ ...input, headers: injectTraceContext(input.headers, spot) }));
+  const span = startSpan(name, parent);
+  return withSpan(span, () => next({ ...input, headers: injectTraceContext(input.headers, span) }));
 }
 
 function readParentSpan(headers: Headers): ParentSpanContext | undefined {
-  const carrier = readTraceContext(headers);
+  const traceContext = readTraceContext(headers);
   const [, traceId, spanId, flags] =
-    /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(carrier?.traceparent ?? '') ?? [];
+    /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceContext?.traceparent ?? '') ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
   return {
     traceId,
     spanId,
     isSampled: (parseInt(flags, 16) & SAMPLED_FLAG) === SAMPLED_FLAG,
-    traceState: carrier?.tracestate,
+    traceState: traceContext?.tracestate,
   };
 }
 
 function injectTraceContext(headers: Headers, { traceId, spanId, isSampled, traceState }: ParentSpanContext): Headers {
-  const carrier: TraceContext = {
+  const traceContext: TraceContext = {
     traceparent: `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`,
     ...(traceState !== undefined && { tracestate: traceState }),
   };
-  return { ...headers, [TRACE_HEADER]: defaultPayloadConverter.toPayload(carrier) };
+  return { ...headers, [TRACE_HEADER]: defaultPayloadConverter.toPayload(traceContext) };
 }
 
 /** Continue-as-new, cancellations and expected rejections are not errors. */
@@ -151,19 +151,19 @@ function spanStatusOf(error: unknown): number {
     : SPAN_STATUS.error;
 }
 
-function endSpan(spot: OpenSpan, code: number, error?: unknown): void {
-  if (!spot.isSampled) return;
+function endSpan(span: OpenSpan, code: number, error?: unknown): void {
+  if (!span.isSampled) return;
   const isFailure = error !== undefined && !(error instanceof ContinueAsNew);
   const milliseconds = Date.now();
   proxySinks<OpenTelemetrySinks>().exporter.export([
     {
-      name: spot.name,
+      name: span.name,
       kind: SPAN_KIND_INTERNAL,
-      spanContext: spanContextOf(spot),
-      ...(spot.parent && { parentSpanContext: spanContextOf(spot.parent) }),
-      startTime: toHrTime(spot.startedAt),
+      spanContext: spanContextOf(span),
+      ...(span.parent && { parentSpanContext: spanContextOf(span.parent) }),
+      startTime: toHrTime(span.startedAt),
       endTime: toHrTime(milliseconds),
-      duration: toHrTime(milliseconds - spot.startedAt),
+      duration: toHrTime(milliseconds - span.startedAt),
       status: { code },
       attributes: isFailure ? { 'error.type': errorTypeOf(error) } : {},
       links: [],

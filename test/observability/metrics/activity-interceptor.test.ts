@@ -52,7 +52,7 @@ test('records the number of a successful attempt', async () => {
 
 test('records the reason and the retry delay of a failed attempt', async () => {
   expect(await recordMetricsOf(failWith(unavailable), { attempt: 4 })).toEqual([
-    ['shop_activity_failures', 1, { error: 'PaymentGatewayUnavailable', expected: false }],
+    ['shop_activity_failures', 1, { error_type: 'PaymentGatewayUnavailable', expected: false }],
     ['shop_activity_backoff', 8, {}],
   ]);
 });
@@ -80,7 +80,7 @@ test.each([
   ['was the last attempt', unavailable, { maximumAttempts: 2 }],
 ])('records a failed activity when the failure is not retried because it %s', async (_, failure, retryPolicy) => {
   expect(await recordMetricsOf(failWith(failure), { attempt: 2, retryPolicy })).toEqual([
-    ['shop_activity_failures', 1, { error: failure.type, expected: false }],
+    ['shop_activity_failures', 1, { error_type: failure.type, expected: false }],
     ['shop_activity_attempts', 2, { outcome: 'failed' }],
   ]);
 });
@@ -97,7 +97,7 @@ test('records a rejection by a business rule as expected', async () => {
   expect(await recordMetricsOf(failWith(rejectionFailure('CardDeclined', 'no')))).toContainEqual([
     'shop_activity_failures',
     1,
-    { error: 'CardDeclined', expected: true },
+    { error_type: 'CardDeclined', expected: true },
   ]);
 });
 
@@ -107,7 +107,7 @@ test.each([new TypeError('a bug'), ApplicationFailure.create({ type: 'customer a
     expect(await recordMetricsOf(failWith(failure))).toContainEqual([
       'shop_activity_failures',
       1,
-      { error: 'other', expected: false },
+      { error_type: 'other', expected: false },
     ]);
   },
 );

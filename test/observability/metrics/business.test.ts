@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { afterAll, expect, test, vi } from 'vitest';
-import { createBusinessMetrics } from '../../../src/observability/metrics/business.js';
+import { createBusinessMetrics } from '../../../src/observability/metrics/business/business-metrics.js';
 import { operations } from '../../../src/batch-operations/index.js';
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
 import { createUnreachableBackends } from '../../support/api/unreachable-backends.js';
@@ -38,7 +38,7 @@ test('counts an error for every part when Temporal and the database are unavaila
   const samples = lines(await page.metrics());
   expect(samples.sort()).toEqual(
     ['approvals', 'batches', 'orders', 'task_queues', 'workflows'].map(
-      (part) => `shop_business_last_scrape_error{part="${part}"} 1`,
+      (collector) => `shop_business_last_scrape_error{collector="${collector}"} 1`,
     ),
   );
 });
@@ -48,8 +48,8 @@ test('omits only the database metrics when the database is unavailable', async (
   response();
   const samples = lines(await createBusinessMetrics({ client, store: backends.store, operations }).metrics());
   expect(samples).toContain('shop_compensations_stuck 7');
-  expect(samples).toContain('shop_business_last_scrape_error{part="batches"} 1');
-  expect(samples).toContain('shop_business_last_scrape_error{part="task_queues"} 0');
+  expect(samples).toContain('shop_business_last_scrape_error{collector="batches"} 1');
+  expect(samples).toContain('shop_business_last_scrape_error{collector="task_queues"} 0');
   expect(samples.join('\n')).not.toContain('shop_batch');
 });
 

@@ -216,7 +216,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
   test('fires exactly the expected alerts when promtool simulates hours with little traffic', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'rules-'));
     const countFailures = (activity: string, error: string) =>
-      `shop_activity_failures_total{activity_type="${activity}",error="${error}",expected="false"}`;
+      `shop_activity_failures_total{activity_type="${activity}",error_type="${error}",expected="false"}`;
     const countAttempts = (activity: string) =>
       `temporal_activity_execution_latency_seconds_count{job="worker",activity_type="${activity}"}`;
     const requests = (route: string, status: number) =>

@@ -1,0 +1,6 @@
+/** Parts of the SDK's OpenTelemetry package, without its index, which loads the OpenTelemetry SDK for workflows. */
+export { OpenTelemetryWorkflowClientInterceptor } from '@temporalio/interceptors-opentelemetry-v2/lib/client/index.js';
+export {
+  makeWorkflowExporter,
+  OpenTelemetryActivityInboundInterceptor,
+} from '@temporalio/interceptors-opentelemetry-v2/lib/worker/index.js';
