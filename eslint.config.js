@@ -89,9 +89,9 @@ export default defineConfig(
     files: ['src/activities/**/*.ts'],
     rules: wall(
       {
-        regex: '/workflows/(?!\\w+/contract\\.js$)',
+        regex: '/workflows/(?!\\w+/contract\\.js$|shared/concurrency\\.js$)',
         allowTypeImports: true,
-        message: 'activities never run workflow code; of a workflow only its contract',
+        message: 'activities never run workflow code; of a workflow only its contract, and the concurrency limit',
       },
       {
         group: ['**/api/**', '**/config/**'],

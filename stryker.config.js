@@ -2,9 +2,9 @@
 export default {
   mutate: [
     'src/workflows/approval/{arguments,contract,decisions,plan}.ts',
-    'src/workflows/batch/{concurrency,contract,details,plan,shard-input}.ts',
+    'src/workflows/batch/{contract,details,plan,shard-input}.ts',
     'src/workflows/cart/{argument-validation,changes}.ts',
-    'src/workflows/shared/saga.ts',
+    'src/workflows/shared/{concurrency,saga}.ts',
   ],
   testRunner: 'vitest',
   vitest: { configFile: 'vitest.mutation.config.ts' },

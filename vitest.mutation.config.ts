@@ -8,9 +8,9 @@ export default defineConfig({
   test: {
     include: [
       'test/workflows/approval/{arguments,contract,decisions,plan}.test.ts',
-      'test/workflows/batch/{concurrency,contract,details,plan,shard-input}.test.ts',
+      'test/workflows/batch/{contract,details,plan,shard-input}.test.ts',
       'test/workflows/cart/changes.test.ts',
-      'test/workflows/shared/saga.test.ts',
+      'test/workflows/shared/{concurrency,saga}.test.ts',
     ],
     testTimeout: 60_000,
     setupFiles: ['test/support/setup/cancellation-scopes.ts', 'test/support/setup/fixed-seed.ts'],

@@ -32,7 +32,10 @@ export const batchQuery = defineQuery<BatchView>('batch');
 export const pauseSignal = defineSignal('pause');
 export const resumeSignal = defineSignal('resume');
 
-/** Whether a batch is paused. Parents send it to their children, which ignore a state with a lower sequence. */
+/**
+ * Whether a batch is paused. Parents send the state to their children, which ignore a state with a sequence that is not
+ * higher than the last one.
+ */
 export interface PauseState {
   sequence: number;
   paused: boolean;
@@ -42,13 +45,26 @@ export const pauseStateSignal = defineSignal<[PauseState]>('pauseState');
 
 export const batchStatusAttribute = defineSearchAttributeKey('BatchStatus', 'KEYWORD');
 
-/** The remaining time at the current rate. Undefined when nothing is left or the rate is 0. */
+/** The remaining time in seconds at the current rate. Undefined when nothing is left or the rate is 0. */
 export function estimateSecondsLeft({
   total,
   succeeded,
   failed,
   itemsPerSecond,
 }: Pick<BatchProgress, 'total' | 'succeeded' | 'failed' | 'itemsPerSecond'>): number | undefined {
-  const left = total - succeeded - failed;
-  return left > 0 && itemsPerSecond ? Math.ceil(left / itemsPerSecond) : undefined;
+  const itemsLeft = total - succeeded - failed;
+  return itemsLeft > 0 && itemsPerSecond ? Math.ceil(itemsLeft / itemsPerSecond) : undefined;
+}
+
+/** The final status of a batch that was not cancelled. */
+export function finalStatusOf({ failed }: Pick<BatchProgress, 'failed'>): 'completed' | 'completed_with_failures' {
+  return failed > 0 ? 'completed_with_failures' : 'completed';
+}
+
+/** Whether the final counts belong to another execution of the batch than the one with `ownAttempt`. */
+export function isSuperseded(
+  { attempt, total, succeeded, failed }: Pick<BatchProgress, 'attempt' | 'total' | 'succeeded' | 'failed'>,
+  ownAttempt: number | undefined,
+): boolean {
+  return attempt !== ownAttempt || succeeded + failed < total;
 }

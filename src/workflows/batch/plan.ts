@@ -20,17 +20,17 @@ export function divideAmongChildren({ first, count }: ChunkRange): ChunkRange[] 
   }));
 }
 
-/** A retry uses new child ids, because the children of a terminated execution may still be running. */
-export function childWorkflowId(parentId: string, n: number, round: number): string {
-  return round === 1 || parentId.includes('/') ? `${parentId}/${n}` : `${parentId}/${n}.${round}`;
+/** The id of child `n`. A retry uses new ids, because the children of a terminated execution may still be running. */
+export function childWorkflowId(parentId: string, n: number, attempt: number): string {
+  return attempt === 1 || parentId.includes('/') ? `${parentId}/${n}` : `${parentId}/${n}.${attempt}`;
 }
 
 /** Maximum number of attempts to start a child whose id is still in use. The attempts take over twelve minutes. */
 export const MAX_CHILD_START_ATTEMPTS = 17;
 
 /** Delay in ms before the next attempt to start a child. */
-export function childStartDelayMs(tries: number): number {
-  return Math.min(2 ** tries, 60) * 1000;
+export function childStartDelayMs(attempts: number): number {
+  return Math.min(2 ** attempts, 60) * 1000;
 }
 
 const MIN_POLL_INTERVAL_MS = 2_000;

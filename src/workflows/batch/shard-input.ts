@@ -1,21 +1,27 @@
 import type { PauseState } from './contract.js';
 import type { ChunkRange } from './plan.js';
 
-/** The input of a shard. */
+/** The input of `batchShard`: the chunks to process, and the data that their activities need. */
 export interface ShardInput {
   batchId: string;
   batchNumber: number;
   operation: string;
+  /** Identifies the attempt in the store. */
   attemptId: number;
+  /** 1 for the first attempt of the batch, plus 1 for each retry. */
   attempt: number;
   range: ChunkRange;
   pauseState: PauseState;
 }
 
+/** The type of the workflow `batchShard`, which a shard starts as its child. */
+export type ShardWorkflow = (input: ShardInput) => Promise<void>;
+
 /** Validates a raw signal argument, which any client could have sent. */
 export const isPauseState = (value: unknown): value is PauseState =>
   hasFields(value, { sequence: 'number', paused: 'boolean' });
 
+/** Validates a raw input, because any client can start a shard. */
 export const isShardInput = (value: unknown): value is ShardInput =>
   hasFields(value, {
     batchId: 'string',

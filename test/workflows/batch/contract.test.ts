@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { BatchProgress } from '../../../src/schemas/batch.js';
 import {
   BATCH_TASK_QUEUE,
   batchIdOf,
@@ -9,6 +10,8 @@ import {
   pauseSignal,
   resumeSignal,
   estimateSecondsLeft,
+  finalStatusOf,
+  isSuperseded,
 } from '../../../src/workflows/batch/contract.js';
 
 describe('batch wire names', () => {
@@ -50,5 +53,20 @@ describe('the estimated time left', () => {
 
   test('is unknown without a rate', () => {
     expect(estimateSecondsLeft({ total: 100, succeeded: 0, failed: 0 })).toBeUndefined();
+  });
+});
+
+describe('the end of a batch', () => {
+  test('has a status that reports failed items', () => {
+    expect(finalStatusOf({ failed: 0 })).toBe('completed');
+    expect(finalStatusOf({ failed: 1 })).toBe('completed_with_failures');
+  });
+
+  test.each<[what: string, Partial<BatchProgress>, boolean]>([
+    ['all items are counted and the attempt is the current one', { succeeded: 6 }, false],
+    ['a later attempt has started', { succeeded: 6, attempt: 2 }, true],
+    ['an item is not counted', { succeeded: 5 }, true],
+  ])('if %s, isSuperseded returns %s', (_what, view, is) => {
+    expect(isSuperseded({ attempt: 1, total: 8, succeeded: 3, failed: 2, ...view }, 1)).toBe(is);
   });
 });

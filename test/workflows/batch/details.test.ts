@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { BatchView } from '../../../src/schemas/batch.js';
-import { finalStatusOf, isSuperseded, describeBatch } from '../../../src/workflows/batch/details.js';
+import { describeBatch } from '../../../src/workflows/batch/details.js';
 
 const makeView = (overrides: Partial<BatchView> = {}): BatchView => ({
   batchId: 'b',
@@ -62,20 +62,5 @@ describe('the progress in the Web UI', () => {
     ],
   ])('shows a batch that %s', (_description, view, lines) => {
     expect(describeBatch(makeView(view)).split('\n')).toEqual(lines);
-  });
-});
-
-describe('the end of a batch', () => {
-  test('has a status that reports failed items', () => {
-    expect(finalStatusOf({ failed: 0 })).toBe('completed');
-    expect(finalStatusOf({ failed: 1 })).toBe('completed_with_failures');
-  });
-
-  test.each<[what: string, Partial<BatchView>, boolean]>([
-    ['all items are counted and the attempt is the current one', { succeeded: 6 }, false],
-    ['a later attempt has started', { succeeded: 6, attempt: 2 }, true],
-    ['an item is not counted', { succeeded: 5 }, true],
-  ])('if %s, isOvertaken returns %s', (_description, view, is) => {
-    expect(isSuperseded(makeView(view), 1)).toBe(is);
   });
 });

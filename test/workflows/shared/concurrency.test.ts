@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { runConcurrently } from '../../../src/workflows/batch/concurrency.js';
+import { runConcurrently } from '../../../src/workflows/shared/concurrency.js';
 
 /** Work that starts at once and ends when the test calls `end`. */
 function createManualWork() {

@@ -1,0 +1,110 @@
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import type { BatchRun, OpenedBatch, ProgressReport } from '../../activities/batches.js';
+import type { BatchProgress, BatchStatus, BatchView } from '../../schemas/batch.js';
+import { batchIdOf, batchStatusAttribute, estimateSecondsLeft, type PauseState } from './contract.js';
+import { describeBatch } from './details.js';
+import { Shard } from './shard.js';
+
+/** The complete state of one execution of a batch, and its transitions. The query and the result return the view. */
+export class BatchState {
+  readonly view: BatchView;
+  /** Identifies this execution in `openBatch`. */
+  readonly run: BatchRun;
+  private pauseState: PauseState = { sequence: 0, paused: false };
+  /** What `openBatch` returned for this execution. */
+  private attempt: Pick<OpenedBatch, 'attemptId' | 'attempt'> | undefined;
+  private shard: Shard | undefined;
+  private isClosed = false;
+  /** The value of the search attribute, which the API sets at the start. */
+  private publishedStatus: string | undefined;
+
+  constructor() {
+    const { workflowId, firstExecutionRunId: firstRunId, startTime, typedSearchAttributes } = workflowInfo();
+    this.run = { workflowId, firstRunId, startedAt: startTime.toISOString() };
+    this.publishedStatus = typedSearchAttributes.get(batchStatusAttribute);
+    this.view = {
+      batchId: batchIdOf(workflowId),
+      status: 'running',
+      operation: '',
+      itemsPerChunk: 0,
+      total: 0,
+      succeeded: 0,
+      failed: 0,
+      attempt: 0,
+      chunks: 0,
+      asOf: new Date().toISOString(),
+    };
+  }
+
+  get isPaused(): boolean {
+    return this.pauseState.paused;
+  }
+
+  /** The attempt of this execution. The attempt of the view belongs to the latest execution. */
+  get ownAttempt(): number | undefined {
+    return this.attempt?.attempt;
+  }
+
+  /** Opens the batch. @returns the shard with all its chunks, which has not started. */
+  open({ progress, chunks, ...attempt }: OpenedBatch): Shard {
+    this.attempt = attempt;
+    this.setProgress(progress);
+    const range = { first: 0, count: chunks };
+    this.shard = new Shard({ batchId: this.view.batchId, ...attempt, range, pauseState: this.pauseState });
+    this.publish();
+    return this.shard;
+  }
+
+  /** Pauses or resumes a batch that is not closed. */
+  setPaused(paused: boolean): void {
+    if (this.isClosed || this.isPaused === paused) return;
+    this.pauseState = { sequence: this.pauseState.sequence + 1, paused };
+    this.view.status = paused ? 'paused' : 'running';
+    this.clearRate();
+    this.shard?.applyPauseState(this.pauseState);
+    this.publish();
+  }
+
+  /** Sets the counts, and the rate while the batch runs. */
+  setProgress(progress: BatchProgress): void {
+    this.clearRate();
+    const { itemsPerSecond, ...counts } = progress;
+    Object.assign(this.view, counts, { asOf: new Date().toISOString() });
+    if (this.view.status !== 'running' || itemsPerSecond === undefined) return;
+    const secondsLeft = estimateSecondsLeft(progress);
+    Object.assign(this.view, { itemsPerSecond, ...(secondsLeft !== undefined && { secondsLeft }) });
+  }
+
+  /** Sets the final status. Later signals have no effect. */
+  close(status: BatchStatus): void {
+    this.isClosed = true;
+    this.view.status = status;
+    this.clearRate();
+    this.publish();
+  }
+
+  /** The argument of the activities that count the progress. Requires an open batch. */
+  progressReport(status: BatchStatus): ProgressReport {
+    const { attemptId } = this.attempt!;
+    return { batchId: this.view.batchId, attemptId, status, at: new Date().toISOString() };
+  }
+
+  /** Shows the view in the current details of the Web UI. */
+  describe(): void {
+    setCurrentDetails(describeBatch(this.view));
+  }
+
+  /** Shows the view in the current details and, if it changed, the status in the search attribute. */
+  private publish(): void {
+    this.describe();
+    const { status } = this.view;
+    if (this.publishedStatus === status) return;
+    this.publishedStatus = status;
+    upsertSearchAttributes([{ key: batchStatusAttribute, value: status }]);
+  }
+
+  private clearRate(): void {
+    delete this.view.itemsPerSecond;
+    delete this.view.secondsLeft;
+  }
+}
