@@ -1,21 +1,25 @@
-import { createHash } from 'node:crypto';
-import { log } from '@temporalio/activity';
-import html from 'html-template-tag';
+import { isDeepStrictEqual } from 'node:util';
+import { Context, log } from '@temporalio/activity';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { ApprovalLinkSigner } from '../approval-links/links.js';
 import { findForbiddenUrls } from '../http-client/forbidden-urls.js';
 import { hashContent } from '../store/content-hash.js';
 import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
-import { approvalInput, type ApprovalInput, type ApprovalView } from '../schemas/approval.js';
-import { formatMoney } from '../schemas/shared/money.js';
+import { approvalInput, type ApprovalInput, type ApprovalStatus, type ApprovalView } from '../schemas/approval.js';
 import type { ApprovalStage } from '../store/approvals.js';
 import type { Store } from '../store/index.js';
+import { readWorkflowInput } from '../temporal/client/history.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
-import { assertWorkflowId, invalidInput, parseInput, rejectionFailure } from './failures.js';
+import { messageIdOf, outcomeMessageId, renderApprovalMail, type ApproverMessage } from './approver-messages.js';
+import { assertWorkflowId, invalidInputFailure, parseInput, rejectionFailure } from './failures.js';
+import { withHeartbeat } from './heartbeat.js';
 import type { Mailer } from './mail.js';
 import type { Webhooks } from './webhooks.js';
 
 /**
- * How an approval opens. The workflow derives the first stage from the raw input; only this activity parses the input.
+ * What `openApproval` records beside the input. The workflow derives the first stage from the raw input; only the
+ * activity parses the input.
  */
 export interface ApprovalOpening {
   workflowId: string;
@@ -24,23 +28,8 @@ export interface ApprovalOpening {
   firstStage?: CurrentStage | undefined;
 }
 
-/** The current stage. */
+/** The current stage, with its deadline as an ISO time. */
 export type CurrentStage = Omit<ApprovalStage, 'approvalId' | 'firstRunId' | 'deadline'> & { deadline: string };
-
-/** The request to one approver, or a reminder of it. */
-export interface ApproverMessage extends Pick<
-  ApprovalInput,
-  'approvalId' | 'title' | 'description' | 'requestedBy' | 'amount'
-> {
-  /** The first run id of the execution, so that links and message ids stay the same after a reset. */
-  firstRunId: string;
-  stage: number;
-  stages: number;
-  approver: string;
-  /** 0 for the request, 1 for the first reminder. */
-  reminderNumber: number;
-  deadline: string;
-}
 
 export interface OutcomeReport {
   callbackUrl: string;
@@ -62,17 +51,21 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
   const { store, mailer, webhooks, outgoing, links, publicUrl } = deps;
 
   /**
-   * Sends a message once, also after a reset. If the delivery record is lost, a repeat is sent with the same id.
+   * Sends a message once, also after a reset. If the record of the message is lost, the message is sent again with the
+   * same id.
    *
-   * @throws `ApprovalClosed` when a request would go to an approver although the approval is already closed.
+   * @throws `ApprovalClosed` for a message that is sent `onlyWhileOpen` when the approval is closed.
    */
-  async function sendOnce(approvalId: string, messageId: string, send: () => Promise<void>, isQuestion = true) {
+  async function sendOnce(
+    { approvalId, messageId, onlyWhileOpen }: { approvalId: string; messageId: string; onlyWhileOpen: boolean },
+    send: () => Promise<void>,
+  ): Promise<void> {
     const { isSent, isClosed } = await store.readApprovalMessageState(approvalId, messageId);
     if (isSent) return;
-    if (isClosed && isQuestion) throw rejectionFailure('ApprovalClosed', 'the approval is already closed');
+    if (isClosed && onlyWhileOpen) throw rejectionFailure('ApprovalClosed', 'the approval is already closed');
     await send();
     await store.recordApprovalMessageSent(approvalId, messageId).catch((error: unknown) => {
-      log.warn('could not note that a message was delivered', { error });
+      log.warn('could not record that a message was sent', { error });
     });
   }
 
@@ -87,10 +80,10 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       const { workflowId, firstRunId, requestedAt, firstStage } = opening;
       const request = parseInput(approvalInput, input);
       const problems = findForbiddenUrls(request, outgoing);
-      if (problems.length) throw invalidInput(problems);
+      if (problems.length) throw invalidInputFailure(problems);
       const { approvalId } = request;
       assertWorkflowId('/approvalId', approvalWorkflowId(approvalId), workflowId);
-      if (!firstStage) throw new Error('the workflow did not find the stages of a valid input');
+      if (!firstStage) throw new Error('the workflow found no first stage in a valid input');
       const { title, requestedBy, amount, stages } = request;
       const outcome = await store.openApproval({
         approvalId,
@@ -105,14 +98,14 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
         deadline: new Date(firstStage.deadline),
       });
       if (outcome.status === 'taken') {
-        throw rejectionFailure('ApprovalIdTaken', `approval ${approvalId} exists with another content`);
+        throw rejectionFailure('ApprovalIdTaken', `approval ${approvalId} already exists with different content`);
       }
       return outcome.status === 'closed' ? { closed: outcome.view } : {};
     },
 
     /** Records the current stage for lists. */
-    async recordStage(approvalId: string, firstRunId: string, asked: CurrentStage): Promise<void> {
-      await store.recordApprovalStage({ ...asked, approvalId, firstRunId, deadline: new Date(asked.deadline) });
+    async recordStage(approvalId: string, firstRunId: string, stage: CurrentStage): Promise<void> {
+      await store.recordApprovalStage({ ...stage, approvalId, firstRunId, deadline: new Date(stage.deadline) });
     },
 
     /** Records how an approval closed. @returns the recorded view. The first outcome is final, also after a reset. */
@@ -124,12 +117,12 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     async mailApprover({ email, ...message }: ApproverMessage & { email: string }): Promise<void> {
       const { approvalId, firstRunId, stage, approver, deadline, reminderNumber, title } = message;
       const messageId = messageIdOf(message);
-      await sendOnce(approvalId, messageId, async () => {
+      await sendOnce({ approvalId, messageId, onlyWhileOpen: true }, async () => {
         const token = await links.sign({ approvalId, firstRunId, stage, approver }, new Date(deadline));
         await mailer.send({
           to: email,
           subject: `${reminderNumber === 0 ? 'Please decide' : 'Reminder'}: ${title}`,
-          ...renderMail(message, `${publicUrl}/approvals/${token}`),
+          ...renderApprovalMail(message, `${publicUrl}/approvals/${token}`),
           id: messageId,
         });
       });
@@ -140,7 +133,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       const { approvalId, approver, stage, reminderNumber, deadline, title, description, requestedBy, amount } =
         message;
       const messageId = messageIdOf(message);
-      await sendOnce(approvalId, messageId, () =>
+      await sendOnce({ approvalId, messageId, onlyWhileOpen: true }, () =>
         webhooks.send({
           url: webhookUrl,
           id: messageId,
@@ -152,54 +145,60 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
 
     /** Reports the outcome to the callback URL. */
     async reportOutcome({ callbackUrl, firstRunId, outcome }: OutcomeReport): Promise<void> {
-      const messageId = hashMessageId(['outcome', outcome.approvalId, firstRunId]);
-      const send = () => webhooks.send({ url: callbackUrl, id: messageId, type: 'approval.decided', data: outcome });
-      await sendOnce(outcome.approvalId, messageId, send, false);
+      const { approvalId } = outcome;
+      const messageId = outcomeMessageId(approvalId, firstRunId);
+      await sendOnce({ approvalId, messageId, onlyWhileOpen: false }, () =>
+        webhooks.send({ url: callbackUrl, id: messageId, type: 'approval.decided', data: outcome }),
+      );
+    },
+
+    /**
+     * Waits for the outcome of an approval that an earlier run of the order started. Cancelling the activity withdraws
+     * the approval.
+     *
+     * @throws `ApprovalIdTaken` when the existing approval has different content.
+     */
+    async awaitExistingApproval(request: ApprovalInput): Promise<ApprovalStatus> {
+      const { client } = Context.current();
+      const workflowId = approvalWorkflowId(request.approvalId);
+      // Any client can have started this workflow, with any input.
+      const existing = ((await readWorkflowInput(client, workflowId)) ?? {}) as ApprovalInput;
+      if (!isDeepStrictEqual(requestContentOf(existing), requestContentOf(request))) {
+        throw rejectionFailure(
+          'ApprovalIdTaken',
+          `approval ${request.approvalId} already exists with different content`,
+        );
+      }
+      const handle: ApprovalHandle = client.workflow.getHandle(workflowId);
+      return await withHeartbeat(async (cancellation) => {
+        cancellation.addEventListener('abort', () => void handle.cancel().catch(() => undefined));
+        return await awaitOutcome(handle);
+      });
     },
   };
 }
 
-/** The same for all attempts of a message. */
-function messageIdOf({ approvalId, firstRunId, stage, approver, reminderNumber }: ApproverMessage): string {
-  return hashMessageId(['ask', approvalId, firstRunId, stage, approver, reminderNumber]);
-}
+/** The fields that identify a request. Approvers and deadlines may change with the configuration. */
+const requestContentOf = ({ title, description, requestedBy, amount }: ApprovalInput) => ({
+  title,
+  description,
+  requestedBy,
+  amount,
+});
 
-const hashMessageId = (parts: (string | number)[]) =>
-  `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
+type ApprovalHandle = WorkflowHandle<() => Promise<ApprovalView>>;
 
-function renderMail(message: ApproverMessage, link: string): { text: string; html: string } {
-  const { title, description = '', requestedBy, amount, stage, stages, deadline } = message;
-  const facts: [string, string][] = [
-    ['Asked by', requestedBy],
-    ...(amount ? [['Amount', formatMoney(amount)] as [string, string]] : []),
-    ['Decide by', `${deadline.slice(0, 16).replace('T', ' ')} UTC`],
-    ...(stages > 1 ? [['Stage', `${stage} of ${stages}`] as [string, string]] : []),
-  ];
-  // The template would drop a URL that it does not trust. The API creates this link, so it needs no escaping.
-  const hint = 'Opening the link decides nothing. It is yours alone: do not pass it on.';
-  const lines = facts.map(([name, value]) => `${name}: ${value}`);
-  return {
-    // The link comes before the requester's text, which could contain a fake link.
-    text: [
-      title,
-      '',
-      ...lines,
-      '',
-      `Decide here: ${link}`,
-      '',
-      hint,
-      '',
-      ...(description ? [description, ''] : []),
-    ].join('\n'),
-    html: html`<!doctype html>
-      <html lang="en">
-        <body>
-          <h1>${title}</h1>
-          <p style="white-space: pre-line">${description}</p>
-          <p>$${facts.map(([name, value]) => html`${name}: <strong>${value}</strong><br />`).join('')}</p>
-          <p><a href="$${link}">Look at it and decide</a></p>
-          <p><small>${hint}</small></p>
-        </body>
-      </html>`,
-  };
+/** @returns the final status; `withdrawn` for a cancelled or terminated execution. */
+async function awaitOutcome(handle: ApprovalHandle): Promise<ApprovalStatus> {
+  for (;;) {
+    try {
+      return (await handle.result()).status;
+    } catch (error) {
+      const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+      if (cause instanceof CancelledFailure) return 'withdrawn';
+      if (!(cause instanceof TerminatedFailure)) throw error;
+      // A reset also terminates the run, but the execution continues in a new run.
+      if ((await handle.describe()).status.name === 'TERMINATED') return 'withdrawn';
+    }
+  }
 }

@@ -9,8 +9,9 @@ import type { ItemFailure, ChunkKey } from '../store/batches/chunks.js';
 import type { StagedItem } from '../store/batches/staging.js';
 import type { Store } from '../store/index.js';
 import { batchWorkflowId } from '../workflows/batch/contract.js';
+import { runConcurrently } from '../workflows/shared/concurrency.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
-import { withHeartbeat } from './external-calls.js';
+import { withHeartbeat } from './heartbeat.js';
 
 /** For operations that call an external system: the number of items after which progress is recorded. */
 const PROGRESS_INTERVAL_ITEMS = 100;
@@ -36,7 +37,12 @@ export interface BatchRun {
   startedAt: string;
 }
 
-/** The state that a batch reports when it asks for its progress. */
+/** The work of an execution, and the progress of the batch. */
+export interface OpenedBatch extends OpenAttempt {
+  progress: BatchProgress;
+}
+
+/** The state of a batch that is recorded with its progress. */
 export interface ProgressReport {
   batchId: string;
   attemptId: number;
@@ -61,20 +67,18 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
      * @throws `InvalidInput`; `BatchNotFound` when nothing was uploaded under this id; `Superseded` when a later
      * execution has opened the batch.
      */
-    async openBatch(
-      input: unknown,
-      { workflowId, firstRunId, startedAt }: BatchRun,
-    ): Promise<OpenAttempt & { progress: BatchProgress }> {
+    async openBatch(input: unknown, { workflowId, firstRunId, startedAt }: BatchRun): Promise<OpenedBatch> {
       const { batchId } = parseInput(batchInput, input);
       assertWorkflowId('/batchId', batchWorkflowId(batchId), workflowId);
       return await withHeartbeat(async () => {
-        const round = await store.openAttempt(batchId, firstRunId, new Date(startedAt)).catch((error: unknown) => {
-          if (error instanceof RunSupersededError)
-            throw rejectionFailure('Superseded', `a later run works on batch ${batchId}`);
+        const attempt = await store.openAttempt(batchId, firstRunId, new Date(startedAt)).catch((error: unknown) => {
+          if (error instanceof RunSupersededError) {
+            throw rejectionFailure('Superseded', `a later run processes batch ${batchId}`);
+          }
           throw error;
         });
-        if (!round) throw batchNotFound(batchId);
-        return { ...round, progress: await countProgress(batchId) };
+        if (!attempt) throw batchNotFound(batchId);
+        return { ...attempt, progress: await countProgress(batchId) };
       });
     },
 
@@ -130,10 +134,10 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
     await withHeartbeat(
       async (cancellation) => {
         while (processedCount < items.length) {
-          const group = items.slice(processedCount, processedCount + PROGRESS_INTERVAL_ITEMS);
-          const failed = await applyToEachItem(operation, batchId, group, cancellation);
+          const nextItems = items.slice(processedCount, processedCount + PROGRESS_INTERVAL_ITEMS);
+          const failed = await applyToEachItem(operation, { batchId, items: nextItems, cancellation });
           failures.push(...failed.map(({ index, reason }) => ({ index: processedCount + index, reason })));
-          processedCount += group.length;
+          processedCount += nextItems.length;
           const isDone = processedCount === items.length;
           if (!(await store.recordChunkProgress(key, { processedCount, failures, isDone }))) return;
         }
@@ -143,8 +147,7 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
   }
 }
 
-const batchNotFound = (batchId: string) =>
-  rejectionFailure('BatchNotFound', `nothing was uploaded as batch ${batchId}`);
+const batchNotFound = (batchId: string) => rejectionFailure('BatchNotFound', `batch ${batchId} was not uploaded`);
 
 interface GiveUpChunksInput {
   attemptId: number;
@@ -163,28 +166,21 @@ const asTypedItems = (items: StagedItem[]) => items as StagedItem<Record<string,
  */
 async function applyToEachItem(
   operation: ExternalOperation,
-  batchId: string,
-  items: StagedItem[],
-  cancellation: AbortSignal,
+  { batchId, items, cancellation }: { batchId: string; items: StagedItem[]; cancellation: AbortSignal },
 ): Promise<ItemFailure[]> {
   const failures: ItemFailure[] = [];
-  const left = asTypedItems(items).entries();
-  let trouble: { error: unknown } | undefined;
-  async function lane(): Promise<void> {
-    for (const [index, { line, item }] of left) {
-      if (trouble) return;
-      try {
-        cancellation.throwIfAborted();
-        await operation.apply(item, { idempotencyKey: `${batchWorkflowId(batchId)}:${line}`, cancellation });
-      } catch (error) {
-        const reason = nonRetryableReason(error);
-        if (reason) failures.push({ index, reason });
-        else trouble ??= { error };
-      }
+  const typedItems = asTypedItems(items);
+  await runConcurrently(items.length, operation.concurrentCalls, async (index) => {
+    const { line, item } = typedItems[index]!;
+    try {
+      cancellation.throwIfAborted();
+      await operation.apply(item, { idempotencyKey: `${batchWorkflowId(batchId)}:${line}`, cancellation });
+    } catch (error) {
+      const reason = nonRetryableReason(error);
+      if (!reason) throw error;
+      failures.push({ index, reason });
     }
-  }
-  await Promise.all(Array.from({ length: operation.concurrentCalls }, lane));
-  if (trouble) throw trouble.error;
+  });
   return failures.sort((a, b) => a.index - b.index);
 }
 

@@ -7,18 +7,16 @@ import type { OrderInput, OrderLine } from '../schemas/order.js';
 import type { CartKey } from '../store/carts.js';
 import { calculateTotal } from '../store/products.js';
 import type { Store } from '../store/index.js';
+import { cartWorkflowId } from '../workflows/cart/contract.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
-import { invalidInput, parseInput, rejectionFailure } from './failures.js';
+import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 
 export function createCartActivities({ store }: { store: Store }) {
   return {
     /** Parses the input of a cart. `cartId` comes from the workflow id. @throws `InvalidInput`. */
     async openCart(input: unknown, cartId: string): Promise<void> {
       const cart = parseInput(cartInput, input);
-      if (cart.cartId !== cartId) {
-        const detail = `must be the workflow id without its prefix, "${cartId}" is not "${cart.cartId}"`;
-        throw invalidInput([{ pointer: '/cartId', detail }]);
-      }
+      assertWorkflowId('/cartId', cartWorkflowId(cart.cartId), cartWorkflowId(cartId));
     },
 
     /**
@@ -31,7 +29,7 @@ export function createCartActivities({ store }: { store: Store }) {
     async checkItem({ cart, sku, quantity, at }: ItemCheck): Promise<void> {
       const stock = await store.recordCartIfInStock(cart, { sku, quantity, at: new Date(at) });
       if (stock === undefined) throw rejectionFailure('UnknownSku', `not in the catalogue: ${sku}`);
-      if (stock < quantity) throw rejectionFailure('OutOfStock', `${sku}: ${quantity} wanted, ${stock} available`);
+      if (stock < quantity) throw rejectionFailure('OutOfStock', `${sku}: ${quantity} requested, ${stock} available`);
     },
 
     /**
@@ -49,7 +47,7 @@ export function createCartActivities({ store }: { store: Store }) {
       if (expectedTotal && !(await becameOrder(cart))) await assertTotal(lines, expectedTotal);
       if (await store.claimCartOrder(cart, claim)) return;
       if (await becameOrder(cart)) {
-        throw rejectionFailure('AlreadyOrdered', `this cart became order ${orderId}, whose content is another one`, {
+        throw rejectionFailure('AlreadyOrdered', `this cart became order ${orderId} with different content`, {
           orderId,
         });
       }
@@ -80,14 +78,14 @@ export function createCartActivities({ store }: { store: Store }) {
   }
 
   async function assertTotal(lines: OrderLine[], expectedTotal: Money): Promise<void> {
-    const found = calculateTotal(lines, await store.findProducts(lines.map(({ sku }) => sku)));
-    switch (found.status) {
+    const sum = calculateTotal(lines, await store.findProducts(lines.map(({ sku }) => sku)));
+    switch (sum.status) {
       case 'unknown_sku':
-        throw rejectionFailure('UnknownSku', `not in the catalogue: ${found.skus.join(', ')}`, found.skus);
+        throw rejectionFailure('UnknownSku', `not in the catalogue: ${sum.skus.join(', ')}`, sum.skus);
       case 'mixed_currencies':
-        throw rejectionFailure('MixedCurrencies', `an order has one currency, not ${found.currencies.join(', ')}`);
+        throw rejectionFailure('MixedCurrencies', `an order has one currency, not ${sum.currencies.join(', ')}`);
       case 'priced': {
-        const { total } = found;
+        const { total } = sum;
         if (isSameAmount(total, expectedTotal)) return;
         // Updates sent directly to the workflow are not validated, so the currency can be invalid.
         const expected = parseInput(money, expectedTotal);

@@ -3,13 +3,11 @@ import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { timeoutSignal } from '../async/timeout-signal.js';
 import { truncateText } from '../text/well-formed-text.js';
-import { misconfigured, retryAfterMs, unavailable } from './retry-after.js';
+import { misconfiguredFailure, unavailableFailure } from './failures.js';
+import { withHeartbeat } from './heartbeat.js';
 
 /** Time limit of a call to a partner. Below the start-to-close timeout of the activities that call. */
 export const CALL_TIMEOUT_MS = 10_000;
-
-/** At most half the heartbeat timeout of the workflows. Bounds the delay until a cancellation is noticed. */
-const HEARTBEAT_INTERVAL_MS = 1_000;
 
 /** The shortest delay that a partner can set with `Retry-After`. */
 const MIN_RETRY_AFTER_MS = 1_000;
@@ -64,7 +62,7 @@ export interface ExternalCall<T extends z.ZodType, Known = never> extends Extern
  * `Retry-After` on 429 and 503 sets the delay.
  * @throws `<System>Misconfigured`, retried slowly: 401, 403, 404, 405, a redirect, or any other 4xx without an error
  * code.
- * @throws the failure from `refusals`, or `RejectedByExternalSystem`, both non-retryable: a 4xx with an error code.
+ * @throws the failure from `rejectionHandlers`, or `RejectedByExternalSystem`, both non-retryable: a 4xx with an error code.
  */
 export async function callExternalSystem<T extends z.ZodType, Known = never>(
   call: ExternalCall<T, Known>,
@@ -75,32 +73,11 @@ export async function callExternalSystem<T extends z.ZodType, Known = never>(
   return await withHeartbeat((cancellation) => sendRequest(call, request, cancellation));
 }
 
-/** Sends a read-only request to a partner. Otherwise like `callOutside`. */
+/** Sends a read-only request to a partner. Otherwise like `callExternalSystem`. */
 export async function readExternalSystem<T extends z.ZodType, Known = never>(
-  question: ExternalRead<T, Known>,
+  read: ExternalRead<T, Known>,
 ): Promise<z.infer<T> | Exclude<Known, ApplicationFailure>> {
-  return await withHeartbeat((cancellation) => sendRequest(question, { method: 'GET' }, cancellation));
-}
-
-/**
- * Sends heartbeats while an activity waits, so that it notices a cancellation. Each heartbeat carries the result of
- * `progress`.
- *
- * @throws the cancellation if there was one, whatever error `wait` throws.
- */
-export async function withHeartbeat<T>(
-  wait: (cancellation: AbortSignal) => Promise<T>,
-  progress?: () => unknown,
-): Promise<T> {
-  const context = Context.current();
-  const heart = setInterval(() => context.heartbeat(progress?.()), HEARTBEAT_INTERVAL_MS);
-  try {
-    return await wait(context.cancellationSignal);
-  } catch (error) {
-    throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : error;
-  } finally {
-    clearInterval(heart);
-  }
+  return await withHeartbeat((cancellation) => sendRequest(read, { method: 'GET' }, cancellation));
 }
 
 async function sendRequest<T extends z.ZodType, Known>(
@@ -121,30 +98,30 @@ async function sendRequest<T extends z.ZodType, Known>(
     retryAfter = response.headers.get('retry-after');
     received = parseJson(await response.text());
   } catch (error) {
-    throw unavailable(system, `${system}: ${networkErrorMessage(error)}`);
+    throw unavailableFailure(system, `${system}: ${networkErrorMessage(error)}`);
   }
 
   if (status >= 500 || TEMPORARY_STATUSES.includes(status)) {
     const delayMs = retryAfterMs({ status, retryAfter }, { atLeastMs: MIN_RETRY_AFTER_MS });
-    throw unavailable(system, `${system}: answered ${status}`, delayMs);
+    throw unavailableFailure(system, `${system}: answered ${status}`, delayMs);
   }
   if (status >= 300) {
-    const refusal = status >= 400 ? errorBody.safeParse(received).data?.error : undefined;
-    if (refusal && Object.hasOwn(rejectionHandlers, refusal.code)) {
-      const known = rejectionHandlers[refusal.code]!(refusal.message ?? refusal.code);
-      if (known instanceof ApplicationFailure) throw known;
-      return known as Exclude<Known, ApplicationFailure>;
+    const rejection = status >= 400 ? errorBody.safeParse(received).data?.error : undefined;
+    if (rejection && Object.hasOwn(rejectionHandlers, rejection.code)) {
+      const result = rejectionHandlers[rejection.code]!(rejection.message ?? rejection.code);
+      if (result instanceof ApplicationFailure) throw result;
+      return result as Exclude<Known, ApplicationFailure>;
     }
     // Omits the message, because it may quote the request, and failures are logged.
-    const what = refusal ? `${refusal.code} (${status})` : `answered ${status} without an error code`;
-    if (!refusal || MISCONFIGURATION_STATUSES.includes(status)) {
-      throw misconfigured(system, `${system}: ${what}; check its URL and our credentials`);
+    const description = rejection ? `${rejection.code} (${status})` : `answered ${status} without an error code`;
+    if (!rejection || MISCONFIGURATION_STATUSES.includes(status)) {
+      throw misconfiguredFailure(system, `${system}: ${description}; check its URL and our credentials`);
     }
-    throw ApplicationFailure.nonRetryable(`${system}: ${what}`, 'RejectedByExternalSystem');
+    throw ApplicationFailure.nonRetryable(`${system}: ${description}`, 'RejectedByExternalSystem');
   }
   const parsed = responseSchema.safeParse(received);
   if (!parsed.success) {
-    throw unavailable(system, `${system}: answered ${status} with a body that is not the agreed one`);
+    throw unavailableFailure(system, `${system}: answered ${status} with an unexpected body`);
   }
   return parsed.data;
 }
@@ -161,4 +138,45 @@ function parseJson(text: string): unknown {
 function networkErrorMessage(error: unknown): string {
   const { message, cause } = error as Error;
   return cause instanceof Error && cause.message ? cause.message : message;
+}
+
+/** Upper limit, so that a partner with a long outage still gets one call per hour. */
+const MAX_RETRY_AFTER_MS = 60 * 60_000;
+
+/** Statuses whose `Retry-After` is honored. */
+const RETRY_AFTER_STATUSES: readonly number[] = [429, 503];
+
+/**
+ * Parses the `Retry-After` header of a response (RFC 9110, section 10.2.3): seconds or an HTTP date.
+ *
+ * @param atLeastMs the shortest delay, whatever the header says.
+ * @returns milliseconds, an hour at most; undefined without a delay.
+ */
+export function retryAfterMs(
+  { status, retryAfter }: { status: number; retryAfter?: string | null | undefined },
+  { atLeastMs }: { atLeastMs: number },
+): number | undefined {
+  if (!RETRY_AFTER_STATUSES.includes(status) || !retryAfter) return undefined;
+  const value = retryAfter.trim();
+  let delayMs = NaN;
+  if (/^\d+$/.test(value)) delayMs = Number(value) * 1_000;
+  // `Date.parse` accepts almost any text, so require the HTTP date format.
+  else if (value.endsWith(' GMT')) delayMs = Date.parse(value) - Date.now();
+  return Number.isNaN(delayMs) ? undefined : Math.min(Math.max(delayMs, atLeastMs), MAX_RETRY_AFTER_MS);
+}
+
+/** Margin for the call itself and for clock differences. */
+const EXPIRY_MARGIN_MS = 10 * 60_000;
+
+/**
+ * Whether a partner may have discarded an idempotency key that was first used at `since` or later. The partner would
+ * then treat a repeated call as new, so the caller must look up the earlier result first.
+ *
+ * Uses the later of the local time and the scheduled time of the attempt, because a worker can take an attempt late and
+ * clocks differ.
+ */
+export function mayKeyHaveExpired(since: Date, retentionHours: number): boolean {
+  const now = Math.max(Date.now(), Context.current().info.currentAttemptScheduledTimestampMs);
+  const isFresh = now - since.getTime() < retentionHours * 3_600_000 - EXPIRY_MARGIN_MS;
+  return !isFresh;
 }

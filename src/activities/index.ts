@@ -2,7 +2,6 @@ import type { Store } from '../store/index.js';
 import type { ApprovalLinkSigner } from '../approval-links/links.js';
 import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import type { Operations } from '../batch-operations/index.js';
-import { createApprovalOutcomeActivities } from './approval-outcome.js';
 import { createApprovalActivities } from './approvals.js';
 import { createBatchActivities } from './batches.js';
 import { createCartActivities } from './carts.js';
@@ -30,7 +29,6 @@ export interface ActivityDependencies extends PaymentSettings, ShippingSettings 
 export function createActivities(deps: ActivityDependencies) {
   return {
     ...createApprovalActivities(deps),
-    ...createApprovalOutcomeActivities(),
     ...createBatchActivities(deps),
     ...createCartActivities(deps),
     ...createOrderActivities(deps),

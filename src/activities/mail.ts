@@ -4,9 +4,8 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
 import { email, toAsciiAddress } from '../schemas/shared/email.js';
 import { timeoutSignal } from '../async/timeout-signal.js';
-import { rejectionFailure } from './failures.js';
-import { withHeartbeat } from './external-calls.js';
-import { misconfigured, unavailable } from './retry-after.js';
+import { misconfiguredFailure, rejectionFailure, unavailableFailure } from './failures.js';
+import { withHeartbeat } from './heartbeat.js';
 
 /**
  * SMTP steps at which the server judges the recipient or the content. At any other step, 5xx is caused by our
@@ -41,7 +40,7 @@ const STEP_TIMEOUT_MS = 9_000;
  */
 export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string }) {
   const fromHost = domainToASCII(/@([^\s@<>]+)>?\s*$/.exec(from)?.[1] ?? '');
-  if (!fromHost) throw new Error('mail needs an address to be sent from, such as Shop <shop@example.com>');
+  if (!fromHost) throw new Error('MAIL_FROM: must contain an address, for example Shop <shop@example.com>');
   const transport = createTransport({
     url: smtpUrl,
     connectionTimeout: STEP_TIMEOUT_MS,
@@ -87,10 +86,15 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
  * contain the credentials.
  */
 function toMailFailure({ code, command = '', responseCode, message }: NodemailerError): ApplicationFailure {
-  if (responseCode === undefined) return unavailable('Mail', code === 'EAUTH' ? 'the login was not accepted' : message);
+  if (responseCode === undefined)
+    return unavailableFailure('Mail', code === 'EAUTH' ? 'the login was not accepted' : message);
   const step = code === 'EAUTH' ? 'login' : command;
-  if (responseCode < 500) return unavailable('Mail', `the mail server did not take it (${step}: ${responseCode})`);
+  if (responseCode < 500)
+    return unavailableFailure('Mail', `the mail server deferred the mail (${step}: ${responseCode})`);
   if (MESSAGE_LEVEL_SMTP_COMMANDS.includes(step))
-    return rejectionFailure('MailRejected', `the mail server refused it for good (${step}: ${responseCode})`);
-  return misconfigured('Mail', `the mail server rejects us (${step}: ${responseCode}); check SMTP_URL and MAIL_FROM`);
+    return rejectionFailure('MailRejected', `the mail server rejected the mail (${step}: ${responseCode})`);
+  return misconfiguredFailure(
+    'Mail',
+    `the mail server rejects us (${step}: ${responseCode}); check SMTP_URL and MAIL_FROM`,
+  );
 }

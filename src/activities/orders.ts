@@ -19,8 +19,8 @@ import {
   type ShipmentReport,
 } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
-import type { FinalReservation, ReservationOutcome } from '../store/orders/reservations.js';
 import type { NewOrder } from '../store/orders/order-row.js';
+import type { FinalReservation, ReservationOutcome } from '../store/orders/reservations.js';
 import { truncateText } from '../text/well-formed-text.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
@@ -95,7 +95,7 @@ export function createOrderActivities({
       await store.releaseStock(toNewOrder(key, parseInput(orderInput, key.input)));
     },
 
-    /** Records that an open order is parked or has resumed. */
+    /** Records that an open order waits for an operator or has resumed. */
     async recordOrderStatus({
       status,
       stage,
@@ -142,7 +142,7 @@ function reservationFailure(
       return rejectionFailure('MixedCurrencies', `an order has one currency, not ${outcome.currencies.join(', ')}`);
     case 'out_of_stock': {
       const missing = outcome.missing.map(
-        ({ sku, requested, available }) => `${sku}: ${requested} wanted, ${available} available`,
+        ({ sku, requested, available }) => `${sku}: ${requested} requested, ${available} available`,
       );
       return rejectionFailure('OutOfStock', missing.join('; '), outcome.missing);
     }
@@ -170,10 +170,7 @@ export async function assertStockHeld(
 }
 
 const reservationReleased = (orderId: string) =>
-  rejectionFailure(
-    'ReservationReleased',
-    `the stock of order ${orderId} is not reserved any more: the order was rolled back`,
-  );
+  rejectionFailure('ReservationReleased', `the stock of order ${orderId} was released: the order was rolled back`);
 
 /** A customer can shorten the approval timeout but not extend it. */
 function buildApprovalInput(order: OrderInput, lines: PricedLine[], amount: Money, stages: Stage[]): ApprovalInput {

@@ -5,9 +5,8 @@ import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { rejectionFailure } from './failures.js';
-import { mayKeyHaveExpired } from './idempotency-key-expiry.js';
 import { assertStockHeld } from './orders.js';
-import { readExternalSystem, callExternalSystem } from './external-calls.js';
+import { callExternalSystem, mayKeyHaveExpired, readExternalSystem } from './external-calls.js';
 
 export interface ChargePaymentInput {
   orderId: string;
@@ -62,14 +61,15 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
      *
      * @throws `CardDeclined` (also for an unknown token); `InsufficientFunds`; `ChargeVoided` when the order was
      * already refunded or voided; `ReservationReleased` when its stock is no longer held; and the failures of
-     * `callOutside`.
+     * `callExternalSystem`.
      */
     async chargePayment({ orderId, firstRunId, amount, token }: ChargePaymentInput): Promise<{ chargeId: string }> {
       const placedAt = await assertStockHeld(store, { orderId, firstRunId }, 'charging_payment');
       if (mayKeyHaveExpired(placedAt, paymentsKeyRetentionHours)) {
-        const made = await findPayment(orderId);
-        if (made.refund) throw rejectionFailure('ChargeVoided', 'the charge was refunded or voided');
-        if (made.charge?.status === 'succeeded') return { chargeId: assertSameAmount(made.charge, amount).chargeId };
+        const existing = await findPayment(orderId);
+        if (existing.refund) throw rejectionFailure('ChargeVoided', 'the charge was refunded or voided');
+        if (existing.charge?.status === 'succeeded')
+          return { chargeId: assertSameAmount(existing.charge, amount).chargeId };
       }
       const { chargeId } = await callExternalSystem({
         system,
@@ -94,8 +94,8 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
      * for a year, longer than the gateway keeps its key, so every attempt looks it up first.
      */
     async refundPayment({ orderId }: { orderId: string }): Promise<{ status: 'refunded' | 'voided' }> {
-      const made = await findPayment(orderId);
-      if (made.refund) return { status: made.refund.status };
+      const existing = await findPayment(orderId);
+      if (existing.refund) return { status: existing.refund.status };
       const { status } = await callExternalSystem({
         system,
         url: `${paymentsUrl}/refunds`,
@@ -114,5 +114,8 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
  */
 function assertSameAmount<Charge extends { amount: Money }>(charge: Charge, { value, currency }: Money): Charge {
   if (charge.amount.value === value && charge.amount.currency === currency) return charge;
-  throw ApplicationFailure.nonRetryable('the order was charged with another amount', 'RejectedByExternalSystem');
+  throw ApplicationFailure.nonRetryable(
+    'the order was already charged with a different amount',
+    'RejectedByExternalSystem',
+  );
 }

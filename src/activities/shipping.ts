@@ -5,9 +5,8 @@ import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { rejectionFailure } from './failures.js';
-import { mayKeyHaveExpired } from './idempotency-key-expiry.js';
 import { assertStockHeld } from './orders.js';
-import { readExternalSystem, callExternalSystem } from './external-calls.js';
+import { callExternalSystem, mayKeyHaveExpired, readExternalSystem } from './external-calls.js';
 
 export interface RequestShipmentInput {
   orderId: string;
@@ -52,7 +51,7 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
      * older order is first looked up by order id.
      *
      * @throws `ShipmentCancelled` when the shipment was already cancelled; `ReservationReleased` when the order's stock
-     * is no longer held; and the failures of `callOutside`.
+     * is no longer held; and the failures of `callExternalSystem`.
      */
     async requestShipment({ orderId, firstRunId, lines }: RequestShipmentInput): Promise<{ shipmentId: string }> {
       const placedAt = await assertStockHeld(store, { orderId, firstRunId }, 'awaiting_pickup');
@@ -98,7 +97,7 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
       if (!found) return undefined;
       const status = shipmentStatus.safeParse(found.status);
       if (!status.success)
-        throw rejectionFailure('UnknownShipmentStatus', `the carrier answered with the status "${found.status}"`);
+        throw rejectionFailure('UnknownShipmentStatus', `the carrier returned the unknown status "${found.status}"`);
       return { orderId, shipmentId: found.shipmentId, status: status.data };
     },
   };

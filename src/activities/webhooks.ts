@@ -1,15 +1,15 @@
 import { Context } from '@temporalio/activity';
 import { Webhook } from 'standardwebhooks';
 import { ForbiddenUrlError, type OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
-import { rejectionFailure } from './failures.js';
-import { CALL_TIMEOUT_MS, withHeartbeat } from './external-calls.js';
-import { retryAfterMs, unavailable } from './retry-after.js';
+import { CALL_TIMEOUT_MS, retryAfterMs } from './external-calls.js';
+import { rejectionFailure, unavailableFailure } from './failures.js';
+import { withHeartbeat } from './heartbeat.js';
 
 /** A receiver can delay retries, but cannot cause more than one call per minute. */
 const MIN_RETRY_AFTER_MS = 60_000;
 
 export interface WebhookMessage {
-  /** Supplied by a caller, so it is subject to the rules of `Outgoing`. */
+  /** Supplied by a caller, so it is subject to the rules of `OutgoingHttpClient`. */
   url: string;
   /** The same for every attempt, so that the receiver can drop duplicates. */
   id: string;
@@ -26,7 +26,7 @@ export type Webhooks = ReturnType<typeof createWebhooks>;
  * @throws an Error without secrets, or for a secret that is not `whsec_` plus base64.
  */
 export function createWebhooks({ outgoing, secrets }: { outgoing: OutgoingHttpClient; secrets: readonly string[] }) {
-  if (secrets.length === 0) throw new Error('webhooks need a secret to be signed with');
+  if (secrets.length === 0) throw new Error('webhooks need at least one secret');
   const signers = secrets.map((secret) => new Webhook(secret));
 
   return {
@@ -39,8 +39,8 @@ export function createWebhooks({ outgoing, secrets }: { outgoing: OutgoingHttpCl
      * CALL_TIMEOUT_MS. `Retry-After` on 429 and 503 sets the delay.
      */
     async send({ url, id, type, data }: WebhookMessage): Promise<void> {
-      const askedAt = new Date(Context.current().info.scheduledTimestampMs);
-      const body = JSON.stringify({ type, timestamp: askedAt.toISOString(), data });
+      const scheduledAt = new Date(Context.current().info.scheduledTimestampMs);
+      const body = JSON.stringify({ type, timestamp: scheduledAt.toISOString(), data });
       const now = new Date();
       const headers = {
         'content-type': 'application/json',
@@ -51,14 +51,14 @@ export function createWebhooks({ outgoing, secrets }: { outgoing: OutgoingHttpCl
       const response = await withHeartbeat((signal) =>
         outgoing.post(url, { headers, body, timeoutMs: CALL_TIMEOUT_MS, signal }).catch((error: unknown) => {
           if (error instanceof ForbiddenUrlError) throw rejectionFailure('AddressForbidden', error.message);
-          throw unavailable('Receiver', `${hostOf(url)} could not be reached (${errorCodeOf(error)})`);
+          throw unavailableFailure('Receiver', `${hostOf(url)} could not be reached (${errorCodeOf(error)})`);
         }),
       );
       const { status } = response;
       if (status === 410) throw rejectionFailure('ReceiverGone', `${hostOf(url)} answered 410`);
       if (status < 200 || status > 299) {
         const delayMs = retryAfterMs(response, { atLeastMs: MIN_RETRY_AFTER_MS });
-        throw unavailable('Receiver', `${hostOf(url)} answered ${status}`, delayMs);
+        throw unavailableFailure('Receiver', `${hostOf(url)} answered ${status}`, delayMs);
       }
     },
   };

@@ -192,7 +192,7 @@ describe("the mailer's send", () => {
       expect(await catchFailure(sendMail(url))).toMatchObject({
         type: 'MailRejected',
         nonRetryable: true,
-        message: expect.stringMatching(/refused it for good \((RCPT TO|DATA): 550\)$/),
+        message: expect.stringMatching(/rejected the mail \((RCPT TO|DATA): 550\)$/),
       });
     },
   );
@@ -214,7 +214,7 @@ describe("the mailer's send", () => {
     expect(await catchFailure(sendMail(url))).toMatchObject({
       type: 'MailUnavailable',
       nonRetryable: false,
-      message: 'the mail server did not take it (RCPT TO: 450)',
+      message: 'the mail server deferred the mail (RCPT TO: 450)',
     });
   });
 
@@ -244,7 +244,7 @@ describe("the mailer's send", () => {
     expect(await catchFailure(sendMail(withLogin(url)))).toMatchObject({
       type: 'MailUnavailable',
       nextRetryDelay: undefined,
-      message: 'the mail server did not take it (login: 454)',
+      message: 'the mail server deferred the mail (login: 454)',
     });
   });
 
@@ -308,6 +308,6 @@ describe("the mailer's send", () => {
 
 describe('createMailer', () => {
   test.each(['', 'shop', 'shop@', 'The Shop <shop>'])('rejects the sender address "%s" at start-up', (from) => {
-    expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('mail needs an address');
+    expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('MAIL_FROM: must contain an address');
   });
 });

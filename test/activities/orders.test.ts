@@ -78,7 +78,7 @@ describe('reserveStock', () => {
     await expect(activities.reserveStock(makeReservation({ lines }))).rejects.toMatchObject({
       type: 'OutOfStock',
       nonRetryable: true,
-      message: `${filter.sku}: 11 wanted, 10 available; ${scale.sku}: 12 wanted, 10 available`,
+      message: `${filter.sku}: 11 requested, 10 available; ${scale.sku}: 12 requested, 10 available`,
       details: [
         [
           { sku: filter.sku, wanted: 11, available: 10 },

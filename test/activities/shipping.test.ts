@@ -183,7 +183,7 @@ describe('trackShipment', () => {
     await expect(track('A1', `http://127.0.0.1:${(server.address() as AddressInfo).port}`)).rejects.toMatchObject({
       type: 'UnknownShipmentStatus',
       nonRetryable: true,
-      message: 'the carrier answered with the status "out_for_delivery"',
+      message: 'the carrier returned the unknown status "out_for_delivery"',
     });
   });
 

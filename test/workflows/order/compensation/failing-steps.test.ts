@@ -53,7 +53,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
 
       expect(view).toMatchObject({
         status: 'rejected',
-        reason: { type: 'OutOfStock', message: `${products[1]!.sku}: 2 wanted, 1 available` },
+        reason: { type: 'OutOfStock', message: `${products[1]!.sku}: 2 requested, 1 available` },
         compensations: [],
       });
       expect(await order.balance()).toEqual(UNDONE_BALANCE);
