@@ -115,7 +115,7 @@ describe('a chunk of an operation that calls a partner', () => {
     expect(most).toBe(3);
   });
 
-  test('heartbeats the position during a long call', async () => {
+  test('heartbeats the number of processed items during a long call', async () => {
     let goOn: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (goOn = resolve));
     const { run } = await stageChunkOf(150, ({ key }) => (key === 'item-0120' ? gate : undefined));
@@ -128,7 +128,7 @@ describe('a chunk of an operation that calls a partner', () => {
     goOn();
     await running;
 
-    expect(beats[0]).toEqual({ position: 100 });
+    expect(beats[0]).toEqual({ processedCount: 100 });
   });
 
   test('stops making calls on cancellation, aborts open calls and keeps recorded results', async () => {

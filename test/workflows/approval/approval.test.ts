@@ -124,7 +124,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(view).toMatchObject({
         status: 'approved',
         decision: { approver: approver.id, decision: 'approve', comment: 'go ahead', via: 'api', stage: 1 },
-        notifications: [{ approver: approver.id, channel: 'email', status: 'sent', sent: 1 }],
+        notifications: [{ approver: approver.id, channel: 'email', status: 'sent', sentCount: 1 }],
       });
       expect(view.trail).toMatchObject([
         { event: 'requested', approver: 'somebody', stage: 1 },
@@ -294,7 +294,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         expect(subjects).toEqual(['Please decide: May we?', ...Array<string>(9).fill('Reminder: May we?')]);
         const ids = (await mailsTo(approver)).map(({ messageId }) => messageId);
         expect(new Set(ids).size, 'each is a message of its own').toBe(10);
-        expect(view.notifications[index]).toMatchObject({ stage: index + 1, status: 'sent', sent: 10 });
+        expect(view.notifications[index]).toMatchObject({ stage: index + 1, status: 'sent', sentCount: 10 });
       }
     });
 
@@ -430,12 +430,15 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     test('is withdrawn and reported when cancelled before its first workflow task', async () => {
       const handle = await cancelledAtOnce();
       expect((await handle.describe()).status.name).toBe('CANCELLED');
-      expect(await approvalOf(handle)).toMatchObject({ status: 'withdrawn', delivery: { status: 'delivered' } });
+      expect(await approvalOf(handle)).toMatchObject({
+        status: 'withdrawn',
+        callbackDelivery: { status: 'delivered' },
+      });
     });
 
     test('keeps a decision accepted before a cancellation', async () => {
       const handle = await cancelledAtOnce({ approver: 'now', decision: 'approve' });
-      expect(await handle.result()).toMatchObject({ status: 'approved', delivery: { status: 'delivered' } });
+      expect(await handle.result()).toMatchObject({ status: 'approved', callbackDelivery: { status: 'delivered' } });
     });
 
     test('keeps the trail in order when withdrawn with its start', async () => {
@@ -470,7 +473,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect((failure as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
       expect(await handle.query(approvalQuery)).toMatchObject({
         status: 'withdrawn',
-        delivery: { status: 'delivered' },
+        callbackDelivery: { status: 'delivered' },
       });
       expect(receiver.received).toHaveLength(1);
       expect(JSON.parse(receiver.received[0]!.body)).toMatchObject({
@@ -498,7 +501,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(mail.html).toContain(token);
       const { firstExecutionRunId: firstRunId } = handle;
       const link = { approvalId: input.approvalId, firstRunId, stage: 1, approver: approver.id };
-      expect(await approvalLinks.verify(token)).toEqual({ link, expired: false });
+      expect(await approvalLinks.verify(token)).toEqual({ link, isExpired: false });
       await decide(handle, { approver: approver.id, decision: 'approve' });
     });
 
@@ -513,15 +516,15 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         ({ notifications: [, second, third] }) => second?.status === 'sent' && third?.status === 'sent',
         'the others were told',
       );
-      expect(before.notifications[0]).toMatchObject({ approver: away.id, status: 'sending', sent: 0 });
+      expect(before.notifications[0]).toMatchObject({ approver: away.id, status: 'sending', sentCount: 0 });
 
       await decide(handle, { approver: other.id, decision: 'approve' });
       const view = await handle.result();
       expect(view.status).toBe('approved');
       expect(view.notifications).toMatchObject([
-        { approver: away.id, status: 'failed', sent: 0, reason: { type: 'NoLongerNeeded' } },
-        { approver: later.id, status: 'sent', sent: 1 },
-        { approver: other.id, status: 'sent', sent: 1 },
+        { approver: away.id, status: 'failed', sentCount: 0, reason: { type: 'NoLongerNeeded' } },
+        { approver: later.id, status: 'sent', sentCount: 1 },
+        { approver: other.id, status: 'sent', sentCount: 1 },
       ]);
     });
 
@@ -532,7 +535,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       const handle = await startApproval(shop.client, makeApproval({ stages: [stage] }));
       const view = await handle.result();
 
-      expect(view).toMatchObject({ status: 'timed_out', notifications: [{ status: 'failed', sent: 0 }] });
+      expect(view).toMatchObject({ status: 'timed_out', notifications: [{ status: 'failed', sentCount: 0 }] });
       const scheduled = (await fetchEventSummaries(handle)).filter(({ name }) => name === 'mailApprover');
       expect(scheduled).toHaveLength(1);
     });
@@ -607,7 +610,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
     test('reports the outcome once, signed, to the callback URL', async () => {
       const handle = await approved(receiver.url);
-      expect(await handle.result()).toMatchObject({ status: 'approved', delivery: { status: 'delivered' } });
+      expect(await handle.result()).toMatchObject({ status: 'approved', callbackDelivery: { status: 'delivered' } });
       expect(receiver.received).toHaveLength(1);
       const { body, headers } = receiver.received[0]!;
       expect(new Webhook(OUTGOING_WEBHOOK_SECRET).verify(body, headers as Record<string, string>)).toMatchObject({
@@ -620,7 +623,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       receiver.respondWith(503);
       const handle = await approved(receiver.url);
       const view = await handle.result();
-      expect(view).toMatchObject({ status: 'approved', delivery: { status: 'failed' } });
+      expect(view).toMatchObject({ status: 'approved', callbackDelivery: { status: 'failed' } });
       const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
       expect(new Set(ids).size).toBe(1);
       // Retry delays: 5 s, 15 s, 45 s, 135 s, 405 s, 1,215 s, then one hour for the rest of the day.
@@ -633,7 +636,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       const handle = await approved(receiver.url);
       expect(await handle.result()).toMatchObject({
         status: 'approved',
-        delivery: { status: 'failed', reason: { type: 'ReceiverGone' } },
+        callbackDelivery: { status: 'failed', reason: { type: 'ReceiverGone' } },
       });
       expect(receiver.received).toHaveLength(1);
     });

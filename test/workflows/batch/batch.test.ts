@@ -61,8 +61,8 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       total: 25,
       succeeded: 25,
       failed: 0,
-      round: 1,
-      tasks: 3,
+      attempt: 1,
+      chunks: 3,
     });
     expect(await handle.query(batchQuery)).toEqual(await handle.result());
     expect(await stockOf(sku)).toBe(5 + 25 * 2);
@@ -124,8 +124,8 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       total: 6,
       succeeded: 6,
       failed: 0,
-      round: 2,
-      tasks: 1,
+      attempt: 2,
+      chunks: 1,
     });
     expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
     expect(await failuresOf(batchId)).toEqual([]);
@@ -137,7 +137,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
 
     const again = await startBatch(shop.client, batchId);
 
-    expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 3, round: 1 });
+    expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 3, attempt: 1 });
     expect(await writtenKeys(shop.store, batchId)).toHaveLength(3);
     expect((await fetchEventSummaries(again)).some(({ name }) => name === 'processBatchChunk')).toBe(false);
   });
@@ -181,7 +181,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     const failure = await waitForFailure(handle);
 
     expect(failure?.cause).toMatchObject({ type: 'InvalidInput' });
-    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ round: 0 });
+    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ attempt: 0 });
   });
 
   test('fails a late run as Superseded when a newer run has started', async () => {

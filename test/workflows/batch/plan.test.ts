@@ -93,8 +93,8 @@ describe('the child ids of a batch', () => {
     // The parent's id already names this attempt.
     ['batch:b/3.2', 0, 2, 'batch:b/3.2/0'],
     ['batch:b/3', 0, 1, 'batch:b/3/0'],
-  ])('parent %s, child %i, attempt %i: %s', (parentId, n, round, id) => {
-    expect(childWorkflowId(parentId, n, round)).toBe(id);
+  ])('parent %s, child %i, attempt %i: %s', (parentId, n, attempt, id) => {
+    expect(childWorkflowId(parentId, n, attempt)).toBe(id);
   });
 
   test('retry a taken id with a backoff of up to a minute, for over twelve minutes in total', () => {

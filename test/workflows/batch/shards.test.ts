@@ -83,7 +83,7 @@ describeOnDevServer('a batch (dev server)', () => {
 
     const handle = await startBatch(shop.client, batchId);
 
-    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 1_001, tasks: 1_001 });
+    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 1_001, chunks: 1_001 });
     expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
     const [parent, full, rest] = await Promise.all(
       [handle, childOf(handle, 0), childOf(handle, 1)].map(measureHistory),
@@ -143,7 +143,7 @@ describeOnDevServer('a batch (dev server)', () => {
       { line: 1_001, item: items[1_000], reason: { type: 'TerminatedFailure' } },
     ]);
     const retried = await startBatch(shop.client, batchId);
-    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, round: 2, tasks: 1 });
+    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2, chunks: 1 });
   });
 
   test('applies every item once when a terminated batch is retried while its chunks still run', async () => {
@@ -152,7 +152,7 @@ describeOnDevServer('a batch (dev server)', () => {
     tests.blockCalls();
     const first = await startBatch(shop.client, batchId);
     const isWriting = async () => (await countWriting()) > 0 || undefined;
-    await waitUntil(isWriting, { description: 'a task within its transaction', timeoutMs: 20_000 });
+    await waitUntil(isWriting, { description: 'a chunk within its transaction', timeoutMs: 20_000 });
     await first.terminate();
     const second = await startBatch(shop.client, batchId);
     tests.unblockCalls();
@@ -190,7 +190,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 1 });
     tests.unblockCalls();
     const retried = await startBatch(shop.client, batchId);
-    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, round: 2 });
+    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2 });
     expect(await stateOf(childOf(handle, '0.2'))).toBe('COMPLETED');
   });
 
@@ -209,7 +209,7 @@ describeOnDevServer('a batch (dev server)', () => {
     tests.unblockCalls();
 
     const again = shop.client.workflow.getHandle<typeof batchWorkflow>(handle.workflowId);
-    expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 1_001, failed: 0, round: 1 });
+    expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 1_001, failed: 0, attempt: 1 });
     expect((await again.describe()).runId).not.toBe(handle.firstExecutionRunId);
   });
 
