@@ -95,7 +95,11 @@ describeOnDevServer('an approval (dev server)', () => {
   /** Expects one mail, one decision via the link, one recorded outcome and one report. */
   async function expectOnce({ approver, input, handle }: Asked, status: ApprovalView['status']) {
     const view = await latestRun(handle).result();
-    expect(view).toMatchObject({ status, callbackDelivery: { status: 'delivered' }, decision: { approver: approver.id } });
+    expect(view).toMatchObject({
+      status,
+      callbackDelivery: { status: 'delivered' },
+      decision: { approver: approver.id },
+    });
     expect(await get(input)).toMatchObject({ status, decision: view.decision });
     expect(await shop.fakes.mailbox.mailsTo(approver.email)).toHaveLength(1);
     const outcomes = outcomesOf(input);
