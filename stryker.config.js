@@ -1,7 +1,7 @@
 /** Mutates the rules that run in plain Node, without a server. docs/mutation-testing.md explains why no others. */
 export default {
   mutate: [
-    'src/workflows/approval/{arguments,contract,decisions,plan}.ts',
+    'src/workflows/approval/{argument-validation,contract,decisions,plan}.ts',
     'src/workflows/batch/{contract,details,plan,shard-input}.ts',
     'src/workflows/cart/{argument-validation,changes}.ts',
     'src/workflows/shared/{concurrency,saga}.ts',

@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: [
-      'test/workflows/approval/{arguments,contract,decisions,plan}.test.ts',
+      'test/workflows/approval/{argument-validation,contract,decisions,plan}.test.ts',
       'test/workflows/batch/{contract,details,plan,shard-input}.test.ts',
       'test/workflows/cart/changes.test.ts',
       'test/workflows/shared/{concurrency,saga}.test.ts',

@@ -3,7 +3,7 @@ import type { ApprovalView, Decision, WithdrawRequest } from '../../schemas/appr
 import type { Reason } from '../../schemas/shared/reason.js';
 import { validateReasonRequest } from '../shared/arguments.js';
 import { rejectionFailure } from '../shared/failures.js';
-import { validateDecision } from './arguments.js';
+import { validateDecision } from './argument-validation.js';
 import { approvalQuery, decideSignal, decideUpdate, withdrawUpdate } from './contract.js';
 import { evaluateDecision, hasNewComment, isTrailFull, toTrailFields, withdrawalRejection } from './decisions.js';
 import type { ApprovalState } from './state.js';

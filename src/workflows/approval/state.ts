@@ -10,7 +10,7 @@ import type {
   TrailEntry,
 } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { readStages, readText } from './arguments.js';
+import { readStages, readText } from './argument-validation.js';
 import { approvalDueAtAttribute, approvalIdOf, approvalStatusAttribute, approversAttribute } from './contract.js';
 import { evaluateDecision, hasNewComment, isTrailFull, outcomeOf, toTrailFields } from './decisions.js';
 import { describeApproval } from './details.js';

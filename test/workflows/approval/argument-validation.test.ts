@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decision as decisionSchema, type Decision, type Stage } from '../../../src/schemas/approval.js';
-import { readStages, readText, validateDecision } from '../../../src/workflows/approval/arguments.js';
+import { readStages, readText, validateDecision } from '../../../src/workflows/approval/argument-validation.js';
 
 const decisionBy = (approver: string, more: Partial<Decision> = {}): Decision => ({
   approver,
