@@ -11,6 +11,7 @@ import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { createDatabase } from '../support/database/database.js';
 import { lockProduct } from '../support/database/database-lock.js';
 import { makeOrder, addProduct } from '../support/shop/shop.js';
+import { createMany } from '../support/shop/batches.js';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
@@ -44,9 +45,6 @@ const makeReservation = (
 };
 
 const stockOf = async (sku: string) => (await store.findProducts([sku])).get(sku)?.available;
-
-const createMany = <T>(count: number, make: (index: number) => T): T[] =>
-  Array.from({ length: count }, (_, i) => make(i));
 
 /** `ok`, or the type of the failure. */
 const outcomeOf = (attempt: Promise<unknown>): Promise<string> =>

@@ -11,7 +11,7 @@ import { MAX_ITEMS_PER_CHUNK } from '../../src/schemas/batch.js';
 import type { Product } from '../../src/schemas/product.js';
 import type { OpenAttempt } from '../../src/store/batches/attempts.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { stageTestBatch } from '../support/shop/batches.js';
+import { createMany, stageTestBatch } from '../support/shop/batches.js';
 import { createDatabase } from '../support/database/database.js';
 import { lockProduct } from '../support/database/database-lock.js';
 import { makeOrder, addProduct } from '../support/shop/shop.js';
@@ -28,9 +28,6 @@ afterAll(async () => {
   await store.close();
   await database.drop();
 });
-
-const createMany = <T>(count: number, make: (index: number) => T): T[] =>
-  Array.from({ length: count }, (_, i) => make(i));
 
 const productOf = async (sku: string) => (await store.findProducts([sku])).get(sku)!;
 const stockOf = async (sku: string) => (await productOf(sku)).available;
@@ -52,10 +49,10 @@ async function openBatch(
 /** Applies a chunk as the activity does. */
 async function applyChunk(
   { batchId, operation, batchNumber, attemptId }: OpenAttempt & { batchId: string },
-  task: number,
+  chunkIndex: number,
 ) {
   const { apply } = operations.get(operation) as StoreOperation;
-  await store.applyChunk({ attemptId, chunkIndex: task }, (tx, items) =>
+  await store.applyChunk({ attemptId, chunkIndex }, (tx, items) =>
     apply(tx, items as StagedItem<Record<string, unknown>>[], { batchId, batchNumber }),
   );
 }
@@ -307,7 +304,7 @@ describe('price-update', () => {
     await applyChunk({ batchId: early.batchId, ...retried }, 0);
 
     expect(await priceOf(sku)).toEqual(eur(2));
-    expect(await store.countBatchProgress(early.batchId)).toMatchObject({ succeeded: 1, failed: 0, round: 2 });
+    expect(await store.countBatchProgress(early.batchId)).toMatchObject({ succeeded: 1, failed: 0, attempt: 2 });
   });
 
   describe('the order of price updates', () => {
@@ -345,15 +342,15 @@ describe('price-update', () => {
             }));
             batches.push(await openBatch('price-update', items, itemsPerChunk));
           }
-          type Work = { batch: (typeof batches)[number]; task: number };
+          type Work = { batch: (typeof batches)[number]; chunkIndex: number };
           const chunksOf = (batch: (typeof batches)[number]): Work[] =>
-            createMany(batch.chunks, (task) => ({ batch, task }));
+            createMany(batch.chunks, (chunkIndex) => ({ batch, chunkIndex }));
           const processChunks = async (queue: Work[]) => {
             const left = queue.values();
-            const processNext = async () => {
-              for (const { batch, task } of left) await applyChunk(batch, task);
+            const processUntilEmpty = async () => {
+              for (const { batch, chunkIndex } of left) await applyChunk(batch, chunkIndex);
             };
-            await Promise.all(createMany(width, processNext));
+            await Promise.all(createMany(width, processUntilEmpty));
           };
 
           const all = batches.flatMap(chunksOf);

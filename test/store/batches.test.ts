@@ -8,7 +8,7 @@ import type { ItemFailure, ChunkKey } from '../../src/store/batches/chunks.js';
 import type { StagedItem } from '../../src/store/batches/staging.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { waitUntil } from '../support/processes.js';
-import { splitIntoChunks, stageTestBatch, chunksOf } from '../support/shop/batches.js';
+import { createMany, splitIntoChunks, stageTestBatch, chunksOf } from '../support/shop/batches.js';
 import { createDatabase } from '../support/database/database.js';
 
 const MAX_CONNECTIONS = 10;
@@ -32,9 +32,6 @@ function createGate(): { passed: Promise<void>; open: () => void } {
   const passed = new Promise<void>((resolve) => (open = resolve));
   return { passed, open };
 }
-
-const createMany = <T>(count: number, make: (index: number) => T): T[] =>
-  Array.from({ length: count }, (_, i) => make(i));
 
 const REJECTION = { type: 'Refused', message: 'no' };
 const rejectionsAt = (...places: number[]): ItemFailure[] => places.map((index) => ({ index, reason: REJECTION }));

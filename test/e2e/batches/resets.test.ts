@@ -27,7 +27,7 @@ describeOnDevServer('a batch after a reset', () => {
       const again = await resetRun(shop.client, { workflowId, runId }, point);
 
       expect([point, await waitForClose(again)]).toEqual([point, 'COMPLETED']);
-      expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 6, failed: 0, round: 1 });
+      expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 6, failed: 0, attempt: 1 });
       expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
       expect(await shop.store.listBatches({}, { limit: 1 })).toMatchObject([{ batchId, status: 'completed' }]);
     }
@@ -47,7 +47,7 @@ describeOnDevServer('a batch after a reset', () => {
     const again = await resetRun(shop.client, { workflowId, runId }, first!);
 
     expect(await waitForClose(again)).toBe('COMPLETED');
-    expect(await again.result()).toMatchObject({ succeeded: 6, failed: 0, round: 1 });
+    expect(await again.result()).toMatchObject({ succeeded: 6, failed: 0, attempt: 1 });
     expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
   });
 });

@@ -13,6 +13,10 @@ import type { batch } from '../../../src/workflows/batch/workflow.js';
 
 export type BatchHandle = WorkflowHandleWithFirstExecutionRunId<typeof batch>;
 
+/** A list of `count` elements, each made from its index. */
+export const createMany = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index));
+
 /** Items as lines of an upload, in pages, starting at line 1. */
 export async function* splitIntoChunks(items: unknown[], itemsPerChunk: number): AsyncGenerator<StagedItem[]> {
   const numbered = items.map((item, index) => ({ line: index + 1, item }));
