@@ -49,7 +49,7 @@ describe('the development stack', { timeout: 180_000 }, () => {
     await waitUntil(() => isReady(workerHealthUrl), { description: 'its readiness', timeoutMs: 30_000 });
 
     const pids = [...stack.processes.values()].map((part) => part.current.pid);
-    expect([...stack.processes.keys()].sort()).toEqual(['api', 'postgres', 'fakes', 'temporal', 'worker']);
+    expect([...stack.processes.keys()].sort()).toEqual(['api', 'fakes', 'postgres', 'temporal', 'worker']);
     await stack.stop();
     expect(pids.filter(isAlive)).toEqual([]);
     expect(existsSync(stack.dataDir)).toBe(false);
@@ -57,7 +57,7 @@ describe('the development stack', { timeout: 180_000 }, () => {
 
   test('names a wrong variable of the worker or the API before it starts anything', async () => {
     const said: string[] = [];
-    const lines = { ...report, say: (line: string) => said.push(line) };
+    const lines = { ...report, print: (line: string) => said.push(line) };
     for (const [application, name] of [
       [{ WORKER_TUNER: 'clever' }, 'WORKER_TUNER'],
       [{ CODEC_ORIGINS: 'everywhere' }, 'CODEC_ORIGINS'],
