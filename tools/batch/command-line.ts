@@ -35,15 +35,15 @@ export const usage = `Usage: npm run batch -- <file> [options]
 Uploads a file of items to the running stack and shows progress until the batch has ended.
 
   <file>                the items: ${[...contentTypes.keys()].join(', ')}; a .csv starts with a line of names;
-                        with .gz after it, the file is compressed
-  --operation <name>    ${operationNames.join(', ')}; unless told, the one that the file's name starts with
-  --id <batchId>        the same file under the same id is the same batch; unless told, a new one
-  --delimiter <name>    of a .csv: ${delimiterNames.join(', ')}; defaults to comma
-  --items-per-chunk <n>  how many items one task has, 1 to ${MAX_ITEMS_PER_CHUNK}; unless told, as the operation has it
-  --api <url>           an API other than that of "npm start"; the key for it comes from API_KEY
+                        the file may be compressed (.gz)
+  --operation <name>    ${operationNames.join(', ')}; default: the one that the file's name starts with
+  --id <batchId>        the same file with the same id is the same batch; default: a new id
+  --delimiter <name>    separator of a .csv: ${delimiterNames.join(', ')}; default: comma
+  --items-per-chunk <n> items of one chunk, 1 to ${MAX_ITEMS_PER_CHUNK}; default: that of the operation
+  --api <url>           URL of the API; default: that of "npm start". API_KEY holds its key
   --help
 
-Exit code: 0 completed, 2 completed with failures, 130 ended by Ctrl-C, 1 anything else.`;
+Exit code: 0 completed, 1 error, 2 completed with failures, 130 ended by Ctrl-C.`;
 
 /**
  * Reads the arguments of `npm run batch`.
@@ -54,8 +54,8 @@ export function readCommandLine(args: string[]): BatchCommand | 'help' {
   const { values, positionals } = parseArguments(args);
   if (values.help) return 'help';
   const [file, ...others] = positionals;
-  if (!file) throw new UsageError('Which file?');
-  if (others.length > 0) throw new UsageError(`One file at a time: ${positionals.join(', ')}`);
+  if (!file) throw new UsageError('the file is missing');
+  if (others.length > 0) throw new UsageError(`only one file is allowed: ${positionals.join(', ')}`);
   const isCompressed = extname(file).toLowerCase() === '.gz';
   const contentType = detectContentType(isCompressed ? file.slice(0, -'.gz'.length) : file);
   const operation = resolveOperation(file, values.operation);
@@ -94,16 +94,17 @@ function detectContentType(file: string): string {
   const extension = extname(file).toLowerCase();
   const contentType = contentTypes.get(extension);
   if (contentType) return contentType;
-  throw new Error(`${file} ends with none of ${[...contentTypes.keys()].join(', ')}, so its format is not known.`);
+  throw new Error(`${file} has an unknown format: its name must end with ${[...contentTypes.keys()].join(', ')}.`);
 }
 
-function resolveOperation(file: string, asked: string | undefined): string {
+function resolveOperation(file: string, requested: string | undefined): string {
   const given = basename(file);
-  const name = asked ?? operationNames.filter((name) => given.startsWith(name)).sort((a, b) => b.length - a.length)[0];
+  const name =
+    requested ?? operationNames.filter((name) => given.startsWith(name)).sort((a, b) => b.length - a.length)[0];
   if (name !== undefined && operations.has(name)) return name;
   const wrong =
-    name === undefined ? `${given} starts with the name of no operation.` : `There is no operation ${name}.`;
-  throw new Error(`${wrong} Give one with --operation: ${operationNames.join(', ')}`);
+    name === undefined ? `The name of ${given} does not start with an operation.` : `There is no operation ${name}.`;
+  throw new Error(`${wrong} Set --operation to one of: ${operationNames.join(', ')}`);
 }
 
 function parseBatchId(value: string): string {
@@ -113,7 +114,7 @@ function parseBatchId(value: string): string {
 }
 
 function parseDelimiter(value: string, contentType: string): string {
-  if (contentType !== 'text/csv') throw new Error(`--delimiter ${value}: is for .csv files only`);
+  if (contentType !== 'text/csv') throw new Error(`--delimiter ${value}: applies to .csv files only`);
   if (delimiterNames.includes(value)) return value;
   throw new Error(`--delimiter ${value}: must be one of ${delimiterNames.join(', ')}`);
 }

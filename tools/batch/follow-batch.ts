@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { batchFailure, batchResource, type BatchFailure, type BatchResource } from '../../src/schemas/batch.js';
 import { pageOf } from '../../src/schemas/shared/page.js';
-import { apiKeyHeaders } from '../stack/api-key-headers.js';
+import { apiKeyHeaders } from '../stack/running-stack.js';
 import { waitUntil } from '../processes/wait.js';
 import { hasEnded, type ProgressDisplay } from './progress.js';
 import { describeFetchError } from './upload.js';
@@ -28,13 +28,13 @@ const defaultPollOptions: PollOptions = { intervalMs: 300, timeoutMs: 60_000 };
 export async function followBatch(
   url: string,
   display: ProgressDisplay,
-  patience = defaultPollOptions,
+  pollOptions = defaultPollOptions,
 ): Promise<BatchResource> {
   for (;;) {
-    const batch = await readWithRetry(url, batchResource, display, patience);
+    const batch = await readWithRetry(url, batchResource, display, pollOptions);
     display.update(batch);
     if (hasEnded(batch)) return batch;
-    await delay(patience.intervalMs);
+    await delay(pollOptions.intervalMs);
   }
 }
 
@@ -48,24 +48,25 @@ async function readWithRetry<T extends z.ZodType>(
   url: string,
   schema: T,
   display: ProgressDisplay,
-  patience: PollOptions,
+  pollOptions: PollOptions,
 ) {
-  let noted = false;
-  const ask = async (): Promise<{ status: number; body: string }> => {
+  let isReported = false;
+  const read = async (): Promise<{ status: number; body: string }> => {
     try {
-      const answer = await fetch(url, { headers: apiKeyHeaders(), signal: AbortSignal.timeout(requestTimeoutMs) });
-      const body = await answer.text();
-      if (unavailableStatuses.includes(answer.status)) throw new Error(`it answers ${answer.status}`);
-      return { status: answer.status, body };
+      const response = await fetch(url, { headers: apiKeyHeaders(), signal: AbortSignal.timeout(requestTimeoutMs) });
+      const body = await response.text();
+      if (unavailableStatuses.includes(response.status)) throw new Error(`status ${response.status}`);
+      return { status: response.status, body };
     } catch (error) {
       const reason = describeFetchError(error);
-      if (!noted) display.printLine(`The API is away (${reason}), waiting for it up to ${patience.timeoutMs / 1000} s`);
-      noted = true;
+      if (!isReported)
+        display.printLine(`The API is unavailable (${reason}), retrying for up to ${pollOptions.timeoutMs / 1000} s`);
+      isReported = true;
       throw new Error(reason);
     }
   };
-  const { status, body } = await waitUntil(ask, { description: `An answer of ${url}`, ...patience });
-  if (status !== 200) throw new Error(`${url} answered ${status}: ${body.slice(0, 200)}`);
-  if (noted) display.printLine('The API is back');
+  const { status, body } = await waitUntil(read, { description: `a response of ${url}`, ...pollOptions });
+  if (status !== 200) throw new Error(`${url} returned ${status}: ${body.slice(0, 200)}`);
+  if (isReported) display.printLine('The API is available again');
   return schema.parse(JSON.parse(body));
 }

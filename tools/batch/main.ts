@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   const apiUrl = command.apiUrl ?? (await findRunningApi());
   const url = `${apiUrl}/v1/batches/${command.batchId}`;
 
-  interruptMessage = `The upload was not finished. Whether there is a batch all the same: curl -s ${url}`;
+  interruptMessage = `The upload was not finished. To check whether the batch exists: curl -s ${url}`;
   const { total } = await report.withProgress(`Uploading ${command.filePath} as ${command.batchId}`, () =>
     uploadBatch(apiUrl, file, command).finally(() => (interruptMessage = undefined)),
   );
@@ -52,7 +52,7 @@ async function main(): Promise<number> {
     const failures = await readFirstFailures(url, maxPrintedFailures, display);
     for (const line of formatFailures(failures, batch)) report.print(line);
   }
-  if (batch.status !== 'completed') report.print(`Try the rest again: curl -s -X POST ${url}/retry`);
+  if (batch.status !== 'completed') report.print(`To retry the failed items: curl -s -X POST ${url}/retry`);
   return exitCodeByStatus.get(batch.status) ?? 1;
 }
 
@@ -60,12 +60,12 @@ async function findRunningApi(): Promise<string> {
   // An API that is not ready reports the reason in its response, and an upload needs no worker.
   const stack = await findRunningStack('/livez');
   if (stack) return stack.apiUrl;
-  throw new Error('No stack is running. Start one with "npm start" in another terminal, or name an API with --api.');
+  throw new Error('No stack is running. Start one with "npm start" in another terminal, or set --api.');
 }
 
 function detachedBatchHint({ batchId }: BatchCommand, url: string): string {
   return [
-    `The batch ${batchId} goes on without this command.`,
+    `The batch ${batchId} continues without this command.`,
     `  Follow it: curl -sN ${url}/events`,
     `  Cancel it: curl -s -X POST ${url}/cancel`,
   ].join('\n');

@@ -78,7 +78,7 @@ export function formatProgress(batch: BatchResource): string {
   ].join(', ');
 }
 
-/** Whether a batch changes no more without a request. */
+/** Whether a batch is closed: only a request changes it. */
 export function hasEnded({ status }: BatchResource): boolean {
   return !isOpenBatch(status);
 }
@@ -92,7 +92,7 @@ export function formatOutcome(batch: BatchResource): string {
     [
       `${formatCount(succeeded)} of ${formatCount(total)} succeeded`,
       `${formatCount(failed)} failed`,
-      ...(left > 0 ? [`${formatCount(left)} not done`] : []),
+      ...(left > 0 ? [`${formatCount(left)} not processed`] : []),
     ].join(', '),
   ].join(': ');
 }

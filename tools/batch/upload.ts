@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { ReadableStream } from 'node:stream/web';
 import { z } from 'zod';
 import { batchResource } from '../../src/schemas/batch.js';
-import { apiKeyHeaders } from '../stack/api-key-headers.js';
+import { apiKeyHeaders } from '../stack/running-stack.js';
 import type { BatchCommand } from './command-line.js';
 
 const maxPrintedErrors = 10;
@@ -52,7 +52,7 @@ export async function uploadBatch(apiUrl: string, file: FileHandle, command: Bat
     redirect: 'error',
     window: null,
   }).catch((error: unknown) => {
-    throw new Error(`The upload to ${apiUrl} did not work: ${describeFetchError(error)}\n${retryHint(command)}`);
+    throw new Error(`The upload to ${apiUrl} failed: ${describeFetchError(error)}\n${retryHint(command)}`);
   });
   if (answer.status === 202) return acceptedSchema.parse(await answer.json());
   const refusal = formatRejection(answer.status, await answer.text());
@@ -69,7 +69,7 @@ export function describeFetchError(error: unknown): string {
 /** The message for a rejected upload: the reason and the first invalid lines. */
 export function formatRejection(status: number, body: string): string {
   const { success, data } = problemSchema.safeParse(tryParseJson(body));
-  if (!success) return `The API answered ${status}: ${body.slice(0, 200)}`;
+  if (!success) return `The API returned ${status}: ${body.slice(0, 200)}`;
   const { title, detail, errors } = data;
   const lines = errors
     .slice(0, maxPrintedErrors)
@@ -78,14 +78,14 @@ export function formatRejection(status: number, body: string): string {
   // For errors without lines, the detail only repeats them.
   const saysMore = errors.every(({ line }) => line !== undefined);
   return [
-    `The API answered ${status}, ${title}${detail && saysMore ? `: ${detail}` : ''}`,
+    `The API returned ${status}, ${title}${detail && saysMore ? `: ${detail}` : ''}`,
     ...lines,
     ...(more > 0 ? [`  … ${errors.length < maxReportedErrors ? '' : 'at least '}${more} more`] : []),
   ].join('\n');
 }
 
 function retryHint({ batchId }: BatchCommand): string {
-  return `The same command with --id ${batchId} is safe: it begins nothing twice.`;
+  return `The same command with --id ${batchId} is safe: it starts no second batch.`;
 }
 
 function tryParseJson(text: string): unknown {

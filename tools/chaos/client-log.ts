@@ -2,11 +2,10 @@ import type { OrderLine } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 
 /**
- * Everything that the load generator requested and was promised, as plain JSON. The auditor knows nothing else about
- * it.
+ * The requests of the load generator and their outcomes, as plain JSON. The auditor uses nothing else of it.
  */
 export interface ClientLog {
-  /** The products that the load generator buys and restocks, with their initial stock. Nobody else may change them. */
+  /** The products that the load generator buys and restocks, with their initial stock. Nothing else may change their stock. */
   products: Product[];
   orders: LoggedOrder[];
   carts: LoggedCart[];
@@ -27,13 +26,13 @@ export interface ClientLog {
 }
 
 /**
- * A request with its Idempotency-Key, sent until its outcome is known. `accepted` is a promise: the request has its
- * effect exactly once. `rejected` has no effect. `unknown` never got a definite response: it has no effect or one.
+ * A request with its Idempotency-Key, sent until its outcome is known. An `accepted` request has its effect exactly once,
+ * a `rejected` request has none. An `unknown` request got no definite response: it has one effect or none.
  */
 export interface LoggedRequest {
   key: string;
   outcome: 'accepted' | 'rejected' | 'unknown';
-  /** What each 2xx response says was done, or `rejected` for a rejected repetition. All entries must be the same. */
+  /** The result in each 2xx response, or `rejected` for a rejected repetition. All entries must be equal. */
   responses: string[];
 }
 
@@ -49,7 +48,7 @@ export interface LoggedOrder extends LoggedRequest {
 export interface LoggedCart {
   cartId: string;
   changes: CartChange[];
-  /** How its customers left it: some carts stay open by design. */
+  /** The intended end: some carts stay open by design. */
   end: 'open' | 'checked out' | 'abandoned';
   /** The requests that were to end the cart, sent at the same time. Responses to a checkout contain the order id. */
   closingRequests: LoggedRequest[];
@@ -89,19 +88,19 @@ export interface LoggedBatch extends LoggedRequest {
   lineCount: number;
   /** Lines that a rule rejects, counted from one. */
   invalidLines: number[];
-  /** The number of lines for each product, without the bad lines. */
+  /** The number of lines for each product, without the invalid lines. */
   quantityBySku: Record<string, number>;
 }
 
 /** The outcome of an edge case in which all of its steps happened. */
 export const COMPLETE = 'complete';
 
-/** A rare situation that one customer produces in every run. */
+/** A rare situation that one client produces in every run. */
 export interface EdgeCase {
   name: string;
-  /** The workflow id of its order, once the order is placed. */
+  /** The workflow id of the order, once the order is placed. */
   workflowId?: string;
-  /** `COMPLETE`, or what prevented it. Missing while the customer still waits. */
+  /** `COMPLETE`, or what prevented it. Missing while the edge case is not finished. */
   outcome?: string;
 }
 
@@ -112,7 +111,7 @@ export function unresolvedRequests({
   approvals,
   batches,
 }: ClientLog): { workflowId: string; message: string }[] {
-  const asked: [string, LoggedRequest[]][] = [
+  const requestsByWorkflow: [string, LoggedRequest[]][] = [
     ...orders.map(({ cancellation, ...order }): [string, LoggedRequest[]] => [
       `an order of ${order.customerId}`,
       cancellation ? [order, cancellation] : [order],
@@ -127,7 +126,7 @@ export function unresolvedRequests({
     ]),
     ...batches.map((batch): [string, LoggedRequest[]] => [`batch:${batch.batchId}`, [batch]]),
   ];
-  return asked.flatMap(([workflowId, requests]) =>
+  return requestsByWorkflow.flatMap(([workflowId, requests]) =>
     requests
       .filter(({ outcome }) => outcome === 'unknown')
       .map(({ key }) => ({ workflowId, message: `got no response to the request with key ${key}` })),

@@ -20,26 +20,26 @@ const MIN_SECONDS = 10;
 
 export const usage = `Usage: npm run chaos -- [options]
 
-Kills, cuts, delays and silences the parts of a shop of its own while clients use it, then audits everything it did.
+Starts a shop, injects faults into its processes and network while clients use it, then audits all results.
 
-  --seed <n>       decides what goes wrong, when, and what the clients do: 0 to ${MAX_SEED}; unless told, one by chance
-  --seconds <n>    how long, ${MIN_SECONDS} to ${MAX_SECONDS}; 60 unless told. A round of nine faults is played to its end in any case
-  --server <name>  dev (Temporal's dev server; unless told), full (the full server on PostgreSQL), both (one after the other)
+  --seed <n>       determines the faults, their times and what the clients do: 0 to ${MAX_SEED}; default: random
+  --seconds <n>    duration, ${MIN_SECONDS} to ${MAX_SECONDS}; default: 60. One cycle of nine faults always completes
+  --server <name>  dev (Temporal's dev server; default), full (the full server on PostgreSQL), both (one after the other)
   --help
 
 Example: npm run chaos -- --seed 42 --seconds 120 --server full
 
-Exit code: 0 nothing lost and nothing duplicated, 1 something was, 130 ended by Ctrl-C, 2 not understood.`;
+Exit code: 0 nothing lost and nothing duplicated, 1 violations, 2 invalid arguments, 130 ended by Ctrl-C.`;
 
 /**
  * Reads the arguments of `npm run chaos`.
  *
- * @throws UsageError that says what is wrong.
+ * @throws UsageError with the invalid argument.
  */
 export function readCommandLine(args: string[]): ChaosCommand | 'help' {
   const { values, positionals } = parseArguments(args);
   if (values.help) return 'help';
-  if (positionals.length > 0) throw new UsageError(`What is ${positionals.join(', ')}?`);
+  if (positionals.length > 0) throw new UsageError(`unexpected argument: ${positionals.join(', ')}`);
   return {
     seed: values.seed === undefined ? randomInt(MAX_SEED) : parseInteger('--seed', values.seed, 0, MAX_SEED),
     seconds: parseInteger('--seconds', values.seconds, MIN_SECONDS, MAX_SECONDS),

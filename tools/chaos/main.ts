@@ -10,7 +10,7 @@ import { stopLiveProcesses } from '../processes/processes.js';
 
 /**
  * `npm run chaos`: a chaos run of a shop, and the auditor's findings. Progress goes to stderr, the tables go to
- * stdout: `npm run --silent faults -- --seed 42 > tables.md`.
+ * stdout: `npm run --silent chaos -- --seed 42 > tables.md`.
  */
 const report = createReporter(process.stderr);
 const interruptedExitCode = 130;
@@ -28,7 +28,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     // The first signal stops running parts in order. A second one also stops processes that are still starting, which
     // no part owns yet.
     if (interrupted.signal.aborted) void stopLiveProcesses();
-    else report.print('Stopping everything; once more for at once.');
+    else report.print('Stopping everything. Press Ctrl-C again to kill it at once.');
     interrupted.abort(new Error('interrupted'));
   });
 
@@ -42,7 +42,7 @@ async function main(): Promise<number> {
   const workflowBundle = loadSettings().applicationEnv.WORKFLOW_BUNDLE;
   let code = 0;
   for (const server of servers) {
-    report.print(`The same again: npm run chaos -- --seed ${seed} --seconds ${seconds} --server ${server}`);
+    report.print(`To repeat this run: npm run chaos -- --seed ${seed} --seconds ${seconds} --server ${server}`);
     const outcome = await runChaos({
       seed,
       seconds,

@@ -1,5 +1,5 @@
 import { percentile } from '../measurement/statistics.js';
-import type { AuditResult } from './audit/audit.js';
+import type { AuditResult } from './audit/findings.js';
 import type { ServerKind } from './command-line.js';
 import { faultLabel } from './faults/inject.js';
 import { COMPLETE, unresolvedRequests, type ClientLog } from './client-log.js';
@@ -12,8 +12,8 @@ const SERVER_NAMES: Record<ServerKind, string> = {
 
 /** The outcome of a run as Markdown that also reads well on a terminal. `machine`: the hardware of the run. */
 export function renderResult(outcome: ChaosResult, machine: string): string {
-  const { server, seed, seconds, baselineMs, recoveries, ledger, audit } = outcome;
-  const undisturbed = baselineMs === undefined ? 'none was completed' : formatSeconds(baselineMs);
+  const { server, seed, seconds, baselineMs, recoveries, log, audit } = outcome;
+  const baseline = baselineMs === undefined ? 'no order was completed' : formatSeconds(baselineMs);
   return [
     `### Seed ${seed}, ${Math.round(seconds)} s, on ${SERVER_NAMES[server]}`,
     '',
@@ -21,11 +21,11 @@ export function renderResult(outcome: ChaosResult, machine: string): string {
     '',
     markdownTable(['fault', 'injected', 'recovery p50', 'p99', 'longest'], recoveryRows(recoveries)),
     '',
-    `Recovery: until an order that was placed afterwards is completed. Without a fault: ${undisturbed}.`,
+    `Recovery: time until an order that was placed afterwards is completed. Without a fault: ${baseline}.`,
     '',
     markdownTable(['requests', 'accepted', 'effects'], acceptedRows(audit)),
     '',
-    markdownTable(['audit', ''], auditRows(audit, ledger)),
+    markdownTable(['audit', ''], auditRows(audit, log)),
     '',
     summaryText(outcome),
   ].join('\n');
@@ -58,36 +58,33 @@ function acceptedRows({ accepted, effects }: AuditResult): string[][] {
   ]);
 }
 
-function auditRows({ lost, duplicated, reportedOpen, replayed, outcomes }: AuditResult, ledger: ClientLog): string[][] {
-  const { sent, repeated, outOfOrder } = ledger.callbacks;
-  const again = Object.values(ledger.failedRequests).reduce((sum, count) => sum + count, 0);
+function auditRows({ lost, duplicated, reportedOpen, replayed, outcomes }: AuditResult, log: ClientLog): string[][] {
+  const { sent, repeated, outOfOrder } = log.callbacks;
+  const failed = Object.values(log.failedRequests).reduce((sum, count) => sum + count, 0);
   return [
     ['lost', formatCount(lost)],
     ['duplicated', formatCount(duplicated)],
-    ['never answered', formatCount(unresolvedRequests(ledger).length)],
-    ['reported as stuck by the shop itself', formatCount(reportedOpen.length)],
+    ['without a response', formatCount(unresolvedRequests(log).length)],
+    ['reported as stuck by the shop', formatCount(reportedOpen.length)],
     [
       'histories replayed without a difference',
       `${formatCount(replayed.histories)} (${formatCount(replayed.events)} events)`,
     ],
     [
-      'how orders ended',
+      'outcomes of orders',
       Object.entries(outcomes)
         .map(([end, count]) => `${formatCount(count)} ${end}`)
         .join(', '),
     ],
     [
-      'callbacks besides the carrier’s own',
-      `${formatCount(sent)}: ${formatCount(repeated)} again, ${formatCount(outOfOrder)} out of order`,
+      'additional callbacks',
+      `${formatCount(sent)}: ${formatCount(repeated)} repeated, ${formatCount(outOfOrder)} out of order`,
     ],
     [
-      'edge cases played to their end',
-      `${ledger.edgeCases.filter(({ outcome }) => outcome === COMPLETE).length} of ${ledger.edgeCases.length}`,
+      'complete edge cases',
+      `${log.edgeCases.filter(({ outcome }) => outcome === COMPLETE).length} of ${log.edgeCases.length}`,
     ],
-    [
-      'HTTP requests sent',
-      `${formatCount(ledger.requestsSent)}, of which ${formatCount(again)} did not get what they asked for`,
-    ],
+    ['HTTP requests sent', `${formatCount(log.requestsSent)}, of which ${formatCount(failed)} failed or were rejected`],
   ];
 }
 
@@ -97,7 +94,7 @@ function summaryText({ seed, violations, artifactsDir }: ChaosResult): string {
     `seed ${seed}: ${violations.length} ${violations.length === 1 ? 'violation' : 'violations'}`,
     ...violations.map(({ workflowId, message }) => `- ${workflowId}: ${message}`),
     '',
-    `Logs, plan, ledger and histories: ${artifactsDir}`,
+    `Logs, plan, client log and histories: ${artifactsDir}`,
   ].join('\n');
 }
 

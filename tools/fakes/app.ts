@@ -1,23 +1,26 @@
 import { setMaxListeners } from 'node:events';
-import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { z } from 'zod';
 import { errorResponse } from './calls/responses.js';
-import { cancellationSchema, createFakeCarrier, shipmentSchema } from './carrier/carrier.js';
-import { CallFaults, type OperationName } from './calls/call-faults.js';
-import { type Hold, type HoldOptions, Holds } from './calls/holds.js';
+import { cancellationSchema, shipmentSchema } from './carrier/requests.js';
+import { createFakeCarrier } from './carrier/carrier.js';
+import { CallFaults } from './calls/call-faults.js';
+import { trackConnections } from './calls/close-connections.js';
+import { Holds } from './calls/holds.js';
+import type { Fakes } from './fakes.js';
 import { IdempotencyKeys } from './ledger/idempotency-keys.js';
 import { Ledger } from './ledger/ledger.js';
 import { Mailbox } from './mailbox/mailbox.js';
 import { registerMailPages } from './mailbox/mail-pages.js';
-import { type Operation, operationHandler, lookupHandler } from './calls/call-handler.js';
-import { chargeSchema, createFakePayments, refundSchema } from './payments/payments.js';
-import { type ReceivedRequest, ReceivedRequests } from './calls/received-requests.js';
+import { type CallContext, type Operation, lookupHandler, operationHandler } from './calls/call-handler.js';
+import { chargeSchema, refundSchema } from './payments/requests.js';
+import { createFakePayments } from './payments/payments.js';
+import { ReceivedRequests } from './calls/received-requests.js';
 import { registerTestInterface } from './test-interface.js';
 import { WebhookSender } from './carrier/webhook-sender.js';
 
 export interface FakesOptions {
-  /** The journal file. Without it the ledger is kept in memory. */
+  /** The journal file. Without it, the ledger is kept in memory. */
   ledgerFile?: string | undefined;
   /** The URL for the carrier's reports; it can be set later. */
   callbackUrl?: string | undefined;
@@ -27,29 +30,11 @@ export interface FakesOptions {
   deliverySeconds?: number | undefined;
   /** Whether parcels move by themselves. */
   autoDeliver?: boolean | undefined;
-  /** How long the receiver of a report may return 404 before the carrier gives the report up. */
+  /** How long the receiver of a report may return 404 before the carrier stops retrying the report. */
   unknownOrderTimeoutSeconds?: number | undefined;
-  /** The folder of the mails. Without it they are kept in memory. */
+  /** The folder of the mails. Without it, mails are kept in memory. */
   mailFolder?: string | undefined;
   logger?: FastifyServerOptions['logger'];
-}
-
-export interface Fakes {
-  app: FastifyInstance;
-  ledger: Ledger;
-  faults: CallFaults;
-  holds: Holds;
-  idempotencyKeys: IdempotencyKeys;
-  carrier: ReturnType<typeof createFakeCarrier>;
-  mailbox: Mailbox;
-  /** The ledger, and the calls received since the start, of one order or of all. */
-  records: (orderId?: string) => ReturnType<Ledger['records']> & { requests: ReceivedRequest[] };
-  /** Makes the calls of one kind for one order wait until they are released. */
-  hold: (on: OperationName, orderId: string, options?: HoldOptions) => Hold;
-  setCallbackUrl: (url: string) => void;
-  /** Starts to accept mails and returns the address: `smtp://host:port`. Port 0 chooses a free port. */
-  listenSmtp: (where: { host: string; port: number }) => Promise<string>;
-  close: () => Promise<void>;
 }
 
 /**
@@ -68,9 +53,9 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
     unknownOrderTimeoutSeconds: options.unknownOrderTimeoutSeconds ?? 300,
     log: app.log,
   });
-  const keys = new IdempotencyKeys();
-  const payments = createFakePayments(ledger, keys);
-  const carrier = createFakeCarrier(ledger, webhooks, keys, {
+  const idempotencyKeys = new IdempotencyKeys();
+  const payments = createFakePayments(ledger, idempotencyKeys);
+  const carrier = createFakeCarrier(ledger, webhooks, idempotencyKeys, {
     silent: false,
     autoDeliver: options.autoDeliver ?? true,
     pickupSeconds: options.pickupSeconds ?? 1,
@@ -84,22 +69,22 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
   // Every delayed call listens to this signal; 0 turns off the warning about many listeners.
   setMaxListeners(0, closing.signal);
 
-  const around = { ledger, faults, holds, requests, closing: closing.signal };
+  const context: CallContext = { ledger, faults, holds, requests, closing: closing.signal };
   const operation = <Body extends { orderId: string }>(path: string, operation: Operation<Body>) =>
-    app.post(path, operationHandler(operation, around));
+    app.post(path, operationHandler(operation, context));
   operation('/payments/charges', { name: 'charge', body: chargeSchema, effect: payments.charge });
   operation('/payments/refunds', { name: 'refund', body: refundSchema, effect: payments.refund });
   operation('/carrier/shipments', { name: 'shipment', body: shipmentSchema, effect: carrier.accept });
   operation('/carrier/cancellations', { name: 'cancellation', body: cancellationSchema, effect: carrier.cancel });
-  app.get('/payments/orders/:orderId', lookupHandler('payment', payments.find, around));
-  app.get('/carrier/shipments/:orderId', lookupHandler('tracking', carrier.track, around));
+  app.get('/payments/orders/:orderId', lookupHandler('payment', payments.find, context));
+  app.get('/carrier/shipments/:orderId', lookupHandler('tracking', carrier.track, context));
   app.get('/healthz', () => ({ status: 'ok' }));
 
-  const inside: Omit<Fakes, 'app' | 'close'> = {
+  const controls: Omit<Fakes, 'app' | 'close'> = {
     ledger,
     faults,
     holds,
-    idempotencyKeys: keys,
+    idempotencyKeys,
     carrier,
     mailbox,
     records: (orderId) => ({ ...ledger.records(orderId), requests: requests.list(orderId) }),
@@ -108,7 +93,7 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
     listenSmtp: (where) => mailbox.listen(where),
   };
   registerMailPages(app, mailbox);
-  registerTestInterface(app, inside);
+  registerTestInterface(app, controls);
 
   app.setNotFoundHandler((request, reply) => {
     const { status, body } = errorResponse(404, 'not_found', `There is no ${request.method} ${request.url}.`);
@@ -118,21 +103,15 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
     const status = error instanceof z.ZodError ? 400 : (error.statusCode ?? 500);
     if (status >= 500) app.log.error(error);
     const message = error instanceof z.ZodError ? z.prettifyError(error) : error.message;
-    const answer = errorResponse(status, status < 500 ? 'invalid_request' : 'internal_error', message);
-    return reply.code(answer.status).send(answer.body);
+    const response = errorResponse(status, status < 500 ? 'invalid_request' : 'internal_error', message);
+    return reply.code(response.status).send(response.body);
   });
 
-  // HTTP clients open spare connections. Node does not count a connection that never sent a request as idle and would
-  // wait for it.
-  const connections = new Set<Socket>();
-  app.server.on('connection', (socket: Socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-  });
+  const closeUnusedConnections = trackConnections(app.server);
   app.addHook('preClose', async () => {
     closing.abort();
     holds.dropAll();
-    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+    closeUnusedConnections();
     await Promise.all([webhooks.close(), mailbox.close()]);
   });
   app.addHook('onClose', async () => {
@@ -141,5 +120,5 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
   });
 
   carrier.resume();
-  return { app, ...inside, close: () => app.close() };
+  return { app, ...controls, close: () => app.close() };
 }

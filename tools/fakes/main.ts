@@ -4,7 +4,7 @@ import { environmentSchema } from './environment.js';
 
 const isSet = ([, value]: [string, string | undefined]) => value !== '';
 const env = environmentSchema.safeParse(Object.fromEntries(Object.entries(process.env).filter(isSet)));
-if (!env.success) fail(`The providers cannot start:\n${z.prettifyError(env.error)}`);
+if (!env.success) fail(`The fakes cannot start:\n${z.prettifyError(env.error)}`);
 
 const { app, listenSmtp, close } = buildFromEnvironment(env.data);
 let stopping = false;
@@ -12,7 +12,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
     if (stopping) return;
     stopping = true;
-    close().catch((error: unknown) => fail(`The providers did not stop cleanly: ${String(error)}`));
+    close().catch((error: unknown) => fail(`The fakes did not stop cleanly: ${String(error)}`));
   });
 }
 
@@ -50,7 +50,7 @@ function buildFromEnvironment(settings: z.infer<typeof environmentSchema>) {
       logger: { level: settings.LOG_LEVEL },
     });
   } catch (error) {
-    return fail(`The providers cannot start: ${error instanceof Error ? error.message : String(error)}`);
+    return fail(`The fakes cannot start: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -4,7 +4,7 @@ import { type FakeResponse, errorResponse } from './calls/responses.js';
 import { faultSchema } from './calls/call-faults.js';
 import { type Hold, holdSchema } from './calls/holds.js';
 import { smtpFaultSchema } from './mailbox/smtp-faults.js';
-import type { Fakes } from './app.js';
+import type { Fakes } from './fakes.js';
 
 const secondsSchema = z.number().nonnegative().max(1_000_000);
 
@@ -29,13 +29,13 @@ const orderQuerySchema = z.strictObject({ orderId: z.string().optional() });
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
 /** The routes with which tests and demos inspect the fake external systems and inject faults. */
-export function registerTestInterface(app: FastifyInstance, providers: Omit<Fakes, 'app' | 'close'>): void {
-  const { ledger, faults, holds, idempotencyKeys, carrier, mailbox } = providers;
+export function registerTestInterface(app: FastifyInstance, fakes: Omit<Fakes, 'app' | 'close'>): void {
+  const { ledger, faults, holds, idempotencyKeys, carrier, mailbox } = fakes;
 
   app.get('/test/ledger', async (request) => {
     const { orderId } = orderQuerySchema.parse(request.query);
     await ledger.flush();
-    return providers.records(orderId);
+    return fakes.records(orderId);
   });
 
   app.post('/test/faults', async (request, reply) => {
@@ -73,16 +73,16 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Fake
   app.post<{ Params: { orderId: string } }>('/test/shipments/:orderId', async (request, reply) => {
     const { orderId } = request.params;
     const delivery = await carrier.reportNow(orderId, reportSchema.parse(request.body));
-    const answer = delivery
+    const response = delivery
       ? { status: 202, body: delivery }
       : errorResponse(404, 'unknown_shipment', `The order "${orderId}" has no parcel.`);
-    return reply.code(answer.status).send(answer.body);
+    return reply.code(response.status).send(response.body);
   });
 
   app.put('/test/carrier', async (request) => {
-    const { orderId, callbackUrl, ...given } = carrierSchema.parse(request.body);
-    if (callbackUrl !== undefined) providers.setCallbackUrl(callbackUrl);
-    const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+    const { orderId, callbackUrl, ...schedule } = carrierSchema.parse(request.body);
+    if (callbackUrl !== undefined) fakes.setCallbackUrl(callbackUrl);
+    const change = Object.fromEntries(Object.entries(schedule).filter(([, value]) => value !== undefined));
     return carrier.configure(change, orderId);
   });
 

@@ -1,13 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { updateClientTypes } from './client-types.js';
 import { generatedFiles } from './document.js';
 import { createReporter } from '../terminal/reporter.js';
 import { projectRoot } from '../stack/settings/project.js';
 
-/** `npm run openapi`: generates the OpenAPI document, the types of its client and the reference pages from the code. */
+/** `npm run openapi`: generates the OpenAPI document and the reference pages from the code, and the types of the API client. */
 const report = createReporter();
 for (const [path, text] of Object.entries(await generatedFiles())) {
   await writeFile(path, text);
   report.print(`wrote ${relative(projectRoot, path)}`);
 }
+await updateClientTypes();
 process.exit(0);

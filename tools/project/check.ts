@@ -1,20 +1,21 @@
 import { join } from 'node:path';
 import { runCommand } from '../processes/commands.js';
+import { updateClientTypes } from '../openapi/client-types.js';
 import { checkDependencies } from './check-dependencies.js';
 import { createReporter } from '../terminal/reporter.js';
 import { projectRoot } from '../stack/settings/project.js';
 
 /**
- * `npm run check [-- <step> …]`: everything that is checked without running the code. The steps run side by side, each
- * shows its output when it fails, and each keeps a cache below node_modules/.cache. The cache of ESLint does not notice a
- * type that changed in another file; a fresh clone has no cache.
+ * `npm run check [-- <step> …]`: all checks that do not run the code. The steps run in parallel. Each prints its output
+ * when it fails, and keeps a cache in node_modules/.cache. The cache of ESLint misses a type that changed in another
+ * file; a fresh clone has no cache.
  */
 const report = createReporter();
 const STEP_TIMEOUT_MS = 10 * 60_000;
 
 const cachePath = (name: string): string => join(projectRoot, 'node_modules/.cache', name);
 
-/** Options keep the linter of the OpenAPI document from asking the network for updates. */
+/** Without these variables, the linter of the OpenAPI document sends telemetry and checks for updates. */
 const env = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
 
 const runNodeScript = (name: string, path: string, ...args: string[]) =>
@@ -58,6 +59,8 @@ if (unknownSteps.length > 0) {
   report.print(`There is no step ${unknownSteps.join(', ')}. The steps are: ${Object.keys(steps).join(', ')}`);
   process.exit(2);
 }
+// The steps types, lint and unused need the types of the API client.
+await updateClientTypes();
 const results = await Promise.all(
   stepNames.map((name) =>
     report.withProgress(name, steps[name]!).then(

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { inheritedEnvironment } from './settings/project.js';
 import { loadSettings } from './settings/settings.js';
 
 const probeTimeoutMs = 5_000;
@@ -20,12 +21,18 @@ export type RunningStack = z.infer<typeof stackFileSchema>;
  */
 export async function findRunningStack(probe: '/readyz' | '/livez' = '/readyz'): Promise<RunningStack | undefined> {
   const { dataDir, host, port } = loadSettings();
-  const known = await readFile(join(dataDir, 'stack.json'), 'utf8')
+  const stack = await readFile(join(dataDir, 'stack.json'), 'utf8')
     .then((text) => stackFileSchema.parse(JSON.parse(text)))
     .catch(() => ({ apiUrl: `http://${host}:${port}`, temporalNamespace: 'default' }));
-  const answers = await fetch(`${known.apiUrl}${probe}`, { signal: AbortSignal.timeout(probeTimeoutMs) }).then(
-    (answer) => answer.ok,
+  const responds = await fetch(`${stack.apiUrl}${probe}`, { signal: AbortSignal.timeout(probeTimeoutMs) }).then(
+    ({ ok }) => ok,
     () => false,
   );
-  return answers ? known : undefined;
+  return responds ? stack : undefined;
+}
+
+/** The headers that authenticate with the API: the key in API_KEY, or none for an API without authentication. */
+export function apiKeyHeaders(): Record<string, string> {
+  const { API_KEY: key } = inheritedEnvironment();
+  return key ? { 'x-api-key': key } : {};
 }

@@ -70,7 +70,7 @@ export const batchScenarios: Scenario[] = [
 
       await batch.steer('retry');
       const second = await batch.ended();
-      guide.assert(second.round === 2 && second.tasks === 1, 'the retry had one task, with what had failed');
+      guide.assert(second.attempt === 2 && second.chunks === 1, 'the retry had one task, with what had failed');
       const more = (await readAvailableStock(guide, SKU)) - before;
       guide.assert(more === ITEMS - INVALID_LINES.length, `there are ${more} pieces more, each item counted once`);
     },

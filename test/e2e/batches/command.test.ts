@@ -79,7 +79,7 @@ describeOnDevServer('npm run batch against a stack', () => {
         'arrival completed with failures: 10 of 12 succeeded, 2 failed',
         '  line 5: UnknownSku, not in the catalogue: KETTLE-ELECTRIC',
         '  line 10: UnknownSku, not in the catalogue: GRINDER-GOLD',
-        `Try the rest again: curl -s -X POST ${url}/retry`,
+        `To retry the failed items: curl -s -X POST ${url}/retry`,
       ]);
       expect(code).toBe(2);
       expect(await stock()).toEqual(expected);
@@ -121,7 +121,7 @@ describeOnDevServer('npm run batch against a stack', () => {
   });
 
   test.each([
-    [['restock.ndjson', '--delimiter', 'tab'], '--delimiter tab: is for .csv files only'],
+    [['restock.ndjson', '--delimiter', 'tab'], '--delimiter tab: applies to .csv files only'],
     [['price-update.csv', '--delimiter', ';'], '--delimiter ;: must be one of comma, semicolon, tab'],
   ])('rejects %j before it uploads anything', async (args, message) => {
     const { code, stderr } = await run(...args);
@@ -137,7 +137,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     const { code, stdout, stderr } = await run(path, '--id', 'malformed');
 
     expect(stderr).toEqual([
-      'The API answered 422, Some items are not valid: 2 lines are wrong, nothing was stored',
+      'The API returned 422, Some items are not valid: 2 lines are wrong, nothing was stored',
       expect.stringMatching(/^ {2}line 2 \/quantity: /),
       expect.stringMatching(/^ {2}line 4: is not JSON/),
     ]);
@@ -152,7 +152,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     await run(await file('restock-1.ndjson', good), '--id', 'taken');
     const { code, stderr } = await run(await file('restock-2.ndjson', good, good), '--id', 'taken');
 
-    expect(stderr).toEqual([expect.stringMatching(/^The API answered 409, .*taken.*another content/)]);
+    expect(stderr).toEqual([expect.stringMatching(/^The API returned 409, .*taken.*another content/)]);
     expect(code).toBe(1);
   });
 });

@@ -1,4 +1,5 @@
-import { buildFakes, type Fakes } from '../../../tools/fakes/app.js';
+import { buildFakes } from '../../../tools/fakes/app.js';
+import type { Fakes } from '../../../tools/fakes/fakes.js';
 
 export const CARRIER_WEBHOOK_SECRET = 'whsec_dGVzdC1jYXJyaWVyLXdlYmhvb2stc2VjcmV0LTAwMDE=';
 

@@ -68,7 +68,7 @@ const respondJson = (response: ServerResponse, status: number, body: unknown) =>
 describe('the command line of npm run batch', () => {
   test('derives the operation and format from the file name', () => {
     expect(readCommandLine(['examples/restock.ndjson'])).toEqual({
-      file: 'examples/restock.ndjson',
+      filePath: 'examples/restock.ndjson',
       contentType: 'application/x-ndjson',
       isCompressed: false,
       delimiter: undefined,
@@ -91,7 +91,7 @@ describe('the command line of npm run batch', () => {
   test('takes all options', () => {
     const options = ['--operation', 'restock', '--id', 'mine', '--items-per-chunk', '7', '--api', 'http://api.test/'];
     expect(readCommandLine(['goods.csv', '--delimiter', 'tab', ...options])).toEqual({
-      file: 'goods.csv',
+      filePath: 'goods.csv',
       contentType: 'text/csv',
       isCompressed: false,
       delimiter: 'tab',
@@ -103,7 +103,10 @@ describe('the command line of npm run batch', () => {
   });
 
   test.each([
-    [['prices.csv'], /prices\.csv starts with the name of no operation\..*--operation: price-update, restock/],
+    [
+      ['prices.csv'],
+      /The name of prices\.csv does not start with an operation\..*--operation to one of: price-update, restock/,
+    ],
     [['restock.csv', '--operation', 'discount'], /There is no operation discount\..*price-update, restock/],
     [['restock.xlsx'], /\.ndjson, \.jsonl, \.csv/],
     [['restock'], /\.ndjson, \.jsonl, \.csv/],
@@ -164,7 +167,7 @@ describe('batch progress display', () => {
     const { stream, text } = makeOutput({ isTTY: true, columns });
     const display = createDisplay(stream);
     display.update(makeBatch({ itemsPerSecond: 52_000, secondsLeft: 1 }));
-    display.printLine('The API is back');
+    display.printLine('The API is available again');
     display.update(makeBatch({ succeeded: 99_997, status: 'completed_with_failures' }));
     display.stop();
 
@@ -172,7 +175,7 @@ describe('batch progress display', () => {
     const lines = text().split(/\x1b\[[0-9;]*[A-Za-z]|\x1b[78]|\n/);
     const isShown = lines.filter(Boolean);
     expect(isShown[0]).toMatch(/^restock █+░+ 40,000 of 100/);
-    expect(isShown).toContain('The API is back');
+    expect(isShown).toContain('The API is available again');
     expect(isShown.at(-1)).toMatch(/^restock █+ 100,000 of 100/);
     expect(Math.max(...isShown.map((line) => line.length))).toBeLessThanOrEqual(columns);
   });
@@ -188,7 +191,7 @@ describe('batch progress display', () => {
       { status: 'completed_with_failures', succeeded: 99_997 },
       'completed with failures: 99,997 of 100,000 succeeded, 3 failed',
     ],
-    [{ status: 'cancelled' }, 'was cancelled: 39,997 of 100,000 succeeded, 3 failed, 60,000 not done'],
+    [{ status: 'cancelled' }, 'was cancelled: 39,997 of 100,000 succeeded, 3 failed, 60,000 not processed'],
   ] as const)('summarizes %j in one line', (changes, text) => {
     expect(formatOutcome(makeBatch(changes))).toBe(`my-batch ${text}`);
   });
@@ -212,7 +215,7 @@ describe('batch progress display', () => {
     }));
     const rejected = { title: 'Some items are not valid', detail: 'many lines are wrong', status: 422, errors };
     expect(formatRejection(422, JSON.stringify(rejected)).split('\n')).toEqual([
-      'The API answered 422, Some items are not valid: many lines are wrong',
+      'The API returned 422, Some items are not valid: many lines are wrong',
       ...Array.from({ length: 10 }, (_, index) => `  line ${index + 7} /quantity: is wrong`),
       more,
     ]);
@@ -222,13 +225,13 @@ describe('batch progress display', () => {
     const errors = [{ pointer: '/batchId', detail: 'is wrong' }];
     const rejected = { title: 'The request is not valid', detail: '/batchId is wrong', errors };
     expect(formatRejection(400, JSON.stringify(rejected)).split('\n')).toEqual([
-      'The API answered 400, The request is not valid',
+      'The API returned 400, The request is not valid',
       '  /batchId: is wrong',
     ]);
   });
 
   test('prints an error response that is not a problem document as it is', () => {
-    expect(formatRejection(502, '<h1>Bad Gateway</h1>')).toBe('The API answered 502: <h1>Bad Gateway</h1>');
+    expect(formatRejection(502, '<h1>Bad Gateway</h1>')).toBe('The API returned 502: <h1>Bad Gateway</h1>');
   });
 });
 
@@ -243,7 +246,7 @@ describe('following a batch', () => {
     await waitUntil(() => first.requests[1], { description: 'a second look', timeoutMs: 10_000, intervalMs: 5 });
     await first.close();
     let output = '';
-    const hasWarned = () => (output += text()).includes('The API is away') || undefined;
+    const hasWarned = () => (output += text()).includes('The API is unavailable') || undefined;
     await waitUntil(hasWarned, { description: 'the note', timeoutMs: 10_000, intervalMs: 5 });
     let responses = 0;
     await startFakeApi(
@@ -256,8 +259,8 @@ describe('following a batch', () => {
 
     expect((await following).status).toBe('completed');
     expect((output + text()).match(/^The API is .*$/gm)).toEqual([
-      expect.stringMatching(/^The API is away \(.+\), waiting for it up to 10 s$/),
-      'The API is back',
+      expect.stringMatching(/^The API is unavailable \(.+\), retrying for up to 10 s$/),
+      'The API is available again',
     ]);
   });
 
@@ -267,13 +270,13 @@ describe('following a batch', () => {
       intervalMs: 10,
       timeoutMs: 100,
     });
-    await expect(following).rejects.toThrow(/within 0\.1 s: it answers 503$/);
+    await expect(following).rejects.toThrow(/within 0\.1 s: status 503$/);
   });
 
   test('fails at once on a final error response', async () => {
     const api = await startFakeApi((_, response) => respondJson(response, 404, { title: 'There is no such resource' }));
     const following = followBatch(`${api.url}/x`, createLineDisplay(makeOutput().stream), pollOptions);
-    await expect(following).rejects.toThrow(/answered 404: .*no such resource/);
+    await expect(following).rejects.toThrow(/returned 404: .*no such resource/);
     expect(api.requests).toHaveLength(1);
   });
 });
@@ -356,7 +359,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
 
     expect(await command.exited).toEqual({ code: 130, signal: null });
     expect(lines.stdout.slice(-3)).toEqual([
-      'The batch mine goes on without this command.',
+      'The batch mine continues without this command.',
       `  Follow it: curl -sN ${api.url}/v1/batches/mine/events`,
       `  Cancel it: curl -s -X POST ${api.url}/v1/batches/mine/cancel`,
     ]);
@@ -379,7 +382,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
       return respondJson(response, 409, { title: 'The request conflicts', detail: 'the id belongs to another batch' });
     });
     const { code, stderr } = await run('examples/price-update.csv', '--api', api.url);
-    expect(stderr).toBe('The API answered 409, The request conflicts: the id belongs to another batch');
+    expect(stderr).toBe('The API returned 409, The request conflicts: the id belongs to another batch');
     expect(code).toBe(1);
   });
 
@@ -387,8 +390,8 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const { code, stderr } = await run('examples/restock.ndjson', '--id', 'mine', '--api', url);
     expect(stderr.split('\n')).toEqual([
-      expect.stringMatching(/^The upload to http:\/\/127\.0\.0\.1:\d+ did not work: connect ECONNREFUSED /),
-      'The same command with --id mine is safe: it begins nothing twice.',
+      expect.stringMatching(/^The upload to http:\/\/127\.0\.0\.1:\d+ failed: connect ECONNREFUSED /),
+      'The same command with --id mine is safe: it starts no second batch.',
     ]);
     expect(code).toBe(1);
   });

@@ -21,7 +21,7 @@ describe('the command line of the chaos run', () => {
     ['--seconds', "Option '--seconds <value>' argument missing"],
     ['--server cloud', '--server cloud: must be dev, full or both'],
     ['--worse', "Unknown option '--worse'"],
-    ['42', 'What is 42?'],
+    ['42', 'unexpected argument: 42'],
   ])('rejects %s with the reason', (line, reason) => {
     const read = () => readCommandLine(line.split(' '));
     expect(read).toThrow(UsageError);

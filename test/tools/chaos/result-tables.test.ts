@@ -30,7 +30,7 @@ function makeOutcome(): ChaosResult {
       { fault: { kind: 'kill', process: 'postgres' }, recoveryMs: 9_000 },
       { fault: { kind: 'reset', link: 'clients to API' }, recoveryMs: 300 },
     ],
-    ledger: {
+    log: {
       products: [],
       orders: [],
       approvals: [],
@@ -80,15 +80,15 @@ describe('the tables of a chaos run', () => {
   test.each<[string, string[]]>([
     ['SIGKILL of the worker', ['2', '4.0 s', '4.0 s', '4.0 s']],
     ['SIGKILL of PostgreSQL', ['1', '9.0 s', '9.0 s', '9.0 s']],
-    ['all connections of a link cut', ['1', '0.3 s', '0.3 s', '0.3 s']],
+    ['all connections of a link reset', ['1', '0.3 s', '0.3 s', '0.3 s']],
     ['all', ['4', '4.0 s', '9.0 s', '9.0 s']],
     ['orders', ['1,234', '1,233']],
     ['lost', ['1']],
     ['duplicated', ['0']],
-    ['never answered', ['1']],
+    ['without a response', ['1']],
     ['histories replayed without a difference', ['2 (58 events)']],
-    ['edge cases played to their end', ['1 of 2']],
-    ['HTTP requests sent', ['3,000, of which 11 did not get what they asked for']],
+    ['complete edge cases', ['1 of 2']],
+    ['HTTP requests sent', ['3,000, of which 11 failed or were rejected']],
   ])('show for %s: %j', (title, cells) => {
     expect(rowOf(renderResult(makeOutcome(), 'a machine'), title)).toEqual(cells);
   });
@@ -99,7 +99,7 @@ describe('the tables of a chaos run', () => {
       'seed 5: 1 violation',
       '- order:7: was accepted and is not there',
       '',
-      'Logs, plan, ledger and histories: /somewhere',
+      'Logs, plan, client log and histories: /somewhere',
     ]);
   });
 });

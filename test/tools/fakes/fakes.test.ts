@@ -9,7 +9,8 @@ import Fastify from 'fastify';
 import { createTransport } from 'nodemailer';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, test, onTestFinished, vi } from 'vitest';
-import { buildFakes, type Fakes, type FakesOptions } from '../../../tools/fakes/app.js';
+import { buildFakes, type FakesOptions } from '../../../tools/fakes/app.js';
+import type { Fakes } from '../../../tools/fakes/fakes.js';
 
 const secret = `whsec_${Buffer.from('a secret that only the tests know').toString('base64')}`;
 const amount = { value: 1999, currency: 'EUR' };

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { buildFakes, type Fakes, type FakesOptions } from '../../../tools/fakes/app.js';
+import { buildFakes, type FakesOptions } from '../../../tools/fakes/app.js';
+import type { Fakes } from '../../../tools/fakes/fakes.js';
 import { MailStore } from '../../../tools/fakes/mailbox/mail-store.js';
 import { waitUntil } from '../../support/processes.js';
 
@@ -272,7 +273,7 @@ describe('rejected recipients of the fake mail server', () => {
 describe('pages of the fake mail server', () => {
   test('lists mails newest first with links', async () => {
     const world = await startMailServer();
-    expect((await world.get('/mails')).body).toContain('none yet');
+    expect((await world.get('/mails')).body).toContain('No mails yet');
     await world.send({ to: 'ada@example.com', subject: 'Older' });
     await world.send({ to: ['ada@example.com', 'bob@example.com'], subject: 'Newer' });
 

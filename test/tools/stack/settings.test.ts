@@ -78,7 +78,7 @@ describe('the settings of the development stack', () => {
     expect(loadSettings(both).sharedServers).toEqual({ address: '127.0.0.1:7233', databaseUrl });
     expect(loadSettings({}).sharedServers).toBeUndefined();
     for (const [name, value] of Object.entries(both))
-      expect(() => loadSettings({ [name]: value })).toThrow(`: is needed with ${name} (example: CLUSTER_`);
+      expect(() => loadSettings({ [name]: value })).toThrow(`: is needed with ${name} (example: SHARED_`);
   });
 
   test('resolves folders from the checkout and from the home folder', () => {

@@ -7,10 +7,10 @@ import { isOrderRun } from './runs.js';
 import { isAnyPossible, isAnyAccepted, type Findings } from './findings.js';
 
 /** Checks that every approval has at most one decision, that a caller made it, and that every response names it. */
-export function auditApprovals(ledger: ClientLog, evidence: Evidence, findings: Findings): void {
-  for (const asked of ledger.approvals) auditApproval(asked, ledger, evidence, findings);
+export function auditApprovals(log: ClientLog, evidence: Evidence, findings: Findings): void {
+  for (const asked of log.approvals) auditApproval(asked, log, evidence, findings);
 
-  const known = new Set(ledger.approvals.map(({ approvalId }) => approvalId));
+  const known = new Set(log.approvals.map(({ approvalId }) => approvalId));
   const ofOrders = new Set(
     evidence.runs.filter(isOrderRun).map(({ workflowId }) => approvalIdOfOrder(orderIdOf(workflowId))),
   );
@@ -18,14 +18,14 @@ export function auditApprovals(ledger: ClientLog, evidence: Evidence, findings: 
     const approvalId = approvalIdOf(workflowId);
     if (type !== 'approval' || known.has(approvalId)) continue;
     // The approval of an order, which nobody has decided.
-    if (ofOrders.has(approvalId)) auditApproval({ approvalId, decisions: [] }, ledger, evidence, findings);
-    else findings.addViolation(workflowId, 'is there, and nobody asked for it');
+    if (ofOrders.has(approvalId)) auditApproval({ approvalId, decisions: [] }, log, evidence, findings);
+    else findings.addViolation(workflowId, 'exists, but no client requested it');
   }
 }
 
 function auditApproval(
   { approvalId, source, decisions }: Pick<LoggedApproval, 'approvalId' | 'decisions'> & Partial<LoggedApproval>,
-  ledger: ClientLog,
+  log: ClientLog,
   evidence: Evidence,
   findings: Findings,
 ): void {
@@ -37,17 +37,17 @@ function auditApproval(
   const [run, ...more] = evidence.runsOf(workflowId);
   if (!run) {
     if (isAnyAccepted([...request, ...decisions]))
-      findings.addLost(workflowId, 'was accepted, and there is no such question');
+      findings.addLost(workflowId, 'was accepted, but there is no such approval');
     return;
   }
-  if (request.length > 0 && !isAnyPossible(request)) findings.addViolation(workflowId, 'is there, and was refused');
-  if (more.length > (ledger.resetWorkflowIds.includes(workflowId) ? 1 : 0))
+  if (request.length > 0 && !isAnyPossible(request)) findings.addViolation(workflowId, 'exists, but was rejected');
+  if (more.length > (log.resetWorkflowIds.includes(workflowId) ? 1 : 0))
     findings.addDuplicate(workflowId, `ran ${more.length + 1} times`);
   const view = evidence.viewOf<ApprovalView>(workflowId);
   if (view?.decision) findings.effects.decisions += 1;
   if (findings.reportedOpen.includes(workflowId)) return;
   if (!view || !['COMPLETED', 'CANCELLED'].includes(run.status)) {
-    findings.addViolation(workflowId, `is ${run.status.toLowerCase()}, and that is no end`);
+    findings.addViolation(workflowId, `is ${run.status.toLowerCase()}, which is not a valid end`);
     return;
   }
   auditEffectiveDecision(workflowId, view, decisions, findings);
@@ -64,21 +64,21 @@ function auditEffectiveDecision(
   const counted = trail.filter(({ event }) => event === 'decided').length;
   if (counted > 1) findings.addDuplicate(workflowId, `was decided ${counted} times`);
   if (!made) {
-    if (isAnyAccepted(decisions)) findings.addLost(workflowId, `took a decision, and is ${status} without one`);
+    if (isAnyAccepted(decisions)) findings.addLost(workflowId, `accepted a decision, but is ${status} without one`);
     return;
   }
   const said = `${made.approver}: ${made.decision}`;
   if (status !== STATUS_BY_DECISION[made.decision])
-    findings.addViolation(workflowId, `was decided (${said}), and is ${status}`);
+    findings.addViolation(workflowId, `was decided (${said}), but is ${status}`);
   const isSame = (asked: LoggedApproval['decisions'][number]) => `${asked.approver}: ${asked.decision}` === said;
   if (!decisions.some((asked) => isSame(asked) && asked.outcome !== 'rejected'))
-    findings.addViolation(workflowId, `was decided (${said}), and nobody who decided so was told that it counts`);
+    findings.addViolation(workflowId, `was decided (${said}), but no client that decided so got this result`);
   // Only API decisions count here: an accepted callback does not promise that its decision counts.
   for (const asked of decisions.filter(({ via, outcome }) => via === 'api' && outcome === 'accepted')) {
     if (!isSame(asked) || asked.responses.some((answer) => answer !== said))
       findings.addViolation(
         workflowId,
-        `was decided (${said}); ${asked.approver}, who said ${asked.decision}, was told ${asked.responses.join(' | ')}`,
+        `was decided (${said}); the response to ${asked.approver}: ${asked.decision} was ${asked.responses.join(' | ')}`,
       );
   }
 }

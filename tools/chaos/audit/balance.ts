@@ -4,7 +4,7 @@ import type { Money } from '../../../src/schemas/shared/money.js';
 import type { OrderLine } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import type { Store } from '../../../src/store/index.js';
-import type { Fakes } from '../../fakes/app.js';
+import type { Fakes } from '../../fakes/fakes.js';
 
 /** The data of an order that its balance depends on. */
 export interface ExpectedOrder {
@@ -168,7 +168,7 @@ function checkRequests(order: ExpectedOrder, requests: PartnerRecords['requests'
   for (const { path, idempotencyKey, body } of requests) {
     const said = { idempotencyKey, body };
     if (isDeepStrictEqual(said, expected[path])) continue;
-    throw new Error(`a call of ${path} said ${JSON.stringify(said)}, not ${JSON.stringify(expected[path])}`);
+    throw new Error(`a call of ${path} has ${JSON.stringify(said)}, not ${JSON.stringify(expected[path])}`);
   }
 }
 

@@ -21,7 +21,7 @@ export async function auditBatches(
     // The workflow id of a child starts with the id of its batch.
     const [batchId = ''] = batchIdOf(workflowId).split('/');
     if (type.startsWith('batch') && !known.has(batchId))
-      findings.addViolation(workflowId, 'is there, and nobody asked for it');
+      findings.addViolation(workflowId, 'exists, but no client requested it');
   }
 }
 
@@ -45,20 +45,20 @@ async function auditBatch(
   if (more.length > 0) findings.addDuplicate(workflowId, `ran ${more.length + 1} times`);
   if (!tally || !run) {
     if (isAccepted)
-      findings.addLost(workflowId, tally ? 'was accepted, and never ran' : 'was accepted, and is not there');
+      findings.addLost(workflowId, tally ? 'was accepted, but never ran' : 'was accepted, but does not exist');
     return;
   }
   if (run.status !== 'COMPLETED')
-    findings.addViolation(workflowId, `is ${run.status.toLowerCase()}, and that is no end`);
+    findings.addViolation(workflowId, `is ${run.status.toLowerCase()}, which is not a valid end`);
   if (tally.total !== lineCount || counted !== lineCount)
     findings.addViolation(workflowId, `has ${tally.total} items and counts ${counted}, but ${lineCount} were uploaded`);
 
   const failures = await store.listBatchFailures(batchId, { limit: lineCount });
   const failed = failures.map(({ line }) => line);
   const missing = invalidLines.filter((line) => !failed.includes(line));
-  if (missing.length > 0) findings.addViolation(workflowId, `did what no rule allows, lines ${missing.join(', ')}`);
+  if (missing.length > 0) findings.addViolation(workflowId, `applied invalid lines ${missing.join(', ')}`);
   const undone = failed.filter((line) => !invalidLines.includes(line));
-  if (undone.length > 0) findings.addLost(workflowId, `did not do what every rule allows, lines ${undone.join(', ')}`);
+  if (undone.length > 0) findings.addLost(workflowId, `did not apply valid lines ${undone.join(', ')}`);
   for (const [sku, wanted] of Object.entries(quantityBySku)) {
     const refused = failures.filter(({ item }) => (item as { sku: string }).sku === sku).length;
     const before = products.find((product) => product.sku === sku)?.available ?? 0;

@@ -9,16 +9,16 @@ import { auditIntendedOrder } from './orders.js';
 /**
  * Checks that every accepted change is in its cart once, and that each checkout became one order with the cart's lines.
  */
-export function auditCarts(ledger: ClientLog, evidence: Evidence, findings: Findings): void {
-  const known = new Set(ledger.carts.map(({ cartId }) => cartId));
+export function auditCarts(log: ClientLog, evidence: Evidence, findings: Findings): void {
+  const known = new Set(log.carts.map(({ cartId }) => cartId));
   for (const { workflowId, type } of evidence.runs) {
     if (type === 'cart' && !known.has(cartIdOf(workflowId)))
-      findings.addViolation(workflowId, 'is there, and nobody asked for it');
+      findings.addViolation(workflowId, 'exists, but no client requested it');
   }
-  for (const cart of ledger.carts) auditCart(cart, ledger, evidence, findings);
+  for (const cart of log.carts) auditCart(cart, log, evidence, findings);
 }
 
-function auditCart(cart: LoggedCart, ledger: ClientLog, evidence: Evidence, findings: Findings): void {
+function auditCart(cart: LoggedCart, log: ClientLog, evidence: Evidence, findings: Findings): void {
   const { changes, closingRequests, customerId, token } = cart;
   const workflowId = cartWorkflowId(cart.cartId);
   for (const request of [...changes, ...closingRequests]) findings.compareResponses(workflowId, request);
@@ -30,14 +30,14 @@ function auditCart(cart: LoggedCart, ledger: ClientLog, evidence: Evidence, find
   const view = evidence.viewOf<CartView>(workflowId);
   if (!view) {
     if (isAnyAccepted([...changes, ...closingRequests]))
-      findings.addLost(workflowId, 'took changes, and is not there or does not say how it stands');
+      findings.addLost(workflowId, 'accepted changes, but does not exist or does not answer its query');
     for (const orderId of evidence.ordersOf(customerId))
-      findings.addViolation(orderWorkflowId(orderId), 'is there, and its cart is not');
+      findings.addViolation(orderWorkflowId(orderId), 'exists, but its cart does not');
     return;
   }
   // A change without a response may have opened the cart anew after the cart's end.
   if (lives.length > 1 && changes.every(({ outcome }) => outcome !== 'unknown'))
-    findings.addDuplicate(workflowId, `took changes in ${lives.length} lives`);
+    findings.addDuplicate(workflowId, `accepted changes in ${lives.length} lives`);
   compareContents(workflowId, cart, view, findings);
   compareStatus(workflowId, cart, view, evidence, findings);
 
@@ -47,13 +47,13 @@ function auditCart(cart: LoggedCart, ledger: ClientLog, evidence: Evidence, find
   // If no checkout can have succeeded, any order of this customer is a violation.
   auditIntendedOrder(
     { requests: asked.length ? asked : checkouts, customerId, lines: view.lines, token },
-    ledger,
+    log,
     evidence,
     findings,
   );
   const [promised] = acceptedResults(asked);
   if (promised !== undefined && promised !== view.orderId)
-    findings.addViolation(workflowId, `says that it became order ${view.orderId}, and had promised ${promised}`);
+    findings.addViolation(workflowId, `says that it became order ${view.orderId}, but the response named ${promised}`);
 }
 
 function compareContents(workflowId: string, { changes }: LoggedCart, { lines }: CartView, findings: Findings): void {
@@ -67,7 +67,7 @@ function compareContents(workflowId: string, { changes }: LoggedCart, { lines }:
         if (!possible.has(Number(quantity)))
           findings.addViolation(
             workflowId,
-            `said ${quantity} x ${sku} after ${change.key}, not ${joinQuantities(possible)}`,
+            `responded with ${quantity} x ${sku} after ${change.key}, not ${joinQuantities(possible)}`,
           );
       }
     });

@@ -90,14 +90,14 @@ async function readView(
   if (!query || status === 'TERMINATED') return undefined;
   const ask = () => client.workflow.getHandle(workflowId, runId).query<unknown>(query.name);
   return await waitUntil(ask, {
-    description: `${workflowId} saying how it stands`,
+    description: `${workflowId} answering its query`,
     timeoutMs: QUERY_DEADLINE_MS,
   }).catch(() => undefined);
 }
 
 async function readPartnerRecords({ addresses }: AuditSources): Promise<PartnerRecords> {
   const response = await fetch(new URL('/test/ledger', addresses.paymentsUrl));
-  if (!response.ok) throw new Error(`the outside world does not show its ledger: ${response.status}`);
+  if (!response.ok) throw new Error(`the fakes do not return their ledger: ${response.status}`);
   return (await response.json()) as PartnerRecords;
 }
 

@@ -66,7 +66,7 @@ export class Findings implements AuditResult {
   compareResponses(workflowId: string, { key, responses }: LoggedRequest): void {
     const different = new Set(responses);
     if (different.size > 1)
-      this.addViolation(workflowId, `was answered differently under the key ${key}: ${[...different].join(' | ')}`);
+      this.addViolation(workflowId, `got different responses under the key ${key}: ${[...different].join(' | ')}`);
   }
 }
 

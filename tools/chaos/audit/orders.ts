@@ -20,24 +20,24 @@ export interface IntendedOrder {
 }
 
 /** Checks that every accepted order exists once, that its outcome follows from the requests, and that it balances. */
-export function auditOrders(ledger: ClientLog, evidence: Evidence, findings: Findings): void {
-  for (const order of ledger.orders) auditIntendedOrder({ ...order, requests: [order] }, ledger, evidence, findings);
+export function auditOrders(log: ClientLog, evidence: Evidence, findings: Findings): void {
+  for (const order of log.orders) auditIntendedOrder({ ...order, requests: [order] }, log, evidence, findings);
 
-  const customers = new Set([...ledger.orders, ...ledger.carts].map(({ customerId }) => customerId));
+  const customers = new Set([...log.orders, ...log.carts].map(({ customerId }) => customerId));
   for (const { workflowId, customerId = '' } of evidence.runs.filter(isOrderRun)) {
-    if (!customers.has(customerId)) findings.addViolation(workflowId, `is there, and nobody asked for it`);
+    if (!customers.has(customerId)) findings.addViolation(workflowId, `exists, but no client requested it`);
   }
   const orders = new Set(evidence.runs.filter(isOrderRun).map(({ workflowId }) => orderIdOf(workflowId)));
   for (const orderId of evidence.orderIdsHoldingStock) {
     if (!orders.has(orderId))
-      findings.addViolation(orderWorkflowId(orderId), 'holds stock, and there is no such order');
+      findings.addViolation(orderWorkflowId(orderId), 'holds stock, but there is no such order');
   }
 }
 
 /** Compares the promises about one order with the orders that exist. */
 export function auditIntendedOrder(
   purchase: IntendedOrder,
-  ledger: ClientLog,
+  log: ClientLog,
   evidence: Evidence,
   findings: Findings,
 ): void {
@@ -52,42 +52,36 @@ export function auditIntendedOrder(
   findings.effects.orders += there.length;
   for (const orderId of promised) {
     if (!there.includes(orderId))
-      findings.addLost(orderWorkflowId(orderId), 'was accepted, and there is no such order');
+      findings.addLost(orderWorkflowId(orderId), 'was accepted, but there is no such order');
   }
   for (const orderId of there) {
-    if (!isAnyPossible(requests)) findings.addViolation(orderWorkflowId(orderId), 'is there, and was refused');
+    if (!isAnyPossible(requests)) findings.addViolation(orderWorkflowId(orderId), 'exists, but was rejected');
     else if (promised.length > 0 && !promised.includes(orderId) && there.length > 1)
-      findings.addDuplicate(orderWorkflowId(orderId), `is there beside ${promised.join(', ')}, for the same request`);
-    auditOrder(orderId, purchase, ledger, evidence, findings);
+      findings.addDuplicate(orderWorkflowId(orderId), `exists besides ${promised.join(', ')}, for the same request`);
+    auditOrder(orderId, purchase, log, evidence, findings);
   }
   if (promised.length === 0 && there.length > 1)
     findings.addDuplicate(orderWorkflowId(one), `one request became several orders: ${there.join(', ')}`);
 }
 
-function auditOrder(
-  orderId: string,
-  purchase: IntendedOrder,
-  ledger: ClientLog,
-  evidence: Evidence,
-  findings: Findings,
-) {
+function auditOrder(orderId: string, purchase: IntendedOrder, log: ClientLog, evidence: Evidence, findings: Findings) {
   const workflowId = orderWorkflowId(orderId);
   const [run, ...more] = evidence.runsOf(workflowId);
-  const isReset = ledger.resetWorkflowIds.includes(workflowId);
+  const isReset = log.resetWorkflowIds.includes(workflowId);
   if (more.length >= (isReset ? 2 : 1)) findings.addDuplicate(workflowId, `ran ${more.length + 1} times`);
   if (!run || findings.reportedOpen.includes(workflowId)) return;
   const record = evidence.orderRecordOf(orderId);
   if (!['COMPLETED', 'FAILED', 'CANCELLED'].includes(run.status)) {
     if (isReset && record?.reservation === 'released') {
       const stage = evidence.viewOf<OrderView>(workflowId)?.stage;
-      findings.addViolation(workflowId, `goes on after a reset (${stage}) although it was rolled back before`);
+      findings.addViolation(workflowId, `continues after a reset (${stage}) although it was rolled back before`);
     }
-    findings.addViolation(workflowId, `is ${run.status.toLowerCase()}, and that is no end`);
+    findings.addViolation(workflowId, `is ${run.status.toLowerCase()}, which is not a valid end`);
     return;
   }
   const view = evidence.viewOf<OrderView>(workflowId);
   if (view?.stage !== 'done') {
-    findings.addViolation(workflowId, `has ended (${run.status.toLowerCase()}), and does not say how`);
+    findings.addViolation(workflowId, `has ended (${run.status.toLowerCase()}), but has no outcome`);
     return;
   }
   // An order that was rolled back and then reset ends at the fence before the charge.
@@ -95,21 +89,21 @@ function auditOrder(
   const outcome = outcomeLabel(view);
   findings.outcomes[outcome] = (findings.outcomes[outcome] ?? 0) + 1;
   const approval = evidence.viewOf<ApprovalView>(approvalWorkflowId(approvalIdOfOrder(orderId)));
-  const needsApproval = ledger.approvals.some(({ source }) => 'orderId' in source && source.orderId === orderId);
+  const needsApproval = log.approvals.some(({ source }) => 'orderId' in source && source.orderId === orderId);
   for (const complaint of isFenced ? [] : outcomeMismatches(view, purchase, approval))
     findings.addViolation(workflowId, complaint);
 
   const statement = evidence.partnerRecordsOf(orderId);
   const isApproved = approval ? approval.status === 'approved' : !needsApproval;
   if (!isApproved && statement.charges.length + statement.shipments.length > 0)
-    findings.addViolation(workflowId, `was not approved, and was charged or shipped all the same`);
+    findings.addViolation(workflowId, `was charged or shipped without an approval`);
   const parcel = String(statement.shipments[0]?.status);
-  if (ledger.foreignReportOrderIds.includes(orderId) && view.status === 'completed' && parcel !== 'delivered')
+  if (log.foreignReportOrderIds.includes(orderId) && view.status === 'completed' && parcel !== 'delivered')
     findings.addViolation(workflowId, `is completed by a report about another parcel; its own is ${parcel}`);
   if (view.reason?.type === 'DeliveryTimeout' && PICKED_UP_STATUSES.includes(parcel))
     findings.addViolation(
       workflowId,
-      `was rolled back by a timer although its parcel had left; the parcel is ${parcel}`,
+      `was rolled back by a timer although its parcel was picked up; the parcel is ${parcel}`,
     );
   if (isReset && view.status === 'failed' && !isFenced)
     findings.addViolation(workflowId, `failed after it was reset: ${view.reason?.type}`);
@@ -118,12 +112,12 @@ function auditOrder(
   try {
     const { lines, token } = purchase;
     const { verdict } = checkBalance(
-      { orderId, products: ledger.products, lines, token },
+      { orderId, products: log.products, lines, token },
       statement,
       evidence.heldQuantitiesOf(orderId),
     );
     if (!allowedVerdicts(view).includes(verdict))
-      findings.addViolation(workflowId, `is ${outcome}, and yet ${verdict}`);
+      findings.addViolation(workflowId, `is ${outcome}, but its balance is ${verdict}`);
   } catch (error) {
     const { message } = error as Error;
     if (error instanceof DuplicateEffectError) findings.addDuplicate(workflowId, message);
@@ -137,14 +131,14 @@ const PICKED_UP_STATUSES: readonly string[] = ['in_transit', 'delivered', 'lost'
 /** How the record of an order contradicts its end. A deleted record shows in the balance. */
 function recordMismatch(record: OrderRecord | undefined, { status }: OrderView): string | undefined {
   if (!record || record.status === status) return undefined;
-  return `is ${status}, and is recorded as ${record.status}`;
+  return `is ${status}, but is recorded as ${record.status}`;
 }
 
 /** A run that ends at the fence leaves the record of the earlier run, which was rolled back. */
 function fencedRecordMismatch(record: OrderRecord | undefined): string | undefined {
   if (record?.reservation === 'released' && record.status !== 'completed') return undefined;
   const recorded = record ? `${record.status} with its pieces ${record.reservation}` : 'nothing';
-  return `ended after a reset because it had been rolled back, and is recorded as ${recorded}`;
+  return `ended after a reset because it had been rolled back, but is recorded as ${recorded}`;
 }
 
 /** The balance that each outcome requires. */
@@ -186,13 +180,13 @@ function outcomeMismatches(view: OrderView, purchase: IntendedOrder, approval: A
   if (view.status === 'failed' ? !view.reason?.type : !isCancelled && outcome !== expected)
     complaints.push(`is ${outcome}, not ${expected}`);
   if (isCancelled && (!cancellation || cancellation.outcome === 'rejected'))
-    complaints.push('is cancelled, and nobody who asked for that was told so');
+    complaints.push('is cancelled, but no client that requested it got this result');
   if (cancellation?.outcome === 'accepted' && !isCancelled && !view.cancellation?.rejected)
     complaints.push(`is ${outcome}, although its cancellation was accepted`);
   if (view.approval && view.approval.status !== approval?.status)
-    complaints.push(`says that its approval is ${view.approval.status}, which itself says ${approval?.status}`);
+    complaints.push(`says that its approval is ${view.approval.status}, but the approval is ${approval?.status}`);
   const bought = view.lines?.map(({ sku, quantity }) => ({ sku, quantity }));
   if (bought && !isDeepStrictEqual(bought, lines))
-    complaints.push(`is about ${JSON.stringify(bought)}, not ${JSON.stringify(lines)}`);
+    complaints.push(`has the lines ${JSON.stringify(bought)}, not ${JSON.stringify(lines)}`);
   return complaints;
 }

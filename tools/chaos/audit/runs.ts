@@ -41,12 +41,12 @@ interface SettledRuns {
  * Waits until visibility shows everything that was promised and every open run has a reason to be open. Returns every
  * run of the namespace; after the deadline, in whatever state the runs are.
  */
-export async function waitUntilSettled(client: Client, ledger: ClientLog, deadlineMs: number): Promise<SettledRuns> {
-  const promised = requiredWorkflowIds(ledger);
+export async function waitUntilSettled(client: Client, log: ClientLog, deadlineMs: number): Promise<SettledRuns> {
+  const promised = requiredWorkflowIds(log);
   const allEnded = async () => {
     const open = await listRuns(client, `ExecutionStatus = 'Running'`);
-    const reportedOpen = findReportedOpen(open, ledger);
-    if (!open.every((run) => reportedOpen.has(run.workflowId) || isOpenByDesign(run, ledger))) return undefined;
+    const reportedOpen = findReportedOpen(open, log);
+    if (!open.every((run) => reportedOpen.has(run.workflowId) || isOpenByDesign(run, log))) return undefined;
     const runs = await listRuns(client, '');
     const known = new Set(runs.map(({ workflowId }) => workflowId));
     const missing = promised.filter((workflowId) => !known.has(workflowId));
@@ -58,7 +58,7 @@ export async function waitUntilSettled(client: Client, ledger: ClientLog, deadli
   return await waitUntil(allEnded, wait).catch(async () => {
     const runs = await listRuns(client, '');
     const open = runs.filter(({ status }) => status === 'RUNNING');
-    return { runs, reportedOpen: findReportedOpen(open, ledger) };
+    return { runs, reportedOpen: findReportedOpen(open, log) };
   });
 }
 
@@ -69,9 +69,9 @@ const PARKED_STATUSES: readonly unknown[] = ['compensation_stuck', 'delivery_ove
  * The open workflows that report why they are open: orders with a parked compensation or an overdue delivery, approvals
  * that nobody has decided before their deadline, and the orders that wait for those.
  */
-function findReportedOpen(open: WorkflowRun[], ledger: ClientLog): Set<string> {
+function findReportedOpen(open: WorkflowRun[], log: ClientLog): Set<string> {
   const decided = new Set(
-    ledger.approvals
+    log.approvals
       .filter(({ decisions }) => isAnyAccepted(decisions))
       .map(({ approvalId }) => approvalWorkflowId(approvalId)),
   );

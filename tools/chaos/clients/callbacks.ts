@@ -44,14 +44,14 @@ export async function sendCallback(
  * Sends reports on a parcel directly to the API: delivered before it was picked up, the same report twice, and all of
  * them again long after the order is completed.
  */
-export async function sendDisorderedReports(visit: ClientSession, orderId: string): Promise<void> {
-  const { callbacks } = visit.log;
-  const order = await pollOrder(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
+export async function sendDisorderedReports(session: ClientSession, orderId: string): Promise<void> {
+  const { callbacks } = session.log;
+  const order = await pollOrder(session, orderId, (order) => order.shipment !== undefined || isClosed(order));
   if (!order?.shipment) return;
   const { shipmentId } = order.shipment;
   const report = async (name: string, status: ShipmentReport['status']) => {
     callbacks.sent += 1;
-    await sendCallback(visit, createRequest(visit, name), 'shipments', { orderId, shipmentId, status });
+    await sendCallback(session, createRequest(session, name), 'shipments', { orderId, shipmentId, status });
   };
   await report('delivered', 'delivered');
   await report('delivered', 'delivered');
@@ -59,7 +59,7 @@ export async function sendDisorderedReports(visit: ClientSession, orderId: strin
   callbacks.repeated += 1;
   callbacks.outOfOrder += 2;
 
-  await pollOrder(visit, orderId, isClosed);
+  await pollOrder(session, orderId, isClosed);
   await report('late', 'in_transit');
   await report('delivered once more', 'delivered');
   callbacks.repeated += 1;

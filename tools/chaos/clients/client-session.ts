@@ -4,14 +4,14 @@ import type { LoggedRequest, ClientLog } from '../client-log.js';
 import type { SeededRandom } from '../random.js';
 import { newLoggedRequest, type ApiResponse, type SendContext, type RetryingClient } from './retrying-client.js';
 
-/** One customer who runs one story: with the shared ledger and connection, but with its own ids and random numbers. */
+/** One customer who runs one scenario: with the shared ledger and connection, but with its own ids and random numbers. */
 export interface ClientSession {
-  /** Unique to this visit; its ids and keys begin with it. */
+  /** Unique to this session; its ids and keys begin with it. */
   id: string;
   random: SeededRandom;
   log: ClientLog;
   http: RetryingClient;
-  /** Aborted when the visit has to end. */
+  /** Aborted when the session has to end. */
   stopSignal: AbortSignal;
   /** URLs that receive callbacks, and the secrets that sign callbacks to the API. */
   endpoints: { apiUrl: string; webhookSinkUrl: string; carrierWebhookSecret: string; approvalWebhookSecret: string };
@@ -33,7 +33,7 @@ export interface DirectAccess {
 const REPEAT_PROBABILITY = 0.1;
 const DUPLICATE_PROBABILITY = 0.05;
 
-/** A new request of this visit. */
+/** A new request of this session. */
 export const createRequest = ({ id }: ClientSession, name: string): LoggedRequest => newLoggedRequest(`${id}-${name}`);
 
 /** The request's Idempotency-Key header. */
@@ -45,9 +45,9 @@ export async function sendRequest<T>(
   asked: LoggedRequest,
   what: string,
   send: (attempt: SendContext) => Promise<ApiResponse<T>>,
-  toName: (said: T) => string,
+  summarise: (body: T) => string,
 ): Promise<T | undefined> {
-  const once = () => http.send(asked, what, send, toName);
+  const once = () => http.send(asked, what, send, summarise);
   const [atOnce, again] = [random.chance(DUPLICATE_PROBABILITY), random.chance(REPEAT_PROBABILITY)];
   const [said] = await Promise.all(atOnce ? [once(), once()] : [once()]);
   if (again && asked.outcome !== 'unknown') await once();

@@ -17,23 +17,23 @@ export async function callTestInterface(
 
 /** Sets when the carrier moves the parcel of one order; the order may be placed later. */
 export async function scheduleParcel(
-  visit: ClientSession,
+  session: ClientSession,
   orderId: string,
   schedule: { autoDeliver: boolean; pickupSeconds?: number; deliverySeconds?: number },
 ): Promise<void> {
-  await retryUntilDone(visit, () =>
-    callTestInterface(visit.endpoints, 'PUT', '/test/carrier', { orderId, ...schedule }),
+  await retryUntilDone(session, () =>
+    callTestInterface(session.endpoints, 'PUT', '/test/carrier', { orderId, ...schedule }),
   );
 }
 
 /** Makes the carrier move the parcel of an order and report the move. */
-export async function moveParcel(visit: ClientSession, orderId: string, status: string): Promise<void> {
-  await retryUntilDone(visit, () =>
-    callTestInterface(visit.endpoints, 'POST', `/test/shipments/${orderId}`, { status }),
+export async function moveParcel(session: ClientSession, orderId: string, status: string): Promise<void> {
+  await retryUntilDone(session, () =>
+    callTestInterface(session.endpoints, 'POST', `/test/shipments/${orderId}`, { status }),
   );
 }
 
-/** Repeats a call until it succeeds or the visit ends. @returns undefined when the visit ended first. */
+/** Repeats a call until it succeeds or the session ends. @returns undefined when the session ended first. */
 export async function retryUntilDone<T>(
   { http, stopSignal }: ClientSession,
   call: () => Promise<T>,

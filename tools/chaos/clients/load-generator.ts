@@ -9,27 +9,26 @@ import { uploadRestockBatch } from './scenarios/batches.js';
 import { RetryingClient } from './retrying-client.js';
 import { runCartScenario } from './scenarios/carts.js';
 import { EDGE_CASES, runEdgeCase } from './edge-cases/edge-cases.js';
-import { placeOrder, pollOrder } from './scenarios/order-steps.js';
 import { buyWithDisorderedReports, runOrderScenario } from './scenarios/orders.js';
-import { PRODUCTS } from './products.js';
+import { BackgroundWork } from './background-work.js';
 import type { ClientSession } from './client-session.js';
-
-export { addLoadProducts } from './products.js';
+import { PRODUCTS } from './products.js';
+import { RecoveryProbe } from './recovery-probe.js';
 
 export interface LoadGeneratorOptions {
   addresses: Pick<StackAddresses, 'apiUrls' | 'paymentsUrl' | 'carrierWebhookSecret' | 'approvalWebhookSecret'>;
   /** What edge cases need besides the API. Without it, no edge case runs. */
   directAccess?: { client: Client; store: Store };
-  /** Decides what the customers do, but not when. */
+  /** Decides what the clients do, but not when. */
   random: SeededRandom;
   profile?: Partial<LoadProfile>;
 }
 
 /** The amount of load. */
 export interface LoadProfile {
-  /** The number of customers; each runs one story after the other. */
+  /** The number of clients; each runs one scenario after the other. */
   clients: number;
-  /** The longest pause of a customer between two stories. */
+  /** The longest pause of a client between two scenarios. */
   maxPauseMs: number;
   /** The number of lines of an upload. */
   linesPerBatch: number;
@@ -37,142 +36,109 @@ export interface LoadProfile {
 
 const DEFAULT_LOAD_PROFILE: LoadProfile = { clients: 8, maxPauseMs: 1_000, linesPerBatch: 3_000 };
 
-/** How often a probe order is placed, and how many probe orders may be open at once. */
-const PROBE_INTERVAL_MS = 500;
-const MAX_OPEN_PROBES = 5;
-
 /** The load generator: clients that use only the shop's HTTP API and keep retrying while it is unavailable. */
 export interface LoadGenerator {
-  /** Everything that was promised so far. */
+  /** The requests of the clients and their outcomes so far. */
   readonly log: ClientLog;
   /**
-   * Places small probe orders, one every half second, until one of them is completed: the shop works again. The ledger
+   * Places small probe orders, one every half second, until one of them is completed: the shop works again. The log
    * contains them like all other orders.
    *
    * @returns performance.now() at that moment. @throws after the deadline.
    */
   waitForCompletedOrder(deadlineMs: number): Promise<number>;
   /**
-   * Begins nothing new and waits until everything in progress ends; requests still open at the deadline count as
-   * unknown.
+   * Starts nothing new and waits until everything in progress ends. Requests that are still open at the deadline have
+   * an unknown outcome.
    *
-   * @throws when a customer's own code failed, which is a bug in the load generator.
+   * @throws when a scenario itself failed, which is a bug in the load generator.
    */
   stop(deadlineMs: number): Promise<ClientLog>;
 }
 
-/** Starts the load. The products must exist already: see `stockTheShop`. */
+/** Starts the load. The products must exist already: see `addLoadProducts`. */
 export function startLoadGenerator({ addresses, directAccess, random, profile }: LoadGeneratorOptions): LoadGenerator {
   const { clients, maxPauseMs, linesPerBatch } = { ...DEFAULT_LOAD_PROFILE, ...profile };
-  const ledger: ClientLog = {
-    products: PRODUCTS,
-    orders: [],
-    carts: [],
-    approvals: [],
-    batches: [],
-    callbacks: { sent: 0, repeated: 0, outOfOrder: 0 },
-    requestsSent: 0,
-    failedRequests: {},
-    foreignReportOrderIds: [],
-    resetWorkflowIds: [],
-    edgeCases: [],
-  };
-  const leaving = new AbortController();
+  const log = emptyLog();
+  const stopController = new AbortController();
   // Every request in progress listens to this signal; 0 turns off the warning about many listeners.
-  setMaxListeners(0, leaving.signal);
-  const caller = new RetryingClient(addresses.apiUrls, { tally: ledger, left: leaving.signal });
-  const outside = {
-    apiUrl: addresses.apiUrls[0],
-    webhookSinkUrl: new URL('/test/responses/204', addresses.paymentsUrl).href,
-    carrierWebhookSecret: addresses.carrierWebhookSecret,
-    approvalWebhookSecret: addresses.approvalWebhookSecret,
-  };
+  setMaxListeners(0, stopController.signal);
+  const http = new RetryingClient(addresses.apiUrls, { counts: log, stopSignal: stopController.signal });
   // Makes ids unique when two load generators use one shop.
   const name = `load-${random.fork('name').integer(0, 0xff_ff_ff).toString(16)}`;
-  const aVisit = (id: string): ClientSession => ({
+  const createSession = (id: string): ClientSession => ({
     id: `${name}-${id}`,
-    log: ledger,
-    http: caller,
-    endpoints: outside,
-    stopSignal: leaving.signal,
+    log,
+    http,
+    endpoints: {
+      apiUrl: addresses.apiUrls[0],
+      webhookSinkUrl: new URL('/test/responses/204', addresses.paymentsUrl).href,
+      carrierWebhookSecret: addresses.carrierWebhookSecret,
+      approvalWebhookSecret: addresses.approvalWebhookSecret,
+    },
+    stopSignal: stopController.signal,
     random: random.fork(id),
   });
-  let isOpen = true;
-  let tries = 0;
+  const work = new BackgroundWork();
+  let isRunning = true;
 
-  const stories = [
-    ...Array<typeof runOrderScenario>(7).fill(runOrderScenario),
-    runCartScenario,
-    runCartScenario,
-    runApprovalScenario,
-  ];
-  async function keepBusy(customer: number): Promise<void> {
-    for (let number = 1; isOpen; number += 1) {
-      const visit = aVisit(`${customer}-${number}`);
-      await visit.random.pick(stories)(visit);
-      if (isOpen) await caller.pause(visit.random.integer(0, maxPauseMs));
+  async function runScenarios(client: number): Promise<void> {
+    for (let number = 1; isRunning; number += 1) {
+      const session = createSession(`${client}-${number}`);
+      await session.random.pick(SCENARIOS)(session);
+      if (isRunning) await http.pause(session.random.integer(0, maxPauseMs));
     }
   }
 
   /** Uploads one batch at the beginning, and another one later. */
-  async function restockTwice(): Promise<void> {
-    await uploadRestockBatch(aVisit('batch-1'), 0, linesPerBatch);
-    const [visit, later] = [aVisit('batch-2'), random.fork('batches').integer(10, 40)];
-    while (isOpen && ledger.orders.length < later) await caller.pause(maxPauseMs);
-    if (isOpen) await uploadRestockBatch(visit, 1, linesPerBatch);
+  async function uploadTwoBatches(): Promise<void> {
+    await uploadRestockBatch(createSession('batch-1'), 0, linesPerBatch);
+    const [session, orderCount] = [createSession('batch-2'), random.fork('batches').integer(10, 40)];
+    while (isRunning && log.orders.length < orderCount) await http.pause(maxPauseMs);
+    if (isRunning) await uploadRestockBatch(session, 1, linesPerBatch);
   }
 
-  const underWay = new Set<Promise<void>>();
-  let failure: Error | undefined;
-  const begin = (work: Promise<void>) => {
-    const settled = work.catch((error: unknown) => {
-      failure ??= error as Error;
-    });
-    underWay.add(settled);
-    void settled.then(() => underWay.delete(settled));
-  };
-  for (let customer = 1; customer <= clients; customer += 1) begin(keepBusy(customer));
-  begin(restockTwice());
+  for (let client = 1; client <= clients; client += 1) work.add(runScenarios(client));
+  work.add(uploadTwoBatches());
   // Ensures repeated and out-of-order callbacks in every run, however short the run and whatever its seed.
-  begin(buyWithDisorderedReports(aVisit('bad-carrier')));
-  for (const name of directAccess ? Object.keys(EDGE_CASES) : [])
-    begin(runEdgeCase(name, aVisit(name.replaceAll(' ', '-')), directAccess!));
+  work.add(buyWithDisorderedReports(createSession('disordered-reports')));
+  for (const edgeCase of directAccess ? Object.keys(EDGE_CASES) : [])
+    work.add(runEdgeCase(edgeCase, createSession(edgeCase.replaceAll(' ', '-')), directAccess!));
 
+  const probe = new RecoveryProbe({ createSession, http, work, isRunning: () => isRunning });
   return {
-    log: ledger,
-    async waitForCompletedOrder(deadlineMs) {
-      const over = new AbortController();
-      setMaxListeners(0, over.signal);
-      const late = setTimeout(() => over.abort(), deadlineMs);
-      let completedAt: number | undefined;
-      let open = 0;
-      const tryOne = async (): Promise<void> => {
-        open += 1;
-        const visit = aVisit(`try-${(tries += 1)}`);
-        const orderId = await placeOrder(visit);
-        const isCompleted = ({ status }: { status: string }) => status === 'completed';
-        if (orderId !== undefined && (await pollOrder(visit, orderId, isCompleted, over.signal))) {
-          completedAt ??= performance.now();
-          over.abort();
-        }
-        open -= 1;
-      };
-      while (!over.signal.aborted && isOpen) {
-        if (open < MAX_OPEN_PROBES) begin(tryOne());
-        await caller.pause(PROBE_INTERVAL_MS, over.signal);
-      }
-      clearTimeout(late);
-      if (completedAt === undefined) throw new Error(`no order was completed within ${deadlineMs / 1000} s`);
-      return completedAt;
-    },
+    log,
+    waitForCompletedOrder: (deadlineMs) => probe.waitForCompletedOrder(deadlineMs),
     async stop(deadlineMs) {
-      isOpen = false;
-      const late = setTimeout(() => leaving.abort(), deadlineMs);
-      while (underWay.size > 0) await Promise.all(underWay);
-      clearTimeout(late);
-      leaving.abort();
-      if (failure) throw failure;
-      return ledger;
+      isRunning = false;
+      const deadline = setTimeout(() => stopController.abort(), deadlineMs);
+      await work.settled();
+      clearTimeout(deadline);
+      stopController.abort();
+      if (work.failure) throw work.failure;
+      return log;
     },
   };
 }
+
+/** What the clients do, weighted by repetition. */
+const SCENARIOS = [
+  ...Array<typeof runOrderScenario>(7).fill(runOrderScenario),
+  runCartScenario,
+  runCartScenario,
+  runApprovalScenario,
+];
+
+const emptyLog = (): ClientLog => ({
+  products: PRODUCTS,
+  orders: [],
+  carts: [],
+  approvals: [],
+  batches: [],
+  callbacks: { sent: 0, repeated: 0, outOfOrder: 0 },
+  requestsSent: 0,
+  failedRequests: {},
+  foreignReportOrderIds: [],
+  resetWorkflowIds: [],
+  edgeCases: [],
+});

@@ -24,86 +24,86 @@ type AttemptOutcome<T> = { outcome: 'accepted'; body: T } | { outcome: 'rejected
 /** A client that repeats requests until it gets a definite response, and records the responses. */
 export class RetryingClient {
   readonly api: ApiClient;
-  readonly #tally: Pick<ClientLog, 'requestsSent' | 'failedRequests'>;
-  readonly #left: AbortSignal;
+  readonly #counts: Pick<ClientLog, 'requestsSent' | 'failedRequests'>;
+  readonly #stopSignal: AbortSignal;
 
-  /** `left` ends all attempts. */
+  /** `counts` receives the number of requests. `stopSignal` ends all attempts. */
   constructor(
     apiUrls: readonly [string, ...string[]],
-    { tally, left }: { tally: Pick<ClientLog, 'requestsSent' | 'failedRequests'>; left: AbortSignal },
+    { counts, stopSignal }: { counts: Pick<ClientLog, 'requestsSent' | 'failedRequests'>; stopSignal: AbortSignal },
   ) {
     this.api = connectApi(apiUrls);
-    this.#tally = tally;
-    this.#left = left;
+    this.#counts = counts;
+    this.#stopSignal = stopSignal;
   }
 
   /**
-   * Sends a request under its key until its outcome is known, and records the outcome in `asked`. A second call with
-   * the same `asked` is a repetition of a request that may already have a response.
+   * Sends a request under its key until its outcome is known, and records the outcome in `request`. A second call
+   * with the same `request` repeats a request that may already have a response.
    *
-   * @param toName what a response says was done.
+   * @param summarise turns a response into the result that the log keeps.
    * @returns the response, or undefined when the request was rejected or its outcome is unknown.
    */
   async send<T>(
-    asked: LoggedRequest,
-    what: string,
+    request: LoggedRequest,
+    name: string,
     send: (attempt: SendContext) => Promise<ApiResponse<T>>,
-    toName: (said: T) => string,
+    summarise: (body: T) => string,
   ): Promise<T | undefined> {
-    for (let tries = 0; !this.#left.aborted; tries += 1) {
+    for (let tries = 0; !this.#stopSignal.aborted; tries += 1) {
       if (tries > 0) await this.pause(Math.min(INITIAL_BACKOFF_MS * 2 ** (tries - 1), MAX_BACKOFF_MS));
-      const result = await this.#attempt(what, send);
+      const result = await this.#attempt(name, send);
       if (!result) continue;
-      if (result.outcome === 'accepted' || asked.outcome === 'unknown') asked.outcome = result.outcome;
-      asked.responses.push(result.outcome === 'accepted' ? toName(result.body) : 'rejected');
+      if (result.outcome === 'accepted' || request.outcome === 'unknown') request.outcome = result.outcome;
+      request.responses.push(result.outcome === 'accepted' ? summarise(result.body) : 'rejected');
       return result.outcome === 'accepted' ? result.body : undefined;
     }
     return undefined;
   }
 
-  /** Polls until the result is as wanted. @returns undefined when the caller has to leave first. */
+  /** Polls until `matches` accepts the response. @returns undefined when the client is stopped first. */
   async pollUntil<T>(
-    look: (attempt: SendContext) => Promise<ApiResponse<T>>,
-    wanted: (seen: T) => boolean,
+    read: (attempt: SendContext) => Promise<ApiResponse<T>>,
+    matches: (body: T) => boolean,
     until?: AbortSignal,
   ): Promise<T | undefined> {
-    const isOver = () => this.#left.aborted || until?.aborted === true;
-    while (!isOver()) {
-      const result = await this.#attempt('look', look);
-      if (result?.outcome === 'accepted' && wanted(result.body)) return result.body;
+    const isStopped = () => this.#stopSignal.aborted || until?.aborted === true;
+    while (!isStopped()) {
+      const result = await this.#attempt('poll', read);
+      if (result?.outcome === 'accepted' && matches(result.body)) return result.body;
       await this.pause(POLL_INTERVAL_MS, until);
     }
     return undefined;
   }
 
-  /** Waits. Ends early when the caller has to leave or `until` aborts. */
+  /** Waits. Ends early when the client is stopped or `until` aborts. */
   async pause(ms: number, until?: AbortSignal): Promise<void> {
-    const signal = until ? AbortSignal.any([this.#left, until]) : this.#left;
+    const signal = until ? AbortSignal.any([this.#stopSignal, until]) : this.#stopSignal;
     await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 
   /** @returns undefined when the request has to be repeated. */
   async #attempt<T>(
-    what: string,
+    name: string,
     send: (attempt: SendContext) => Promise<ApiResponse<T>>,
   ): Promise<AttemptOutcome<T> | undefined> {
-    this.#tally.requestsSent += 1;
+    this.#counts.requestsSent += 1;
     try {
-      const signal = AbortSignal.any([this.#left, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+      const signal = AbortSignal.any([this.#stopSignal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
       const { data, error, response } = await send({ signal });
       if (response.ok) return { outcome: 'accepted', body: data as T };
-      this.#note(`${what} ${response.status}`);
+      this.#countFailure(`${name} ${response.status}`);
       const { type } = (error ?? {}) as { type?: string };
       const isOpen = response.status >= 500 || response.status === 429 || type === '/problems/request-in-progress';
       return isOpen ? undefined : { outcome: 'rejected' };
     } catch (error) {
-      if (!this.#left.aborted) this.#note(`${what} ${errorCode(error)}`);
+      if (!this.#stopSignal.aborted) this.#countFailure(`${name} ${errorCode(error)}`);
       return undefined;
     }
   }
 
-  #note(what: string): void {
-    this.#tally.failedRequests[what] = (this.#tally.failedRequests[what] ?? 0) + 1;
+  #countFailure(reason: string): void {
+    this.#counts.failedRequests[reason] = (this.#counts.failedRequests[reason] ?? 0) + 1;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Fault } from './plan.js';
 /**
  * Injects a fault; ends it again if it is a lasting one.
  *
- * @returns performance.now() at the moment from which the shop can recover: the kill or cut, or the end of a lasting
+ * @returns performance.now() at the moment from which the shop can recover: the kill or reset, or the end of a lasting
  * fault.
  */
 export async function injectFault(
@@ -64,13 +64,13 @@ export function describeFault(fault: Fault): string {
     case 'freeze':
       return `SIGSTOP of ${PROCESS_LABELS[fault.process]}${lasting}`;
     case 'reset':
-      return `${fault.link}: all connections are cut`;
+      return `${fault.link}: all connections are reset`;
     case 'refuse':
-      return `${fault.link}: no connection is taken${lasting}`;
+      return `${fault.link}: new connections are refused${lasting}`;
     case 'delay':
-      return `${fault.link}: ${fault.latency.latencyMs} to ${fault.latency.latencyMs + fault.latency.jitterMs} ms late${lasting}`;
+      return `${fault.link}: ${fault.latency.latencyMs} to ${fault.latency.latencyMs + fault.latency.jitterMs} ms of latency${lasting}`;
     case 'blackhole':
-      return `${fault.link}: nothing arrives${lasting}`;
+      return `${fault.link}: no data arrives${lasting}`;
   }
 }
 
@@ -82,12 +82,12 @@ export function faultLabel(fault: Fault): string {
     case 'freeze':
       return `SIGSTOP of ${PROCESS_LABELS[fault.process]}, then SIGCONT`;
     case 'reset':
-      return 'all connections of a link cut';
+      return 'all connections of a link reset';
     case 'refuse':
-      return 'connections of a link refused';
+      return 'new connections of a link refused';
     case 'delay':
-      return 'a link slow';
+      return 'latency on a link';
     case 'blackhole':
-      return 'a link silent';
+      return 'no data on a link';
   }
 }

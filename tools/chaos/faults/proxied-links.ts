@@ -20,7 +20,7 @@ export class ProxiedLinks {
   /** @throws when the shop has no such link, because a fault on it would have no effect. */
   proxiesOf(link: NetworkLink): readonly FaultProxy[] {
     const proxies = this.#proxies.get(link);
-    if (!proxies) throw new Error(`nothing goes from ${link} here`);
+    if (!proxies) throw new Error(`this shop has no link ${link}`);
     return proxies;
   }
 

@@ -25,29 +25,29 @@ export interface CallContext {
 }
 
 const idempotencyKeySchema = z.string().min(1).max(255);
-const NO_RESPONSE = Symbol('no answer');
+const NO_RESPONSE = Symbol('no response');
 
 /**
  * Creates the route handler of an operation: validates, waits at a hold, applies an injected fault, performs the
  * effect, responds.
  */
-export function operationHandler<Body extends { orderId: string }>(operation: Operation<Body>, around: CallContext) {
+export function operationHandler<Body extends { orderId: string }>(operation: Operation<Body>, context: CallContext) {
   return async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { socket } = request.raw;
-    const received = around.requests.record(request);
-    const answer = await answerTo(request, (fault) => (received.fault = fault.fault));
-    if (answer !== NO_RESPONSE && !socket.destroyed) received.status = answer.status;
-    return sendResponse(reply, socket, answer);
+    const received = context.requests.record(request);
+    const response = await respondTo(request, (fault) => (received.fault = fault.fault));
+    if (response !== NO_RESPONSE && !socket.destroyed) received.status = response.status;
+    return sendResponse(reply, socket, response);
   };
 
-  async function answerTo(request: FastifyRequest, onFault: (fault: CallFault) => void) {
+  async function respondTo(request: FastifyRequest, onFault: (fault: CallFault) => void) {
     const key = idempotencyKeySchema.safeParse(request.headers['idempotency-key']);
     if (!key.success) return errorResponse(400, 'idempotency_key_required', 'The header Idempotency-Key is missing.');
     const body = operation.body.safeParse(request.body);
     if (!body.success) return errorResponse(400, 'invalid_request', z.prettifyError(body.error));
 
     return handleCall(operation.name, body.data.orderId, {
-      around,
+      context,
       socket: request.raw.socket,
       onFault,
       effect: () => operation.effect(key.data, body.data),
@@ -59,37 +59,37 @@ export function operationHandler<Body extends { orderId: string }>(operation: Op
  * Creates the route handler of a query by order id: waits at a hold, applies an injected fault, responds. Queries are
  * not recorded.
  */
-export function lookupHandler(name: OperationName, answerTo: (orderId: string) => FakeResponse, around: CallContext) {
+export function lookupHandler(name: OperationName, lookUp: (orderId: string) => FakeResponse, context: CallContext) {
   return async function handle(
     request: FastifyRequest<{ Params: { orderId: string } }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> {
     const { orderId } = request.params;
     const { socket } = request.raw;
-    const answer = await handleCall(name, orderId, { around, socket, effect: () => answerTo(orderId) });
-    return sendResponse(reply, socket, answer);
+    const response = await handleCall(name, orderId, { context, socket, effect: () => lookUp(orderId) });
+    return sendResponse(reply, socket, response);
   };
 }
 
 interface CallOptions {
-  around: CallContext;
+  context: CallContext;
   socket: Socket;
   effect: () => FakeResponse;
   onFault?: (fault: CallFault) => void;
 }
 
 /** Handles a call, with the hold and the injected fault for it, if any. */
-async function handleCall(name: OperationName, orderId: string, { around, socket, effect, onFault }: CallOptions) {
-  const fault = around.faults.take(name, orderId);
+async function handleCall(name: OperationName, orderId: string, { context, socket, effect, onFault }: CallOptions) {
+  const fault = context.faults.take(name, orderId);
   if (fault) onFault?.(fault);
-  const hold = around.holds.find(name, orderId);
-  const call = performCall({ around, socket, effect, fault, hold });
+  const hold = context.holds.find(name, orderId);
+  const call = performCall({ context, socket, effect, fault, hold });
   hold?.addCall(call);
   return await call;
 }
 
 async function performCall({
-  around,
+  context,
   socket,
   effect,
   fault,
@@ -99,30 +99,34 @@ async function performCall({
   if (fault?.fault === 'unreachable') return NO_RESPONSE;
   if (fault?.fault === 'error') return injectedError(fault);
 
-  const answer = effect();
-  await around.ledger.flush();
+  const response = effect();
+  await context.ledger.flush();
 
   if (hold?.waitBefore === 'response' && !(await hold.waitForRelease(socket))) return NO_RESPONSE;
   if (fault?.fault === 'lose-response') return NO_RESPONSE;
   if (fault?.fault === 'malformed') return { status: 200, body: { unexpected: 'shape' } };
-  if (fault?.fault === 'slow') await sleep(fault.delayMs, undefined, { signal: around.closing }).catch(() => {});
-  return answer;
+  if (fault?.fault === 'slow') await sleep(fault.delayMs, undefined, { signal: context.closing }).catch(() => {});
+  return response;
 }
 
-function sendResponse(reply: FastifyReply, socket: Socket, answer: FakeResponse | typeof NO_RESPONSE): FastifyReply {
-  if (answer === NO_RESPONSE) {
+function sendResponse(reply: FastifyReply, socket: Socket, response: FakeResponse | typeof NO_RESPONSE): FastifyReply {
+  if (response === NO_RESPONSE) {
     reply.hijack();
     socket.destroy();
     return reply;
   }
   return reply
-    .code(answer.status)
-    .headers(answer.headers ?? {})
-    .send(answer.body);
+    .code(response.status)
+    .headers(response.headers ?? {})
+    .send(response.body);
 }
 
 /** The response of the fault `error`. */
 function injectedError({ status, code, retryAfter }: CallFault): FakeResponse {
-  const answer = code === null ? htmlErrorResponse(status) : errorResponse(status, code, 'This call was told to fail.');
-  return { ...answer, headers: { ...answer.headers, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) } };
+  const response =
+    code === null ? htmlErrorResponse(status) : errorResponse(status, code, 'This call fails by an injected fault.');
+  return {
+    ...response,
+    headers: { ...response.headers, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) },
+  };
 }

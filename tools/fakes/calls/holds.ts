@@ -6,7 +6,7 @@ import { type OperationName, operationSchema } from './call-faults.js';
 export const holdSchema = z.strictObject({
   on: operationSchema,
   orderId: z.string().min(1),
-  /** `before`: the effect happens at once and only the response is held. `after`: the effect happens at the release. */
+  /** `response`: the effect happens at once and only the response is held. `effect`: the effect happens at the release. */
   waitBefore: z.enum(['response', 'effect']).default('response'),
   /**
    * Whether an effect that was held still happens when the client has disconnected, as on a network that delivers late.
@@ -40,7 +40,7 @@ export class Hold {
     this.#remove = remove;
   }
 
-  /** Resolves when the first call waits here; with `effect: 'response'`, its effect is then in the ledger. */
+  /** Resolves when the first call waits here; with `waitBefore: 'response'`, its effect is then in the ledger. */
   get arrived(): Promise<void> {
     return this.#arrived.promise;
   }
@@ -75,16 +75,16 @@ export class Hold {
 
   /** For the server: waits until the gate opens. Returns false if the call must be dropped. */
   async waitForRelease(client: Socket): Promise<boolean> {
-    const leave = () => {
+    const onDisconnect = () => {
       this.#disconnections++;
       this.#disconnected.happen();
     };
-    if (client.destroyed) leave();
-    else client.once('close', leave);
+    if (client.destroyed) onDisconnect();
+    else client.once('close', onDisconnect);
     this.#arrivals++;
     this.#arrived.happen();
     await this.#opened.promise;
-    client.off('close', leave);
+    client.off('close', onDisconnect);
     if (this.#dropped) return false;
     return this.waitBefore === 'response' || this.applyAfterDisconnect || !client.destroyed;
   }

@@ -41,7 +41,7 @@ export class ReceivedRequests {
 
   /** The calls for one order, or all. */
   list(orderId?: string): ReceivedRequest[] {
-    const concerned = this.#requests.filter((request) => orderId === undefined || request.orderId === orderId);
-    return concerned.map((request) => ({ ...request }));
+    const requests = this.#requests.filter((request) => orderId === undefined || request.orderId === orderId);
+    return requests.map((request) => ({ ...request }));
   }
 }

@@ -1,16 +1,16 @@
-/** A provider's response: an HTTP status, a JSON body (or an HTML page, when the body is a string), and headers. */
+/** A response of a fake: an HTTP status, a JSON body (or an HTML page, when the body is a string), and headers. */
 export interface FakeResponse {
   status: number;
   body: unknown;
   headers?: Record<string, string>;
 }
 
-/** An error response, in the one error shape that all providers share. */
+/** An error response, in the one error shape that all fakes share. */
 export function errorResponse(status: number, code: string, message: string): FakeResponse {
   return { status, body: { error: { code, message } } };
 }
 
-/** The error response of a proxy in front of a provider: a page without an error code. */
+/** The error response of a proxy in front of a partner: a page without an error code. */
 export function htmlErrorResponse(status: number): FakeResponse {
   return { status, body: `<html><h1>${status}</h1></html>`, headers: { 'content-type': 'text/html' } };
 }

@@ -1,23 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
 import { type FakeResponse, idempotencyMismatchResponse, errorResponse } from '../calls/responses.js';
 import type { IdempotencyKeys } from '../ledger/idempotency-keys.js';
-import type { Cancellation, Ledger, CarrierReport, Shipment } from '../ledger/ledger.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { Cancellation, CarrierReport, Shipment } from '../ledger/ledger-entries.js';
+import type { CancellationRequest, ReportedStatus, ShipmentRequest } from './requests.js';
 import type { DeliveryAttempt, WebhookSender } from './webhook-sender.js';
-
-export const shipmentSchema = z.strictObject({
-  orderId: z.string().min(1).max(200),
-  lines: z.array(z.strictObject({ sku: z.string().min(1).max(200), quantity: z.int().positive() })).min(1),
-});
-
-export const cancellationSchema = z.strictObject({ orderId: z.string().min(1).max(200) });
-
-export const reportedStatusSchema = z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']);
-
-export type ShipmentRequest = z.infer<typeof shipmentSchema>;
-export type CancellationRequest = z.infer<typeof cancellationSchema>;
-export type ReportedStatus = z.infer<typeof reportedStatusSchema>;
 
 /** When parcels move by themselves (both times count from the acceptance), and whether moves are reported. */
 export interface DeliverySchedule {
@@ -28,7 +16,7 @@ export interface DeliverySchedule {
   silent: boolean;
 }
 
-/** A report that a test requests, true or false. */
+/** A report that a test requests; its status may be false. */
 export interface RequestedReport {
   /** A known status, which the parcel takes if possible, or any other text. */
   status: string;
@@ -48,8 +36,8 @@ const NEXT_STATUS = {
 
 /**
  * The fake carrier. It accepts, cancels, picks up and delivers parcels, and reports each move by webhook. It
- * deduplicates by idempotency key only and forgets keys after a time: a repeated shipment with a forgotten key is a
- * second parcel. It never forgets order ids.
+ * deduplicates by idempotency key only, and keys expire: a repeated shipment with an expired key is a second parcel.
+ * Order ids never expire.
  */
 export function createFakeCarrier(
   ledger: Ledger,
@@ -57,18 +45,18 @@ export function createFakeCarrier(
   keys: IdempotencyKeys,
   defaults: DeliverySchedule,
 ) {
-  let general = { ...defaults };
-  const exceptions = new Map<string, Partial<DeliverySchedule>>();
+  let defaultSchedule = { ...defaults };
+  const scheduleByOrder = new Map<string, Partial<DeliverySchedule>>();
   const timers = new Map<string, NodeJS.Timeout>();
   /** The newest parcel of an order, if it has several. */
-  const shipmentOf = (orderId: string): Shipment | undefined => ledger.shipments.ofOrder(orderId).at(-1);
+  const shipmentOf = (orderId: string): Shipment | undefined => ledger.shipments.findByOrder(orderId).at(-1);
 
   function accept(key: string, request: ShipmentRequest): FakeResponse {
     const { orderId } = request;
     const earlier = keys.unlessExpired(ledger.shipments.findByKey(key));
     if (earlier)
       return isDeepStrictEqual(earlier.request, request) ? shipmentResponse(earlier) : idempotencyMismatchResponse(key);
-    if (ledger.cancellations.ofOrder(orderId).length > 0) {
+    if (ledger.cancellations.findByOrder(orderId).length > 0) {
       return errorResponse(409, 'shipment_cancelled', `The shipment of "${orderId}" was cancelled before it arrived.`);
     }
     const shipment: Shipment = {
@@ -90,7 +78,7 @@ export function createFakeCarrier(
   function cancel(key: string, request: CancellationRequest): FakeResponse {
     const { orderId } = request;
     const earlier =
-      keys.unlessExpired(ledger.cancellations.findByKey(key)) ?? ledger.cancellations.ofOrder(orderId).at(-1);
+      keys.unlessExpired(ledger.cancellations.findByKey(key)) ?? ledger.cancellations.findByOrder(orderId).at(-1);
     if (earlier)
       return isDeepStrictEqual(earlier.request, request)
         ? cancellationResponse(earlier)
@@ -125,27 +113,28 @@ export function createFakeCarrier(
    */
   async function reportNow(orderId: string, status: ReportedStatus): Promise<DeliveryAttempt | undefined>;
   async function reportNow(orderId: string, report: RequestedReport): Promise<DeliveryAttempt | undefined>;
-  async function reportNow(orderId: string, given: string | RequestedReport): Promise<DeliveryAttempt | undefined> {
-    const { status, shipmentId, extra }: RequestedReport = typeof given === 'string' ? { status: given } : given;
+  async function reportNow(orderId: string, requested: string | RequestedReport): Promise<DeliveryAttempt | undefined> {
+    const { status, shipmentId, extra }: RequestedReport =
+      typeof requested === 'string' ? { status: requested } : requested;
     const shipment = shipmentOf(orderId);
-    const about = shipmentId ?? shipment?.shipmentId;
-    if (about === undefined) return undefined;
-    const report = recordReport({ orderId, shipmentId: about, status, extra });
+    const reportedShipmentId = shipmentId ?? shipment?.shipmentId;
+    if (reportedShipmentId === undefined) return undefined;
+    const report = recordReport({ orderId, shipmentId: reportedShipmentId, status, extra });
     if (shipment) schedule(shipment);
     return webhooks.sendNow(report);
   }
 
   /** Changes when parcels move, for one order or for all. */
   function configure(change: Partial<DeliverySchedule>, orderId?: string): DeliverySchedule {
-    if (orderId === undefined) general = { ...general, ...change };
-    else exceptions.set(orderId, { ...exceptions.get(orderId), ...change });
+    if (orderId === undefined) defaultSchedule = { ...defaultSchedule, ...change };
+    else scheduleByOrder.set(orderId, { ...scheduleByOrder.get(orderId), ...change });
     for (const shipment of ledger.shipments.all) schedule(shipment);
-    if (change.silent === false) sendOpenReports();
+    if (change.silent === false) sendPendingReports();
     return scheduleOf(orderId);
   }
 
   function scheduleOf(orderId?: string): DeliverySchedule {
-    return { ...general, ...(orderId === undefined ? {} : exceptions.get(orderId)) };
+    return { ...defaultSchedule, ...(orderId === undefined ? {} : scheduleByOrder.get(orderId)) };
   }
 
   // Always computes the schedule from the ledger, so that a restart and a change of the times need no extra code.
@@ -185,14 +174,14 @@ export function createFakeCarrier(
   }
 
   /** Sends the reports that a silent carrier kept or that a restart left pending. */
-  function sendOpenReports(): void {
+  function sendPendingReports(): void {
     for (const report of ledger.reports.values())
       if (report.state === 'pending' && !scheduleOf(report.orderId).silent) webhooks.send(report);
   }
 
   /** Continues from the state in the ledger. */
   function resume(): void {
-    sendOpenReports();
+    sendPendingReports();
     for (const shipment of ledger.shipments.all) schedule(shipment);
   }
 

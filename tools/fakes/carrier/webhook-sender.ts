@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
-import type { Ledger, CarrierReport } from '../ledger/ledger.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { CarrierReport } from '../ledger/ledger-entries.js';
 
 const INITIAL_BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 30_000;
@@ -14,10 +15,10 @@ export interface DeliveryAttempt {
   error?: string;
 }
 
-export interface WebhookSenderOptions {
+interface WebhookSenderOptions {
   callbackUrl?: string | undefined;
   secret?: string | undefined;
-  /** How long a receiver may return 404 (it may not know the order yet) before a report is given up. */
+  /** How long a receiver may return 404 (it may not know the order yet) before the carrier stops retrying a report. */
   unknownOrderTimeoutSeconds: number;
   log: { warn(details: object, message: string): void };
 }
@@ -95,7 +96,7 @@ export class WebhookSender {
         const { orderId, reportId } = report;
         this.#options.log.warn(
           { orderId, reportId, attempts, status, error },
-          'the report is not taken yet, will retry',
+          'the report was not accepted, will retry',
         );
       }
       const pause = this.#callbackUrl === undefined ? MAX_TIMER_MS : backoffMs(attempts);
@@ -108,9 +109,9 @@ export class WebhookSender {
     if (!this.#signer || this.#callbackUrl === undefined) return { delivered: false, error: 'no callback URL' };
     const body = JSON.stringify({ ...extra, orderId, shipmentId, status });
     const now = new Date();
-    let answer: Response;
+    let response: Response;
     try {
-      answer = await fetch(this.#callbackUrl, {
+      response = await fetch(this.#callbackUrl, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -126,9 +127,9 @@ export class WebhookSender {
       const { message, cause } = error as Error;
       return { delivered: false, error: cause instanceof Error && cause.message !== '' ? cause.message : message };
     }
-    await answer.body?.cancel().catch(() => {});
-    if (answer.ok) await this.#recordResult({ reportId }, 'delivered');
-    return { delivered: answer.ok, status: answer.status };
+    await response.body?.cancel().catch(() => {});
+    if (response.ok) await this.#recordResult({ reportId }, 'delivered');
+    return { delivered: response.ok, status: response.status };
   }
 
   #recordResult({ reportId }: Pick<CarrierReport, 'reportId'>, state: 'delivered' | 'given_up'): Promise<void> {

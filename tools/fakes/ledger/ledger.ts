@@ -1,60 +1,22 @@
 import { appendFile, closeSync, fdatasync, ftruncateSync, mkdirSync, openSync, readFileSync, close } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import type { CancellationRequest, ReportedStatus, ShipmentRequest } from '../carrier/carrier.js';
-import type { Amount, ChargeRequest, RefundRequest } from '../payments/payments.js';
+import type { ReportedStatus } from '../carrier/requests.js';
+import type {
+  Cancellation,
+  CarrierReport,
+  Charge,
+  KeyedRecord,
+  LedgerEntry,
+  Refund,
+  Shipment,
+} from './ledger-entries.js';
 
 const appendToFile = promisify<number, string>(appendFile);
 const syncFile = promisify(fdatasync);
 const closeFile = promisify(close);
 
-export type LedgerEntry =
-  | { type: 'charge'; charge: Charge }
-  | { type: 'refund'; refund: Refund }
-  | { type: 'shipment'; shipment: Shipment }
-  | { type: 'cancellation'; cancellation: Cancellation }
-  | { type: 'report'; report: CarrierReport }
-  | { type: 'reportSettled'; at: string; reportId: string; state: 'delivered' | 'given_up' };
-
-interface KeyedRecord<Request> {
-  at: string;
-  key: string;
-  request: Request;
-}
-
-export interface Charge extends KeyedRecord<ChargeRequest> {
-  chargeId: string;
-  status: 'succeeded' | 'declined';
-}
-
-/** Refunded money, or (`voided`) an order id that no charge may use any more. */
-export interface Refund extends KeyedRecord<RefundRequest> {
-  outcome: { status: 'refunded'; refundId: string; amount: Amount } | { status: 'voided' };
-}
-
-export interface Shipment extends KeyedRecord<ShipmentRequest> {
-  shipmentId: string;
-  status: 'accepted' | 'cancelled' | ReportedStatus;
-}
-
-/** A cancelled shipment, or (`voided`) an order id that no shipment may use any more. */
-export interface Cancellation extends KeyedRecord<CancellationRequest> {
-  outcome: { status: 'cancelled'; shipmentId: string } | { status: 'voided' };
-}
-
-/** A report of the carrier about one parcel; `reportId` is also the webhook's id. */
-export interface CarrierReport {
-  at: string;
-  reportId: string;
-  orderId: string;
-  shipmentId: string;
-  status: string;
-  /** Further fields of the webhook. */
-  extra?: Record<string, unknown>;
-  state: 'pending' | 'delivered' | 'given_up';
-}
-
-/** The records of one kind, oldest first. Two records have the same key when the key was forgotten in between. */
+/** The records of one kind, oldest first. Two records have the same key when the key expired in between. */
 class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
   readonly all: Entry[] = [];
   readonly #byKey = new Map<string, Entry>();
@@ -64,8 +26,8 @@ class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
     this.all.push(entry);
     this.#byKey.set(entry.key, entry);
     const { orderId } = entry.request;
-    const findByOrder = this.#byOrder.get(orderId);
-    if (findByOrder) findByOrder.push(entry);
+    const sameOrder = this.#byOrder.get(orderId);
+    if (sameOrder) sameOrder.push(entry);
     else this.#byOrder.set(orderId, [entry]);
   }
 
@@ -74,7 +36,8 @@ class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
     return this.#byKey.get(key);
   }
 
-  ofOrder(orderId: string): readonly Entry[] {
+  /** The records of an order, oldest first. */
+  findByOrder(orderId: string): readonly Entry[] {
     return this.#byOrder.get(orderId) ?? [];
   }
 }
@@ -108,7 +71,7 @@ export class Ledger {
     this.#file = descriptor;
   }
 
-  /** Applies an entry at once; it is on disk when the next `durable()` resolves. */
+  /** Applies an entry at once; it is on disk when the next `flush()` resolves. */
   append(entry: LedgerEntry): void {
     if (this.#file !== undefined) this.#unwritten += JSON.stringify(entry) + '\n';
     this.#apply(entry);
@@ -126,21 +89,21 @@ export class Ledger {
 
   /** All records, of one order or of all, in chronological order. */
   records(orderId?: string) {
-    const concerned = <R extends { orderId: string }>(rows: R[]) =>
+    const ofOrder = <R extends { orderId: string }>(rows: R[]) =>
       orderId === undefined ? rows : rows.filter((row) => row.orderId === orderId);
     const { charges, refunds, shipments, cancellations, reports } = this;
     return {
-      charges: concerned(
+      charges: ofOrder(
         charges.all.map(({ key, chargeId, status, request: { orderId, amount } }) => {
           return { orderId, key, chargeId, amount, status };
         }),
       ),
-      refunds: concerned(refunds.all.map(({ key, request, outcome }) => ({ ...request, key, ...outcome }))),
-      shipments: concerned(
+      refunds: ofOrder(refunds.all.map(({ key, request, outcome }) => ({ ...request, key, ...outcome }))),
+      shipments: ofOrder(
         shipments.all.map(({ key, request, shipmentId, status }) => ({ ...request, key, shipmentId, status })),
       ),
-      cancellations: concerned(cancellations.all.map(({ key, request, outcome }) => ({ ...request, key, ...outcome }))),
-      reports: concerned(Array.from(reports.values(), (report) => ({ ...report }))),
+      cancellations: ofOrder(cancellations.all.map(({ key, request, outcome }) => ({ ...request, key, ...outcome }))),
+      reports: ofOrder(Array.from(reports.values(), (report) => ({ ...report }))),
     };
   }
 

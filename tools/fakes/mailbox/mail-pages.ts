@@ -10,6 +10,19 @@ const PAGE_HEADERS = {
   'cache-control': 'no-store',
 };
 
+// The frame of a mail is white, because mails are written for a white background.
+const STYLE = [
+  ':root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }',
+  'main { max-width: 60rem; margin: 0 auto; padding: 0 1rem 2rem; overflow-wrap: anywhere; }',
+  'table { width: 100%; border-collapse: collapse; }',
+  'th, td { padding: 0.5rem 1rem 0.5rem 0; border-bottom: 1px solid GrayText; text-align: start; vertical-align: top; }',
+  'caption { text-align: start; }',
+  'dt { font-weight: bold; }',
+  'dd { margin: 0 0 0.5rem; }',
+  'pre { white-space: pre-wrap; font: inherit; }',
+  'iframe { width: 100%; height: 36rem; border: 1px solid GrayText; color-scheme: light; background: white; }',
+].join('\n');
+
 /** The pages that show the mails to a person. They display a mail's content and never run scripts in it. */
 export function registerMailPages(app: FastifyInstance, mailbox: Mailbox): void {
   app.get('/mails', async (_request, reply) =>
@@ -39,50 +52,7 @@ function sendPage(reply: FastifyReply, title: string, content: string): FastifyR
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title}</title>
         <style>
-          :root {
-            color-scheme: light dark;
-            font:
-              1rem/1.5 system-ui,
-              sans-serif;
-          }
-          main {
-            max-width: 60rem;
-            margin: 0 auto;
-            padding: 0 1rem 2rem;
-            overflow-wrap: anywhere;
-          }
-          table {
-            width: 100%;
-            border-collapse: collapse;
-          }
-          th,
-          td {
-            padding: 0.5rem 1rem 0.5rem 0;
-            border-bottom: 1px solid GrayText;
-            text-align: start;
-            vertical-align: top;
-          }
-          caption {
-            text-align: start;
-          }
-          dt {
-            font-weight: bold;
-          }
-          dd {
-            margin: 0 0 0.5rem;
-          }
-          pre {
-            white-space: pre-wrap;
-            font: inherit;
-          }
-          iframe {
-            width: 100%;
-            height: 36rem;
-            border: 1px solid GrayText;
-            /* Written for white paper, unless the mail says otherwise. */
-            color-scheme: light;
-            background: white;
-          }
+          $${STYLE}
         </style>
       </head>
       <body>
@@ -96,10 +66,10 @@ function sendPage(reply: FastifyReply, title: string, content: string): FastifyR
 }
 
 function mailListHtml(mails: Mail[]): string {
-  if (mails.length === 0) return html`<p>There are none yet. Load the page again to see new ones.</p>`;
+  if (mails.length === 0) return html`<p>No mails yet. Reload the page to see new mails.</p>`;
   return html`<table>
     <caption>
-      Newest first. Load the page again to see new ones.
+      Newest first. Reload the page to see new mails.
     </caption>
     <thead>
       <tr>
@@ -164,6 +134,6 @@ function timeHtml({ receivedAt }: Mail): string {
 }
 
 function sendUnknownMail(reply: FastifyReply, id: string): FastifyReply {
-  const { status, body } = errorResponse(404, 'unknown_mail', `There is no mail "${id}", or it is forgotten.`);
+  const { status, body } = errorResponse(404, 'unknown_mail', `There is no mail "${id}", or it was deleted.`);
   return reply.code(status).send(body);
 }

@@ -45,7 +45,7 @@ export class MailStore {
     if (this.#folder !== undefined) await writeDurably(this.#folder, id, content);
     const mail = { id, envelope, content: this.#folder === undefined ? content : undefined };
     this.#mails.set(id, mail);
-    await this.#forgetOldest();
+    await this.#deleteOldest();
     return mail;
   }
 
@@ -63,11 +63,11 @@ export class MailStore {
     return content ?? readFile(mailFile(this.#folder!, id));
   }
 
-  async #forgetOldest(): Promise<void> {
-    const tooMany = this.list().slice(0, -this.#limit);
-    for (const { id } of tooMany) this.#mails.delete(id);
+  async #deleteOldest(): Promise<void> {
+    const oldest = this.list().slice(0, -this.#limit);
+    for (const { id } of oldest) this.#mails.delete(id);
     if (this.#folder === undefined) return;
-    for (const { id } of tooMany) await rm(mailFile(this.#folder, id), { force: true });
+    for (const { id } of oldest) await rm(mailFile(this.#folder, id), { force: true });
   }
 
   #open(folder: string): void {

@@ -30,8 +30,8 @@ export interface Mail {
   headers: Record<string, string>;
 }
 
-export interface MailboxOptions {
-  /** Without it mails are kept in memory. */
+interface MailboxOptions {
+  /** Without it, mails are kept in memory. */
   mailFolder?: string | undefined;
   log: { warn(details: object, message: string): void };
 }
@@ -41,8 +41,8 @@ export interface MailboxOptions {
  */
 export class Mailbox {
   readonly #store: MailStore;
-  readonly #refusals = new SmtpFaults();
-  readonly #read = new WeakMap<StoredMail, Promise<Mail>>();
+  readonly #faults = new SmtpFaults();
+  readonly #parsed = new WeakMap<StoredMail, Promise<Mail>>();
   readonly #server: SMTPServer;
 
   constructor({ mailFolder, log }: MailboxOptions) {
@@ -58,7 +58,7 @@ export class Mailbox {
       onRcptTo: ({ address }, _session, done) => void this.#recipient(address).then(() => done(), done),
       onData: (stream, session, done) => void this.#data(stream, session).then(() => done(), done),
     });
-    this.#server.on('error', (error: Error) => log.warn({ error }, 'a mail did not arrive'));
+    this.#server.on('error', (error: Error) => log.warn({ error }, 'a mail was not received'));
   }
 
   /** Starts to accept mails and returns the address; port 0 chooses a free port. */
@@ -81,26 +81,26 @@ export class Mailbox {
   }
 
   async mail(id: number): Promise<Mail | undefined> {
-    const kept = this.#store.get(id);
-    return kept && this.#mail(kept);
+    const stored = this.#store.get(id);
+    return stored && this.#mail(stored);
   }
 
   /** The mail as it was sent, after a header line with its envelope. */
   async raw(id: number): Promise<Buffer | undefined> {
-    const kept = this.#store.get(id);
-    return kept && this.#store.content(kept);
+    const stored = this.#store.get(id);
+    return stored && this.#store.content(stored);
   }
 
   /** Makes mails to an address fail. Default: the next mail. */
   addFault(address: string, options: Omit<z.input<typeof smtpFaultSchema>, 'to'> = {}): SmtpFault {
-    const refusal = smtpFaultSchema.parse({ to: address, ...options });
-    this.#refusals.add(refusal);
-    return refusal;
+    const fault = smtpFaultSchema.parse({ to: address, ...options });
+    this.#faults.add(fault);
+    return fault;
   }
 
-  /** Removes all refusals. */
+  /** Removes all faults. */
   clearFaults(): void {
-    this.#refusals.clear();
+    this.#faults.clear();
   }
 
   /** Stops accepting mails; stored mails can still be read. */
@@ -109,7 +109,7 @@ export class Mailbox {
   }
 
   async #recipient(address: string): Promise<void> {
-    await this.#obey(this.#refusals.take(false, address));
+    await this.#applyFault(this.#faults.take(false, address));
   }
 
   async #data(stream: SMTPServerDataStream, { envelope }: SMTPServerSession): Promise<void> {
@@ -121,25 +121,25 @@ export class Mailbox {
       throw smtpError(554, `The mail cannot be read: ${cause.message}`);
     });
     await this.#store.add({ from, to, receivedAt: new Date().toISOString() }, raw).catch((cause: Error) => {
-      throw smtpError(452, `The mail cannot be kept: ${cause.message}`);
+      throw smtpError(452, `The mail cannot be stored: ${cause.message}`);
     });
-    await this.#obey(this.#refusals.take(true, ...to));
+    await this.#applyFault(this.#faults.take(true, ...to));
   }
 
-  async #obey(refusal: SmtpFault | undefined): Promise<void> {
-    if (!refusal) return;
-    await sleep(refusal.delayMs, undefined, { ref: false });
-    throw smtpError(refusal.code, 'This mail was told to fail.');
+  async #applyFault(fault: SmtpFault | undefined): Promise<void> {
+    if (!fault) return;
+    await sleep(fault.delayMs, undefined, { ref: false });
+    throw smtpError(fault.code, 'This mail fails by an injected fault.');
   }
 
-  async #readAll(isWanted: (recipient: string) => boolean): Promise<Mail[]> {
-    const wanted = this.#store.list().filter(({ envelope }) => envelope.to.some(isWanted));
-    return Promise.all(wanted.map((kept) => this.#mail(kept)));
+  async #readAll(isRecipient: (recipient: string) => boolean): Promise<Mail[]> {
+    const mails = this.#store.list().filter(({ envelope }) => envelope.to.some(isRecipient));
+    return Promise.all(mails.map((stored) => this.#mail(stored)));
   }
 
-  #mail(kept: StoredMail): Promise<Mail> {
-    const mail = this.#read.get(kept) ?? this.#store.content(kept).then((content) => parseMail(kept, content));
-    this.#read.set(kept, mail);
+  #mail(stored: StoredMail): Promise<Mail> {
+    const mail = this.#parsed.get(stored) ?? this.#store.content(stored).then((content) => parseMail(stored, content));
+    this.#parsed.set(stored, mail);
     return mail;
   }
 }

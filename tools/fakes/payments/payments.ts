@@ -1,23 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
 import { type FakeResponse, idempotencyMismatchResponse, errorResponse } from '../calls/responses.js';
 import type { IdempotencyKeys } from '../ledger/idempotency-keys.js';
-import type { Charge, Ledger, Refund } from '../ledger/ledger.js';
-
-const amountSchema = z.strictObject({ value: z.int().positive(), currency: z.string().regex(/^[A-Z]{3}$/) });
-
-export const chargeSchema = z.strictObject({
-  orderId: z.string().min(1).max(200),
-  amount: amountSchema,
-  token: z.string().min(1).max(200),
-});
-
-export const refundSchema = z.strictObject({ orderId: z.string().min(1).max(200) });
-
-export type Amount = z.infer<typeof amountSchema>;
-export type ChargeRequest = z.infer<typeof chargeSchema>;
-export type RefundRequest = z.infer<typeof refundSchema>;
+import type { Ledger } from '../ledger/ledger.js';
+import type { Charge, Refund } from '../ledger/ledger-entries.js';
+import type { ChargeRequest, RefundRequest } from './requests.js';
 
 const DECLINE_REASONS: Readonly<Record<string, { code: string; message: string }>> = {
   tok_declined: { code: 'card_declined', message: 'The card was declined.' },
@@ -29,7 +16,7 @@ const tokenKind = ({ token }: Pick<ChargeRequest, 'token'>): string => token.rep
 
 /**
  * The fake payment gateway: charges by token, refunds and voids by order id. It deduplicates by idempotency key only
- * and forgets keys after a time: a repeated charge or refund with a forgotten key moves money again.
+ * and keys expire: a repeated charge or refund with an expired key moves money again.
  */
 export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
   function charge(key: string, request: ChargeRequest): FakeResponse {
@@ -37,7 +24,7 @@ export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
     const earlier = keys.unlessExpired(ledger.charges.findByKey(key));
     if (earlier)
       return isDeepStrictEqual(earlier.request, request) ? chargeResponse(earlier) : idempotencyMismatchResponse(key);
-    if (ledger.refunds.ofOrder(orderId).length > 0)
+    if (ledger.refunds.findByOrder(orderId).length > 0)
       return errorResponse(
         409,
         'charge_voided',
@@ -67,7 +54,7 @@ export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
     if (earlier)
       return isDeepStrictEqual(earlier.request, request) ? refundResponse(earlier) : idempotencyMismatchResponse(key);
     const charged = chargeOf(request.orderId);
-    const [voided] = ledger.refunds.ofOrder(request.orderId);
+    const [voided] = ledger.refunds.findByOrder(request.orderId);
     if (!charged && voided) return refundResponse(voided);
 
     const refund: Refund = {
@@ -82,10 +69,10 @@ export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
     return refundResponse(refund);
   }
 
-  /** The charge and refund of an order, by the caller's reference. References are never forgotten. */
+  /** The charge and refund of an order, by order id. Order ids never expire. */
   function find(orderId: string): FakeResponse {
-    const charge = chargeOf(orderId) ?? ledger.charges.ofOrder(orderId).at(-1);
-    const refund = ledger.refunds.ofOrder(orderId).at(-1);
+    const charge = chargeOf(orderId) ?? ledger.charges.findByOrder(orderId).at(-1);
+    const refund = ledger.refunds.findByOrder(orderId).at(-1);
     return {
       status: 200,
       body: {
@@ -96,7 +83,7 @@ export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
   }
 
   const chargeOf = (orderId: string): Charge | undefined =>
-    ledger.charges.ofOrder(orderId).findLast(({ status }) => status === 'succeeded');
+    ledger.charges.findByOrder(orderId).findLast(({ status }) => status === 'succeeded');
 
   return { charge, refund, find };
 }

@@ -18,50 +18,50 @@ const NEVER_SECONDS = 1_000_000;
  * order's own parcel moves only after both reports were ignored.
  */
 export async function buyWithForeignReport(
-  visit: ClientSession,
+  session: ClientSession,
   { setOrderId }: DirectAccess,
 ): Promise<string | undefined> {
   const orderId = randomUUID();
-  await scheduleParcel(visit, orderId, { autoDeliver: false });
-  if ((await placeOrder(visit, { orderId })) === undefined) return undefined;
+  await scheduleParcel(session, orderId, { autoDeliver: false });
+  if ((await placeOrder(session, { orderId })) === undefined) return undefined;
   setOrderId(orderId);
-  visit.log.foreignReportOrderIds.push(orderId);
+  session.log.foreignReportOrderIds.push(orderId);
   const report = async (name: string) => {
-    visit.log.callbacks.sent += 1;
-    await sendCallback(visit, createRequest(visit, name), 'shipments', {
+    session.log.callbacks.sent += 1;
+    await sendCallback(session, createRequest(session, name), 'shipments', {
       orderId,
-      shipmentId: `shipment-of-${visit.id}`,
+      shipmentId: `shipment-of-${session.id}`,
       status: 'delivered',
     });
   };
   await report('foreign');
-  const shipped = await pollOrder(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
+  const shipped = await pollOrder(session, orderId, (order) => order.shipment !== undefined || isClosed(order));
   await report('foreign again');
-  const ignored = await pollOrder(visit, orderId, (order) => (order.ignoredReports ?? 0) >= 2 || isClosed(order));
+  const ignored = await pollOrder(session, orderId, (order) => (order.ignoredReportCount ?? 0) >= 2 || isClosed(order));
   if (!shipped || !ignored) return undefined;
   // Leaves the parcel where it is, so that the auditor can see that no report on it closed the order.
   if (isClosed(ignored)) return `the order was ${ignored.status} before its parcel moved`;
-  await moveParcel(visit, orderId, 'in_transit');
-  await moveParcel(visit, orderId, 'delivered');
-  return (await pollOrder(visit, orderId, isClosed)) && COMPLETE;
+  await moveParcel(session, orderId, 'in_transit');
+  await moveParcel(session, orderId, 'delivered');
+  return (await pollOrder(session, orderId, isClosed)) && COMPLETE;
 }
 
 /** Buys something whose parcel is picked up in time and delivered after the delivery timeout. */
 export async function buyWithLateDelivery(
-  visit: ClientSession,
+  session: ClientSession,
   { client, setOrderId }: DirectAccess,
 ): Promise<string | undefined> {
-  const { log, id: customerId } = visit;
+  const { log, id: customerId } = session;
   const input: OrderInput = {
     orderId: randomUUID(),
     customerId,
-    lines: smallOrderLines(visit),
+    lines: smallOrderLines(session),
     payment: { token: 'tok_ok' },
     deliveryTimeoutSeconds: DELIVERY_TIMEOUT_SECONDS,
   };
   const { orderId, lines } = input;
-  await scheduleParcel(visit, orderId, { autoDeliver: true, pickupSeconds: 0, deliverySeconds: NEVER_SECONDS });
-  const started = await retryUntilDone(visit, () =>
+  await scheduleParcel(session, orderId, { autoDeliver: true, pickupSeconds: 0, deliverySeconds: NEVER_SECONDS });
+  const started = await retryUntilDone(session, () =>
     client.workflow.start(ORDER_WORKFLOW_TYPE, {
       workflowId: orderWorkflowId(orderId),
       taskQueue: ORDER_TASK_QUEUE,
@@ -71,12 +71,12 @@ export async function buyWithLateDelivery(
   );
   if (!started) return undefined;
   setOrderId(orderId);
-  const asked = { ...createRequest(visit, 'late'), outcome: 'accepted' as const, responses: [orderId] };
+  const asked = { ...createRequest(session, 'late'), outcome: 'accepted' as const, responses: [orderId] };
   log.orders.push({ ...asked, customerId, lines, token: 'tok_ok' });
 
-  const late = await pollOrder(visit, orderId, (order) => order.status === 'delivery_overdue' || isClosed(order));
+  const late = await pollOrder(session, orderId, (order) => order.status === 'delivery_overdue' || isClosed(order));
   if (!late) return undefined;
-  if (isClosed(late)) return `the order was ${late.status} while its parcel was on the road`;
-  await moveParcel(visit, orderId, 'delivered');
-  return (await pollOrder(visit, orderId, isClosed)) && COMPLETE;
+  if (isClosed(late)) return `the order was ${late.status} while its parcel was in transit`;
+  await moveParcel(session, orderId, 'delivered');
+  return (await pollOrder(session, orderId, isClosed)) && COMPLETE;
 }

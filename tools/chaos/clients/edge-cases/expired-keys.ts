@@ -6,14 +6,14 @@ import { callTestInterface, retryUntilDone } from '../fakes-control.js';
 import type { DirectAccess, ClientSession } from '../client-session.js';
 
 /**
- * Buys something. The gateway makes the charge and its response is lost. The next attempt comes as if days later, when
- * the gateway has forgotten the key: the order's record is backdated and the gateway forgets the key.
+ * Buys something. The gateway makes the charge and its response is lost. The next attempt happens as if days later, when
+ * the gateway does not know the key any more: the order's record is backdated and the key expires.
  */
 export async function buyWithExpiredKey(
-  visit: ClientSession,
+  session: ClientSession,
   { store, setOrderId }: DirectAccess,
 ): Promise<string | undefined> {
-  const { endpoints } = visit;
+  const { endpoints } = session;
   const orderId = randomUUID();
   await callTestInterface(endpoints, 'POST', '/test/faults', { on: 'charge', orderId, fault: 'lose-response' });
   await callTestInterface(endpoints, 'POST', '/test/faults', {
@@ -22,17 +22,17 @@ export async function buyWithExpiredKey(
     fault: 'unreachable',
     times: -1,
   });
-  if ((await placeOrder(visit, { orderId })) === undefined) return undefined;
+  if ((await placeOrder(session, { orderId })) === undefined) return undefined;
   setOrderId(orderId);
-  await retryUntilDone(visit, async () => {
+  await retryUntilDone(session, async () => {
     const { charges } = (await (
       await callTestInterface(endpoints, 'GET', `/test/ledger?orderId=${orderId}`)
     ).json()) as {
       charges: unknown[];
     };
-    if (charges.length === 0) throw new Error('the gateway has not made the charge yet');
+    if (charges.length === 0) throw new Error('the gateway has not recorded the charge yet');
   });
-  const aged = await retryUntilDone(visit, () =>
+  const aged = await retryUntilDone(session, () =>
     store.db
       .updateTable('orders')
       .set({ placed_at: sql<Date>`placed_at - interval '3 days'` })
@@ -41,6 +41,6 @@ export async function buyWithExpiredKey(
   );
   await callTestInterface(endpoints, 'DELETE', `/test/idempotency-keys/${orderId}`);
   await callTestInterface(endpoints, 'DELETE', `/test/faults?orderId=${orderId}`);
-  if (!aged || !(await pollOrder(visit, orderId, isClosed))) return undefined;
-  return aged.numUpdatedRows === 1n ? COMPLETE : 'the order has no record that could be made older';
+  if (!aged || !(await pollOrder(session, orderId, isClosed))) return undefined;
+  return aged.numUpdatedRows === 1n ? COMPLETE : 'the order has no record to backdate';
 }

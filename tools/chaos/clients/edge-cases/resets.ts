@@ -16,16 +16,16 @@ const { RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL: SIGNAL, RESET_REAPPLY_EXCLUDE_TYPE_UP
 
 /** Buys something; an operator resets the completed order to one of its workflow tasks. */
 export async function buySmallAndReset(
-  visit: ClientSession,
+  session: ClientSession,
   { client, setOrderId }: DirectAccess,
 ): Promise<string | undefined> {
-  const orderId = await placeOrder(visit);
+  const orderId = await placeOrder(session);
   if (orderId === undefined) return undefined;
   setOrderId(orderId);
-  const order = await pollOrder(visit, orderId, isClosed);
+  const order = await pollOrder(session, orderId, isClosed);
   if (order && order.status !== 'completed') return `the order was ${order.status} before its reset`;
-  await resetWorkflow(visit, client, orderWorkflowId(orderId));
-  return (await waitUntilClosed(visit, client, orderWorkflowId(orderId))) && COMPLETE;
+  await resetWorkflow(session, client, orderWorkflowId(orderId));
+  return (await waitUntilClosed(session, client, orderWorkflowId(orderId))) && COMPLETE;
 }
 
 /**
@@ -33,24 +33,24 @@ export async function buySmallAndReset(
  * task. When the order has joined its approval again, the operator resets the approval. Then the approval is decided.
  */
 export async function buyLargeAndReset(
-  visit: ClientSession,
+  session: ClientSession,
   { client, setOrderId }: DirectAccess,
 ): Promise<string | undefined> {
-  const orderId = await placeOrder(visit, { lines: largeOrderLines(visit) });
+  const orderId = await placeOrder(session, { lines: largeOrderLines(session) });
   if (orderId === undefined) return undefined;
   setOrderId(orderId);
   const approvalId = approvalIdOfOrder(orderId);
   const asked = { approvalId, source: { orderId }, decisions: [] };
-  visit.log.approvals.push(asked);
-  const order = await pollOrder(visit, orderId, (order) => order.approval !== undefined || isClosed(order));
+  session.log.approvals.push(asked);
+  const order = await pollOrder(session, orderId, (order) => order.approval !== undefined || isClosed(order));
   if (!order) return undefined;
   if (isClosed(order)) return `the order was ${order.status} before its reset`;
-  await resetWorkflow(visit, client, orderWorkflowId(orderId), { to: 'first' });
-  const joined = await waitForApprovalJoin(visit, client, orderWorkflowId(orderId));
+  await resetWorkflow(session, client, orderWorkflowId(orderId), { to: 'first' });
+  const joined = await waitForApprovalJoin(session, client, orderWorkflowId(orderId));
   if (joined === false) return 'the order ended before it joined its approval again';
-  await resetWorkflow(visit, client, approvalWorkflowId(approvalId), { to: 'first' });
-  await decideApproval(visit, asked, { mode: 'once' });
-  return (await waitUntilClosed(visit, client, orderWorkflowId(orderId))) && COMPLETE;
+  await resetWorkflow(session, client, approvalWorkflowId(approvalId), { to: 'first' });
+  await decideApproval(session, asked, { mode: 'once' });
+  return (await waitUntilClosed(session, client, orderWorkflowId(orderId))) && COMPLETE;
 }
 
 /**
@@ -58,24 +58,24 @@ export async function buyLargeAndReset(
  * workflow task.
  */
 export async function cancelAndReset(
-  visit: ClientSession,
+  session: ClientSession,
   { client, setOrderId }: DirectAccess,
 ): Promise<string | undefined> {
   const orderId = randomUUID();
-  await scheduleParcel(visit, orderId, { autoDeliver: false });
-  if ((await placeOrder(visit, { orderId })) === undefined) return undefined;
+  await scheduleParcel(session, orderId, { autoDeliver: false });
+  if ((await placeOrder(session, { orderId })) === undefined) return undefined;
   setOrderId(orderId);
-  await pollOrder(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
-  await cancelOrder(visit, orderId);
-  const order = await pollOrder(visit, orderId, isClosed);
+  await pollOrder(session, orderId, (order) => order.shipment !== undefined || isClosed(order));
+  await cancelOrder(session, orderId);
+  const order = await pollOrder(session, orderId, isClosed);
   if (order && order.status !== 'cancelled') return `the order was ${order.status} before its reset`;
-  await resetWorkflow(visit, client, orderWorkflowId(orderId), { to: 'first', reapply: false });
-  return (await waitUntilClosed(visit, client, orderWorkflowId(orderId))) && COMPLETE;
+  await resetWorkflow(session, client, orderWorkflowId(orderId), { to: 'first', reapply: false });
+  return (await waitUntilClosed(session, client, orderWorkflowId(orderId))) && COMPLETE;
 }
 
-/** Waits until no run of a workflow is open. @returns undefined when the visit ended first. */
-async function waitUntilClosed(visit: ClientSession, client: Client, workflowId: string): Promise<true | undefined> {
-  return await retryUntilDone(visit, async (): Promise<true> => {
+/** Waits until no run of a workflow is open. @returns undefined when the session ended first. */
+async function waitUntilClosed(session: ClientSession, client: Client, workflowId: string): Promise<true | undefined> {
+  return await retryUntilDone(session, async (): Promise<true> => {
     const { status } = await client.workflow.getHandle(workflowId).describe();
     if (status.name === 'RUNNING') throw new Error(`${workflowId} is still open`);
     return true;
@@ -84,11 +84,11 @@ async function waitUntilClosed(visit: ClientSession, client: Client, workflowId:
 
 /** Waits until an order waits for an approval that existed before. @returns false when the order ended first. */
 async function waitForApprovalJoin(
-  visit: ClientSession,
+  session: ClientSession,
   client: Client,
   workflowId: string,
 ): Promise<boolean | undefined> {
-  return await retryUntilDone(visit, async () => {
+  return await retryUntilDone(session, async () => {
     const { status, raw } = await client.workflow.getHandle(workflowId).describe();
     if (status.name !== 'RUNNING') return false;
     const joining = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'awaitExistingApproval');
@@ -107,25 +107,25 @@ interface ResetOptions {
 
 /** Resets the current run of a workflow. */
 async function resetWorkflow(
-  visit: ClientSession,
+  session: ClientSession,
   client: Client,
   workflowId: string,
   { to = 'any', reapply = true }: ResetOptions = {},
 ): Promise<void> {
-  visit.log.resetWorkflowIds.push(workflowId);
+  session.log.resetWorkflowIds.push(workflowId);
   const handle = client.workflow.getHandle(workflowId);
-  const runId = await retryUntilDone(visit, async () => (await handle.describe()).runId);
+  const runId = await retryUntilDone(session, async () => (await handle.describe()).runId);
   if (runId === undefined) return;
-  await retryUntilDone(visit, async () => {
+  await retryUntilDone(session, async () => {
     const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     const points = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
-    const point = to === 'first' ? points[0]! : visit.random.pick(points);
+    const point = to === 'first' ? points[0]! : session.random.pick(points);
     await client.workflowService.resetWorkflowExecution({
       namespace: client.options.namespace,
       workflowExecution: { workflowId, runId },
       workflowTaskFinishEventId: point.eventId!,
       reason: 'an operator',
-      requestId: `${visit.id}-${workflowId}`,
+      requestId: `${session.id}-${workflowId}`,
       ...(!reapply && { resetReapplyExcludeTypes: [SIGNAL, UPDATE] }),
     });
   });

@@ -15,18 +15,18 @@ const DECISION_MODES = ['once', 'once', 'once', 'twice', 'contradicted'] as cons
 const DECISION_MODES_WITH_SYSTEM = [...DECISION_MODES, 'by callback', 'by callback', 'against a callback'] as const;
 
 /** Requests an approval that belongs to no order, and decides it. */
-export async function runApprovalScenario(visit: ClientSession): Promise<void> {
-  const { id: approvalId, http, random, endpoints, log } = visit;
-  const request = createRequest(visit, 'ask');
+export async function runApprovalScenario(session: ClientSession): Promise<void> {
+  const { id: approvalId, http, random, endpoints, log } = session;
+  const request = createRequest(session, 'approval');
   const asked: LoggedApproval = { approvalId, source: { request }, decisions: [] };
   log.approvals.push(asked);
   // A callback that arrives before its approval exists.
-  if (random.chance(0.2)) await sendDecisionCallbacks(visit, asked, randomDecision(visit), ['early']);
+  if (random.chance(0.2)) await sendDecisionCallbacks(session, asked, randomDecision(session), ['early']);
 
   const body = {
     approvalId,
-    title: 'May the crowd?',
-    requestedBy: 'clients',
+    title: 'A question of a load test',
+    requestedBy: 'load-generator',
     stages: [
       {
         approvers: [
@@ -37,15 +37,15 @@ export async function runApprovalScenario(visit: ClientSession): Promise<void> {
       },
     ],
   };
-  const said = await sendRequest(
-    visit,
+  const accepted = await sendRequest(
+    session,
     request,
-    'ask',
+    'request approval',
     ({ signal }) => http.api.POST('/v1/approvals', { params: { header: idempotencyHeader(request) }, body, signal }),
-    (accepted) => accepted.approvalId,
+    (body) => body.approvalId,
   );
-  if (said)
-    await decideApproval(visit, asked, { approvers: HUMAN_APPROVERS, mode: random.pick(DECISION_MODES_WITH_SYSTEM) });
+  if (accepted)
+    await decideApproval(session, asked, { approvers: HUMAN_APPROVERS, mode: random.pick(DECISION_MODES_WITH_SYSTEM) });
 }
 
 interface DecideOptions {
@@ -56,37 +56,40 @@ interface DecideOptions {
 
 /** Decides an approval and repeats requests until it is decided. */
 export async function decideApproval(
-  visit: ClientSession,
+  session: ClientSession,
   asked: LoggedApproval,
   deciding: DecideOptions = {},
 ): Promise<void> {
-  const { http, random } = visit;
+  const { http, random } = session;
   const { approvalId } = asked;
-  const manner = deciding.mode ?? random.pick(DECISION_MODES);
-  const verdict = randomDecision(visit);
-  const other = verdict === 'approve' ? 'reject' : 'approve';
-  const look = async () =>
+  const mode = deciding.mode ?? random.pick(DECISION_MODES);
+  const decision = randomDecision(session);
+  const otherDecision = decision === 'approve' ? 'reject' : 'approve';
+  const pollApproval = async () =>
     await http.pollUntil(
       ({ signal }) => http.api.GET('/v1/approvals/{approvalId}', { params: { path: { approvalId } }, signal }),
       ({ trail }) => trail.length > 0,
     );
-  const people = deciding.approvers ?? (await look())?.approvers;
-  if (!people?.length) return;
-  const [first, last] = [people[0]!, people.at(-1)!];
+  const approvers = deciding.approvers ?? (await pollApproval())?.approvers;
+  if (!approvers?.length) return;
+  const [first, last] = [approvers[0]!, approvers.at(-1)!];
 
-  if (manner === 'once' || manner === 'twice') await sendDecision(visit, asked, first, verdict);
-  if (manner === 'twice') await sendDecision(visit, asked, first, verdict);
-  if (manner === 'contradicted') {
-    await Promise.all([sendDecision(visit, asked, first, verdict), sendDecision(visit, asked, last, other)]);
-  }
-  if (manner === 'by callback') await sendDecisionCallbacks(visit, asked, verdict, ['once', 'once', 'again']);
-  if (manner === 'against a callback') {
+  if (mode === 'once' || mode === 'twice') await sendDecision(session, asked, first, decision);
+  if (mode === 'twice') await sendDecision(session, asked, first, decision);
+  if (mode === 'contradicted') {
     await Promise.all([
-      sendDecision(visit, asked, first, verdict),
-      sendDecisionCallbacks(visit, asked, other, ['once', 'once']),
+      sendDecision(session, asked, first, decision),
+      sendDecision(session, asked, last, otherDecision),
+    ]);
+  }
+  if (mode === 'by callback') await sendDecisionCallbacks(session, asked, decision, ['once', 'once', 'again']);
+  if (mode === 'against a callback') {
+    await Promise.all([
+      sendDecision(session, asked, first, decision),
+      sendDecisionCallbacks(session, asked, otherDecision, ['once', 'once']),
     ]);
     // A further callback after the approval has ended.
-    await sendDecisionCallbacks(visit, asked, other, ['late']);
+    await sendDecisionCallbacks(session, asked, otherDecision, ['late']);
   }
 }
 
@@ -95,13 +98,13 @@ const randomDecision = ({ random }: ClientSession) =>
 
 /** Decides by the API. */
 async function sendDecision(
-  visit: ClientSession,
+  session: ClientSession,
   { approvalId, decisions }: LoggedApproval,
   approver: string,
   decision: 'approve' | 'reject',
 ): Promise<void> {
   const asked: LoggedDecision = {
-    ...createRequest(visit, `decision-${decisions.length}`),
+    ...createRequest(session, `decision-${decisions.length}`),
     approver,
     decision,
     via: 'api',
@@ -109,18 +112,18 @@ async function sendDecision(
   decisions.push(asked);
   const params = { path: { approvalId }, header: idempotencyHeader(asked) };
   await sendRequest(
-    visit,
+    session,
     asked,
     'decide',
     ({ signal }) =>
-      visit.http.api.POST('/v1/approvals/{approvalId}/decision', { params, body: { approver, decision }, signal }),
+      session.http.api.POST('/v1/approvals/{approvalId}/decision', { params, body: { approver, decision }, signal }),
     ({ decision: made }) => `${made?.approver}: ${made?.decision}`,
   );
 }
 
 /** Decides by signed callbacks, one after the other. Callbacks with the same name are the same message. */
 async function sendDecisionCallbacks(
-  visit: ClientSession,
+  session: ClientSession,
   { approvalId, decisions }: LoggedApproval,
   decision: 'approve' | 'reject',
   names: string[],
@@ -130,13 +133,13 @@ async function sendDecisionCallbacks(
   for (const name of names) {
     const known = messages.get(name);
     const asked: LoggedDecision = known ?? {
-      ...createRequest(visit, `callback-${name}-${decisions.length}`),
+      ...createRequest(session, `callback-${name}-${decisions.length}`),
       approver: SYSTEM_APPROVER,
       decision,
       via: 'webhook',
     };
     if (!known) decisions.push(asked);
     messages.set(name, asked);
-    await sendCallback(visit, asked, 'approvals', body);
+    await sendCallback(session, asked, 'approvals', body);
   }
 }

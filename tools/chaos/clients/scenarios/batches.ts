@@ -12,8 +12,8 @@ const ITEMS_PER_CHUNK = 10;
  * Uploads the batch with this number, counted from 0. Each line restocks one piece; some lines name a product that does
  * not exist.
  */
-export async function uploadRestockBatch(visit: ClientSession, number: number, lines: number): Promise<void> {
-  const { id: batchId, http, random, log } = visit;
+export async function uploadRestockBatch(session: ClientSession, number: number, lines: number): Promise<void> {
+  const { id: batchId, http, random, log } = session;
   const skus = PRODUCTS_BY_BATCH[number]!.map(({ sku }) => sku);
   const bad = [...new Set(Array.from({ length: INVALID_LINES }, () => random.integer(1, lines)))].sort((a, b) => a - b);
   const items = Array.from({ length: lines }, (_, index) =>
@@ -21,7 +21,7 @@ export async function uploadRestockBatch(visit: ClientSession, number: number, l
   );
   const pieces = Object.fromEntries(skus.map((sku) => [sku, items.filter((item) => item === sku).length]));
   const batch: LoggedBatch = {
-    ...createRequest(visit, 'upload'),
+    ...createRequest(session, 'upload'),
     batchId,
     lineCount: lines,
     invalidLines: bad,
@@ -36,7 +36,7 @@ export async function uploadRestockBatch(visit: ClientSession, number: number, l
     bodySerializer: String,
   };
   await sendRequest(
-    visit,
+    session,
     batch,
     'upload',
     ({ signal }) => http.api.POST('/v1/batches', { ...call, signal }),

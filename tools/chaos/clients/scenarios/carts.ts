@@ -14,51 +14,51 @@ const MAX_QUANTITY = 3;
 const CART_ENDS: LoggedCart['end'][] = ['checked out', 'checked out', 'checked out', 'abandoned', 'open'];
 
 /** Several customers fill a cart at the same time. Then one of them ends it, or it stays open. */
-export async function runCartScenario(visit: ClientSession): Promise<void> {
-  const { id, random, log } = visit;
+export async function runCartScenario(session: ClientSession): Promise<void> {
+  const { id, random, log } = session;
   const end = random.pick(CART_ENDS);
   const cart: LoggedCart = { cartId: id, changes: [], end, closingRequests: [], customerId: id, token: 'tok_ok' };
   log.carts.push(cart);
   await Promise.all(
-    OWN_SKUS.map((own) => fillCart({ ...visit, id: `${id}-${own}`, random: random.fork(own) }, cart, own)),
+    OWN_SKUS.map((own) => fillCart({ ...session, id: `${id}-${own}`, random: random.fork(own) }, cart, own)),
   );
-  if (end === 'abandoned') await closeCart(visit, cart, 'abandon');
+  if (end === 'abandoned') await closeCart(session, cart, 'abandon');
   if (end === 'checked out') {
     const atOnce = random.chance(0.3) ? ['checkout', 'checkout too'] : ['checkout'];
-    await Promise.all(atOnce.map((name) => closeCart(visit, cart, name)));
+    await Promise.all(atOnce.map((name) => closeCart(session, cart, name)));
   }
 }
 
 /** Makes one customer's changes, each after the response to the previous one. Stops when a change is not accepted. */
-async function fillCart(visit: ClientSession, cart: LoggedCart, own: string): Promise<void> {
-  const { random } = visit;
+async function fillCart(session: ClientSession, cart: LoggedCart, own: string): Promise<void> {
+  const { random } = session;
   let pieces = 0;
   for (let number = random.integer(1, MAX_CHANGES); number > 0; number -= 1) {
     const isShared = random.chance(0.25);
     const kind = isShared || pieces === 0 ? 'add' : random.pick(['add', 'set', 'set', 'remove'] as const);
     const change: CartChange = {
-      ...createRequest(visit, String(number)),
+      ...createRequest(session, String(number)),
       kind,
       sku: isShared ? SHARED_SKU : own,
       quantity: random.integer(1, MAX_QUANTITY),
     };
     cart.changes.push(change);
-    await sendChange(visit, cart, change);
+    await sendChange(session, cart, change);
     if (change.outcome !== 'accepted') return;
     if (isShared) continue;
     pieces = { add: pieces + change.quantity, set: change.quantity, remove: 0 }[kind];
   }
 }
 
-async function sendChange(visit: ClientSession, { cartId }: LoggedCart, change: CartChange): Promise<void> {
-  const { api } = visit.http;
+async function sendChange(session: ClientSession, { cartId }: LoggedCart, change: CartChange): Promise<void> {
+  const { api } = session.http;
   const { kind, sku, quantity } = change;
   const header = idempotencyHeader(change);
   const path = { cartId, sku };
   const pieces = (cart: Schemas['Cart']) =>
     sku === SHARED_SKU ? 'changed' : String(cart.lines.find((line) => line.sku === sku)?.quantity ?? 0);
   await sendRequest(
-    visit,
+    session,
     change,
     'change',
     ({ signal }) => {
@@ -76,17 +76,17 @@ async function sendChange(visit: ClientSession, { cartId }: LoggedCart, change: 
 }
 
 async function closeCart(
-  visit: ClientSession,
+  session: ClientSession,
   { cartId, closingRequests, customerId, token }: LoggedCart,
   name: string,
 ): Promise<void> {
-  const { api } = visit.http;
-  const asked = createRequest(visit, name);
+  const { api } = session.http;
+  const asked = createRequest(session, name);
   closingRequests.push(asked);
   const params = { path: { cartId }, header: idempotencyHeader(asked) };
   const body = { payment: { token }, customerId };
   await sendRequest(
-    visit,
+    session,
     asked,
     name === 'abandon' ? name : 'check out',
     ({ signal }) =>

@@ -8,17 +8,17 @@ type OrderOverrides = Partial<Pick<Schemas['OrderRequest'], 'orderId' | 'lines' 
 };
 
 /** Places an order. Default: a small one. @returns its id, once it is known. */
-export async function placeOrder(visit: ClientSession, wishes: OrderOverrides = {}): Promise<string | undefined> {
-  const { lines = smallOrderLines(visit), token = 'tok_ok', ...more } = wishes;
-  const customerId = visit.id;
-  const order = { ...createRequest(visit, 'place'), customerId, lines, token };
-  visit.log.orders.push(order);
+export async function placeOrder(session: ClientSession, wishes: OrderOverrides = {}): Promise<string | undefined> {
+  const { lines = smallOrderLines(session), token = 'tok_ok', ...more } = wishes;
+  const customerId = session.id;
+  const order = { ...createRequest(session, 'place'), customerId, lines, token };
+  session.log.orders.push(order);
   const body = { customerId, lines, payment: { token }, ...more };
   const said = await sendRequest(
-    visit,
+    session,
     order,
     'place',
-    ({ signal }) => visit.http.api.POST('/v1/orders', { params: { header: idempotencyHeader(order) }, body, signal }),
+    ({ signal }) => session.http.api.POST('/v1/orders', { params: { header: idempotencyHeader(order) }, body, signal }),
     ({ orderId }) => orderId,
   );
   return said?.orderId;

@@ -11,7 +11,7 @@ const DECLINED_TOKENS = ['tok_declined', 'tok_insufficient_funds'];
 /** The longest time after placing an order until the customer cancels it; some parcels are picked up by then. */
 const MAX_CANCEL_DELAY_MS = 1_500;
 
-type OrderScenario = (visit: ClientSession) => Promise<void>;
+type OrderScenario = (session: ClientSession) => Promise<void>;
 
 /** What a customer may do with an order, weighted by repetition. */
 const ORDER_SCENARIOS: OrderScenario[] = [
@@ -25,63 +25,63 @@ const ORDER_SCENARIOS: OrderScenario[] = [
 ];
 
 /** Buys something by the API, in one of the ways of `STORIES`. */
-export const runOrderScenario: OrderScenario = (visit) => visit.random.pick(ORDER_SCENARIOS)(visit);
+export const runOrderScenario: OrderScenario = (session) => session.random.pick(ORDER_SCENARIOS)(session);
 
-async function buySmall(visit: ClientSession): Promise<void> {
-  await placeOrder(visit);
+async function buySmall(session: ClientSession): Promise<void> {
+  await placeOrder(session);
 }
 
-async function buyWithDeclinedCard(visit: ClientSession): Promise<void> {
-  await placeOrder(visit, { token: visit.random.pick(DECLINED_TOKENS) });
+async function buyWithDeclinedCard(session: ClientSession): Promise<void> {
+  await placeOrder(session, { token: session.random.pick(DECLINED_TOKENS) });
 }
 
-async function buySmallAndCancel(visit: ClientSession): Promise<void> {
-  const orderId = await placeOrder(visit);
-  await visit.http.pause(visit.random.integer(0, MAX_CANCEL_DELAY_MS));
-  if (orderId !== undefined) await cancelOrder(visit, orderId);
+async function buySmallAndCancel(session: ClientSession): Promise<void> {
+  const orderId = await placeOrder(session);
+  await session.http.pause(session.random.integer(0, MAX_CANCEL_DELAY_MS));
+  if (orderId !== undefined) await cancelOrder(session, orderId);
 }
 
-async function buyLarge(visit: ClientSession): Promise<void> {
-  const orderId = await placeOrder(visit, { lines: largeOrderLines(visit) });
+async function buyLarge(session: ClientSession): Promise<void> {
+  const orderId = await placeOrder(session, { lines: largeOrderLines(session) });
   if (orderId === undefined) return;
   const asked = { approvalId: approvalIdOfOrder(orderId), source: { orderId }, decisions: [] };
-  visit.log.approvals.push(asked);
-  const order = await pollOrder(visit, orderId, (order) => order.approval !== undefined || isClosed(order));
-  if (order && !isClosed(order)) await decideApproval(visit, asked);
+  session.log.approvals.push(asked);
+  const order = await pollOrder(session, orderId, (order) => order.approval !== undefined || isClosed(order));
+  if (order && !isClosed(order)) await decideApproval(session, asked);
 }
 
-async function buyLargeAndCancel(visit: ClientSession): Promise<void> {
-  const orderId = await placeOrder(visit, { lines: largeOrderLines(visit) });
-  await visit.http.pause(visit.random.integer(0, MAX_CANCEL_DELAY_MS));
-  if (orderId !== undefined) await cancelOrder(visit, orderId);
+async function buyLargeAndCancel(session: ClientSession): Promise<void> {
+  const orderId = await placeOrder(session, { lines: largeOrderLines(session) });
+  await session.http.pause(session.random.integer(0, MAX_CANCEL_DELAY_MS));
+  if (orderId !== undefined) await cancelOrder(session, orderId);
 }
 
 /** One second for each stage. */
-async function buyLargeUntilTimeout(visit: ClientSession): Promise<void> {
-  await placeOrder(visit, { lines: largeOrderLines(visit), approvalTimeoutSeconds: 1 });
+async function buyLargeUntilTimeout(session: ClientSession): Promise<void> {
+  await placeOrder(session, { lines: largeOrderLines(session), approvalTimeoutSeconds: 1 });
 }
 
 /** The carrier sends every report twice, and some too early or too late. */
-export async function buyWithDisorderedReports(visit: ClientSession): Promise<void> {
-  const orderId = await placeOrder(visit);
-  if (orderId !== undefined) await sendDisorderedReports(visit, orderId);
+export async function buyWithDisorderedReports(session: ClientSession): Promise<void> {
+  const orderId = await placeOrder(session);
+  if (orderId !== undefined) await sendDisorderedReports(session, orderId);
 }
 
-export async function cancelOrder(visit: ClientSession, orderId: string): Promise<void> {
-  const cancellation = createRequest(visit, 'cancel');
-  visit.log.orders.find(({ customerId }) => customerId === visit.id)!.cancellation = cancellation;
+export async function cancelOrder(session: ClientSession, orderId: string): Promise<void> {
+  const cancellation = createRequest(session, 'cancel');
+  session.log.orders.find(({ customerId }) => customerId === session.id)!.cancellation = cancellation;
   const params = { path: { orderId }, header: idempotencyHeader(cancellation) };
   await sendRequest(
-    visit,
+    session,
     cancellation,
     'cancel',
-    ({ signal }) => visit.http.api.POST('/v1/orders/{orderId}/cancel', { params, signal }),
+    ({ signal }) => session.http.api.POST('/v1/orders/{orderId}/cancel', { params, signal }),
     (order) => order.orderId,
   );
 }
 
 /** An order that needs an approval. */
-export const largeOrderLines = (visit: ClientSession): OrderLine[] => [
+export const largeOrderLines = (session: ClientSession): OrderLine[] => [
   { sku: LARGE_PRODUCT.sku, quantity: 1 },
-  ...smallOrderLines(visit),
+  ...smallOrderLines(session),
 ];

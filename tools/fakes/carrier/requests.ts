@@ -1,0 +1,14 @@
+import { z } from 'zod';
+
+export const shipmentSchema = z.strictObject({
+  orderId: z.string().min(1).max(200),
+  lines: z.array(z.strictObject({ sku: z.string().min(1).max(200), quantity: z.int().positive() })).min(1),
+});
+
+export const cancellationSchema = z.strictObject({ orderId: z.string().min(1).max(200) });
+
+export const reportedStatusSchema = z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']);
+
+export type ShipmentRequest = z.infer<typeof shipmentSchema>;
+export type CancellationRequest = z.infer<typeof cancellationSchema>;
+export type ReportedStatus = z.infer<typeof reportedStatusSchema>;

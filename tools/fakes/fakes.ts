@@ -1,0 +1,27 @@
+import type { FastifyInstance } from 'fastify';
+import type { CallFaults, OperationName } from './calls/call-faults.js';
+import type { Hold, HoldOptions, Holds } from './calls/holds.js';
+import type { ReceivedRequest } from './calls/received-requests.js';
+import type { createFakeCarrier } from './carrier/carrier.js';
+import type { IdempotencyKeys } from './ledger/idempotency-keys.js';
+import type { Ledger } from './ledger/ledger.js';
+import type { Mailbox } from './mailbox/mailbox.js';
+
+/** The fake external systems and their controls for tests. */
+export interface Fakes {
+  app: FastifyInstance;
+  ledger: Ledger;
+  faults: CallFaults;
+  holds: Holds;
+  idempotencyKeys: IdempotencyKeys;
+  carrier: ReturnType<typeof createFakeCarrier>;
+  mailbox: Mailbox;
+  /** The ledger, and the calls received since the start, of one order or of all. */
+  records: (orderId?: string) => ReturnType<Ledger['records']> & { requests: ReceivedRequest[] };
+  /** Makes the calls of one kind for one order wait until they are released. */
+  hold: (on: OperationName, orderId: string, options?: HoldOptions) => Hold;
+  setCallbackUrl: (url: string) => void;
+  /** Starts to accept mails and returns the address: `smtp://host:port`. Port 0 chooses a free port. */
+  listenSmtp: (where: { host: string; port: number }) => Promise<string>;
+  close: () => Promise<void>;
+}
