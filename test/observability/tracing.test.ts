@@ -77,7 +77,7 @@ test('serves requests, logs the problem once and exits promptly if the trace col
     onLine: (line) => lines.push(line),
   });
   const complaints = () => lines.filter((line) => line.includes('traces are not delivered'));
-  const requestProblem = async () => (await fetch(`http://127.0.0.1:${port}/problems/gone`)).status;
+  const requestProblem = async () => (await fetch(`http://127.0.0.1:${port}/problems/cart-closed`)).status;
   try {
     await waitUntil(async () => ((await requestProblem()) === 200 ? true : undefined), {
       description: 'the API',

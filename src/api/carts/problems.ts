@@ -50,7 +50,7 @@ export async function closedCartProblem(
 ): Promise<HttpProblem> {
   if (status.name === 'RUNNING') return cartBusy();
   if (status.name !== 'COMPLETED')
-    return httpProblem('gone', `cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
+    return httpProblem('cart-closed', `cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
   const handle = client.workflow.getHandle<typeof workflows.cart>(workflowId, runId);
   return goneProblem(await withServerDeadline(client, () => handle.result()));
 }
@@ -58,7 +58,7 @@ export async function closedCartProblem(
 /** The 410 with the outcome of a closed cart. */
 export function goneProblem({ cartId, status, orderId }: CartView): HttpProblem {
   const outcome = orderId ? `it became order ${orderId}` : `it was ${status}`;
-  return httpProblem('gone', `cart ${cartId} is closed: ${outcome}`, {
+  return httpProblem('cart-closed', `cart ${cartId} is closed: ${outcome}`, {
     cartId,
     cartStatus: status,
     ...(orderId && { orderId }),

@@ -34,7 +34,7 @@ const changeContract = ({
     tag: 'Carts',
     access: ['shopper', 'operator'],
     dependencies: ['worker', 'store'],
-    problems: ['cart-busy', 'gone', 'update-limit', ...problems],
+    problems: ['cart-busy', 'cart-closed', 'update-limit', ...problems],
     idempotency: true,
     ...contract,
   });
@@ -85,7 +85,7 @@ export async function cartRoutes(
         tag: 'Carts',
         access: ['shopper', 'operator'],
         dependencies: ['worker', 'store'],
-        problems: ['gone', 'cart-busy'],
+        problems: ['cart-closed', 'cart-busy'],
       }),
       schema: { params, querystring: emptyQuery, response },
     },

@@ -11,14 +11,14 @@ import type { ProblemKind } from '../problems/problem-kinds.js';
 export type Access = readonly CallerRole[] | 'signed' | 'link' | 'page' | 'public';
 
 export const TAGS = {
-  Orders: 'The saga: each step with its compensation.',
-  Carts: 'The entity: one workflow for the whole life of a cart.',
-  Approvals: 'The callback: somebody decides, or nobody does in time.',
-  Batches: 'Fan-out and fan-in: a million items in one upload.',
-  Callbacks: 'What outside systems report, signed as [Standard Webhooks](https://www.standardwebhooks.com).',
-  Products: 'The catalogue.',
-  Payloads: 'The codec of the Temporal Web UI and CLI. It is there when payloads are encrypted.',
-  Operations: 'Is it alive, is it ready, and what can it do.',
+  Orders: 'Saga: each step has a compensation.',
+  Carts: 'Entity: one workflow from the first item of a cart to its checkout or expiry.',
+  Approvals: 'Callback: a person or a system decides, or the request times out.',
+  Batches: 'Fan-out and fan-in: millions of items in one upload.',
+  Callbacks: 'Reports of external systems, signed as [Standard Webhooks](https://www.standardwebhooks.com).',
+  Products: 'The product catalogue.',
+  Payloads: 'The codec for the Temporal Web UI and CLI. Available only if payloads are encrypted.',
+  Operations: 'Liveness, readiness, problem kinds and the OpenAPI document.',
 } as const;
 
 /** What a route promises beyond its schemas. The OpenAPI document is generated from both. */
@@ -30,7 +30,7 @@ export interface RouteContract {
   access: Access;
   /** The dependencies of the route, which can be unavailable. A worker is reached through Temporal. */
   dependencies?: readonly ('temporal' | 'worker' | 'store')[];
-  /** Problems beyond those that follow from the needs, the access and the schemas. */
+  /** Problems beyond those that follow from the dependencies, the access and the schemas. */
   problems?: readonly ProblemKind[];
   /** The route also accepts a session of the codec page. */
   acceptsSession?: true;
@@ -67,6 +67,6 @@ const LIBRARY_PATHS = /^\/docs(\/|$)/;
 export function requireContracts(app: FastifyInstance): void {
   app.addHook('onRoute', ({ method, url, config }: RouteOptions) => {
     if (config?.contract ?? (method === 'OPTIONS' || LIBRARY_PATHS.test(url))) return;
-    throw new Error(`${String(method)} ${url} has no contract: nobody could tell who may call it`);
+    throw new Error(`${String(method)} ${url} has no contract: add withContract, which defines who may call the route`);
   });
 }

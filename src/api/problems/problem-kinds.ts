@@ -9,12 +9,12 @@ interface ProblemDefinition {
 
 const RETRY_AFTER_SECONDS = 5;
 
-const UNAUTHENTICATED_TITLE = 'The caller could not be verified';
+const UNAUTHENTICATED_TITLE = 'The caller could not be authenticated';
 const FORBIDDEN_TITLE = 'The caller may not do this';
 const CONFLICT_TITLE = 'The request conflicts with the state of the resource';
-const REJECTED_TITLE = 'A business rule refuses the request';
-const UNAVAILABLE_TITLE = 'A part of the service is away';
-const OVERLOADED_TITLE = 'A part of the service has too much to do';
+const REJECTED_TITLE = 'A business rule rejects the request';
+const UNAVAILABLE_TITLE = 'A part of the service is unavailable';
+const OVERLOADED_TITLE = 'A part of the service is overloaded';
 
 /**
  * Every kind of problem that the API returns; its `type` is `/problems/<kind>`. A published kind keeps its status and
@@ -24,168 +24,196 @@ export const PROBLEMS = {
   'malformed-request': {
     status: 400,
     title: 'The request could not be read',
-    when: 'The body is no JSON, no UTF-8 or nested too deeply, the path is not URL-encoded, or the request is no HTTP.',
+    when: 'The body is not JSON, not UTF-8 or nested too deeply, the path is not URL-encoded, or the request is not HTTP.',
   },
   'invalid-request': {
     status: 400,
     title: 'The request is not valid',
-    when: 'A parameter, header or field of the body is wrong, a name is repeated within an object, or a number cannot be kept exactly. `errors` names each by its JSON pointer.',
+    when: 'A parameter, header or field of the body is invalid, an object repeats a name, or a number cannot be stored exactly. `errors` names each one by its JSON pointer.',
   },
   unauthorized: {
     status: 401,
     title: UNAUTHENTICATED_TITLE,
-    when: 'There is no API key and no token, or none that is accepted; or the signature of a webhook does not hold.',
+    when: 'The request has no API key or token, or an invalid one; or the signature of a webhook is invalid.',
   },
   forbidden: {
     status: 403,
     title: FORBIDDEN_TITLE,
-    when: 'The role of the caller does not include this, or he acts for somebody else.',
+    when: 'The roles of the caller do not permit the operation, or the caller acts under the id of another caller.',
   },
-  'not-an-approver': { status: 403, title: FORBIDDEN_TITLE, when: 'Who decides is not asked in this stage.' },
-  'self-approval': { status: 403, title: FORBIDDEN_TITLE, when: 'Who decides is who asked.' },
+  'not-an-approver': {
+    status: 403,
+    title: FORBIDDEN_TITLE,
+    when: 'The caller is not an approver of the current stage.',
+  },
+  'self-approval': { status: 403, title: FORBIDDEN_TITLE, when: 'Requesters cannot decide their own request.' },
   'not-found': {
     status: 404,
-    title: 'There is no such resource',
-    when: 'Nothing has this path or id, Temporal no longer keeps it, or it belongs to somebody else.',
+    title: 'The resource does not exist',
+    when: 'No resource has this path or id, its retention period in Temporal has ended, or it belongs to another caller.',
   },
   'unknown-link': {
     status: 404,
-    title: 'The link is none of ours',
-    when: 'The link of a mail was cut off or made up. Answered as a page.',
+    title: 'The link is invalid',
+    when: 'The link of a mail was truncated or forged. The response is an HTML page.',
   },
   'method-not-allowed': {
     status: 405,
-    title: 'The resource does not have this method',
-    when: 'The path is there, the method is not; `Allow` lists those that are.',
+    title: 'The resource does not support this method',
+    when: 'The path exists, but does not support the method. `Allow` lists the supported methods.',
   },
   'not-acceptable': {
     status: 406,
     title: 'The resource has no such representation',
-    when: 'A stream of events was asked for with an `Accept` that has no room for `text/event-stream`.',
+    when: 'The `Accept` header of a request for an event stream excludes `text/event-stream`.',
   },
   'request-timeout': {
     status: 408,
     title: 'The request took too long',
-    when: 'The request was not received whole within ten seconds.',
+    when: 'The request was not received completely within ten seconds.',
   },
   conflict: {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The state of the resource does not allow it, for a reason without a kind of its own.',
+    when: 'The state of the resource does not allow the operation, for a reason that has no kind of its own.',
   },
   'wrong-workflow-type': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'Somebody started a workflow of another type under the workflow id of the resource. `workflowType` names the type; an operator has to terminate the workflow.',
+    when: 'Another client started a workflow of another type under the workflow id of the resource. `workflowType` names the type. An operator has to terminate the workflow.',
   },
-  'order-id-taken': { status: 409, title: CONFLICT_TITLE, when: 'An order with this id has another content.' },
-  'approval-id-taken': { status: 409, title: CONFLICT_TITLE, when: 'An approval with this id has another content.' },
-  'batch-id-taken': { status: 409, title: CONFLICT_TITLE, when: 'A batch with this id has another content.' },
+  'order-id-taken': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'An order with this id exists and has another content.',
+  },
+  'approval-id-taken': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'An approval with this id exists and has another content.',
+  },
+  'batch-id-taken': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'A batch with this id exists and has another content.',
+  },
   'already-picked-up': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The carrier has the parcel: the order can no longer be cancelled.',
+    when: 'The carrier has the parcel, so the order can no longer be cancelled.',
   },
-  'order-closed': { status: 409, title: CONFLICT_TITLE, when: 'The order has ended, or is being rolled back.' },
+  'order-closed': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'The order is closed, or its compensations are running.',
+  },
   'compensation-not-stuck': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The attempt of the compensation that the decision names does not wait for an operator.',
+    when: 'The compensation does not wait for an operator, or the decision names another attempt of it.',
   },
   'delivery-not-overdue': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The attempt of the delivery that the decision names does not wait for an operator.',
+    when: 'The delivery does not wait for an operator, or the decision names another attempt of it.',
   },
   'price-changed': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The total is not the expected one; `total` and `expectedTotal` have both. Nothing was reserved or closed.',
+    when: 'The total differs from the expected total; `total` and `expectedTotal` contain both. No stock was reserved, and a cart stays open.',
   },
   'update-limit': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The workflow run has accepted as many updates as Temporal allows. docs/limits.md names the cure.',
+    when: 'The workflow run has reached the update limit of Temporal. docs/limits.md explains what to do.',
   },
   'already-ordered': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The cart was reset by an operator after it had become an order with another content; `orderId` names that order. Nothing more is ordered. For more goods, abandon the cart and fill it again.',
+    when: 'An operator reset the cart after its checkout, and its content has changed since; `orderId` names the order of that checkout. No second order was placed. To order more, abandon the cart and fill it again.',
   },
   'mixed-currencies': {
     status: 422,
     title: REJECTED_TITLE,
-    when: 'A checkout with `expectedTotal` has products with prices in different currencies; an order has one.',
+    when: 'A checkout with `expectedTotal` contains prices in different currencies. An order has one currency.',
   },
-  'already-decided': { status: 409, title: CONFLICT_TITLE, when: 'Somebody was first with another decision.' },
+  'already-decided': { status: 409, title: CONFLICT_TITLE, when: 'Another decision was made first.' },
   'approval-closed': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The time of the approval is over, or it was withdrawn.',
+    when: 'The approval has timed out, or the request was withdrawn.',
   },
-  'stage-passed': { status: 409, title: CONFLICT_TITLE, when: 'The stage that the decision is for is over.' },
-  'batch-running': { status: 409, title: CONFLICT_TITLE, when: 'A batch that is at work cannot be retried.' },
+  'stage-passed': { status: 409, title: CONFLICT_TITLE, when: 'The decision is for an earlier stage of the approval.' },
+  'batch-running': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'The batch is still running. Only a closed batch can be retried.',
+  },
   'batch-not-started': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The batch is stored and was not started; `retry` starts it.',
+    when: 'The batch is stored but not started; `retry` starts it.',
   },
-  'batch-closed': { status: 409, title: CONFLICT_TITLE, when: 'The batch has ended.' },
+  'batch-closed': { status: 409, title: CONFLICT_TITLE, when: 'The batch is closed.' },
   'nothing-to-retry': { status: 409, title: CONFLICT_TITLE, when: 'Every item of the batch succeeded.' },
   'request-in-progress': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The first request with this `Idempotency-Key` is not answered yet.',
+    when: 'The first request with this `Idempotency-Key` is still running.',
     retryAfter: 1,
   },
-  gone: {
+  'cart-closed': {
     status: 410,
-    title: 'The resource is no longer there',
-    when: 'The cart is closed; `cartStatus` and `orderId` say what became of it.',
+    title: 'The cart is closed',
+    when: 'The cart is closed; `cartStatus` and `orderId` describe its outcome.',
   },
   'too-large': {
     status: 413,
     title: 'The request is too large',
-    when: 'The body, or a line of an upload, is longer than allowed; the detail says how long it may be.',
+    when: 'The body, or a line of an upload, is too long. The detail states the limit.',
   },
   'path-too-long': {
     status: 414,
-    title: 'A part of the path is too long',
-    when: 'A part of the path has more than 1,000 characters.',
+    title: 'A path segment is too long',
+    when: 'A segment of the path has more than 1,000 characters.',
   },
   'unsupported-media-type': {
     status: 415,
     title: 'The content type is not supported',
-    when: 'The content type is none that the resource takes.',
+    when: 'The resource does not accept the content type. `Accept` lists the accepted content types.',
   },
   'invalid-items': {
     status: 422,
     title: 'Some items are not valid',
-    when: 'Lines of an upload are wrong. `errors` names the first 100 by `line` and JSON pointer; nothing is stored.',
+    when: 'Lines of an upload are invalid. `errors` names the first 100 by `line` and JSON pointer. Nothing was stored.',
   },
   'idempotency-key-reused': {
     status: 422,
     title: REJECTED_TITLE,
-    when: 'The `Idempotency-Key` named a request with another content before.',
+    when: 'An earlier request with this `Idempotency-Key` had another content.',
   },
   'unreadable-payload': {
     status: 422,
     title: 'A payload cannot be decrypted',
-    when: 'None of the encrypted payloads opens: the key that one names is not configured, or it was changed, or belongs to another namespace. The detail names the key.',
+    when: 'No encrypted payload can be decrypted: its key is not configured, or the payload was modified or belongs to another namespace. The detail names the key.',
   },
-  'unknown-sku': { status: 422, title: REJECTED_TITLE, when: 'The catalogue does not have the product.' },
-  'out-of-stock': { status: 422, title: REJECTED_TITLE, when: 'There is not enough of the product just now.' },
+  'unknown-sku': { status: 422, title: REJECTED_TITLE, when: 'The catalogue does not contain the product.' },
+  'out-of-stock': { status: 422, title: REJECTED_TITLE, when: 'The stock of the product is too low at the moment.' },
   'too-many-lines': {
     status: 422,
     title: REJECTED_TITLE,
-    when: 'The cart holds as many different products as it can.',
+    when: 'The cart contains the maximum number of different products.',
   },
-  'quantity-too-large': { status: 422, title: REJECTED_TITLE, when: 'A line of the cart would hold too many pieces.' },
-  'empty-cart': { status: 422, title: REJECTED_TITLE, when: 'There is nothing in the cart.' },
+  'quantity-too-large': {
+    status: 422,
+    title: REJECTED_TITLE,
+    when: 'The quantity of a cart line would exceed the maximum.',
+  },
+  'empty-cart': { status: 422, title: REJECTED_TITLE, when: 'The cart contains no products.' },
   'too-many-requests': {
     status: 429,
-    title: 'There were too many requests',
-    when: 'The caller has used up his requests of this minute.',
+    title: 'The caller sent too many requests',
+    when: 'The caller has reached the request limit of this minute.',
     retryAfter: 60,
   },
   'headers-too-large': {
@@ -195,8 +223,8 @@ export const PROBLEMS = {
   },
   'internal-error': {
     status: 500,
-    title: 'Something went wrong on our side',
-    when: 'A fault of ours. The log has it under the `requestId`.',
+    title: 'An internal error occurred',
+    when: 'The API has a bug. The log contains the error under the `requestId`.',
   },
   'temporal-unavailable': {
     status: 503,
@@ -213,37 +241,37 @@ export const PROBLEMS = {
   'no-worker': {
     status: 503,
     title: UNAVAILABLE_TITLE,
-    when: 'No worker polls the task queue; `taskQueue` names it, and what Temporal itself knows is in the problem.',
+    when: 'No worker polls the task queue of the workflow; `taskQueue` names it. The other members contain what Temporal knows without a worker.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   'worker-busy': {
     status: 503,
     title: OVERLOADED_TITLE,
-    when: 'The workers did not answer in time.',
+    when: 'The workers did not answer within the time limit.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   'cart-busy': {
     status: 503,
     title: OVERLOADED_TITLE,
-    when: 'The cart could not answer just now.',
+    when: 'The cart did not process the request within the time limit.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   'too-many-uploads': {
     status: 503,
     title: OVERLOADED_TITLE,
-    when: 'As many uploads are under way as may be.',
+    when: 'The maximum number of concurrent uploads is reached.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   'identity-provider-unavailable': {
     status: 503,
     title: UNAVAILABLE_TITLE,
-    when: 'The keys that tokens are verified with could not be fetched.',
+    when: 'The keys that verify tokens could not be fetched.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   overloaded: {
     status: 503,
     title: OVERLOADED_TITLE,
-    when: 'The process has more to do than it can; another one, or a later moment, is better.',
+    when: 'The process is overloaded, or the request was not answered within the time limit.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
 } as const satisfies Record<string, ProblemDefinition>;

@@ -586,7 +586,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect((await root.send(api, 'DELETE', path)).status).toBe(200);
 
       expectReplayed(await send(second, key, request), first);
-      expectProblem(await root.send<Body>(api, 'GET', path), 410, 'gone');
+      expectProblem(await root.send<Body>(api, 'GET', path), 410, 'cart-closed');
     });
 
     test.each<[string, () => Promise<{ wrong: RequestOptions; status: number }>]>([

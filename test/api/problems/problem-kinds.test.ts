@@ -406,7 +406,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
       );
       return await add();
     },
-    gone: async () => {
+    'cart-closed': async () => {
       const { path } = await openCart();
       await operator.send(api, 'DELETE', path);
       return await get(path);

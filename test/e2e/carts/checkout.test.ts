@@ -75,7 +75,7 @@ describeOnDevServer('closing a cart', () => {
   function expectClosed(response: ApiResponse<CartBody>, what: Record<string, unknown>): void {
     expect(response.status).toBe(410);
     expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-    expect(response.body).toMatchObject({ type: '/problems/gone', status: 410, ...what });
+    expect(response.body).toMatchObject({ type: '/problems/cart-closed', status: 410, ...what });
   }
 
   /** Every request except adding an item. */

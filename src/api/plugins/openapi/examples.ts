@@ -94,13 +94,13 @@ const batch = (batchId: string, status = 'running') => ({
   total: 3,
   succeeded: 2,
   failed: 1,
-  round: 1,
-  tasks: 1,
+  attempt: 1,
+  chunks: 1,
   startedAt: STARTED_AT,
   ...workflowReference(`batch:${batchId}`),
 });
 
-/** An upload of three items. The catalogue does not have the last one. */
+/** An upload of three items. The catalogue does not contain the last one. */
 const restockItems = [
   { sku: 'MUG-ENAMEL', quantity: 120 },
   { sku: 'GRINDER-HAND', quantity: 25 },
@@ -312,7 +312,7 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
   pauseBatch: { parameters: { batchId: 'restock-1002' }, response: batch('restock-1002', 'paused') },
   resumeBatch: { parameters: { batchId: 'restock-1003' }, response: batch('restock-1003') },
   cancelBatch: { parameters: { batchId: 'restock-1004' }, response: batch('restock-1004') },
-  retryBatch: { parameters: { batchId: 'restock-1001' }, response: { ...batch('restock-1001'), round: 2 } },
+  retryBatch: { parameters: { batchId: 'restock-1001' }, response: { ...batch('restock-1001'), attempt: 2 } },
 
   encodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, response: ENCRYPTED_PAYLOADS },
   decodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, response: PAYLOADS },

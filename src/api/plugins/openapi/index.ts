@@ -28,11 +28,11 @@ const DOCS_CSP = [
 /** The version of the API contract, not of the code. A breaking change increases the first number. */
 const VERSION = '1.0.0';
 
-const DESCRIPTION = `Starts the workflows of the shop, sends them updates and signals, and reads what they tell.
+const DESCRIPTION = `Starts the workflows of the shop, sends them updates and signals, and reads their state.
 
 - Errors are problem details (RFC 9457); each \`type\` is a page under [/problems](/problems).
-- Whoever repeats a request under the same \`Idempotency-Key\` gets the first answer again.
-- Callers are API keys or JWTs; their roles are named with each operation as \`x-roles\`.`;
+- A repeated request with the same \`Idempotency-Key\` gets the response to the first one.
+- Callers authenticate with an API key or a JWT. \`x-roles\` lists the roles that may call an operation.`;
 
 const SECURITY_SCHEMES = {
   apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'A key whose hash is in `API_KEYS`.' },
@@ -46,10 +46,10 @@ const SECURITY_SCHEMES = {
 } as const;
 
 const HEADERS: Record<string, OpenAPIV3.HeaderObject> = {
-  RequestId: { description: 'Names the request in our logs.', schema: { type: 'string', format: 'uuid' } },
+  RequestId: { description: 'Identifies the request in the logs.', schema: { type: 'string', format: 'uuid' } },
   RetryAfter: { description: 'Seconds until the same request may succeed.', schema: { type: 'integer', minimum: 0 } },
   IdempotentReplayed: {
-    description: 'This is the first answer to a request of this name, once more.',
+    description: 'Present if this is the stored response to the first request with this `Idempotency-Key`.',
     schema: { type: 'string', enum: ['true'] },
   },
 };
@@ -66,7 +66,7 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
         description: DESCRIPTION,
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      servers: [{ url: '/', description: 'Where this document comes from' }],
+      servers: [{ url: '/', description: 'The server that serves this document' }],
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       components: { securitySchemes: SECURITY_SCHEMES, headers: HEADERS },
     },

@@ -9,26 +9,26 @@ type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
  */
 export function mergeInputOutputSchemas(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
   const { schemas = {}, ...components } = document.components ?? {};
-  const all = new Map(Object.entries(schemas as Record<string, Json>));
-  const isTwin = (name: string) => areEqualSchemas(all.get(`${name}Input`), all.get(name));
-  const twins = new Set([...all.keys()].filter(isTwin));
-  for (const [name, schema] of all)
-    if (!isInputName(name) && !twins.has(name)) all.set(name, allowAdditionalProperties(schema));
-  const used = findReferencedSchemas(document.paths as unknown as Json, all);
+  const schemasByName = new Map(Object.entries(schemas as Record<string, Json>));
+  const hasEqualSchemas = (name: string) => areEqualSchemas(schemasByName.get(`${name}Input`), schemasByName.get(name));
+  const sharedNames = new Set([...schemasByName.keys()].filter(hasEqualSchemas));
+  for (const [name, schema] of schemasByName)
+    if (!isInputName(name) && !sharedNames.has(name)) schemasByName.set(name, allowAdditionalProperties(schema));
+  const used = findReferencedSchemas(document.paths as unknown as Json, schemasByName);
   const renamed = new Map(
     [...used]
       .filter(isInputName)
-      .filter((name) => !used.has(withoutInputSuffix(name)) || twins.has(withoutInputSuffix(name)))
+      .filter((name) => !used.has(withoutInputSuffix(name)) || sharedNames.has(withoutInputSuffix(name)))
       .map((name) => [name, withoutInputSuffix(name)]),
   );
-  const kept = [...used]
-    .map((name) => [renamed.get(name) ?? name, renameReferences(all.get(name)!, renamed)] as const)
+  const usedSchemas = [...used]
+    .map((name) => [renamed.get(name) ?? name, renameReferences(schemasByName.get(name)!, renamed)] as const)
     .sort(([a], [b]) => a.localeCompare(b));
   return {
     ...(renameReferences(document as unknown as Json, renamed) as unknown as OpenAPIV3_1.Document),
     components: {
       ...components,
-      schemas: Object.fromEntries(kept) as OpenAPIV3_1.ComponentsObject['schemas'] & object,
+      schemas: Object.fromEntries(usedSchemas) as OpenAPIV3_1.ComponentsObject['schemas'] & object,
     },
   };
 }
@@ -43,15 +43,15 @@ const areEqualSchemas = (input: Json | undefined, output: Json | undefined): boo
   output !== undefined &&
   JSON.stringify(input).replaceAll('Input"', '"') === JSON.stringify(output);
 
-function findReferencedSchemas(from: Json, all: ReadonlyMap<string, Json>): Set<string> {
+function findReferencedSchemas(from: Json, schemasByName: ReadonlyMap<string, Json>): Set<string> {
   const found = new Set<string>();
   const visit = (json: Json): void => {
     if (typeof json !== 'object' || json === null) return;
     if (!Array.isArray(json) && typeof json.$ref === 'string' && json.$ref.startsWith(REF)) {
       const name = json.$ref.slice(REF.length);
-      if (!found.has(name) && all.has(name)) {
+      if (!found.has(name) && schemasByName.has(name)) {
         found.add(name);
-        visit(all.get(name)!);
+        visit(schemasByName.get(name)!);
       }
     }
     Object.values(json).forEach(visit);

@@ -20,17 +20,20 @@ type SchemaDescriptions = Record<string, { description?: string }>;
 const IDEMPOTENCY_HEADERS = z.object({
   'Idempotency-Key': idempotencyKey
     .optional()
-    .describe('Names the request: repeated, it is answered as the first time.'),
+    .describe('Identifies the request. A repetition gets the response to the first request.'),
 });
 
 const SIGNATURE_HEADERS = z.object({
   'webhook-id': z
     .string()
-    .meta({ description: 'Names the message: repeated, it changes nothing.', examples: ['msg_1001'] }),
+    .meta({ description: 'Identifies the message. A repetition has no effect.', examples: ['msg_1001'] }),
   'webhook-timestamp': z
     .string()
     .regex(/^\d+$/)
-    .meta({ description: 'Seconds since the epoch, at most five minutes off.', examples: ['1772357400'] }),
+    .meta({
+      description: 'Seconds since the Unix epoch. Must be within five minutes of the current time.',
+      examples: ['1772357400'],
+    }),
 });
 
 type TransformInput = Parameters<SwaggerTransform>[0];
@@ -41,21 +44,21 @@ export function describeOperation(
   contracts: Map<string, RouteContract>,
 ): ReturnType<SwaggerTransform> {
   const { config } = input.route;
-  const known = config?.contract;
-  if (!known || input.route.method === 'HEAD') return { schema: { hide: true }, url: input.url };
-  const { operationId, summary, description, tag, access, idempotency, rawBodies } = known;
-  contracts.set(operationId, known);
-  const parsed = Object.values(rawBodies ?? {}).find((body) => typeof body !== 'string');
+  const contract = config?.contract;
+  if (!contract || input.route.method === 'HEAD') return { schema: { hide: true }, url: input.url };
+  const { operationId, summary, description, tag, access, idempotency, rawBodies } = contract;
+  contracts.set(operationId, contract);
+  const parsedBody = Object.values(rawBodies ?? {}).find((body) => typeof body !== 'string');
   const schema = {
     ...input.schema,
     operationId,
     summary,
     ...(description && { description }),
     tags: [tag],
-    security: securityOf(known),
+    security: securityOf(contract),
     ...(idempotency && { headers: IDEMPOTENCY_HEADERS }),
     ...(access === 'signed' && { headers: SIGNATURE_HEADERS }),
-    ...(parsed && { body: parsed, consumes: Object.keys(rawBodies!) }),
+    ...(parsedBody && { body: parsedBody, consumes: Object.keys(rawBodies!) }),
   };
   return jsonSchemaTransform({ ...input, schema });
 }
@@ -72,52 +75,52 @@ export function describeResponses(
 ): OpenAPIV3_1.Document {
   for (const path of Object.values(document.paths ?? {})) {
     for (const operation of Object.values(path ?? {}) as Operation[]) {
-      const known = contracts.get(operation.operationId);
-      if (known) describeOperationResponses(operation, known, document.components?.schemas ?? {});
+      const contract = contracts.get(operation.operationId);
+      if (contract) describeOperationResponses(operation, contract, document.components?.schemas ?? {});
     }
   }
   const paths = JSON.stringify(document.paths);
-  const shown = PROBLEM_KINDS.filter((kind) => paths.includes(`#/components/examples/${kind}"`));
-  const examples = Object.fromEntries(shown.map((kind) => [kind, PROBLEM_EXAMPLES[kind]!]));
+  const referencedKinds = PROBLEM_KINDS.filter((kind) => paths.includes(`#/components/examples/${kind}"`));
+  const examples = Object.fromEntries(referencedKinds.map((kind) => [kind, PROBLEM_EXAMPLES[kind]!]));
   return { ...document, components: { ...document.components, examples } };
 }
 
-function describeOperationResponses(operation: Operation, known: RouteContract, schemas: SchemaDescriptions): void {
-  const { access, rawBodies, headers, idempotency } = known;
-  const pages = access === 'link' || access === 'page';
-  const texts = Object.entries(rawBodies ?? {}).filter(
+function describeOperationResponses(operation: Operation, contract: RouteContract, schemas: SchemaDescriptions): void {
+  const { access, rawBodies, headers, idempotency } = contract;
+  const isHtml = access === 'link' || access === 'page';
+  const textBodies = Object.entries(rawBodies ?? {}).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
-  if (texts.length) {
+  if (textBodies.length) {
     operation.requestBody = {
       required: true,
       content: Object.fromEntries(
-        texts.map(([type, description]) => [type, { schema: { type: 'string', description } }]),
+        textBodies.map(([type, description]) => [type, { schema: { type: 'string', description } }]),
       ),
     };
   }
   const { requestBody } = operation;
   if (requestBody && 'content' in requestBody && isOptionalBody(requestBody)) requestBody.required = false;
   for (const [status, response] of Object.entries(operation.responses ?? {}) as [string, Response][]) {
-    const isGood = Number(status) < 400;
-    const isRedirect = isGood && Number(status) >= 300;
-    const told = { ...(isRedirect && { location: 'Where it goes on.' }), ...(isGood && headers) };
+    const isSuccess = Number(status) < 400;
+    const isRedirect = isSuccess && Number(status) >= 300;
+    const headerTexts = { ...(isRedirect && { location: 'The target of the redirect.' }), ...(isSuccess && headers) };
     response.description = descriptionOf(response, schemas);
     response.headers = {
       'x-request-id': componentRef('headers', 'RequestId'),
-      ...(idempotency && isGood && { 'idempotent-replayed': componentRef('headers', 'IdempotentReplayed') }),
+      ...(idempotency && isSuccess && { 'idempotent-replayed': componentRef('headers', 'IdempotentReplayed') }),
       ...Object.fromEntries(
-        Object.entries(told).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
+        Object.entries(headerTexts).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
       ),
     };
     if (isRedirect) delete response.content;
   }
-  const shown = OPERATION_EXAMPLES[operation.operationId];
-  if (shown) addExample(operation, shown);
-  const roles = requiredRoles(known);
+  const example = OPERATION_EXAMPLES[operation.operationId];
+  if (example) addExample(operation, example);
+  const roles = requiredRoles(contract);
   if (roles) Object.assign(operation, { 'x-roles': [...roles] });
-  if (pages) return;
-  operation.responses = { ...problemResponses(problemKindsOf(operation, known)), ...operation.responses };
+  if (isHtml) return;
+  operation.responses = { ...problemResponses(problemKindsOf(operation, contract)), ...operation.responses };
 }
 
 /** Whether the body may be omitted: an omitted body is validated as `null`. */

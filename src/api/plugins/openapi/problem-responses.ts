@@ -43,6 +43,8 @@ const KINDS_BY_DEPENDENCY = {
   store: ['store-unavailable'],
 } as const;
 
+const isPathParameter = ({ in: location }: OpenAPIV3_1.ParameterObject): boolean => location === 'path';
+
 /** The kinds of problems that an operation can return, in the order of `PROBLEM_KINDS`. */
 export function problemKindsOf(operation: Operation, contract: RouteContract): ProblemKind[] {
   const { access, dependencies = [], problems = [], idempotency } = contract;
@@ -50,14 +52,14 @@ export function problemKindsOf(operation: Operation, contract: RouteContract): P
   const kinds = new Set<ProblemKind>([
     ...COMMON_KINDS,
     ...problems,
-    ...dependencies.flatMap((need) => KINDS_BY_DEPENDENCY[need]),
+    ...dependencies.flatMap((dependency) => KINDS_BY_DEPENDENCY[dependency]),
   ]);
   const add = (...more: ProblemKind[]) => more.forEach((kind) => kinds.add(kind));
-  const namesResource = operation.requestBody !== undefined || parameters.some(({ in: place }) => place === 'path');
-  if (namesResource && dependencies.some((need) => need !== 'store')) add('wrong-workflow-type');
+  const namesResource = operation.requestBody !== undefined || parameters.some(isPathParameter);
+  if (namesResource && dependencies.some((dependency) => dependency !== 'store')) add('wrong-workflow-type');
   if (operation.requestBody) add('invalid-request', 'too-large', 'unsupported-media-type');
   if (parameters.length) add('invalid-request');
-  if (parameters.some(({ in: place }) => place === 'path')) add('path-too-long', 'not-found');
+  if (parameters.some(isPathParameter)) add('path-too-long', 'not-found');
   if (access === 'signed') add('unauthorized');
   else add('too-many-requests');
   if (requiredRoles(contract)) add('unauthorized', 'forbidden', 'identity-provider-unavailable');
