@@ -86,6 +86,21 @@ export default defineConfig(
     },
   },
   {
+    // Activities and the API import contracts, so a contract must not bring anything with it.
+    files: ['src/workflows/*/contract.ts'],
+    rules: wall(
+      onlyTypes(['**/schemas/**'], 'at run time schemas stay out of the workflow sandbox: import type'),
+      {
+        regex: '^\\.(?!.*/contract\\.js$|.*/schemas/)',
+        message: 'a contract is a leaf: it imports only other contracts, and types of schemas',
+      },
+      {
+        regex: '^(?!\\.|@temporalio/(workflow|common)$)',
+        message: 'workflow code imports @temporalio/workflow, @temporalio/common and its own folder',
+      },
+    ),
+  },
+  {
     files: ['src/activities/**/*.ts'],
     rules: wall(
       {

@@ -16,6 +16,7 @@ async function lintErrors(file: string, code: string): Promise<string[]> {
 }
 
 const workflow = 'src/workflows/order/workflow.ts';
+const contract = 'src/workflows/order/contract.ts';
 const activity = 'src/activities/orders.ts';
 const route = 'src/api/orders/routes.ts';
 const schema = 'src/schemas/order.ts';
@@ -37,6 +38,10 @@ test.each([
   [workflow, `import * as sdk from '@temporalio/workflow'; void sdk.proxyLocalActivities;`],
   [workflow, `void fetch('http://127.0.0.1');`],
   [workflow, `void process.env.PATH;`],
+  [contract, `import { orderInput } from '../../schemas/order.js'; void orderInput;`],
+  [contract, `import { Parcel } from './parcel.js'; void Parcel;`],
+  [contract, `import { reasonOf } from '../shared/failures.js'; void reasonOf;`],
+  [contract, `import { z } from 'zod'; void z;`],
   [activity, `import { order } from '../workflows/index.js'; void order;`],
   [activity, `import { order } from '../workflows/order/workflow.js'; void order;`],
   [activity, `void process.env.PATH;`],
@@ -55,6 +60,8 @@ test.each([
   [workflow, `import { deprecatePatch, patched } from '@temporalio/workflow'; void [deprecatePatch, patched];`],
   [workflow, `import { cartQuery } from '../cart/contract.js'; void cartQuery;`],
   [workflow, `import { Saga } from '../shared/saga.js'; void Saga;`],
+  [contract, `import type { OrderView } from '../../schemas/order.js'; export type X = OrderView;`],
+  [contract, `import { cartQuery } from '../cart/contract.js'; void cartQuery;`],
   [activity, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [activity, `import type { OrderView } from '../schemas/order.js'; export type X = OrderView;`],
   [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],

@@ -20,12 +20,12 @@ const APPROVAL_REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
  * @throws `ApprovalRejected`, `ApprovalTimedOut`, `ApprovalWithdrawn`, or `ApprovalIdTaken` when the id belongs to
  * another approval.
  */
-export async function awaitApproval(state: OrderState, question: ApprovalInput): Promise<void> {
-  const { approvalId } = question;
+export async function awaitApproval(state: OrderState, input: ApprovalInput): Promise<void> {
+  const { approvalId } = input;
   // A cancellation during the reservation does not stop it, and no approval is started after it.
   if (state.cancellableScope.consideredCancelled) await state.cancellableScope.cancelRequested;
   state.view.approval = { approvalId, status: 'pending' };
-  const status = await runApproval(state, question).catch((error: unknown) => {
+  const status = await runApproval(state, input).catch((error: unknown) => {
     if (error instanceof ChildWorkflowFailure || isCancellation(error))
       state.view.approval = { approvalId, status: 'withdrawn' };
     throw error;
@@ -35,21 +35,21 @@ export async function awaitApproval(state: OrderState, question: ApprovalInput):
   if (rejection) throw rejectionFailure(rejection);
 }
 
-async function runApproval({ cancellableScope }: OrderState, question: ApprovalInput): Promise<ApprovalStatus> {
+async function runApproval({ cancellableScope }: OrderState, input: ApprovalInput): Promise<ApprovalStatus> {
   try {
     const { status } = await executeChild<(input: ApprovalInput) => Promise<ApprovalView>>('approval', {
-      workflowId: approvalWorkflowId(question.approvalId),
+      workflowId: approvalWorkflowId(input.approvalId),
       taskQueue: APPROVAL_TASK_QUEUE,
-      args: [question],
+      args: [input],
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-      staticSummary: question.title,
+      staticSummary: input.title,
     });
     return status;
   } catch (error) {
     // After a reset, the approval started by an earlier run already exists.
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return await awaitExistingApproval(question);
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return await awaitExistingApproval(input);
     const isWithdrawn =
       error instanceof ChildWorkflowFailure && (isCancellation(error) || error.cause instanceof TerminatedFailure);
     if (isWithdrawn && !cancellableScope.consideredCancelled) return 'withdrawn';
