@@ -25,7 +25,7 @@ export const priceUpdate = defineOperation({
       items.map(({ item }) => item.sku),
     );
     const failures: ItemFailure[] = [];
-    const last = new Map<string, { line: number; value: number }>();
+    const lastItems = new Map<string, { line: number; value: number }>();
     for (const [index, { line, item }] of items.entries()) {
       const product = products.get(item.sku);
       if (!product) {
@@ -34,15 +34,15 @@ export const priceUpdate = defineOperation({
         const message = `${item.sku} is sold in ${product.price.currency}, not in ${item.price.currency}`;
         failures.push({ index, reason: { type: 'CurrencyMismatch', message } });
       } else {
-        last.set(item.sku, { line, value: item.price.value });
+        lastItems.set(item.sku, { line, value: item.price.value });
       }
     }
-    if (last.size > 0) {
-      const changes = [...last.values()];
+    if (lastItems.size > 0) {
+      const changes = [...lastItems.values()];
       await sql`
         update products set price_value = line.value, price_batch = ${batchNumber}, price_line = line.line
         from unnest(
-          ${[...last.keys()]}::text[], ${changes.map(({ value }) => value)}::int[], ${changes.map(({ line }) => line)}::int[]
+          ${[...lastItems.keys()]}::text[], ${changes.map(({ value }) => value)}::int[], ${changes.map(({ line }) => line)}::int[]
         ) as line (sku, value, line)
         where line.sku = products.sku
           and (coalesce(price_batch, 0), coalesce(price_line, 0)) < (${batchNumber}::bigint, line.line)`.execute(tx);

@@ -8,7 +8,7 @@ import { defineOperation } from './operation.js';
 /** Keeps the stock well within PostgreSQL's integer range. */
 const MAX_STOCK = 1_000_000_000;
 
-/** Adds pieces to the stock. Items fail with `UnknownSku` or `StockLimit`. */
+/** Adds a quantity to the stock of products. Items fail with `UnknownSku` or `StockLimit`. */
 export const restock = defineOperation({
   kind: 'store',
   name: 'restock',
@@ -28,13 +28,13 @@ export const restock = defineOperation({
         failures.push({ index, reason: { type: 'UnknownSku', message: `not in the catalogue: ${item.sku}` } });
         continue;
       }
-      const more = (added.get(item.sku) ?? 0) + item.quantity;
-      if (product.available + more > MAX_STOCK) {
+      const quantity = (added.get(item.sku) ?? 0) + item.quantity;
+      if (product.available + quantity > MAX_STOCK) {
         const message = `${item.sku} would have more than ${MAX_STOCK} pieces`;
         failures.push({ index, reason: { type: 'StockLimit', message } });
         continue;
       }
-      added.set(item.sku, more);
+      added.set(item.sku, quantity);
     }
     if (added.size > 0) {
       await sql`

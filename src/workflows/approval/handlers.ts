@@ -2,7 +2,7 @@ import { CancellationScope, condition, log, setHandler } from '@temporalio/workf
 import type { ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 import { validateReasonRequest } from '../shared/arguments.js';
-import { rejectionFailure } from '../shared/failures.js';
+import { throwIfRejected } from '../shared/failures.js';
 import { validateDecision } from './argument-validation.js';
 import { approvalQuery, decideSignal, decideUpdate, withdrawUpdate } from './contract.js';
 import { evaluateDecision, hasNewComment, isTrailFull, toTrailFields, withdrawalRejection } from './decisions.js';
@@ -74,10 +74,6 @@ function validateWithdrawUpdate({ view, isOutcomeRecorded }: ApprovalState, requ
     withdrawalRejection(view) ??
     (isWithdrawn ? REPEAT_REJECTIONS.withdrawal : undefined)
   );
-}
-
-function throwIfRejected(rejection: Reason | undefined): void {
-  if (rejection) throw rejectionFailure(rejection);
 }
 
 /** Applies a decision once the approval is open. @returns why the decision does not count, or undefined. */

@@ -13,6 +13,7 @@ export class StageNotifications {
   private readonly state: ApprovalState;
   private readonly endsAt: number;
 
+  /** @param endsAt when the stage ends, in ms since the epoch. Messages are not retried after it. */
   constructor(state: ApprovalState, endsAt: number) {
     this.state = state;
     this.endsAt = endsAt;

@@ -62,7 +62,7 @@ export function reasonOf(failure: TemporalFailure): Reason {
 export const rejectionFailure = ({ type, message }: Reason): ApplicationFailure =>
   ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
 
-/** Rejects an update from its validator: such an update writes no event. */
+/** Throws a rejection, if any. Thrown by a validator, the rejection writes no event. */
 export function throwIfRejected(rejection: Reason | undefined): void {
   if (rejection) throw rejectionFailure(rejection);
 }
