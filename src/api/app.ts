@@ -54,8 +54,9 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     http: {
       headersTimeout: REQUEST_TIMEOUT_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
-      // How often to check for slow headers. A missing Host header is rejected below, as a problem.
+      // How often to check for slow headers.
       connectionsCheckingInterval: 1_000,
+      // A missing Host header is rejected in the hook below, as a problem.
       requireHostHeader: false,
     },
     clientErrorHandler: handleClientError,
@@ -85,12 +86,11 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   installIdempotency(app, deps.store);
   // Ignores unknown `Expect` headers. By default, Node responds 417 without a body.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
-  // Open event streams would delay the shutdown for ever.
+  // Ends the event streams, which would otherwise delay the shutdown for ever.
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
   installErrorHandling(app);
-  // Without Fastify's parser of plain text, JSON with that content type is a 415, and not a string instead of an
-  // object.
+  // Rejects plain text with 415. Fastify's default parser would pass JSON with that content type on as a string.
   app.removeContentTypeParser('text/plain');
 
   await installOpenApi(app);

@@ -113,7 +113,7 @@ describe('chunks of items', () => {
     expect(await rejectionOf(readItems(text, { ...ndjsonOptions, format }))).toMatchObject({
       status: 422,
       kind: 'invalid-items',
-      errors: [{ line: 1, pointer: '', detail: 'there are no items' }],
+      errors: [{ line: 1, pointer: '', detail: 'the upload contains no items' }],
     });
   });
 });
@@ -127,7 +127,7 @@ describe('invalid lines', () => {
     expect(rejection).toMatchObject({
       status: 422,
       kind: 'invalid-items',
-      detail: '3 lines are wrong, nothing was stored',
+      detail: '3 lines are invalid; nothing was stored',
     });
     expect(rejection.errors).toEqual([
       { line: 2, pointer: '/sku', detail: expect.any(String) },
@@ -138,7 +138,7 @@ describe('invalid lines', () => {
   });
 
   test('counts a single invalid line in the detail', async () => {
-    expect((await rejectionOf(readItems('{}', ndjsonOptions))).detail).toBe('1 line is wrong, nothing was stored');
+    expect((await rejectionOf(readItems('{}', ndjsonOptions))).detail).toBe('1 line is invalid; nothing was stored');
   });
 
   test('emits no chunk after an invalid line, but reads the body to its end', async () => {
@@ -157,7 +157,7 @@ describe('invalid lines', () => {
   test('reports the first 100 problems', async () => {
     const rejection = await rejectionOf(readChunks(bodyOf('{"sku":1,"x":1,"y":1}\n'.repeat(1_234)), ndjsonOptions));
 
-    expect(rejection.detail).toBe('at least 34 lines are wrong, nothing was stored');
+    expect(rejection.detail).toBe('at least 34 lines are invalid; nothing was stored');
     expect(rejection.errors).toHaveLength(100);
     expect(rejection.errors.at(-1)).toMatchObject({ line: 34, pointer: '/sku' });
   });
@@ -409,7 +409,7 @@ describe('CSV', () => {
     ['has a column without a name', 'sku,', '', /no name for column 2/],
     ['is empty', '""', '', /no name for column 1/],
     ['has an unknown column', 'sku,a~b/c', '/a~0b~1c', /not a known field/],
-    ['names a parent field', 'sku,price', '/price', /each of its fields is a column/],
+    ['names a parent field', 'sku,price', '/price', /one column for each of its fields/],
     ['has a misplaced quote', 'sku"', '', /has a quote within a value/],
   ])('reports only the header when it %s', async (_description, header, pointer, detail) => {
     const body = bodyOf(`${header}\nA\n`, 'A,1\n', 'A\n');
@@ -430,7 +430,7 @@ describe('CSV', () => {
 
   test.each([
     ['within a value', 'C"C,1', /^has a quote within a value/],
-    ['before the end of a value', '"C"C,1', /^has text behind the closing quote/],
+    ['before the end of a value', '"C"C,1', /^has text after the closing quote/],
   ])('reports a quote %s and skips the rest', async (_where, record, detail) => {
     const body = bodyOf(`sku,quantity\nA,1\nb,1\n${record}\nd,1\n`, 'e,1\n'.repeat(10));
 
@@ -443,7 +443,7 @@ describe('CSV', () => {
 
   test('reports the line of a quote that is never closed', async () => {
     expect(await errorsOf('sku,quantity\nA,1\n"B,1\nC,1\n', csvOptions)).toEqual([
-      { line: 3, pointer: '', detail: 'has a quote that is not closed; what follows was not read' },
+      { line: 3, pointer: '', detail: 'has a quote that is not closed; the rest of the upload was not read' },
     ]);
   });
 

@@ -137,7 +137,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     const { code, stdout, stderr } = await run(path, '--id', 'malformed');
 
     expect(stderr).toEqual([
-      'The API returned 422, Some items are not valid: 2 lines are wrong, nothing was stored',
+      'The API returned 422, Some items are not valid: 2 lines are invalid; nothing was stored',
       expect.stringMatching(/^ {2}line 2 \/quantity: /),
       expect.stringMatching(/^ {2}line 4: is not JSON/),
     ]);

@@ -213,9 +213,9 @@ describe('batch progress display', () => {
       pointer: '/quantity',
       detail: 'is wrong',
     }));
-    const rejected = { title: 'Some items are not valid', detail: 'many lines are wrong', status: 422, errors };
+    const rejected = { title: 'Some items are not valid', detail: 'many lines are invalid', status: 422, errors };
     expect(formatRejection(422, JSON.stringify(rejected)).split('\n')).toEqual([
-      'The API returned 422, Some items are not valid: many lines are wrong',
+      'The API returned 422, Some items are not valid: many lines are invalid',
       ...Array.from({ length: 10 }, (_, index) => `  line ${index + 7} /quantity: is wrong`),
       more,
     ]);

@@ -29,28 +29,28 @@ const MAX_QUOTED_VALUE_LENGTH = 41;
 
 const QUOTE_PROBLEMS: Record<string, string> = {
   CSV_QUOTE_NOT_CLOSED: 'has a quote that is not closed',
-  CSV_INVALID_CLOSING_QUOTE: 'has text behind the closing quote of a value',
+  CSV_INVALID_CLOSING_QUOTE: 'has text after the closing quote of a value',
   INVALID_OPENING_QUOTE: 'has a quote within a value that is not in quotes',
 };
 
 /**
  * Creates a reader of CSV. The first record names the columns: each is a field of the schema, or a nested field, with
  * dots. Every value is text, except that the value of a number field becomes a number if it looks like one. An empty
- * value means that the field is missing. After a wrong header or a misplaced quote the rest is uncertain, so reading
- * stops there.
+ * value means that the field is missing. After an invalid header or a misplaced quote, the meaning of the rest is
+ * uncertain, so reading stops there.
  */
 export function createCsvReader(schema: z.ZodObject, delimiter = ','): (lines: Line[]) => Generator<ParsedItem> {
   let columns: Column[] | undefined;
-  let readable = true;
+  let isReadable = true;
 
-  return function* entriesOf(lines) {
-    if (!readable) return;
+  return function* readLines(lines) {
+    if (!isReadable) return;
     let records = lines;
     if (!columns) {
       const { line, text } = lines[0]!;
       const header = parseHeader(text, schema, delimiter);
       if ('problems' in header) {
-        readable = false;
+        isReadable = false;
         yield { line, problems: header.problems };
         return;
       }
@@ -58,21 +58,21 @@ export function createCsvReader(schema: z.ZodObject, delimiter = ','): (lines: L
       records = lines.slice(1);
     }
     const width = columns.length;
-    // Records of another width are skipped here, because the parser takes twenty times as long for them.
-    const fitting = records.filter(({ text }) => (countColumns(text, delimiter) ?? width) === width);
-    const { rows, problem } = parseRecords(fitting, delimiter);
+    // Skips records with another number of columns, because the parser takes twenty times as long for them.
+    const complete = records.filter(({ text }) => (countColumns(text, delimiter) ?? width) === width);
+    const { rows, problem } = parseRecords(complete, delimiter);
     let next = 0;
     for (const record of records) {
       const { line } = record;
-      if (record !== fitting[next]) {
+      if (record !== complete[next]) {
         const detail = `must have as many columns as the header: ${width}, not ${countColumns(record.text, delimiter)}`;
         yield { line, problems: [{ pointer: '', detail }] };
       } else if (next < rows.length) {
         yield { line, ...itemFromRow(rows[next]!, columns) };
         next += 1;
       } else {
-        readable = false;
-        yield { line, problems: [{ pointer: '', detail: `${problem}; what follows was not read` }] };
+        isReadable = false;
+        yield { line, problems: [{ pointer: '', detail: `${problem}; the rest of the upload was not read` }] };
         return;
       }
     }
@@ -81,24 +81,24 @@ export function createCsvReader(schema: z.ZodObject, delimiter = ','): (lines: L
 
 /** The number of columns of a record; undefined if a quote is not closed, which the parser then reports. */
 function countColumns(text: string, delimiter: string): number | undefined {
-  const bare = text.includes('"') ? text.replace(QUOTED_TEXT_PATTERN, '') : text;
-  if (bare.includes('"')) return undefined;
+  const unquoted = text.includes('"') ? text.replace(QUOTED_TEXT_PATTERN, '') : text;
+  if (unquoted.includes('"')) return undefined;
   let width = 1;
-  for (let at = bare.indexOf(delimiter); at >= 0; at = bare.indexOf(delimiter, at + 1)) width += 1;
+  for (let at = unquoted.indexOf(delimiter); at >= 0; at = unquoted.indexOf(delimiter, at + 1)) width += 1;
   return width;
 }
 
 /** The values of the records up to the first with misplaced quotes. */
 function parseRecords(records: Line[], delimiter: string): { rows: string[][]; problem?: string } {
-  const rowsOf = (some: Line[]) =>
-    parse(some.map(({ text }) => text).join('\n'), { delimiter, record_delimiter: '\n' });
+  const parseRows = (lines: Line[]) =>
+    parse(lines.map(({ text }) => text).join('\n'), { delimiter, record_delimiter: '\n' });
   try {
-    return { rows: rowsOf(records) };
+    return { rows: parseRows(records) };
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     // The records before the error are parsed again, because a parser that reports each record would take four times as
     // long for every upload.
-    const rows = rowsOf(records.slice(0, Number(error.records)));
+    const rows = parseRows(records.slice(0, Number(error.records)));
     return { rows, problem: QUOTE_PROBLEMS[error.code] ?? 'is not CSV' };
   }
 }
@@ -109,18 +109,18 @@ function parseHeader(
   delimiter: string,
 ): { columns: Column[] } | { problems: InputProblem[] } {
   const { rows, problem } = parseRecords([{ line: 1, text }], delimiter);
-  if (problem) return { problems: [{ pointer: '', detail: `${problem}; what follows was not read` }] };
+  if (problem) return { problems: [{ pointer: '', detail: `${problem}; the rest of the upload was not read` }] };
   const names = new Set<string>();
   const columns: Column[] = [];
   const issues: z.core.$ZodIssue[] = [];
   for (const [index, name] of rows[0]!.entries()) {
     const path = name.split('.');
     const type = fieldTypeAt(schema, path);
-    const wrong = (message: string) => issues.push({ code: 'custom', path: name ? path : [], message, input: name });
-    if (name === '') wrong(`has no name for column ${index + 1}`);
-    else if (type === undefined) wrong('is not a known field');
-    else if (type === 'object') wrong('is not one value: each of its fields is a column');
-    else if (names.has(name)) wrong('is the name of more than one column');
+    const addIssue = (message: string) => issues.push({ code: 'custom', path: name ? path : [], message, input: name });
+    if (name === '') addIssue(`has no name for column ${index + 1}`);
+    else if (type === undefined) addIssue('is not a known field');
+    else if (type === 'object') addIssue('is an object: use one column for each of its fields');
+    else if (names.has(name)) addIssue('is the name of more than one column');
     names.add(name);
     columns.push({ parents: path.slice(0, -1), name: path.at(-1)!, isNumber: type === 'number' });
   }
@@ -151,9 +151,9 @@ function itemFromRow(row: string[], columns: Column[]): Required<Omit<ParsedItem
     if (value === '') continue;
     const { parents, name, isNumber } = columns[index]!;
     let object = item;
-    for (const outer of parents) {
-      if (!Object.hasOwn(object, outer)) object[outer] = {};
-      object = object[outer] as Record<string, unknown>;
+    for (const parent of parents) {
+      if (!Object.hasOwn(object, parent)) object[parent] = {};
+      object = object[parent] as Record<string, unknown>;
     }
     const problem = isNumber ? numberProblem(value) : undefined;
     if (problem) problems.push({ pointer: toJsonPointer([...parents, name]), detail: problem });

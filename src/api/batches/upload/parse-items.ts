@@ -23,11 +23,11 @@ interface LineProblem extends InputProblem {
 const MAX_PROBLEMS = 100;
 
 /**
- * Yields the items of an upload in lists that are all full but the last. Each item is as the schema returns it, with
- * the line on which it starts. After the first invalid line no further list follows, but the body is read on to find up
- * to 100 problems.
+ * Yields the items of an upload in chunks that are all full but the last. Each item is as the schema returns it, with
+ * the line on which it starts. After the first invalid line no further chunk follows, but the body is read on to find
+ * up to 100 problems.
  *
- * The body is read no faster than lists are consumed. It belongs to the caller, who may still have to respond, so it is
+ * The body is read no faster than chunks are consumed. It belongs to the caller, who may still have to respond, so it is
  * not destroyed. After a 400, a 413 or when the caller stops early, the rest of the body is not read.
  *
  * @throws 422 `invalid-items` with the first 100 problems in `errors`, also when there are no items.
@@ -37,44 +37,45 @@ const MAX_PROBLEMS = 100;
  */
 export async function* parseItems(body: Readable, options: ParseItemsOptions): AsyncGenerator<StagedItem[]> {
   const { format, schema, delimiter, itemsPerChunk } = options;
-  const entriesOf = format === 'csv' ? createCsvReader(schema, delimiter) : parseNdjsonLines;
+  const readLines = format === 'csv' ? createCsvReader(schema, delimiter) : parseNdjsonLines;
   const problems: LineProblem[] = [];
-  let wrongLines = 0;
-  let list: StagedItem[] = [];
+  let invalidLines = 0;
+  let chunk: StagedItem[] = [];
   let isEmpty = true;
 
   for await (const lines of splitLines(body, options)) {
     // Keeps reading to notice a broken connection, but stops parsing: further problems would only be counted.
     if (problems.length === MAX_PROBLEMS) continue;
-    for (const entry of entriesOf(lines)) {
+    for (const parsed of readLines(lines)) {
       isEmpty = false;
-      const { line } = entry;
-      const result = 'item' in entry ? schema.safeParse(entry.item) : undefined;
-      const unread = entry.problems ?? [];
-      if (!result?.success || unread.length > 0) {
-        wrongLines += 1;
-        const left = MAX_PROBLEMS - problems.length;
+      const { line, problems: readProblems = [] } = parsed;
+      const result = 'item' in parsed ? schema.safeParse(parsed.item) : undefined;
+      if (!result?.success || readProblems.length > 0) {
+        invalidLines += 1;
+        const remaining = MAX_PROBLEMS - problems.length;
         // The schema does not validate a field that could not be read.
-        const known = new Set(unread.map(({ pointer }) => pointer));
-        const invalid = toInputProblems(result?.error?.issues ?? []).filter(({ pointer }) => !known.has(pointer));
-        const found = [...unread, ...invalid];
-        problems.push(...found.slice(0, left).map((problem) => ({ line, ...problem })));
-        if (found.length >= left) break;
-      } else if (wrongLines === 0) {
-        list.push({ line, item: result.data });
-        if (list.length < itemsPerChunk) continue;
-        yield list;
-        list = [];
+        const unreadable = new Set(readProblems.map(({ pointer }) => pointer));
+        const schemaProblems = toInputProblems(result?.error?.issues ?? []);
+        const found = [...readProblems, ...schemaProblems.filter(({ pointer }) => !unreadable.has(pointer))];
+        problems.push(...found.slice(0, remaining).map((problem) => ({ line, ...problem })));
+        if (found.length >= remaining) break;
+      } else if (invalidLines === 0) {
+        chunk.push({ line, item: result.data });
+        if (chunk.length < itemsPerChunk) continue;
+        yield chunk;
+        chunk = [];
       }
     }
   }
-  if (isEmpty)
-    throw invalidItemsProblem('there are no items', [{ line: 1, pointer: '', detail: 'there are no items' }]);
-  if (wrongLines > 0) {
-    const count = problems.length === MAX_PROBLEMS ? `at least ${wrongLines}` : wrongLines;
-    throw invalidItemsProblem(wrongLines === 1 ? '1 line is wrong' : `${count} lines are wrong`, problems);
+  if (isEmpty) {
+    const detail = 'the upload contains no items';
+    throw invalidItemsProblem(detail, [{ line: 1, pointer: '', detail }]);
   }
-  if (list.length > 0) yield list;
+  if (invalidLines > 0) {
+    const count = problems.length === MAX_PROBLEMS ? `at least ${invalidLines}` : invalidLines;
+    throw invalidItemsProblem(invalidLines === 1 ? '1 line is invalid' : `${count} lines are invalid`, problems);
+  }
+  if (chunk.length > 0) yield chunk;
 }
 
 function* parseNdjsonLines(lines: Line[]): Generator<ParsedItem> {
@@ -92,8 +93,8 @@ function parseNdjsonLine(line: number, text: string): ParsedItem {
   }
 }
 
-const invalidItemsProblem = (what: string, errors: LineProblem[]) =>
+const invalidItemsProblem = (detail: string, errors: LineProblem[]) =>
   new HttpProblem('invalid-items', {
-    detail: `${what}, nothing was stored`,
+    detail: `${detail}; nothing was stored`,
     extensions: { errors },
   });

@@ -30,48 +30,48 @@ export interface Line {
  */
 export async function* splitLines(body: Readable, options: SplitLinesOptions): AsyncGenerator<Line[]> {
   const { format, delimiter = ',', maxBytes, maxLineLength } = options;
-  const marks = format === 'csv' ? /["\n]/g : /\n/g;
-  let held = '';
+  const separators = format === 'csv' ? /["\n]/g : /\n/g;
+  let pending = '';
   let line = 1;
   let lineFeeds = 0;
-  let quoted = false;
-  let closed = Number.NaN;
+  let isQuoted = false;
+  let lastClosingQuote = Number.NaN;
 
   const lineUpTo = (text: string, start: number, end: number): Line => {
-    const found = text.slice(start, text[end - 1] === '\r' ? end - 1 : end);
-    if (found.length > maxLineLength) throw lineTooLong(line, options);
-    return { line, text: found };
+    const lineText = text.slice(start, text[end - 1] === '\r' ? end - 1 : end);
+    if (lineText.length > maxLineLength) throw lineTooLong(line, options);
+    return { line, text: lineText };
   };
 
   for await (const chunk of decodeBody(body, maxBytes)) {
-    const text = held + chunk;
+    const text = pending + chunk;
     const lines: Line[] = [];
     let start = 0;
-    marks.lastIndex = held.length;
-    for (let mark = marks.exec(text); mark; mark = marks.exec(text)) {
-      const at = mark.index;
-      if (mark[0] === '"') {
+    separators.lastIndex = pending.length;
+    for (let match = separators.exec(text); match; match = separators.exec(text)) {
+      const at = match.index;
+      if (match[0] === '"') {
         // A quote opens a value only at the start of the value. A quote directly after a closing quote reopens the
         // value, because two quotes in a value stand for one.
-        quoted = !quoted && (at === start || text[at - 1] === delimiter || at === closed + 1);
-        if (!quoted) closed = at;
+        isQuoted = !isQuoted && (at === start || text[at - 1] === delimiter || at === lastClosingQuote + 1);
+        if (!isQuoted) lastClosingQuote = at;
         continue;
       }
       lineFeeds += 1;
-      if (quoted) continue;
+      if (isQuoted) continue;
       const found = lineUpTo(text, start, at);
       if (!isBlank(found, delimiter)) lines.push(found);
       start = at + 1;
       line += lineFeeds;
       lineFeeds = 0;
     }
-    held = text.slice(start);
-    closed -= start;
+    pending = text.slice(start);
+    lastClosingQuote -= start;
     // Allows one more character: the last one may be the CR of a CRLF.
-    if (held.length > maxLineLength + 1) throw lineTooLong(line, options);
+    if (pending.length > maxLineLength + 1) throw lineTooLong(line, options);
     if (lines.length > 0) yield lines;
   }
-  const last = lineUpTo(held, 0, held.length);
+  const last = lineUpTo(pending, 0, pending.length);
   if (!isBlank(last, delimiter)) yield [last];
 }
 
@@ -100,6 +100,6 @@ const isBlank = ({ text }: Line, delimiter: string): boolean => text.trim() === 
 const lineTooLong = (line: number, { format, maxLineLength }: SplitLinesOptions) =>
   tooLarge(
     format === 'csv'
-      ? `the record at line ${line} has more than ${maxLineLength} characters; is a quote not closed?`
+      ? `the record at line ${line} has more than ${maxLineLength} characters; check for a quote that is not closed`
       : `line ${line} has more than ${maxLineLength} characters`,
   );
