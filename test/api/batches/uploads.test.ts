@@ -342,7 +342,7 @@ describeOnDevServer('POST /v1/batches', () => {
       expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
       expect(body).toMatchObject({
         type: '/problems/invalid-items',
-        detail: '4 lines are wrong, nothing was stored',
+        detail: '4 lines are invalid; nothing was stored',
         errors: [
           { line: 3, pointer: '/sku' },
           { line: 3, pointer: '/quantity' },
@@ -361,7 +361,7 @@ describeOnDevServer('POST /v1/batches', () => {
       const { status, body } = await upload(api, { text: ndjson(items), query: { batchId, itemsPerChunk: '1' } });
 
       expect([status, body.type]).toEqual([422, '/problems/invalid-items']);
-      expect(body.detail).toMatch(/lines are wrong, nothing was stored$/);
+      expect(body.detail).toMatch(/lines are invalid; nothing was stored$/);
       expect(body.errors).toMatchObject(createMany(100, (n) => ({ line: n * 2 + 1, pointer: '/quantity' })));
       expect(body.errors).toHaveLength(100);
       await expectNotStored(batchId);
