@@ -1,7 +1,8 @@
-import { ConfigError } from './config/errors.js';
+import { ConfigError, type ConfigProblem } from './config/errors.js';
 import { createLogger } from './observability/logger.js';
 import { ensureNamespace, ensureSearchAttributes } from './temporal/provisioning.js';
-import { openStore } from './store/index.js';
+import { SQLSTATE, sqlStateOf } from './store/postgres/sqlstate.js';
+import { openConfiguredStore } from './startup/resources.js';
 import { migrate } from './store/migrations/index.js';
 import { grantAppRolePrivileges, TableOwnerRoleError } from './store/postgres/privileges.js';
 import { checkEnvironment, loadStartupConfig } from './startup/checks/index.js';
@@ -9,27 +10,19 @@ import { runProcess } from './startup/run-process.js';
 import { openConnection } from './temporal/connections.js';
 import { SEARCH_ATTRIBUTES } from './temporal/search-attributes.js';
 
-/** SQLSTATE `undefined_object` and `insufficient_privilege`. */
-const UNDEFINED_OBJECT = '42704';
-const INSUFFICIENT_PRIVILEGE = '42501';
-
 /** Runs once before workers and API: database schema and privileges, namespace, search attributes. Idempotent. */
 async function main(): Promise<void> {
   const config = await loadStartupConfig('setup');
   const logger = createLogger('setup', config.LOG_LEVEL);
   await checkEnvironment('setup', config);
 
-  const store = openStore({
-    databaseUrl: config.DATABASE_URL,
-    maxConnections: 1,
-    onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
-  });
+  const store = openConfiguredStore({ ...config, DATABASE_POOL_SIZE: 1 }, logger);
   const role = config.DATABASE_APP_ROLE;
   try {
     logger.info({ applied: await migrate(store.db) }, 'database schema is up to date');
     if (role !== undefined) {
       await grantAppRolePrivileges(store.db, role);
-      logger.info({ role }, 'the role has its rights');
+      logger.info({ role }, 'granted the privileges of the application role');
     }
   } catch (error) {
     throw toConfigError(error, role);
@@ -41,33 +34,41 @@ async function main(): Promise<void> {
   try {
     await ensureNamespace(connection, config.TEMPORAL_NAMESPACE);
     const added = await ensureSearchAttributes(connection, config.TEMPORAL_NAMESPACE, SEARCH_ATTRIBUTES);
-    logger.info({ added }, 'namespace and Search Attributes are ready');
+    logger.info({ added }, 'namespace and search attributes are ready');
   } finally {
     await connection.close();
   }
 }
 
-/** Maps a database error to the variable that causes it. */
+/** Maps a database error to the variable that causes it. Returns other errors unchanged. */
 function toConfigError(error: unknown, role: string | undefined): unknown {
-  const problem = (name: string, text: string, example: string) =>
-    new ConfigError('The setup', [{ name, problem: text, example }]);
+  const problem = findProblem(error, role);
+  return problem ? new ConfigError('The setup', [problem]) : error;
+}
+
+function findProblem(error: unknown, role: string | undefined): ConfigProblem | undefined {
   if (error instanceof TableOwnerRoleError)
-    return problem(
-      'DATABASE_APP_ROLE',
-      `${role} owns the tables or is the role of this setup; name the role of worker and API, or none`,
-      'shop',
-    );
-  switch ((error as { code?: string }).code) {
-    case UNDEFINED_OBJECT:
-      return problem('DATABASE_APP_ROLE', `there is no role ${role}; create it with a login and a password`, 'shop');
-    case INSUFFICIENT_PRIVILEGE:
-      return problem(
-        'DATABASE_URL',
-        `its role must own the database or may create tables in it: ${(error as Error).message}`,
-        'postgres://owner:password@127.0.0.1:5432/shop',
-      );
+    return {
+      name: 'DATABASE_APP_ROLE',
+      problem: `role ${role} owns the tables or runs the setup; name the role of workers and API, or leave the variable unset`,
+      example: 'shop',
+    };
+  switch (sqlStateOf(error)) {
+    case SQLSTATE.undefinedObject:
+      return {
+        name: 'DATABASE_APP_ROLE',
+        problem: `role ${role} does not exist; create it with LOGIN and a password`,
+        example: 'shop',
+      };
+    case SQLSTATE.insufficientPrivilege:
+      return {
+        name: 'DATABASE_URL',
+        problem: `its role must own the database or have the privilege to create tables: ${(error as Error).message}`,
+        example: 'postgres://owner:password@127.0.0.1:5432/shop',
+      };
+    default:
+      return undefined;
   }
-  return error;
 }
 
 await runProcess(main);

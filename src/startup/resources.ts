@@ -1,0 +1,78 @@
+import { formatConfigProblem } from '../config/errors.js';
+import { redactConfig, type Config } from '../config/read.js';
+import { createOutgoingHttpClient, type OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
+import { createLogger, type Logger } from '../observability/logger.js';
+import { startTracing, type Tracing } from '../observability/tracing/index.js';
+import { openStore, type Store } from '../store/index.js';
+import { checkEnvironment, loadStartupConfig } from './checks/index.js';
+
+/** What worker and API both need. */
+export interface Resources<P extends 'worker' | 'api'> {
+  config: Config<P>;
+  logger: Logger;
+  /** Undefined when tracing is off. */
+  tracing: Tracing | undefined;
+  store: Store;
+  outgoing: OutgoingHttpClient;
+  /** Registers a function that `close` calls. */
+  onClose: (close: () => Promise<unknown>) => void;
+  /** Closes everything, last opened first. */
+  close: () => Promise<void>;
+}
+
+/**
+ * Reads the configuration of a process, checks its environment and opens what it needs besides Temporal.
+ *
+ * @param partnerUrls the partners whose calls are traced.
+ * @throws ConfigError when the process cannot start. The API also starts while its servers are unreachable: it returns
+ * 503 for requests that need them.
+ */
+export async function openResources<P extends 'worker' | 'api'>(
+  processName: P,
+  partnerUrls: (config: Config<P>) => string[] = () => [],
+): Promise<Resources<P>> {
+  const config = await loadStartupConfig(processName);
+  // The logger exists before tracing, because tracing logs its problems while it starts.
+  let tracing: Tracing | undefined = undefined;
+  const logger = createLogger(processName, config.LOG_LEVEL, () => tracing?.logFields() ?? {});
+  tracing = await startTracing(config, {
+    service: processName,
+    partners: partnerUrls(config),
+    onExportError: (problem) => logger.warn({ problem }, 'traces are not delivered'),
+  });
+  logger.info({ config: redactConfig(config) }, 'starting');
+  for (const problem of await checkEnvironment(processName, config)) logger.error(formatConfigProblem(problem));
+  const store = openConfiguredStore(config, logger);
+  const outgoing = createOutgoingHttpClient({
+    allowedHosts: config.OUTGOING_ALLOWED_HOSTS,
+    allowPrivateAddresses: config.OUTGOING_ALLOW_PRIVATE,
+  });
+  const closers: (() => Promise<unknown>)[] = [
+    async () => tracing?.shutdown(),
+    () => store.close(),
+    () => outgoing.close(),
+  ];
+  return {
+    config,
+    logger,
+    tracing,
+    store,
+    outgoing,
+    onClose: (close) => closers.push(close),
+    async close() {
+      for (const close of closers.toReversed()) await close();
+    },
+  };
+}
+
+/** Opens the store and logs lost connections. */
+export function openConfiguredStore(
+  config: { DATABASE_URL: string; DATABASE_POOL_SIZE: number },
+  logger: Logger,
+): Store {
+  return openStore({
+    databaseUrl: config.DATABASE_URL,
+    maxConnections: config.DATABASE_POOL_SIZE,
+    onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
+  });
+}

@@ -1,0 +1,25 @@
+import { createActivities, type Activities } from '../../activities/index.js';
+import { createMailer } from '../../activities/mail.js';
+import { createWebhooks } from '../../activities/webhooks.js';
+import { createApprovalLinkSigner } from '../../approval-links/links.js';
+import { operations } from '../../batch-operations/index.js';
+import type { Resources } from '../resources.js';
+
+/** Creates the activities with the clients and settings of a worker's configuration. */
+export function createConfiguredActivities({ config, store, outgoing }: Resources<'worker'>): Activities {
+  const { ORDER_APPROVAL_THRESHOLD: threshold, ORDER_APPROVAL_STAGES: stages } = config;
+  return createActivities({
+    store,
+    paymentsUrl: config.PAYMENTS_URL,
+    paymentsKeyRetentionHours: config.PAYMENTS_KEY_RETENTION_HOURS,
+    carrierUrl: config.CARRIER_URL,
+    carrierKeyRetentionHours: config.CARRIER_KEY_RETENTION_HOURS,
+    mailer: createMailer({ smtpUrl: config.SMTP_URL, from: config.MAIL_FROM }),
+    webhooks: createWebhooks({ outgoing, secrets: config.OUTGOING_WEBHOOK_SECRET }),
+    outgoing,
+    links: createApprovalLinkSigner(config.APPROVAL_LINK_SECRET),
+    publicUrl: config.PUBLIC_URL,
+    operations,
+    ...(threshold !== undefined && stages && { orderApprovalPolicy: { threshold, stages } }),
+  });
+}
