@@ -25,8 +25,17 @@ interface TemporalConfig {
   readonly TEMPORAL_CREDENTIALS: TemporalCredentials;
 }
 
+type VariablesOf<P extends ProcessName> = Pick<VariableValues, VariableNamesOf<P>> & TemporalConfig;
+
+interface ConfigByProcess {
+  worker: VariablesOf<'worker'>;
+  api: VariablesOf<'api'>;
+  setup: VariablesOf<'setup'>;
+  replay: VariablesOf<'replay'>;
+}
+
 /** The configuration of a process. */
-export type Config<P extends ProcessName> = Pick<VariableValues, VariableNamesOf<P>> & TemporalConfig;
+export type Config<P extends ProcessName> = ConfigByProcess[P];
 
 /** The valid values of a configuration, and the problems of the others. */
 export interface ConfigResult<P extends ProcessName> {

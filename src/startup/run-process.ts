@@ -21,23 +21,24 @@ export interface ProcessLifecycle {
  * as its problems, any other error with its stack. A second signal, at least a second after the first, ends the process
  * immediately.
  */
-export async function runProcess(main: (lifetime: ProcessLifecycle) => Promise<void>): Promise<void> {
+export async function runProcess(main: (lifecycle: ProcessLifecycle) => Promise<void>): Promise<void> {
   let stopping: Parameters<ProcessLifecycle['onStop']> | undefined;
-  let askedAt: number | undefined;
+  let stopRequestedAt: number | undefined;
   // Without a handler, the kernel ignores these signals for PID 1 of a container.
   for (const signal of STOP_SIGNALS)
     process.on(signal, () => {
       if (!stopping) process.exit(128 + constants.signals[signal]);
       const [stop, limitMs] = stopping;
-      if (askedAt === undefined) {
-        askedAt = Date.now();
-        const late = () => exitWithError(`did not stop within ${limitMs / 1000} s after ${signal}`);
-        setTimeout(late, limitMs).unref();
+      if (stopRequestedAt === undefined) {
+        stopRequestedAt = Date.now();
+        const onTimeout = () => exitWithError(`did not stop within ${limitMs / 1000} s after ${signal}`);
+        setTimeout(onTimeout, limitMs).unref();
         Promise.resolve(stop(signal)).catch(exitWithError);
-      } else if (Date.now() - askedAt > DUPLICATE_SIGNAL_MS) exitWithError(`stopped at once by another ${signal}`);
+      } else if (Date.now() - stopRequestedAt > DUPLICATE_SIGNAL_MS)
+        exitWithError(`stopped immediately by another ${signal}`);
     });
   try {
-    await main({ onStop: (...given) => (stopping = given) });
+    await main({ onStop: (...args) => (stopping = args) });
   } catch (error) {
     exitWithError(error);
   }

@@ -125,8 +125,8 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
     const env = { DATABASE_URL: `postgres://shop:sesame@${address}/shop`, TEMPORAL_ADDRESS: address };
     for (const problems of await Promise.all([startupErrorsOf('worker', env), startupErrorsOf('setup', env)]))
       expect(problems).toEqual({
-        DATABASE_URL: `PostgreSQL on ${address} cannot be reached: no answer within 5 s`,
-        TEMPORAL_ADDRESS: expect.stringContaining(`Temporal on ${address} cannot be reached: no answer within 5 s`),
+        DATABASE_URL: `PostgreSQL on ${address} cannot be reached: no response within 5 s`,
+        TEMPORAL_ADDRESS: expect.stringContaining(`Temporal on ${address} cannot be reached: no response within 5 s`),
       });
   });
 });
@@ -172,7 +172,7 @@ describe('starting with a wrong DATABASE_URL', { timeout: 2 * START_TIMEOUT_MS }
     ]);
 
     expect(missing['DATABASE_URL']).toMatch(/rejects the connection: database "nothing" does not exist$/);
-    expect(ofEmpty['DATABASE_URL']).toMatch(/^database "\w+" on [\d.:]+ has no tables of the shop; run setup first$/);
+    expect(ofEmpty['DATABASE_URL']).toMatch(/^database "\w+" on [\d.:]+ has no shop tables; run the setup first$/);
   });
 });
 
@@ -201,7 +201,7 @@ describeOnDevServer('starting on a Temporal server', () => {
       });
 
       expect(problems).toEqual({
-        TEMPORAL_NAMESPACE: `Temporal on ${address} has no such namespace; run setup first, got "nothing"`,
+        TEMPORAL_NAMESPACE: `Temporal on ${address} does not have this namespace; run the setup first, got "nothing"`,
       });
     },
   );

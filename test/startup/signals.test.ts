@@ -90,7 +90,7 @@ describe('an API on a database that stopped responding', { timeout: 3 * START_DE
     const again = setInterval(() => process.kill('SIGINT'), 200);
     const { afterMs, ...exit } = await waitForExit(process, 40_000).finally(() => clearInterval(again));
     expect(exit).toEqual({ code: 1, signal: null });
-    expect(lines.at(-1)).toBe('stopped at once by another SIGINT');
+    expect(lines.at(-1)).toBe('stopped immediately by another SIGINT');
     expect(afterMs).toBeLessThan(15_000);
   });
 });

@@ -6,12 +6,16 @@ import { bundlePath, type BundleVariant } from '../../temporal/workflow-bundle.j
 /** The SDK finds the workflows in a bundle by this name. */
 const BUNDLE_MARKER = /\bvar __TEMPORAL__\b/;
 
-/** The problem of the bundle file that WORKFLOW_BUNDLE selects, if any. */
-export function checkBundle(given: string, flavour: BundleVariant): ConfigProblem | undefined {
-  const file = bundlePath(given, flavour);
-  const problem = (text: string): ConfigProblem => ({
+/**
+ * Checks the bundle file that WORKFLOW_BUNDLE selects for a variant, without running it.
+ *
+ * @returns the problem, or undefined for a bundle of workflows.
+ */
+export function checkBundle(configuredPath: string, variant: BundleVariant): ConfigProblem | undefined {
+  const file = bundlePath(configuredPath, variant);
+  const problemOf = (problem: string): ConfigProblem => ({
     name: 'WORKFLOW_BUNDLE',
-    problem: text,
+    problem,
     example: 'dist/workflow-bundle.js',
   });
   let code: string;
@@ -19,16 +23,15 @@ export function checkBundle(given: string, flavour: BundleVariant): ConfigProble
     code = readFileSync(file, 'utf8');
   } catch (error) {
     const { code: reason } = error as NodeJS.ErrnoException;
-    if (reason !== 'ENOENT') return problem(`cannot read ${file} (${reason})`);
-    return problem(
-      `there is no file ${file}${file === given ? '' : ', the bundle for traces or encryption as they are on'}`,
-    );
+    if (reason !== 'ENOENT') return problemOf(`cannot read ${file} (${reason})`);
+    const remark = file === configuredPath ? '' : ', the variant of the bundle for tracing or encryption';
+    return problemOf(`file ${file} does not exist${remark}`);
   }
-  if (code.trim() === '') return problem(`${file} is empty`);
+  if (code.trim() === '') return problemOf(`${file} is empty`);
   try {
     new Script(code, { filename: file });
   } catch (error) {
-    return problem(`${file} is not JavaScript (${(error as Error).message})`);
+    return problemOf(`${file} is not JavaScript (${(error as Error).message})`);
   }
-  return BUNDLE_MARKER.test(code) ? undefined : problem(`${file} is not a bundle of workflows`);
+  return BUNDLE_MARKER.test(code) ? undefined : problemOf(`${file} is not a bundle of workflows`);
 }

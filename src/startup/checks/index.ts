@@ -23,11 +23,11 @@ const PROCESS_TITLES: Record<StartupProcessName, string> = { worker: 'The worker
  *
  * @throws ConfigError with all problems: invalid values, and failed checks of the valid ones.
  */
-export async function loadStartupConfig<R extends StartupProcessName>(role: R): Promise<Config<R>> {
-  const { values, problems } = readConfig(role);
-  if (problems.length === 0) return values as Config<R>;
-  const around = await findEnvironmentProblems(role, values);
-  throw new ConfigError(PROCESS_TITLES[role], [...problems, ...around.problems, ...around.tolerated]);
+export async function loadStartupConfig<P extends StartupProcessName>(processName: P): Promise<Config<P>> {
+  const { values, problems } = readConfig(processName);
+  if (problems.length === 0) return values as Config<P>;
+  const environment = await findEnvironmentProblems(processName, values);
+  throw new ConfigError(PROCESS_TITLES[processName], [...problems, ...environment.problems, ...environment.tolerated]);
 }
 
 /**
@@ -36,52 +36,52 @@ export async function loadStartupConfig<R extends StartupProcessName>(role: R): 
  * @returns for the API, which starts without its servers, the problems of unreachable servers.
  * @throws ConfigError with all problems.
  */
-export async function checkEnvironment<R extends StartupProcessName>(
-  role: R,
-  config: Config<R>,
+export async function checkEnvironment<P extends StartupProcessName>(
+  processName: P,
+  config: Config<P>,
 ): Promise<ConfigProblem[]> {
-  const { problems, tolerated } = await findEnvironmentProblems(role, config);
-  if (problems.length) throw new ConfigError(PROCESS_TITLES[role], [...problems, ...tolerated]);
+  const { problems, tolerated } = await findEnvironmentProblems(processName, config);
+  if (problems.length) throw new ConfigError(PROCESS_TITLES[processName], [...problems, ...tolerated]);
   return tolerated;
 }
 
-async function findEnvironmentProblems(role: StartupProcessName, values: ValidValues) {
-  const [ofPorts, ofServers] = await Promise.all([
-    checkPorts(configuredListeners(role, values)),
-    checkServers(role, values),
+async function findEnvironmentProblems(processName: StartupProcessName, values: ValidValues) {
+  const [portProblems, serverProblems] = await Promise.all([
+    checkPorts(configuredListeners(processName, values)),
+    checkServers(processName, values),
   ]);
-  const isTolerated = ({ kind }: ServerProblem) => role === 'api' && kind === 'unreachable';
+  const isTolerated = ({ kind }: ServerProblem) => processName === 'api' && kind === 'unreachable';
   return {
     problems: [
-      ...ofPorts,
-      ...(role === 'worker' ? checkWorkerSettings(values) : []),
-      ...ofServers.filter((f) => !isTolerated(f)),
+      ...portProblems,
+      ...(processName === 'worker' ? checkWorkerSettings(values) : []),
+      ...serverProblems.filter((problem) => !isTolerated(problem)),
     ],
-    tolerated: ofServers.filter(isTolerated),
+    tolerated: serverProblems.filter(isTolerated),
   };
 }
 
 /** Checks database and Temporal. Tables and namespace must exist, except for the setup, which creates them. */
-export async function checkServers(role: StartupProcessName, values: ValidValues): Promise<ServerProblem[]> {
+export async function checkServers(processName: StartupProcessName, values: ValidValues): Promise<ServerProblem[]> {
   const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = values;
-  const isSetUp = role !== 'setup';
-  const findings = await Promise.all([
+  const isSetUp = processName !== 'setup';
+  const problems = await Promise.all([
     DATABASE_URL !== undefined ? checkDatabase(DATABASE_URL, { expectTables: isSetUp }) : undefined,
     TEMPORAL_ADDRESS !== undefined && TEMPORAL_NAMESPACE !== undefined && TEMPORAL_CREDENTIALS !== undefined
       ? checkTemporal({ TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS }, { expectNamespace: isSetUp })
       : undefined,
   ]);
-  return findings.filter((finding) => finding !== undefined);
+  return problems.filter((problem) => problem !== undefined);
 }
 
-function configuredListeners(role: StartupProcessName, values: ValidValues): Listener[] {
+function configuredListeners(processName: StartupProcessName, values: ValidValues): Listener[] {
   const { HOST, PORT, HEALTH_HOST, HEALTH_PORT, METRICS_HOST, METRICS_PORT } = values;
   const listener = (hostVariable: string, host: string | undefined, portVariable: string, port: number | undefined) =>
     host === undefined || port === undefined ? [] : [{ host, port, hostVariable, portVariable }];
   return [
-    ...(role === 'api' ? listener('HOST', HOST, 'PORT', PORT) : []),
-    ...(role === 'worker' ? listener('HEALTH_HOST', HEALTH_HOST, 'HEALTH_PORT', HEALTH_PORT) : []),
-    ...(role === 'setup' ? [] : listener('METRICS_HOST', METRICS_HOST, 'METRICS_PORT', METRICS_PORT)),
+    ...(processName === 'api' ? listener('HOST', HOST, 'PORT', PORT) : []),
+    ...(processName === 'worker' ? listener('HEALTH_HOST', HEALTH_HOST, 'HEALTH_PORT', HEALTH_PORT) : []),
+    ...(processName === 'setup' ? [] : listener('METRICS_HOST', METRICS_HOST, 'METRICS_PORT', METRICS_PORT)),
   ];
 }
 
@@ -90,17 +90,17 @@ export function checkWorkerSettings(values: ValidValues): ConfigProblem[] {
   const { WORKFLOW_BUNDLE: bundle, WORKER_TASK_QUEUES: queues = [], ORDER_APPROVAL_STAGES: stages = [] } = values;
   const traced = isTracingEnabled(values as Config<'worker'>);
   const encrypted = values.PAYLOAD_ENCRYPTION_KEYS !== undefined;
-  const ofBundle =
+  const bundleProblem =
     bundle !== undefined && queues.some(hasWorkflows) ? checkBundle(bundle, { traced, encrypted }) : undefined;
   const { OUTGOING_ALLOWED_HOSTS: allowedHosts, OUTGOING_ALLOW_PRIVATE: allowPrivate } = values;
   const forbidden =
     allowedHosts !== undefined && allowPrivate !== undefined
       ? findForbiddenUrls({ stages }, createOutgoingHttpClient({ allowedHosts, allowPrivateAddresses: allowPrivate }))
       : [];
-  const ofStages = forbidden.map(({ pointer, detail }) => ({
+  const stageProblems = forbidden.map(({ pointer, detail }) => ({
     name: 'ORDER_APPROVAL_STAGES',
     problem: `${pointer.replace('/stages', '')} ${detail}`,
     example: 'OUTGOING_ALLOWED_HOSTS=hooks.example.com',
   }));
-  return [...(ofBundle ? [ofBundle] : []), ...ofStages];
+  return [...(bundleProblem ? [bundleProblem] : []), ...stageProblems];
 }

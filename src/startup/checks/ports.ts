@@ -27,19 +27,19 @@ export function describeListenError(
   error: NodeJS.ErrnoException,
   holder?: string,
 ): ConfigProblem {
-  const ofPort = (problem: string) => ({ name: portVariable, problem, example: String(suggestPort(port)) });
+  const portProblem = (problem: string) => ({ name: portVariable, problem, example: String(suggestPort(port)) });
   switch (error.code) {
     case 'EADDRINUSE':
-      return ofPort(`port ${port} on ${host} is in use${holder === undefined ? '' : ` by ${holder}`}`);
+      return portProblem(`port ${port} on ${host} is in use${holder === undefined ? '' : ` by ${holder}`}`);
     case 'EACCES':
-      return { ...ofPort(`listening on port ${port} needs more rights`), example: '3000' };
+      return { ...portProblem(`listening on port ${port} requires more privileges`), example: '3000' };
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       if (hostVariable !== undefined)
         return { name: hostVariable, problem: 'must be an address of this machine', got: host, example: '127.0.0.1' };
   }
-  return ofPort(`cannot listen on port ${port} of ${host}: ${error.message}`);
+  return portProblem(`cannot listen on port ${port} of ${host}: ${error.message}`);
 }
 
 /** The problems of the listeners that cannot open. */

@@ -12,7 +12,8 @@ export interface ServerProblem extends ConfigProblem {
 /** How long a start waits for a server's response. */
 export const RESPONSE_TIMEOUT_MS = 5_000;
 
-export const NO_RESPONSE = `no answer within ${RESPONSE_TIMEOUT_MS / 1000} s`;
+/** The text of a timeout. */
+export const NO_RESPONSE = `no response within ${RESPONSE_TIMEOUT_MS / 1000} s`;
 
 const CONNECTION_ERROR_TEXTS: Record<string, string> = {
   ECONNREFUSED: 'connection refused',
@@ -20,7 +21,7 @@ const CONNECTION_ERROR_TEXTS: Record<string, string> = {
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the network',
   ENOTFOUND: 'unknown host',
-  EAI_AGAIN: 'the name of the host cannot be resolved',
+  EAI_AGAIN: 'the host name cannot be resolved',
   ETIMEDOUT: NO_RESPONSE,
 };
 

@@ -15,7 +15,7 @@ const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;
 
-/** Connects like the application. With `withNamespace`, also checks that the namespace exists. */
+/** Connects like the application. With `expectNamespace`, also checks that the namespace exists. */
 export async function checkTemporal(
   target: TemporalTarget,
   { expectNamespace }: { expectNamespace: boolean },
@@ -44,7 +44,7 @@ export async function checkTemporal(
       return {
         kind: 'rejected',
         name: 'TEMPORAL_NAMESPACE',
-        problem: `Temporal on ${address} has no such namespace; run setup first`,
+        problem: `Temporal on ${address} does not have this namespace; run the setup first`,
         got: namespace,
         example: 'default',
       };
@@ -52,10 +52,10 @@ export async function checkTemporal(
       return {
         kind: 'rejected',
         name: 'TEMPORAL_API_KEY',
-        problem: `Temporal on ${address} denies access${credentials.apiKey === undefined ? ' without a key' : ''}: ${details}`,
+        problem: `Temporal on ${address} denies access${credentials.apiKey === undefined ? ' without an API key' : ''}: ${details}`,
         example: '<an API key for this namespace>',
       };
-    return unreachable(`${NO_RESPONSE} of a Temporal server; do TEMPORAL_TLS and its certificates fit?`);
+    return unreachable(`${NO_RESPONSE} from a Temporal server; check TEMPORAL_TLS and its certificates`);
   } finally {
     await connection?.close();
   }
@@ -73,7 +73,7 @@ async function testTcpConnection(address: string): Promise<Error | undefined> {
     return await new Promise((resolve) => {
       socket.once('connect', () => resolve(undefined));
       socket.once('error', resolve);
-      socket.once('timeout', () => resolve(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })));
+      socket.once('timeout', () => resolve(Object.assign(new Error('no response'), { code: 'ETIMEDOUT' })));
     });
   } finally {
     socket.destroy();

@@ -17,7 +17,7 @@ test('accepts a bundle of the workflows', () => {
 test('names the missing traced variant of a bundle', () => {
   expect(checkBundle(join(folder, 'plain.js'), { traced: true })).toEqual({
     name: 'WORKFLOW_BUNDLE',
-    problem: `there is no file ${join(folder, 'plain.traced.js')}, the bundle for traces or encryption as they are on`,
+    problem: `file ${join(folder, 'plain.traced.js')} does not exist, the variant of the bundle for tracing or encryption`,
     example: 'dist/workflow-bundle.js',
   });
 });
