@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { email } from './shared/email.js';
-import { execution } from './shared/execution.js';
+import { execution, retrying, waiting } from './shared/execution.js';
 import { money } from './shared/money.js';
 import { pageOf } from './shared/page.js';
-import { reason, retrying, waiting } from './shared/reason.js';
-import { callerId, text, time } from './shared/primitives.js';
+import { reason } from './shared/reason.js';
+import { callerId, text, time, durationSeconds } from './shared/primitives.js';
 
 /**
  * Limits of one approval. At the maximum it sends 5 x 10 x 32 messages on two channels, with at most six events each:
@@ -17,8 +17,8 @@ export const MAX_REMINDERS = 31;
 export const MAX_DESCRIPTION_LENGTH = 2_000;
 export const MAX_COMMENT_LENGTH = 1_000;
 
-const MAX_STAGE_TIMEOUT_SECONDS = 366 * 24 * 60 * 60;
-const seconds = z.int().min(1).max(MAX_STAGE_TIMEOUT_SECONDS);
+/** 366 days: a year, also in a leap year. */
+const seconds = durationSeconds(366 * 24 * 60 * 60);
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .max(1_000)
@@ -34,7 +34,7 @@ export const approvalId = z
   .meta({ description: 'The id of an approval.', examples: ['new-roaster'] });
 
 export const approverId = callerId.meta({ description: 'The id of an approver.', examples: ['grace'] });
-const stageNumber = z.int().min(1).max(MAX_STAGES).optional();
+export const stageNumber = z.int().min(1).max(MAX_STAGES).optional();
 
 export const approver = z
   .strictObject({
@@ -45,7 +45,7 @@ export const approver = z
   .meta({
     id: 'Approver',
     description:
-      'Who may decide. People are told by e-mail and get a link; a system is told by a signed webhook, and only who has a `webhookUrl` may answer by one. Somebody with neither learns of it elsewhere.',
+      'Somebody who can decide. A person gets an e-mail with a link; a system gets a signed webhook, and only an approver with a `webhookUrl` can decide by webhook. An approver without either is not notified.',
   });
 
 export const stage = z
@@ -54,34 +54,40 @@ export const stage = z
       .array(approver)
       .min(1)
       .max(MAX_APPROVERS)
-      .refine((approvers) => new Set(approvers.map(({ id }) => id)).size === approvers.length, 'names somebody twice')
-      .describe('Each with an id of its own.'),
+      .refine(
+        (approvers) => new Set(approvers.map(({ id }) => id)).size === approvers.length,
+        'must not contain an approver twice',
+      )
+      .describe('The approvers of the stage. Their ids are unique.'),
     timeoutSeconds: seconds.meta({
-      description: 'When nobody has decided by then, the next stage is asked.',
+      description: 'How long the stage waits for a decision before the approval escalates to the next stage.',
       examples: [86_400],
     }),
     remindEverySeconds: seconds
       .optional()
       .describe(
-        `Who has not decided is told again this often, at most ${MAX_REMINDERS} times. Without it, nobody is reminded.`,
+        `Interval between reminders to the approvers of the stage, at most ${MAX_REMINDERS} reminders. Without it, no reminders are sent.`,
       ),
   })
   .refine(
     ({ timeoutSeconds, remindEverySeconds }) =>
       remindEverySeconds === undefined || timeoutSeconds / remindEverySeconds <= MAX_REMINDERS,
-    { path: ['remindEverySeconds'], error: `makes more than ${MAX_REMINDERS} reminders` },
+    { path: ['remindEverySeconds'], error: `must allow at most ${MAX_REMINDERS} reminders within timeoutSeconds` },
   )
-  .meta({ id: 'Stage', description: 'Who is asked at the same time, and for how long; the first decision counts.' });
+  .meta({
+    id: 'Stage',
+    description: 'The approvers who are asked at the same time, and the time limit. The first decision counts.',
+  });
 
 export const approvalStages = z
   .array(stage)
   .min(1)
   .max(MAX_STAGES)
-  .describe('Asked one after the other, each when the time of the one before is over.');
+  .describe('The stages in order. A stage starts when the previous stage times out.');
 
 const approvalFields = {
   approvalId,
-  title: text(200).meta({ description: 'What is asked, in one line.', examples: ['Buy a new roaster?'] }),
+  title: text(200).meta({ description: 'The question, in one line.', examples: ['Buy a new roaster?'] }),
   description: text(MAX_DESCRIPTION_LENGTH).optional(),
   requestedBy: callerId.meta({ description: 'The requester, who cannot decide.', examples: ['ada'] }),
   amount: money.optional(),
@@ -89,8 +95,8 @@ const approvalFields = {
   onTimeout: z
     .enum(['timed_out', 'approved', 'rejected'])
     .optional()
-    .describe('The outcome when the last stage times out; defaults to `timed_out`.'),
-  callbackUrl: httpUrl.optional().describe('Where the outcome is reported to, as a signed webhook.'),
+    .describe('The outcome when the last stage times out. Defaults to `timed_out`.'),
+  callbackUrl: httpUrl.optional().describe('Receives the outcome as a signed webhook.'),
 };
 
 /** Whether anyone except the requester can decide. Requesters cannot decide their own request. */
@@ -114,25 +120,27 @@ export const approvalRequest = z
       .refine((value) => !value.startsWith(ORDER_PREFIX), `must not start with "${ORDER_PREFIX}"`)
       .optional()
       .describe(
-        `The same id and content name the same approval. Defaults to a new id; must not start with "${ORDER_PREFIX}".`,
+        `A repeated request with the same id and content returns the existing approval. Defaults to a new id. Must not start with "${ORDER_PREFIX}".`,
       ),
   })
   .refine(hasEligibleApprover, eligibleApproverRule)
-  .meta({ id: 'ApprovalRequest', description: 'A question, and who decides.' });
+  .meta({ id: 'ApprovalRequest', description: 'A request for an approval.' });
 
 /** The id of the approval of an order. */
 export const approvalIdOfOrder = (orderId: string): string => `${ORDER_PREFIX}${orderId}`;
 
-export const verdict = z.enum(['approve', 'reject']).meta({ id: 'Verdict', description: 'How somebody decides.' });
+export const verdict = z
+  .enum(['approve', 'reject'])
+  .meta({ id: 'Verdict', description: 'The verdict of an approver.' });
 
 export const via = z.enum(['api', 'link', 'webhook', 'cli']).meta({
   id: 'Via',
-  description: 'By which way a decision came: `cli` is whatever came to Temporal past the API.',
+  description: 'How a decision was submitted. `cli` stands for every way that bypasses the API.',
 });
 
 export const decisionRequest = z
   .strictObject({ approver: approverId, decision: verdict, comment: text(MAX_COMMENT_LENGTH).optional() })
-  .meta({ id: 'DecisionRequest', description: 'A decision as an approver makes it.' });
+  .meta({ id: 'DecisionRequest', description: 'The decision of an approver.' });
 
 /** The argument of the update and signal `decide`. */
 export const decision = decisionRequest.extend({
@@ -141,27 +149,14 @@ export const decision = decisionRequest.extend({
   stage: stageNumber,
 });
 
-/** An external system may add fields and verdicts without notice, so unknown ones are ignored. */
-export const decisionCallback = z
-  .object({
-    ...decisionRequest.shape,
-    decision: text(100).meta({
-      description: `One of ${verdict.options.join(', ')}. Any other verdict has no effect.`,
-      examples: ['approve'],
-    }),
-    approvalId,
-    stage: stageNumber.describe('The stage that is decided, counted from one; by default the current one.'),
-  })
-  .meta({ id: 'DecisionCallback', description: 'The decision of an external system. Unknown fields are ignored.' });
-
 export const withdrawRequest = z
   .strictObject({ reason: text(500).optional() })
-  .meta({ id: 'WithdrawRequest', description: 'Why an approval is withdrawn.' });
+  .meta({ id: 'WithdrawRequest', description: 'The reason why an approval is withdrawn.' });
 
 /** Also the search attribute `ApprovalStatus`. */
 export const approvalStatus = z
   .enum(['pending', 'approved', 'rejected', 'timed_out', 'withdrawn'])
-  .meta({ id: 'ApprovalStatus', description: '`pending` is open, the others are final.' });
+  .meta({ id: 'ApprovalStatus', description: '`pending` is open; the other statuses are final.' });
 
 const trailEntry = z
   .object({
@@ -169,7 +164,7 @@ const trailEntry = z
     event: z
       .enum(['requested', 'skipped', 'escalated', 'decided', 'commented', 'ignored', 'timed_out', 'withdrawn'])
       .describe(
-        '`skipped` is a stage that only the requester could decide; `commented` is the same decision again with another comment.',
+        '`skipped`: only the requester could decide the stage. `commented`: the same decision was repeated with another comment.',
       ),
     stage: z.int(),
     approver: z.string().optional(),
@@ -178,21 +173,21 @@ const trailEntry = z
     comment: z.string().optional(),
     reason: reason.optional(),
   })
-  .meta({ id: 'TrailEntry', description: 'Something that happened to an approval: who, when, how.' });
+  .meta({ id: 'TrailEntry', description: 'An event of an approval.' });
 
 const notification = z
   .object({
     stage: z.int(),
     approver: z.string(),
     channel: z.enum(['email', 'webhook']),
-    status: z.enum(['sending', 'sent', 'failed']).describe('`sending` includes being retried.'),
-    sentCount: z.int().describe('How many arrived: the question and its reminders.'),
+    status: z.enum(['sending', 'sent', 'failed']).describe('`sending` includes retries.'),
+    sentCount: z.int().describe('Number of delivered messages: the request and its reminders.'),
     lastSentAt: time.optional(),
     reason: reason.optional(),
   })
   .meta({
     id: 'Notification',
-    description: 'How far the messages to one approver of one stage have come, on one channel.',
+    description: 'The delivery of messages to one approver of one stage on one channel.',
   });
 
 /** Returned by the `approval` query, by every update, and as the workflow's result. */
@@ -203,10 +198,12 @@ export const approvalView = z.object({
   description: z.string().optional(),
   requestedBy: z.string(),
   amount: money.optional(),
-  stage: z.int().describe('The stage that is asked, or was asked last, counted from one.'),
-  stages: z.int().describe('How many there are.'),
-  approvers: z.array(z.string()).describe('Who may decide now, or could decide last; never the requester.'),
-  deadline: time.optional().describe("When the stage's time is over."),
+  stage: z.int().describe('The current stage, or the last stage of a closed approval. Counted from 1.'),
+  stages: z.int().describe('Number of stages.'),
+  approvers: z
+    .array(z.string())
+    .describe('The ids of the approvers of the current or last stage, without the requester.'),
+  deadline: time.optional().describe('When the current stage times out.'),
   decision: z
     .object({
       approver: z.string(),
@@ -218,12 +215,12 @@ export const approvalView = z.object({
     })
     .optional(),
   withdrawal: z.object({ at: time, reason: z.string().optional() }).optional(),
-  trail: z.array(trailEntry).describe('What happened, in order.'),
+  trail: z.array(trailEntry).describe('The events of the approval, oldest first.'),
   notifications: z.array(notification),
   callbackDelivery: z
     .object({ status: z.enum(['pending', 'delivered', 'failed']), reason: reason.optional() })
     .optional()
-    .describe('The report to the callback URL.'),
+    .describe('The delivery of the outcome to the callback URL.'),
 });
 
 export const approvalResource = approvalView
@@ -234,12 +231,15 @@ export const approvalResource = approvalView
   })
   .meta({
     id: 'Approval',
-    description: 'An approval: how far it has come, what is being retried just now, and the execution behind it.',
+    description: 'An approval with its progress, its pending retries and its workflow execution.',
   });
 
 export const approvalAccepted = z
   .object({ approvalId: z.string(), status: approvalStatus })
-  .meta({ id: 'ApprovalAccepted', description: 'The request was taken; its `location` tells what becomes of it.' });
+  .meta({
+    id: 'ApprovalAccepted',
+    description: 'The request was accepted. The `location` header is the URL of the approval.',
+  });
 
 export const approvalSummary = z
   .object({
@@ -248,9 +248,11 @@ export const approvalSummary = z
     title: z.string(),
     requestedBy: z.string(),
     amount: money.optional(),
-    stage: z.int().describe('The stage that is asked, or was asked last, counted from one.'),
-    stages: z.int().describe('How many stages there are.'),
-    approvers: z.array(z.string()).describe('Who may decide now; empty once the approval is closed.'),
+    stage: z.int().describe('The current stage, or the last stage of a closed approval. Counted from 1.'),
+    stages: z.int().describe('Number of stages.'),
+    approvers: z
+      .array(z.string())
+      .describe('The ids of the approvers who can decide now. Empty once the approval is closed.'),
     deadline: time.optional().describe('When the current stage times out.'),
     startedAt: time,
     closedAt: time.optional(),
@@ -266,7 +268,6 @@ export type Approver = z.infer<typeof approver>;
 export type Stage = z.infer<typeof stage>;
 export type ApprovalInput = z.infer<typeof approvalInput>;
 export type Decision = z.infer<typeof decision>;
-export type DecisionCallback = z.infer<typeof decisionCallback>;
 export type WithdrawRequest = z.infer<typeof withdrawRequest>;
 export type ApprovalStatus = z.infer<typeof approvalStatus>;
 export type ApprovalView = z.infer<typeof approvalView>;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { execution } from './shared/execution.js';
+import { execution, retrying, waiting } from './shared/execution.js';
 import { pageOf } from './shared/page.js';
-import { reason, retrying, waiting } from './shared/reason.js';
+import { reason } from './shared/reason.js';
 import { businessId, queryInteger, text, time } from './shared/primitives.js';
 
 /** Maximum number of items per chunk. A chunk is one row in the store and one transaction. */
@@ -18,17 +18,19 @@ export const CSV_DELIMITERS = { comma: ',', semicolon: ';', tab: '\t' } as const
 
 /** Without an example, because no delimiter fits the examples of both content types. */
 const csvDelimiter = z.enum(['comma', 'semicolon', 'tab']).meta({
-  description: 'What stands between the values of a CSV record; a comma by default.',
+  description: 'The delimiter of the values of a CSV record. Defaults to comma.',
 });
 
 /** Query string of an upload. */
 export const batchUploadQuery = z.strictObject({
-  operation: text(32).meta({ description: 'What is done with each item.', examples: ['restock'] }),
-  batchId: batchId.optional().describe('The same content under the same id is the same batch; a new id unless told.'),
+  operation: text(32).meta({ description: 'The operation to run for each item.', examples: ['restock'] }),
+  batchId: batchId
+    .optional()
+    .describe('A repeated upload with the same id and content returns the existing batch. Defaults to a new id.'),
   delimiter: csvDelimiter.optional(),
   itemsPerChunk: itemsPerChunk
     .optional()
-    .describe("How many items one task has at most; the operation's own default unless told."),
+    .describe('Maximum number of items per chunk. Defaults to the default of the operation.'),
 });
 
 /**
@@ -39,15 +41,15 @@ export const batchStatus = z
   .meta({
     id: 'BatchStatus',
     description:
-      '`staged` has its items stored and no execution yet. `failed` is an execution that came to no end of its own: terminated by hand, or never opened.',
+      '`staged`: the items are stored and no execution has started. `failed`: the execution ended without a result, for example because it was terminated.',
   });
 
 /** Whether the status can still change without a caller. */
 export const isOpenBatch = (status: BatchStatus): boolean => ['staged', 'running', 'paused'].includes(status);
 
 /**
- * The progress of a batch. Exact per chunk; up to some hundred items behind for operations that call an external
- * system.
+ * The progress of a batch. Exact per chunk; for operations that call an external system up to some hundred items
+ * behind.
  */
 export const batchProgress = z.object({
   operation: z.string(),
@@ -55,9 +57,9 @@ export const batchProgress = z.object({
   total: z.int(),
   succeeded: z.int(),
   failed: z.int(),
-  attempt: z.int().describe('0 before it ran, 1 for the first run, one more for each retry.'),
-  chunks: z.int().describe('Tasks of this round.'),
-  itemsPerSecond: z.number().optional().describe('Items that were finished in each of the last seconds.'),
+  attempt: z.int().describe('0 before the batch runs, 1 for the first attempt, plus 1 for each retry.'),
+  chunks: z.int().describe('Number of chunks of this attempt.'),
+  itemsPerSecond: z.number().optional().describe('Finished items per second, measured over the last 10 seconds.'),
 });
 
 /** Returned by the `batch` query and as the workflow's result. The counts are as of `asOf`. */
@@ -82,12 +84,12 @@ export const batchResource = batchProgress
   .meta({
     id: 'Batch',
     description:
-      'A batch and how far it has come: exact to the task, and to some hundred items where an operation calls outside.',
+      'A batch with its progress. The counts are exact per chunk; for operations that call an external system they can lag by some hundred items.',
   });
 
 export const batchAccepted = z
   .object({ batchId: z.string(), status: batchStatus, total: z.int() })
-  .meta({ id: 'BatchAccepted', description: 'The items were stored; the `location` tells what becomes of them.' });
+  .meta({ id: 'BatchAccepted', description: 'The items are stored. The `location` header is the URL of the batch.' });
 
 export const batchSummary = z
   .object({
@@ -98,7 +100,11 @@ export const batchSummary = z
     succeeded: z.int(),
     failed: z.int(),
     itemsPerSecond: z.number().optional(),
-    asOf: time.optional().describe('When the batch counted its progress last; seconds ago, or 4 % of a long run.'),
+    asOf: time
+      .optional()
+      .describe(
+        'When the batch last recorded its progress: a few seconds ago, or up to 4 % of the duration of a long run.',
+      ),
     uploadedAt: time,
     startedAt: time.optional(),
     closedAt: time.optional(),
@@ -107,20 +113,20 @@ export const batchSummary = z
 
 export const batchList = pageOf(batchSummary).meta({
   id: 'BatchList',
-  description: 'A page of batches, the newest upload first.',
+  description: 'A page of batches, newest upload first.',
 });
 
 export const batchFailure = z
   .object({
-    line: z.int().describe('The line of the upload that it came from, counted from one.'),
-    item: z.unknown().describe('As it was uploaded.'),
+    line: z.int().describe('The 1-based line of the item in the upload.'),
+    item: z.unknown().describe('The item as uploaded.'),
     reason,
   })
-  .meta({ id: 'BatchFailure', description: 'An item that did not succeed.' });
+  .meta({ id: 'BatchFailure', description: 'An item that failed.' });
 
 export const batchFailureList = pageOf(batchFailure).meta({
   id: 'BatchFailureList',
-  description: 'A page of what did not succeed, in the order of the upload.',
+  description: 'A page of failed items, in the order of the upload.',
 });
 
 export type BatchInput = z.infer<typeof batchInput>;

@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { money } from './shared/money.js';
 import { customerId, MAX_LINE_QUANTITY, MAX_ORDER_LINES, payment } from './order.js';
 import { pageOf } from './shared/page.js';
-import { businessId, callerId, idempotencyKey as requiredIdempotencyKey, sku, time } from './shared/primitives.js';
+import {
+  businessId,
+  callerId,
+  idempotencyKey as requiredIdempotencyKey,
+  sku,
+  time,
+  durationSeconds,
+} from './shared/primitives.js';
 
 /** A cart has the same limit as an order. */
 export const MAX_CART_LINES = MAX_ORDER_LINES;
@@ -27,13 +34,13 @@ const line = z.strictObject({ sku, quantity });
 
 /** Ten years, in seconds. */
 export const MAX_IDLE_SECONDS = 315_360_000;
-const seconds = z.int().min(1).max(MAX_IDLE_SECONDS);
+const seconds = durationSeconds(MAX_IDLE_SECONDS);
 
 const idleTimeouts = {
   remindAfterSeconds: seconds
     .optional()
-    .describe('Idle for this long, the customer is reminded once; a change resets it.'),
-  expireAfterSeconds: seconds.optional().describe('Idle for this long, the cart expires; a change resets it.'),
+    .describe('Idle time after which the customer is reminded once. Every change restarts it.'),
+  expireAfterSeconds: seconds.optional().describe('Idle time after which the cart expires. Every change restarts it.'),
 };
 
 /** The arguments of the cart's updates. Over HTTP, the idempotency key comes in a header and the SKU in the path. */
@@ -44,10 +51,10 @@ export const checkoutInput = z.strictObject({
   payment,
   customerId: customerId
     .optional()
-    .describe("Whose order it becomes; the cart's owner unless told, or the cart's id if it has none."),
+    .describe("The customer of the order. Defaults to the cart's owner, or to the cart id if the cart has no owner."),
   expectedTotal: money
     .optional()
-    .describe('The total that the customer saw. When the catalogue gives another one, the cart stays open.'),
+    .describe('The total that the customer saw. If the actual total differs, the cart stays open.'),
   idempotencyKey,
   caller,
 });
@@ -55,14 +62,14 @@ export const abandonInput = z.strictObject({ idempotencyKey, caller });
 
 export const addItemRequest = addItemInput.omit({ idempotencyKey: true, caller: true }).meta({
   id: 'AddItemRequest',
-  description: 'What is put into a cart, and how long the cart may be idle; its times stay unless told.',
+  description: 'An item for a cart, and the idle timeouts of the cart. Omitted timeouts do not change.',
 });
 export const setQuantityRequest = setQuantityInput
   .pick({ quantity: true })
-  .meta({ id: 'SetQuantityRequest', description: 'How many pieces a line has from now on.' });
+  .meta({ id: 'SetQuantityRequest', description: 'The new quantity of a line.' });
 export const checkoutRequest = checkoutInput
   .omit({ idempotencyKey: true, caller: true })
-  .meta({ id: 'CheckoutRequest', description: 'How the order is paid that a cart becomes.' });
+  .meta({ id: 'CheckoutRequest', description: 'The payment of the order that the cart becomes.' });
 
 /** The state of a cart as plain JSON, which continue-as-new passes on. */
 export const cartSnapshot = z.strictObject({
@@ -97,43 +104,46 @@ export const cartInput = z.strictObject({
 export const cartStatus = z.enum(['open', 'checked_out', 'expired', 'abandoned']).meta({
   id: 'CartStatus',
   description:
-    '`open` takes changes. `abandoned` is a cart that its customer gave up, or that an operator cancelled or terminated.',
+    '`open` accepts changes. `abandoned`: the customer abandoned the cart, or an operator cancelled or terminated it.',
 });
 
 /** Returned by the `cart` query, by every update, and as the workflow's result. */
 export const cartView = z.object({
   cartId: z.string(),
-  customerId: z.string().optional().describe('Whose cart it is, if it is somebody’s.'),
+  customerId: z.string().optional().describe('The owner of the cart, if it has one.'),
   status: cartStatus,
   lines: z.array(line),
-  orderId: z.string().optional().describe('The order that it became.'),
+  orderId: z.string().optional().describe('The order that the cart became.'),
   lastChangeAt: time,
   remindedAt: time.optional(),
-  expiresAt: time.optional().describe('When it expires if nothing changes.'),
+  expiresAt: time.optional().describe('When the cart expires if it does not change.'),
 });
 
 const pricedCartLine = line
   .extend({ name: z.string().optional(), unitPrice: money.optional() })
-  .meta({ id: 'CartLine', description: 'A line of a cart; without name and price, the product is no longer sold.' });
+  .meta({
+    id: 'CartLine',
+    description: 'A line of a cart. A line without name and price is a product that is no longer sold.',
+  });
 
 export const cartResource = cartView.extend({ lines: z.array(pricedCartLine), total: money.optional() }).meta({
   id: 'Cart',
-  description: "A cart with the names and prices of the catalogue as they are now; the order's quote fixes them.",
+  description:
+    'A cart with the current names and prices of the catalogue. The order fixes the prices when it reserves the stock.',
 });
 
 export const cartSummary = z
   .object({
     cartId: z.string(),
-    customerId: z.string().optional().describe('The customer whose cart it is, if it has one.'),
+    customerId: z.string().optional().describe('The owner of the cart, if it has one.'),
     status: cartStatus,
     orderId: z.string().optional().describe('The order that the cart became.'),
-    openedAt: time.describe('When its first item was added.'),
+    openedAt: time.describe('When the first item was added.'),
     closedAt: time.optional(),
   })
   .meta({
     id: 'CartSummary',
-    description:
-      'A cart in a list. A cart id that was used again, after its cart was closed, is listed once for each cart.',
+    description: 'A cart in a list. A cart id that was reused after its cart closed appears once per cart.',
   });
 
 export const cartList = pageOf(cartSummary).meta({ id: 'CartList', description: 'A page of carts, newest first.' });

@@ -12,11 +12,11 @@ const base64 = z
 
 const payload = z
   .looseObject({ metadata: z.record(z.string(), base64).optional(), data: base64.optional() })
-  .meta({ id: 'Payload', description: 'A payload of Temporal, as Protobuf writes it in JSON.' });
+  .meta({ id: 'Payload', description: 'A Temporal payload in the JSON format of Protobuf.' });
 
 export const payloads = z
   // Protobuf omits empty fields.
   .object({ payloads: z.array(payload).max(MAX_PAYLOADS).default([]) })
-  .meta({ id: 'Payloads', description: 'Payloads, answered in the same order.' });
+  .meta({ id: 'Payloads', description: 'A list of payloads. The response has the same order as the request.' });
 
 export type JsonPayload = z.infer<typeof payload>;

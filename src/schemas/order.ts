@@ -1,57 +1,58 @@
 import { z } from 'zod';
 import { approvalStatus } from './approval.js';
-import { execution } from './shared/execution.js';
+import { execution, retrying, waiting } from './shared/execution.js';
 import { money } from './shared/money.js';
 import { pageOf } from './shared/page.js';
-import { reason, retrying, waiting } from './shared/reason.js';
-import { callerId, businessId, sku, text, time } from './shared/primitives.js';
+import { reason } from './shared/reason.js';
+import { callerId, businessId, sku, text, time, durationSeconds } from './shared/primitives.js';
 
 /** At most 100 lines of at most 1,000 pieces: far below the payload limit, and the total stays an exact integer. */
 export const MAX_ORDER_LINES = 100;
 export const MAX_LINE_QUANTITY = 1_000;
 
-const MAX_TIMEOUT_SECONDS = 31_536_000;
-const seconds = z.int().min(1).max(MAX_TIMEOUT_SECONDS);
+/** 365 days. */
+const seconds = durationSeconds(365 * 24 * 60 * 60);
 
 export const orderId = businessId.meta({ description: 'The id of an order.', examples: ['order-1001'] });
 export const customerId = callerId.meta({ description: 'The customer.', examples: ['ada'] });
 
 export const orderLine = z
   .strictObject({ sku, quantity: z.int().min(1).max(MAX_LINE_QUANTITY) })
-  .meta({ id: 'OrderLine', description: 'So many pieces of a product.' });
+  .meta({ id: 'OrderLine', description: 'A product and its quantity.' });
 
 export const payment = z
   .strictObject({
-    token: text(200).meta({ description: 'What the payment provider gave for the card.', examples: ['tok_ok'] }),
+    token: text(200).meta({ description: 'The card token from the payment gateway.', examples: ['tok_ok'] }),
   })
-  .meta({ id: 'Payment', description: 'How it is paid.' });
+  .meta({ id: 'Payment', description: 'The payment method.' });
 
 export const orderRequest = z
   .strictObject({
-    orderId: orderId.optional().describe('Asked again with the same id, it is the same order; a new id unless told.'),
+    orderId: orderId
+      .optional()
+      .describe('A repeated request with the same id and content returns the existing order. Defaults to a new id.'),
     customerId,
     lines: z.array(orderLine).min(1).max(MAX_ORDER_LINES),
     payment,
     approvalTimeoutSeconds: seconds
       .optional()
-      .describe(
-        'How long each stage of approvers may take, if the order needs an approval; at most what the shop configured.',
-      ),
+      .describe('Time limit of each approval stage, if the order needs an approval. At most the configured limit.'),
     expectedTotal: money
       .optional()
-      .describe(
-        'The total that the customer saw. When the catalogue gives another one, nothing is reserved or charged.',
-      ),
+      .describe('The total that the customer saw. If the actual total differs, nothing is reserved or charged.'),
   })
   .meta({
     id: 'OrderRequest',
-    description: 'What a client may say of an order. Prices are not in it: the catalogue sets them.',
+    description: 'A new order. The catalogue sets the prices.',
   });
 
 /** The input of an order's workflow: the request with its id and the carrier's time limit. */
 export const orderInput = orderRequest.extend({ orderId: businessId, deliveryTimeoutSeconds: seconds.optional() });
 
-export const shipmentId = text(100).meta({ description: 'The carrier’s id of a parcel.', examples: ['ship-1001'] });
+export const shipmentId = text(100).meta({
+  description: 'The id of a parcel, assigned by the carrier.',
+  examples: ['ship-1001'],
+});
 
 /** The carrier's status of a parcel. `delivered`, `lost` and `cancelled` (by the carrier) are final. */
 export const shipmentStatus = z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']);
@@ -59,7 +60,7 @@ export const shipmentStatus = z.enum(['accepted', 'in_transit', 'delivered', 'lo
 /** A report as the order workflow receives it. */
 export const shipmentReport = z.object({ orderId, shipmentId, status: shipmentStatus });
 
-/** The attempt that an operator's decision is about: how often the step has been parked, counted from 1. */
+/** The attempt that an operator's decision is about: how often the step has become stuck, counted from 1. */
 const attempt = z.int().min(1);
 
 export const compensationDecision = z
@@ -71,7 +72,7 @@ export const compensationDecision = z
     attempt: attempt.describe('The `attempt` of the compensation that this decision is about.'),
     action: z.enum(['retry', 'skip']),
   })
-  .meta({ id: 'CompensationDecision', description: 'What an operator decides about a compensation that is stuck.' });
+  .meta({ id: 'CompensationDecision', description: 'The decision of an operator about a stuck compensation.' });
 
 export const deliveryDecision = z
   .strictObject({
@@ -79,15 +80,17 @@ export const deliveryDecision = z
     action: z
       .enum(['wait', 'write_off', 'delivered'])
       .describe(
-        '`wait`: the carrier gets more time. `write_off`: the parcel is lost, the customer gets the money back. `delivered`: the customer has the parcel.',
+        '`wait`: the carrier gets more time. `write_off`: the parcel is lost and the customer gets a refund. `delivered`: the customer has received the parcel.',
       ),
-    extendBySeconds: seconds.optional().describe('With `wait`: how much longer. Defaults to the time of the order.'),
+    extendBySeconds: seconds
+      .optional()
+      .describe('The extra time for `wait`. Defaults to the delivery timeout of the order.'),
   })
-  .meta({ id: 'DeliveryDecision', description: 'What an operator decides about an overdue delivery.' });
+  .meta({ id: 'DeliveryDecision', description: 'The decision of an operator about an overdue delivery.' });
 
 export const cancelRequest = z
   .strictObject({ reason: text(500).optional() })
-  .meta({ id: 'CancelRequest', description: 'Why an order is cancelled.' });
+  .meta({ id: 'CancelRequest', description: 'The reason why an order is cancelled.' });
 
 /** Also the search attribute `OrderStatus`. */
 export const orderStatus = z
@@ -95,7 +98,7 @@ export const orderStatus = z
   .meta({
     id: 'OrderStatus',
     description:
-      'The status of an order. `processing`, `compensation_stuck` and `delivery_overdue` are open, the others are final. `compensation_stuck` waits for an operator or the next retry, `delivery_overdue` for an operator or a report of the carrier.',
+      'The status of an order. `processing`, `compensation_stuck` and `delivery_overdue` are open; the other statuses are final. `compensation_stuck` waits for an operator or the next retry. `delivery_overdue` waits for an operator or a report of the carrier.',
   });
 
 export const orderStage = z
@@ -109,7 +112,7 @@ export const orderStage = z
     'compensating',
     'done',
   ])
-  .meta({ id: 'OrderStage', description: 'What an open order is busy with; `done` when it is closed.' });
+  .meta({ id: 'OrderStage', description: 'The current stage of an open order. `done` for a closed order.' });
 
 export const stepStatus = z.enum(['started', 'completed', 'failed', 'cancelled']);
 
@@ -131,14 +134,16 @@ const timelineEntry = <T extends z.ZodType>(status: T) =>
 const step = timelineEntry(stepStatus).meta({ id: 'OrderStep', description: 'A step of an order.' });
 const compensation = timelineEntry(compensationStatus)
   .extend({
-    attempt: attempt.describe('Counts the runs of the compensation. A decision about a stuck one names it.'),
+    attempt: attempt.describe(
+      'The number of times that the compensation ran. A decision about a stuck compensation states it.',
+    ),
     nextAttemptAt: time.optional().describe('When a stuck compensation is retried unless an operator decides earlier.'),
   })
   .meta({ id: 'OrderCompensation', description: 'The compensation of a step.' });
 
 const pricedLine = z
   .object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })
-  .meta({ id: 'PricedLine', description: 'A line of an order with the price that was quoted.' });
+  .meta({ id: 'PricedLine', description: 'A line of an order with its fixed price.' });
 
 /** Returned by the `orderStatus` query, as the workflow's result, and over HTTP. */
 export const orderView = z.object({
@@ -151,25 +156,29 @@ export const orderView = z.object({
   approval: z
     .object({ approvalId: z.string(), status: approvalStatus })
     .optional()
-    .describe('The approval that it needs.'),
+    .describe('The approval that the order needs.'),
   shipment: z.object({ shipmentId: z.string(), status: z.enum(['requested', ...shipmentStatus.options]) }).optional(),
   delivery: z
     .object({
-      dueAt: time.describe('When the carrier is asked for the last time.'),
-      attempt: attempt.optional().describe('Counts how often the delivery became overdue. A decision names it.'),
-      overdueSince: time.optional().describe('Since when the order waits for an operator.'),
+      dueAt: time.describe('When the order queries the carrier for the last time.'),
+      attempt: attempt
+        .optional()
+        .describe('The number of times that the delivery became overdue. A decision states it.'),
+      overdueSince: time
+        .optional()
+        .describe('When the delivery became overdue. Since then the order waits for an operator.'),
     })
     .optional()
-    .describe('How long the order waits for the carrier.'),
-  ignoredReportCount: z.int().optional().describe('Reports of the carrier that were about another parcel.'),
+    .describe('The deadline of the delivery.'),
+  ignoredReportCount: z.int().optional().describe('Number of carrier reports about another parcel.'),
   cancellation: z
     .object({
       requestedAt: time,
       reason: z.string().optional(),
-      rejected: z.boolean().optional().describe('Whether it came too late.'),
+      rejected: z.boolean().optional().describe('Whether the cancellation was requested too late.'),
     })
     .optional(),
-  reason: reason.optional().describe('Why it was not completed.'),
+  reason: reason.optional().describe('Why the order was not completed.'),
   steps: z.array(step),
   compensations: z.array(compensation),
 });
@@ -178,12 +187,12 @@ export const orderResource = orderView
   .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution })
   .meta({
     id: 'Order',
-    description: 'An order: how far it has come, what is being retried just now, and the execution behind it.',
+    description: 'An order with its progress, its pending retries and its workflow execution.',
   });
 
 export const orderAccepted = z
   .object({ orderId: z.string(), status: orderStatus })
-  .meta({ id: 'OrderAccepted', description: 'The order was taken; its `location` tells what becomes of it.' });
+  .meta({ id: 'OrderAccepted', description: 'The order was accepted. The `location` header is the URL of the order.' });
 
 export const orderSummary = z
   .object({
@@ -191,7 +200,7 @@ export const orderSummary = z
     customerId: z.string().optional(),
     status: orderStatus,
     total: money.optional(),
-    lineCount: z.int().optional().describe('How many lines the order has.'),
+    lineCount: z.int().optional().describe('Number of lines.'),
     placedAt: time,
     closedAt: time.optional(),
   })
@@ -199,7 +208,7 @@ export const orderSummary = z
 
 export const orderList = pageOf(orderSummary).meta({
   id: 'OrderList',
-  description: 'A page of orders, newest first. A new order appears when a worker has reserved its stock.',
+  description: 'A page of orders, newest first. A new order appears once a worker has reserved its stock.',
 });
 
 export type OrderLine = z.infer<typeof orderLine>;

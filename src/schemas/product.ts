@@ -8,10 +8,13 @@ export const product = z
     sku,
     name: z.string().meta({ examples: ['Enamel mug'] }),
     price: money,
-    available: z.int().min(0).describe('The pieces that can still be sold.'),
+    available: z.int().min(0).describe('The number of pieces that are available for sale.'),
   })
-  .meta({ id: 'Product', description: 'A product as the shop shows it.' });
+  .meta({ id: 'Product', description: 'A product of the catalogue.' });
 
-export const productList = pageOf(product).meta({ id: 'ProductList', description: 'A page of the catalogue, by SKU.' });
+export const productList = pageOf(product).meta({
+  id: 'ProductList',
+  description: 'A page of the catalogue, in SKU order.',
+});
 
 export type Product = z.infer<typeof product>;

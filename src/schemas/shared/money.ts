@@ -17,11 +17,11 @@ export const money = z
       .meta({ examples: [1999] }),
     currency: z
       .enum([...MINOR_UNIT_DIGITS.keys()], 'must be the ISO 4217 code of a currency with a minor unit, such as EUR')
-      .meta({ id: 'Currency', description: 'An ISO 4217 code.', examples: ['EUR'] }),
+      .meta({ id: 'Currency', description: 'An ISO 4217 currency code.', examples: ['EUR'] }),
   })
   .meta({
     id: 'Money',
-    description: 'An amount in minor units (cents), never a fraction: 1999 EUR is nineteen euros ninety-nine.',
+    description: 'An amount in minor units such as cents: 1999 EUR is 19.99 euros.',
   });
 
 export type Money = z.infer<typeof money>;

@@ -6,19 +6,19 @@ export const MAX_PAGE_SIZE = 200;
 /** Query string of every list. */
 export const pageQuery = z.strictObject({
   // `prefault` instead of `default`, which would be missing in the JSON Schema of the input.
-  limit: queryInteger(1, MAX_PAGE_SIZE).prefault(50).describe('How many items the page has at most.'),
+  limit: queryInteger(1, MAX_PAGE_SIZE).prefault(50).describe('Maximum number of items on the page.'),
   cursor: z
     .string()
     .max(2_000)
-    .regex(/^[A-Za-z0-9_-]+$/, 'must be a nextCursor that was given before')
+    .regex(/^[A-Za-z0-9_-]+$/, 'must be the nextCursor of an earlier page')
     .optional()
-    .describe('What the page before gave as `nextCursor`; without it, the first page.'),
+    .describe('The `nextCursor` of the previous page. Without it, the first page is returned.'),
 });
 
 export const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({
     items: z.array(item),
-    nextCursor: z.string().optional().describe('The `cursor` of the next page; without it, this is the last one.'),
+    nextCursor: z.string().optional().describe('The `cursor` of the next page. Absent on the last page.'),
   });
 
 /** Rejects a query string on routes without one, because it would have no effect. */

@@ -49,6 +49,9 @@ export const time = z.iso
   .datetime()
   .meta({ id: 'Time', description: 'A time in UTC, as ISO 8601.', examples: ['2026-03-01T09:30:00.000Z'] });
 
+/** A duration in whole seconds, at least 1. */
+export const durationSeconds = (max: number) => z.int().min(1).max(max);
+
 /** An integer in a query string. Unlike `Number`, rejects '' and '1e3'. */
 export function queryInteger(min: number, max: number) {
   const problem = `must be a whole number from ${min} to ${max}`;
@@ -57,6 +60,7 @@ export function queryInteger(min: number, max: number) {
 }
 
 export const idempotencyKey = text(255).meta({
-  description: 'Names a request: repeated under the same name, it is done once and answered as the first time.',
+  description:
+    'Identifies a request. Repeated requests with the same key are processed once and get the first response.',
   examples: ['0b1f7a52-add-mug'],
 });

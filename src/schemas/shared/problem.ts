@@ -4,28 +4,28 @@ export const problem = z
   .looseObject({
     type: z
       .string()
-      .meta({ description: 'What kind of problem it is; callers can rely on it.', examples: ['/problems/not-found'] }),
-    title: z.string().describe('The kind in words.'),
+      .meta({ description: 'The type of the problem. Types are stable.', examples: ['/problems/not-found'] }),
+    title: z.string().describe('The problem type in words.'),
     status: z.int().meta({ examples: [404] }),
-    detail: z.string().optional().describe('What was wrong this time.'),
-    requestId: z.string().describe('Names the request in our logs; also in the header `x-request-id`.'),
+    detail: z.string().optional().describe('The details of this occurrence.'),
+    requestId: z.string().describe('The id of the request in the logs. Also in the `x-request-id` header.'),
     errors: z
       .array(
         z.object({
           pointer: z.string().meta({
-            description: 'Where: a JSON pointer (RFC 6901), empty for the whole input.',
+            description: 'The location as a JSON pointer (RFC 6901). Empty for the whole input.',
             examples: ['/lines/0/quantity'],
           }),
           detail: z.string(),
-          line: z.int().optional().describe('Of an upload, counted from one.'),
+          line: z.int().optional().describe('The 1-based line of an upload.'),
         }),
       )
       .optional()
-      .describe('Each wrong field of an input that is not valid; at most 100, and one that counts the others.'),
+      .describe('The invalid fields of the input: at most 100, plus an entry with the number of further ones.'),
   })
   .meta({
     id: 'Problem',
-    description: 'An error: RFC 9457 problem details. Some kinds have members of their own.',
+    description: 'An error as RFC 9457 problem details. Some types have additional members.',
   });
 
 export type Problem = z.infer<typeof problem>;

@@ -1,7 +1,8 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
-import type { Reason, Retrying, Waiting } from '../../schemas/shared/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
+import type { Retrying, Waiting } from '../../schemas/shared/execution.js';
 
 type Failure = proto.temporal.api.failure.v1.IFailure;
 

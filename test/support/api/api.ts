@@ -13,7 +13,7 @@ import type { EncryptionKey } from '../../../src/temporal/encryption/keys.js';
 import { createLogger, type Logger } from '../../../src/observability/logger.js';
 import { operations } from '../../../src/batch-operations/index.js';
 import type { OutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
-import type { DecisionCallback } from '../../../src/schemas/approval.js';
+import type { DecisionCallback } from '../../../src/schemas/callbacks.js';
 import type { OrderResource, ShipmentReport } from '../../../src/schemas/order.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import type { Store } from '../../../src/store/index.js';

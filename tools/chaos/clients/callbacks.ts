@@ -1,5 +1,5 @@
 import { Webhook } from 'standardwebhooks';
-import type { DecisionCallback } from '../../../src/schemas/approval.js';
+import type { DecisionCallback } from '../../../src/schemas/callbacks.js';
 import type { ShipmentReport } from '../../../src/schemas/order.js';
 import type { LoggedRequest } from '../client-log.js';
 import { isClosed, pollOrder } from './scenarios/order-steps.js';

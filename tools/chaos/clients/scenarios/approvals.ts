@@ -1,4 +1,4 @@
-import type { DecisionCallback } from '../../../../src/schemas/approval.js';
+import type { DecisionCallback } from '../../../../src/schemas/callbacks.js';
 import type { LoggedApproval, LoggedDecision } from '../../client-log.js';
 import { sendCallback } from '../callbacks.js';
 import { createRequest, sendRequest, idempotencyHeader, type ClientSession } from '../client-session.js';
