@@ -1,14 +1,10 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import {
-  loadClientConfigProfile,
-  loadConfigData,
-  toClientOptions,
-  type ClientConfigProfile,
-  type ConfigDataSource,
-} from '@temporalio/envconfig';
+import { loadClientConfigProfile, toClientOptions, type ClientConfigProfile } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { isLoopback } from '../http-client/addresses.js';
+import { PEM_VARIABLES, validateCertificates, type Environment, type ProfileProblem } from './certificates.js';
+
+export type { Environment } from './certificates.js';
 
 /**
  * TLS, API key and gRPC metadata for the connections of clients and workers. Empty for a server without authentication.
@@ -21,21 +17,6 @@ export interface TemporalProfile {
   namespace: string;
   credentials: TemporalCredentials;
 }
-
-/** An invalid connection setting: the variable, the problem and a valid value. */
-export interface ProfileProblem {
-  name: string;
-  problem: string;
-  got?: string | undefined;
-  example: string;
-}
-
-/** Settings that can be given by value or as the path of a file. */
-const PEM_VARIABLES = {
-  serverCACert: 'TEMPORAL_TLS_SERVER_CA_CERT',
-  clientCert: 'TEMPORAL_TLS_CLIENT_CERT',
-  clientKey: 'TEMPORAL_TLS_CLIENT_KEY',
-} as const;
 
 /**
  * The variables of a profile, with the names of Temporal's SDKs and CLI. `TEMPORAL_GRPC_META_…` variables are read as
@@ -55,9 +36,6 @@ export const PROFILE_VARIABLES = [
 /** The client's private key is not listed, because it has its own file variable: `TEMPORAL_TLS_CLIENT_KEY_PATH`. */
 export const PROFILE_SECRETS = ['TEMPORAL_API_KEY'] as const;
 
-/** Environment variables, without empty ones. */
-export type Environment = Partial<Record<string, string>>;
-
 /**
  * Reads the profile like `@temporalio/envconfig`: the file, overridden by the environment. There are three differences.
  * The file is read only if `TEMPORAL_PROFILE` or `TEMPORAL_CONFIG_FILE` is set, because a service must not use the CLI
@@ -71,10 +49,11 @@ export function readTemporalProfile(env: Environment): TemporalProfile | { probl
   const add = (name: string, problem: string, example: string) => problems.push({ name, problem, example });
 
   const file = env.TEMPORAL_CONFIG_FILE;
-  if (file !== undefined && !existsSync(file)) add('TEMPORAL_CONFIG_FILE', 'there is no such file', 'temporal.toml');
+  if (file !== undefined && !existsSync(file))
+    add('TEMPORAL_CONFIG_FILE', 'must be the path of an existing file', 'temporal.toml');
   for (const name of Object.values(PEM_VARIABLES)) {
     if (`${name}_PATH` in env && `${name}_DATA` in env)
-      add(`${name}_PATH`, `is one way, ${name}_DATA the other`, `${name.toLowerCase()}.pem`);
+      add(`${name}_PATH`, `must not be set together with ${name}_DATA`, `${name.toLowerCase()}.pem`);
   }
   if (env.TEMPORAL_TLS !== undefined && !['true', 'false'].includes(env.TEMPORAL_TLS))
     problems.push({ name: 'TEMPORAL_TLS', problem: 'must be true or false', got: env.TEMPORAL_TLS, example: 'true' });
@@ -101,18 +80,19 @@ export function readTemporalProfile(env: Environment): TemporalProfile | { probl
       got: address,
       example: '127.0.0.1:7233',
     });
-  const plain = tls === undefined ? apiKey === undefined : tls.disabled === true;
-  if (plain && !isLoopback(address.replace(/:\d+$/, ''))) {
-    if (apiKey !== undefined) add('TEMPORAL_TLS', 'an API key goes to another machine with TLS only', 'true');
+  const isPlainText = tls === undefined ? apiKey === undefined : tls.disabled === true;
+  if (isPlainText && !isLoopback(address.replace(/:\d+$/, ''))) {
+    if (apiKey !== undefined)
+      add('TEMPORAL_TLS', 'must not be false: an API key requires TLS to another machine', 'true');
     else if (tls === undefined)
-      add('TEMPORAL_TLS', 'is needed for another machine: true, or false to talk to it in plain text', 'true');
+      add('TEMPORAL_TLS', 'is required for another machine: true, or false for a plain-text connection', 'true');
   }
-  if (!plain) problems.push(...validateCertificates(tls ?? {}, env));
+  if (!isPlainText) problems.push(...validateCertificates(tls ?? {}, env));
   if (problems.length) return { problems };
 
   const { connectionOptions } = toClientOptions(profile);
-  const given = Object.entries(connectionOptions).filter(([key, value]) => key !== 'address' && value !== undefined);
-  return { address, namespace, credentials: Object.fromEntries(given) };
+  const settings = Object.entries(connectionOptions).filter(([key, value]) => key !== 'address' && value !== undefined);
+  return { address, namespace, credentials: Object.fromEntries(settings) };
 }
 
 /** Accepts `host:port`. */
@@ -123,9 +103,9 @@ export function isHostPort(text: string): boolean {
 
 /** The credentials for logs, without secrets. */
 export function describeCredentials({ tls, apiKey, metadata = {} }: TemporalCredentials): string {
-  const mutual = typeof tls === 'object' && tls?.clientCertPair;
+  const isMutual = typeof tls === 'object' && tls?.clientCertPair;
   return [
-    tls ? (mutual ? 'TLS with a certificate of the client' : 'TLS') : 'plain text',
+    tls ? (isMutual ? 'TLS with a client certificate' : 'TLS') : 'plain text',
     ...(apiKey === undefined ? [] : ['an API key']),
     ...Object.keys(metadata).map((name) => `the header ${name}`),
   ].join(', ');
@@ -133,57 +113,7 @@ export function describeCredentials({ tls, apiKey, metadata = {} }: TemporalCred
 
 /** The parser's message quotes lines of the file, which may contain a key. Report only the line number. */
 function describeFileError(error: Error & { line?: number; code?: string }): string {
-  if (error.line !== undefined) return `the file is no TOML, look at its line ${error.line}`;
+  if (error.line !== undefined) return `the file is not valid TOML: check line ${error.line}`;
   if (error.code !== undefined) return `the file cannot be read (${error.code})`;
   return error.message.replace(/^Validation error: /, '');
-}
-
-function validateCertificates(tls: NonNullable<ClientConfigProfile['tls']>, env: Environment): ProfileProblem[] {
-  const problems: ProfileProblem[] = [];
-  const read = <T>(part: keyof typeof PEM_VARIABLES, what: string, parse: (pem: Buffer) => T): T | undefined => {
-    const source = tls[part];
-    if (!source) return undefined;
-    const name = `${PEM_VARIABLES[part]}_${'path' in source ? 'PATH' : 'DATA'}`;
-    const problem = (text: string) => {
-      problems.push({
-        name: name in env ? name : `${name} (of the profile)`,
-        problem: text,
-        example: pemExample(source),
-      });
-      return undefined;
-    };
-    let pem: Buffer;
-    try {
-      pem = Buffer.from(loadConfigData(source)!);
-    } catch (error) {
-      return problem(`cannot be read (${(error as NodeJS.ErrnoException).code})`);
-    }
-    try {
-      return parse(pem);
-    } catch {
-      return problem(`must be ${what} in PEM`);
-    }
-  };
-  read('serverCACert', 'a certificate', (pem) => new X509Certificate(pem));
-  const certificate = read('clientCert', 'a certificate', (pem) => new X509Certificate(pem));
-  const key = read<KeyObject>('clientKey', 'a private key without a passphrase', (pem) => createPrivateKey(pem));
-  const pair = (missing: 'clientCert' | 'clientKey', there: string) =>
-    problems.push({
-      name: `${PEM_VARIABLES[missing]}_PATH`,
-      problem: `is needed with ${there}`,
-      example: 'client.pem',
-    });
-  if (tls.clientKey && !tls.clientCert) pair('clientCert', 'the key of the client');
-  if (tls.clientCert && !tls.clientKey) pair('clientKey', 'the certificate of the client');
-  if (certificate && key && !certificate.checkPrivateKey(key))
-    problems.push({
-      name: `${PEM_VARIABLES.clientKey}_PATH`,
-      problem: 'is not the key of the certificate of the client',
-      example: 'client.key',
-    });
-  return problems;
-}
-
-function pemExample(source: ConfigDataSource): string {
-  return 'path' in source ? '/etc/temporal/tls.pem' : '$(cat tls.pem)';
 }

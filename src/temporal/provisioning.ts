@@ -1,17 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isGrpcServiceError, type Connection } from '@temporalio/client';
+import { status } from '@grpc/grpc-js';
+import type { Connection } from '@temporalio/client';
 import type { defineSearchAttributeKey } from '@temporalio/common';
 import Long from 'long';
 import proto from '@temporalio/proto';
+import { grpcErrorIn } from './client/grpc-errors.js';
 
 const { IndexedValueType } = proto.temporal.api.enums.v1;
 
 export type SearchAttributeKey = ReturnType<typeof defineSearchAttributeKey>;
-
-/** gRPC status codes, by their names in the specification. */
-const INVALID_ARGUMENT = 3;
-const NOT_FOUND = 5;
-const ALREADY_EXISTS = 6;
 
 /** Retention of closed workflows in a namespace that this code creates. */
 const RETENTION_DAYS = 7;
@@ -25,16 +22,16 @@ export async function ensureNamespace(connection: Connection, namespace: string)
     await connection.workflowService.describeNamespace({ namespace });
     return;
   } catch (error) {
-    if (!hasGrpcCode(error, NOT_FOUND)) throw error;
+    if (grpcErrorIn(error)?.code !== status.NOT_FOUND) throw error;
   }
   const retention = { seconds: Long.fromNumber(RETENTION_DAYS * 24 * 60 * 60) };
   await connection.workflowService
     .registerNamespace({ namespace, workflowExecutionRetentionPeriod: retention })
     .catch((error: unknown) => {
-      if (!hasGrpcCode(error, ALREADY_EXISTS)) throw error;
+      if (grpcErrorIn(error)?.code !== status.ALREADY_EXISTS) throw error;
     });
   // `describeNamespace` reads the database. This call reads the server's cache, like all other calls.
-  await retryUntilAccepted(() => connection.operatorService.listSearchAttributes({ namespace }), [NOT_FOUND]);
+  await retryUntilAccepted(() => connection.operatorService.listSearchAttributes({ namespace }), [status.NOT_FOUND]);
 }
 
 /**
@@ -51,10 +48,9 @@ export async function ensureSearchAttributes(
 ): Promise<string[]> {
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
   const existing = customAttributes ?? {};
-  const wanted = toIndexedValueTypes(attributes);
-  for (const [name, type] of Object.entries(wanted)) {
+  for (const [name, type] of Object.entries(toIndexedValueTypes(attributes))) {
     if (name in existing && existing[name] !== type) {
-      throw new Error(`Search Attribute ${name} exists in namespace ${namespace} with another type`);
+      throw new Error(`search attribute ${name} exists in namespace ${namespace} with another type`);
     }
   }
   const missing = attributes.filter(({ name }) => !(name in existing));
@@ -62,12 +58,12 @@ export async function ensureSearchAttributes(
   await connection.operatorService
     .addSearchAttributes({ namespace, searchAttributes: toIndexedValueTypes(missing) })
     .catch((error: unknown) => {
-      if (!hasGrpcCode(error, ALREADY_EXISTS)) throw error;
+      if (grpcErrorIn(error)?.code !== status.ALREADY_EXISTS) throw error;
     });
   const query = attributes.map(({ name }) => `${name} is null`).join(' and ');
   await retryUntilAccepted(
     () => connection.workflowService.countWorkflowExecutions({ namespace, query }),
-    [INVALID_ARGUMENT, NOT_FOUND],
+    [status.INVALID_ARGUMENT, status.NOT_FOUND],
   );
   return missing.map(({ name }) => name);
 }
@@ -77,19 +73,17 @@ export function toIndexedValueTypes(attributes: readonly SearchAttributeKey[]) {
   return Object.fromEntries(attributes.map(({ name, type }) => [name, IndexedValueType[`INDEXED_VALUE_TYPE_${type}`]]));
 }
 
-async function retryUntilAccepted(call: () => Promise<unknown>, notYet: number[]): Promise<void> {
+/** Retries a call while it fails with one of the codes, for at most a minute. */
+async function retryUntilAccepted(call: () => Promise<unknown>, retryableCodes: readonly status[]): Promise<void> {
   const deadline = Date.now() + PROPAGATION_TIMEOUT_MS;
   for (;;) {
     try {
       await call();
       return;
     } catch (error) {
-      if (!notYet.some((code) => hasGrpcCode(error, code)) || Date.now() > deadline) throw error;
+      const code = grpcErrorIn(error)?.code;
+      if (code === undefined || !retryableCodes.includes(code) || Date.now() > deadline) throw error;
       await sleep(200);
     }
   }
-}
-
-function hasGrpcCode(error: unknown, code: number): boolean {
-  return isGrpcServiceError(error) && (error.code as number) === code;
 }

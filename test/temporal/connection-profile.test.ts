@@ -80,7 +80,7 @@ describe('the connection settings for Temporal', () => {
 
   test('allow plain text to another machine only if TEMPORAL_TLS is false', () => {
     const env = { TEMPORAL_ADDRESS: 'temporal:7233' };
-    expect(() => load(env)).toThrow('TEMPORAL_TLS: is needed for another machine: true, or false');
+    expect(() => load(env)).toThrow('TEMPORAL_TLS: is required for another machine: true, or false');
     expect(load({ ...env, TEMPORAL_TLS: 'false' }).TEMPORAL_CREDENTIALS).toEqual({ tls: false });
     expect(load({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'plain' }).TEMPORAL_CREDENTIALS).toEqual({
       tls: false,
@@ -113,12 +113,12 @@ describe('the connection settings for Temporal', () => {
     [
       'the file is not valid TOML',
       () => ({ TEMPORAL_CONFIG_FILE: join(folder, 'broken.toml') }),
-      /TEMPORAL_CONFIG_FILE: the file is no TOML, look at its line 2/,
+      /TEMPORAL_CONFIG_FILE: the file is not valid TOML: check line 2/,
     ],
     [
       'an API key would be sent in plain text',
       () => ({ TEMPORAL_ADDRESS: 'temporal:7233', TEMPORAL_TLS: 'false', TEMPORAL_API_KEY: SECRET }),
-      /TEMPORAL_TLS: an API key goes to another machine with TLS only/,
+      /TEMPORAL_TLS: must not be false: an API key requires TLS to another machine/,
     ],
     [
       'an API key is set in two ways',
@@ -148,22 +148,22 @@ describe('the connection settings for Temporal', () => {
     [
       'a certificate is set in two ways',
       () => ({ TEMPORAL_TLS_SERVER_CA_CERT_DATA: one.cert, TEMPORAL_TLS_SERVER_CA_CERT_PATH: one.certFile }),
-      /TEMPORAL_TLS_SERVER_CA_CERT_PATH: is one way/,
+      /TEMPORAL_TLS_SERVER_CA_CERT_PATH: must not be set together with TEMPORAL_TLS_SERVER_CA_CERT_DATA/,
     ],
     [
       'a client certificate has no key',
       () => ({ TEMPORAL_TLS_CLIENT_CERT_PATH: one.certFile }),
-      /TEMPORAL_TLS_CLIENT_KEY_PATH: is needed with the certificate/,
+      /TEMPORAL_TLS_CLIENT_KEY_PATH: is required with a client certificate/,
     ],
     [
       'a client key has no certificate',
       () => ({ TEMPORAL_TLS_CLIENT_KEY_PATH: one.keyFile }),
-      /TEMPORAL_TLS_CLIENT_CERT_PATH: is needed with the key/,
+      /TEMPORAL_TLS_CLIENT_CERT_PATH: is required with a client key/,
     ],
     [
       'a key belongs to another certificate',
       () => ({ TEMPORAL_TLS_CLIENT_CERT_PATH: one.certFile, TEMPORAL_TLS_CLIENT_KEY_PATH: other.keyFile }),
-      /TEMPORAL_TLS_CLIENT_KEY_PATH: is not the key of the certificate/,
+      /TEMPORAL_TLS_CLIENT_KEY_PATH: must be the key of the client certificate/,
     ],
   ])('fail at start-up with an example and without secrets if %s', (_, env, problem) => {
     const error = (() => {

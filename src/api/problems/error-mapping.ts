@@ -1,8 +1,9 @@
 import { status } from '@grpc/grpc-js';
-import { isGrpcServiceError, ServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import type { FastifyError } from 'fastify';
 import pg from 'pg';
 import { ConcurrencyQueueFull } from '../../temporal/client/concurrency-limit.js';
+import { grpcErrorIn } from '../../temporal/client/grpc-errors.js';
 import { MAX_BODY_BYTES } from '../limits.js';
 import { bodyTooLarge, httpProblem, HttpProblem, invalidRequest, notFound } from './http-problem.js';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from './problem-kinds.js';
@@ -47,8 +48,8 @@ export async function catchProblem<T>(kind: ProblemKind, run: () => Promise<T>):
 
 /** Maps a failed call to Temporal to a problem; undefined for other errors. */
 function temporalProblem(error: unknown): HttpProblem | undefined {
-  const grpc = error instanceof ServiceError ? error.cause : error;
-  if (!isGrpcServiceError(grpc)) return undefined;
+  const grpc = grpcErrorIn(error);
+  if (!grpc) return undefined;
   if (UNAVAILABLE_GRPC_CODES.has(grpc.code)) return httpProblem('temporal-unavailable', 'Temporal does not answer');
   if (grpc.code === status.INVALID_ARGUMENT)
     return invalidRequest([{ pointer: '', detail: 'Temporal rejected an argument' }]);

@@ -6,11 +6,11 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 
-const NO_RESPONSE_CODES: readonly number[] = [status.CANCELLED, status.DEADLINE_EXCEEDED, status.FAILED_PRECONDITION];
+const NO_RESPONSE_CODES: readonly status[] = [status.CANCELLED, status.DEADLINE_EXCEEDED, status.FAILED_PRECONDITION];
 
 /** The gRPC error of the server, which the client often wraps; undefined for other errors. */
-function grpcErrorIn(error: unknown): { code: number; details: string } | undefined {
-  const grpc = (error as { cause?: unknown }).cause ?? error;
+export function grpcErrorIn(error: unknown): { code: status; details: string } | undefined {
+  const grpc = (error as { cause?: unknown } | undefined)?.cause ?? error;
   return isGrpcServiceError(grpc) ? grpc : undefined;
 }
 

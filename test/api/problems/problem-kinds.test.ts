@@ -70,7 +70,7 @@ describe('docs/problems.md', () => {
     const table = await renderProblemTable();
     for (const kind of PROBLEM_KINDS) {
       const { status, retryAfter } = definitionOf(kind);
-      const again = retryAfter ? `after ${retryAfter} s` : '(no|perhaps)';
+      const again = retryAfter ? `after ${retryAfter} s` : '(no|maybe)';
       expect(table).toMatch(new RegExp(`^\\| \`${kind}\` +\\| ${status} +\\| .* \\| ${again} +\\|$`, 'm'));
     }
   });

@@ -80,7 +80,7 @@ const approval = (approvalId: string, title: string) => ({
   approvers: ['grace'],
   deadline: DUE_AT,
   trail: [requestedEvent],
-  notifications: [{ stage: 1, approver: 'grace', channel: 'email', status: 'sent', sent: 1, lastSentAt: STARTED_AT }],
+  notifications: [{ stage: 1, approver: 'grace', channel: 'email', status: 'sent', sentCount: 1, lastSentAt: STARTED_AT }],
   ...workflowReference(`approval:${approvalId}`),
 });
 
@@ -174,7 +174,7 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
   },
   resolveDelivery: {
     parameters: { orderId: 'order-1005' },
-    body: { attempt: 1, action: 'wait', seconds: 86_400 },
+    body: { attempt: 1, action: 'wait', extendBySeconds: 86_400 },
     response: {
       ...order('order-1005'),
       status: 'processing',
