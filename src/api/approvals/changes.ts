@@ -20,7 +20,7 @@ import { callWorker, isUpdateLimitProblem } from '../temporal/worker-calls.js';
 import { describeApproval, getApproval, toResource, type ApprovalLookup } from './service.js';
 
 /**
- * Records a decision. The first decision counts. A repetition of it gets the same answer, and its comment is kept.
+ * Records a decision. The first decision counts. Repeating it returns the same approval and stores the new comment.
  *
  * @throws 403 for callers who cannot decide; 409 when another decision was first, or when the approval has closed
  * otherwise or is now in another stage.

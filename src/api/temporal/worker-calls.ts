@@ -17,7 +17,7 @@ const MAX_UPDATE_ATTEMPTS = 5;
  * Sends a query or update, which a worker must answer, with a time limit. The workflow may run on any task queue.
  * Rejections by the workflow itself are thrown unchanged.
  *
- * @param extensions members of the 503 and the 409 `update-limit`: what is known of the resource without a worker.
+ * @param extensions members of the 503 and the 409 `update-limit`: what Temporal knows about the resource without a worker.
  * @throws 503 `no-worker` within about a second when no worker polls the task queue, 503 `worker-busy` after the time
  * limit. Both name the task queue.
  * @throws 409 `wrong-workflow-type` for an execution that is not ours, 409 `update-limit` when the run accepts no
@@ -54,8 +54,8 @@ export async function callWorker<T>(
 }
 
 /**
- * Reads the view of a workflow: the result of a completed workflow, which needs no worker, otherwise the answer to
- * `query`.
+ * Reads the view of a workflow: the result of a completed workflow, which needs no worker, otherwise the result
+ * of `query`.
  *
  * @throws like `callWorker`.
  */

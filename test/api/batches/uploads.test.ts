@@ -151,12 +151,12 @@ describeOnDevServer('POST /v1/batches', () => {
       ['1', 1, 7],
       ['3', 3, 3],
       ['5000', 5_000, 1],
-    ])('with itemsPerChunk %s, puts at most %i items into a chunk', async (given, itemsPerChunk, tasks) => {
+    ])('with itemsPerChunk %s, puts at most %i items into a chunk', async (given, itemsPerChunk, chunks) => {
       const { sku } = await addProduct(shop.store);
       const text = ndjson(createMany(7, () => ({ sku, quantity: 1 })));
       const { body } = await upload(api, { text, query: { ...(given && { itemsPerChunk: given }) } });
 
-      expect(await waitForStatus(body.batchId, 'completed')).toMatchObject({ itemsPerChunk, tasks, succeeded: 7 });
+      expect(await waitForStatus(body.batchId, 'completed')).toMatchObject({ itemsPerChunk, chunks, succeeded: 7 });
     });
 
     test.each<[string, Record<string, string>, string, string]>([

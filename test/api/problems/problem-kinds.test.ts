@@ -359,7 +359,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
       const expectedTotal = { value: 1, currency: 'EUR' };
       return await post('/v1/orders', makeOrder({ lines: [{ sku, quantity: 1 }], expectedTotal }));
     },
-    // test/api/executions/update-limit.test.ts reaches the real limit.
+    // test/api/temporal/update-limit.test.ts reaches the real limit.
     'update-limit': async () => {
       const { path } = await placeOrder(isShipped);
       const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
