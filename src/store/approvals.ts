@@ -71,14 +71,14 @@ export function createApprovalStore(db: Kysely<Tables>) {
           .returning('approval_id')
           .executeTakeFirst();
         if (inserted) return { status: 'open' };
-        const known = await tx
+        const existing = await tx
           .selectFrom('approvals')
           .select(['content_hash', 'final_view'])
           .where('approval_id', '=', approvalId)
           .forUpdate()
           .executeTakeFirstOrThrow();
-        if (known.content_hash !== contentHash) return { status: 'taken' };
-        if (known.final_view) return { status: 'closed', view: known.final_view };
+        if (existing.content_hash !== contentHash) return { status: 'taken' };
+        if (existing.final_view) return { status: 'closed', view: existing.final_view };
         await tx
           .updateTable('approvals')
           .set({ status: 'pending', closed_at: null, ...stageColumns(approval) })
@@ -106,13 +106,13 @@ export function createApprovalStore(db: Kysely<Tables>) {
      */
     async closeApproval(view: ApprovalView, closedAt: Date): Promise<ApprovalView> {
       return await db.transaction().execute(async (tx) => {
-        const known = await tx
+        const existing = await tx
           .selectFrom('approvals')
           .select('final_view')
           .where('approval_id', '=', view.approvalId)
           .forUpdate()
           .executeTakeFirst();
-        const first = known?.final_view;
+        const first = existing?.final_view;
         if (first && !isSameOutcome(first, view)) return first;
         const recorded = first ? { ...view, ...pickOutcome(first) } : view;
         await tx

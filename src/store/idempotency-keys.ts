@@ -44,27 +44,27 @@ export function createIdempotencyKeyStore(db: Kysely<Tables>) {
      * the claim.
      */
     async claimIdempotencyKey(scope: Buffer, fingerprint: Buffer): Promise<ClaimOutcome> {
-      for (let tries = 1; tries <= MAX_CLAIM_ATTEMPTS; tries += 1) {
+      for (let attempt = 1; attempt <= MAX_CLAIM_ATTEMPTS; attempt += 1) {
         const claimId = randomUUID();
         const { rows } = await sql`
-          insert into idempotency_keys as known (scope, fingerprint, claim)
+          insert into idempotency_keys as existing (scope, fingerprint, claim)
           values (${scope}, ${fingerprint}, ${claimId})
           on conflict (scope) do update
           set fingerprint = excluded.fingerprint, claim = excluded.claim, claimed_at = now(),
             status = null, headers = null, body = null
-          where known.claimed_at < now() - make_interval(hours => ${RETENTION_HOURS})
-            or (known.status is null and known.fingerprint = excluded.fingerprint
-              and known.claimed_at < now() - make_interval(secs => ${CLAIM_TTL_SECONDS}))
+          where existing.claimed_at < now() - make_interval(hours => ${RETENTION_HOURS})
+            or (existing.status is null and existing.fingerprint = excluded.fingerprint
+              and existing.claimed_at < now() - make_interval(secs => ${CLAIM_TTL_SECONDS}))
           returning claim`.execute(db);
         if (rows.length) return { outcome: 'claimed', claimId };
-        const known = await db
+        const existing = await db
           .selectFrom('idempotency_keys')
           .select(['fingerprint', 'status', 'headers', 'body'])
           .where('scope', '=', scope)
           .executeTakeFirst();
-        if (!known) continue;
-        const { status, headers, body } = known;
-        if (!known.fingerprint.equals(fingerprint)) return { outcome: 'other' };
+        if (!existing) continue;
+        const { status, headers, body } = existing;
+        if (!existing.fingerprint.equals(fingerprint)) return { outcome: 'other' };
         if (status === null) return { outcome: 'running' };
         return { outcome: 'answered', response: { status, headers: headers ?? {}, body: body ?? '' } };
       }
@@ -110,18 +110,18 @@ export function createIdempotencyKeyStore(db: Kysely<Tables>) {
 
     /** Deletes expired keys in chunks, because one statement for all could exceed the statement timeout. */
     async deleteExpiredIdempotencyKeys(): Promise<void> {
-      for (let purged = MAX_KEYS_PER_DELETE; purged === MAX_KEYS_PER_DELETE;) {
+      for (let deletedCount = MAX_KEYS_PER_DELETE; deletedCount === MAX_KEYS_PER_DELETE;) {
         const { numDeletedRows } = await db
           .deleteFrom('idempotency_keys')
-          .where('scope', 'in', (old) =>
-            old
+          .where('scope', 'in', (expired) =>
+            expired
               .selectFrom('idempotency_keys')
               .select('scope')
               .where('claimed_at', '<', sql<Date>`now() - make_interval(hours => ${RETENTION_HOURS})`)
               .limit(MAX_KEYS_PER_DELETE),
           )
           .executeTakeFirst();
-        purged = Number(numDeletedRows);
+        deletedCount = Number(numDeletedRows);
       }
     },
   };

@@ -175,7 +175,7 @@ interface ApprovalsTable {
   approval_id: string;
   /** Later approvals have higher numbers. */
   number: GeneratedAlways<string>;
-  /** The first run id of the execution that asks for the approval. */
+  /** The first run id of the approval's execution. */
   first_run_id: string;
   /** SHA-256 of the input. An approval id belongs to one content permanently. */
   content_hash: string;

@@ -7,7 +7,8 @@ import { pageQuery } from '../../src/schemas/shared/page.js';
 /** Every schema that `src/schemas` exports, with all nested schemas. */
 const schemas = new Set<z.core.$ZodTypes>();
 const folder = new URL('../../src/schemas/', import.meta.url);
-for (const file of await readdir(folder)) {
+const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.ts'));
+for (const file of files) {
   const exported = Object.values((await import(new URL(file, folder).pathname)) as object);
   for (const schema of exported.filter((value) => value instanceof z.ZodType)) {
     z.toJSONSchema(schema, {

@@ -65,7 +65,7 @@ test('claimKey lets the next attempt with the same content take over a suspended
   expect(await outcomeOf(scope)).toBe('claimed');
 });
 
-test('keeps a stored response after a renew, suspend or release', async () => {
+test('keeps a stored response when its claim is renewed, expired or released', async () => {
   const scope = randomScope();
   const claim = await claimKey(scope);
   await store.storeIdempotentResponse(scope, claim, RESPONSE);
@@ -74,10 +74,10 @@ test('keeps a stored response after a renew, suspend or release', async () => {
   await store.expireIdempotencyClaim(scope, claim);
   await store.releaseIdempotencyKey(scope, claim);
 
-  expect(await store.claimIdempotencyKey(scope, CONTENT)).toEqual({ outcome: 'answered', answer: RESPONSE });
+  expect(await store.claimIdempotencyKey(scope, CONTENT)).toEqual({ outcome: 'answered', response: RESPONSE });
 });
 
-test('purgeKeys deletes all old keys over several statements and keeps the recent ones', async () => {
+test('deletes all expired keys in several statements and keeps recent ones', async () => {
   const young = randomScope();
   await store.storeIdempotentResponse(young, await claimKey(young), RESPONSE);
   await sql`

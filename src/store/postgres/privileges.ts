@@ -61,7 +61,7 @@ const READ_SEQUENCES = ['batch_attempts_attempt_id_seq'] as const;
  * Grants a role the privileges that worker and API need, and revokes all its others on tables and sequences.
  * Idempotent. The owner of the tables must run it.
  *
- * @throws OwnerNeedsAll when the role owns the tables or is the current user.
+ * @throws TableOwnerRoleError when the role owns the tables or is the current user.
  * @throws when the role does not exist (SQLSTATE 42704).
  */
 export async function grantAppRolePrivileges(db: Kysely<Tables>, role: string): Promise<void> {
@@ -74,8 +74,8 @@ export async function grantAppRolePrivileges(db: Kysely<Tables>, role: string): 
     await sql`revoke all on all tables in schema public from ${to}`.execute(tx);
     await sql`revoke all on all sequences in schema public from ${to}`.execute(tx);
     await sql`grant usage on schema public to ${to}`.execute(tx);
-    for (const [table, rights] of Object.entries(APP_ROLE_PRIVILEGES)) {
-      await sql`grant ${sql.join(privilegeClauses(rights))} on ${sql.id(table)} to ${to}`.execute(tx);
+    for (const [table, privileges] of Object.entries(APP_ROLE_PRIVILEGES)) {
+      await sql`grant ${sql.join(privilegeClauses(privileges))} on ${sql.id(table)} to ${to}`.execute(tx);
     }
     for (const sequence of READ_SEQUENCES) await sql`grant usage on sequence ${sql.id(sequence)} to ${to}`.execute(tx);
   });
