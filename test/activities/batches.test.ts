@@ -24,7 +24,7 @@ describe('a chunk of an operation that calls a partner', () => {
     await database?.drop();
   });
 
-  /** Stages a chunk of `count` items, and an activity that answers each call with `answer`. */
+  /** Stages a chunk of `count` items, and an activity that handles each call with `respond`. */
   async function stageChunkOf(
     count: number,
     respond: (call: PartnerCall) => Promise<void> | void,
@@ -66,14 +66,14 @@ describe('a chunk of an operation that calls a partner', () => {
   });
 
   test('continues a failed attempt from the recorded position with the same keys', async () => {
-    let isAway = true;
+    let isUnavailable = true;
     const { calls, batchId, run } = await stageChunkOf(250, ({ key }) => {
-      if (isAway && key === 'item-0150') throw new Error('away');
+      if (isUnavailable && key === 'item-0150') throw new Error('away');
     });
 
     await expect(run()).rejects.toThrow('away');
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
-    isAway = false;
+    isUnavailable = false;
     await run();
 
     const times = new Map<string, number>();
@@ -93,7 +93,7 @@ describe('a chunk of an operation that calls a partner', () => {
 
     const failures = await store.listBatchFailures(batchId, { limit: 200 });
     expect(failures.map(({ line }) => line)).toEqual(Array.from({ length: 12 }, (_, n) => n * 10 + 1));
-    expect(failures[0]!.reason).toEqual({ type: 'Refused', message: `${'x'.repeat(499)}…` });
+    expect(failures[0]!.reason).toEqual({ type: 'Rejected', message: `${'x'.repeat(499)}…` });
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 108, failed: 12 });
   });
 

@@ -286,9 +286,9 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
   });
 
   test('fails with a retryable error that names the reason if the partner is unreachable', async () => {
-    const nobody = `http://127.0.0.1:${await freePort()}`;
+    const unreachableUrl = `http://127.0.0.1:${await freePort()}`;
 
-    await expect(run(randomUUID(), undefined, nobody)).rejects.toMatchObject({
+    await expect(run(randomUUID(), undefined, unreachableUrl)).rejects.toMatchObject({
       type: unavailableType,
       nonRetryable: false,
       message: expect.stringContaining('ECONNREFUSED'),

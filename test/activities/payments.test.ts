@@ -39,7 +39,7 @@ function refund(orderId: string) {
   return runActivity(createActivitiesForAge(0).refundPayment, { orderId });
 }
 
-/** Makes the gateway forget each idempotency key at once. */
+/** Makes the gateway expire each idempotency key immediately. */
 function expireKeys(): void {
   fakes.idempotencyKeys.retentionSeconds = 0;
   onTestFinished(() => void (fakes.idempotencyKeys.retentionSeconds = null));
@@ -201,7 +201,7 @@ describe('refundPayment', () => {
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
   });
 
-  test('voids an order for ever, even if the gateway forgets its keys', async () => {
+  test('voids an order permanently, even if the gateway expires its keys', async () => {
     const orderId = randomUUID();
     expireKeys();
 

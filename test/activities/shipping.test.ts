@@ -40,7 +40,7 @@ function cancelShipment(orderId: string) {
   return runActivity(createActivitiesForAge().cancelShipment, { orderId });
 }
 
-/** Makes the carrier forget each idempotency key at once. */
+/** Makes the carrier expire each idempotency key immediately. */
 function expireKeys(): void {
   fakes.idempotencyKeys.retentionSeconds = 0;
   onTestFinished(() => void (fakes.idempotencyKeys.retentionSeconds = null));
@@ -127,7 +127,7 @@ describe('cancelShipment', () => {
     });
   });
 
-  test('rejects a shipment request after the cancellation, even if the carrier forgets its keys', async () => {
+  test('rejects a shipment request after the cancellation, even if the carrier expires its keys', async () => {
     const orderId = randomUUID();
     expireKeys();
 

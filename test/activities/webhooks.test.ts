@@ -20,14 +20,16 @@ interface Delivery {
   body: string;
 }
 
-/** A webhook receiver on loopback that records deliveries and responds with `answer`. */
-async function startReceiver(answer: (response: ServerResponse) => void = (response) => response.writeHead(204).end()) {
+/** A webhook receiver on loopback that records deliveries and responds as `answer` says. */
+async function startReceiver(
+  respond: (response: ServerResponse) => void = (response) => response.writeHead(204).end(),
+) {
   const deliveries: Delivery[] = [];
   const server = createServer((request, response) => {
     void text(request).then((body) => {
       deliveries.push({ headers: request.headers as Record<string, string>, body });
       server.emit('delivery', response);
-      answer(response);
+      respond(response);
     });
   });
   onTestFinished(() => {

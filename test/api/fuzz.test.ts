@@ -52,11 +52,11 @@ describeOnDevServer('the API with random invalid requests', () => {
   async function fill(): Promise<void> {
     const lines = [{ sku: SKU, quantity: 1 }];
     const payment = { token: 'tok_ok' };
-    const asked = OPERATION_EXAMPLES.requestApproval!.body as object;
+    const example = OPERATION_EXAMPLES.requestApproval!.body as object;
     const made = [
       await api.post('/v1/orders', { orderId: EXISTING_ID, customerId: EXISTING_ID, lines, payment }),
       await api.post(`/v1/carts/${EXISTING_ID}/items`, lines[0]),
-      await api.post('/v1/approvals', { ...asked, approvalId: EXISTING_ID }),
+      await api.post('/v1/approvals', { ...example, approvalId: EXISTING_ID }),
       await api.request('POST', `/v1/batches?operation=restock&batchId=${EXISTING_ID}`, {
         text: JSON.stringify(lines[0]),
         headers: { 'content-type': 'application/x-ndjson' },

@@ -46,7 +46,7 @@ describe.concurrent('the API process', () => {
     }
   });
 
-  test('warns that it is open without keys and authenticates nobody', async () => {
+  test('warns that it is open without keys and authenticates no caller', async () => {
     const { api, lines, url } = await start({});
     try {
       await isAlive(url);

@@ -84,7 +84,7 @@ const storeCalls: [string, (api: Api) => Promise<ApiResponse<Problem>>][] = [
 const healthCall = (api: Api) => api.get('/readyz');
 
 // These tests mostly wait for timeouts, so they run concurrently.
-describe.concurrent.each(['refuse connections', 'accept connections and say nothing'])(
+describe.concurrent.each(['refuse connections', 'accept connections and never respond'])(
   'an API whose Temporal server and database %s',
   (how) => {
     const responses = new Map<unknown, TimedResponse>();

@@ -7,7 +7,7 @@ const NEW = 'a-new-secret-that-is-long-enough-000';
 const link: ApprovalLink = { approvalId: 'a1', firstRunId: 'r1', stage: 2, approver: 'lead' };
 const inOneMinute = () => new Date(Date.now() + 60_000);
 
-describe('createApprovalLinks', () => {
+describe('createApprovalLinkSigner', () => {
   test('signs tokens that contain the link and its expiry', async () => {
     const links = createApprovalLinkSigner([NEW]);
     expect(await links.verify(await links.sign(link, inOneMinute()))).toEqual({ link, expired: false });

@@ -321,14 +321,14 @@ describeWithKustomize('the manifests for Kubernetes', () => {
         const [scaler, ...others] = scalersOf(workload, 'ScaledObject');
         const { minReplicaCount = 0, maxReplicaCount = 0, triggers = [] } = scaler!.spec!;
         const [trigger] = triggers;
-        const told = temporalTrigger.parse(trigger?.metadata);
+        const scaledQueue = temporalTrigger.parse(trigger?.metadata);
         expect(others).toEqual([]);
         expect(triggers.map(({ type }) => type)).toEqual(['temporal']);
-        expect(told.taskQueue).toBe(environmentOf(workload).WORKER_TASK_QUEUES);
-        expect(told.queueTypes).toBe(hasWorkflows(told.taskQueue) ? 'workflow,activity' : 'activity');
+        expect(scaledQueue.taskQueue).toBe(environmentOf(workload).WORKER_TASK_QUEUES);
+        expect(scaledQueue.queueTypes).toBe(hasWorkflows(scaledQueue.taskQueue) ? 'workflow,activity' : 'activity');
         expect(environmentOf(workload)).toMatchObject({
-          [told.endpointFromEnv]: expect.any(String),
-          [told.namespaceFromEnv]: expect.any(String),
+          [scaledQueue.endpointFromEnv]: expect.any(String),
+          [scaledQueue.namespaceFromEnv]: expect.any(String),
         });
         expect(minReplicaCount).toBeGreaterThanOrEqual(2);
         expect(maxReplicaCount).toBeGreaterThan(minReplicaCount);

@@ -29,12 +29,12 @@ function createTestHttpClient(options: Partial<OutgoingHttpClientOptions> = {}) 
 
 /** A resolver that returns the n-th list of addresses on its n-th call, and then always the last list. */
 function createFakeLookup(...responses: string[][]) {
-  const asked: string[] = [];
+  const askedHosts: string[] = [];
   return {
-    asked,
+    askedHosts,
     lookup: async (hostname: string) => {
-      asked.push(hostname);
-      const addresses = responses[Math.min(asked.length, responses.length) - 1] ?? [];
+      askedHosts.push(hostname);
+      const addresses = responses[Math.min(askedHosts.length, responses.length) - 1] ?? [];
       return addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     },
   };
@@ -77,7 +77,7 @@ function abortOnConnect() {
 
 const requestOptions = { headers: { 'content-type': 'text/plain' }, body: 'hello', timeoutMs: 10_000 };
 
-describe('problemWith', () => {
+describe('findUrlProblem', () => {
   test.each([
     'http://127.0.0.1/',
     'http://127.8.9.10/',
@@ -250,7 +250,7 @@ describe('post', () => {
     ['loopback and then public', ['127.0.0.1', PUBLIC_ADDRESS]],
   ])('connects to nothing if the host name resolves to %s', async (_description, addresses) => {
     const { port, sockets } = await startServer();
-    const { lookup, asked } = createFakeLookup(addresses);
+    const { lookup, askedHosts } = createFakeLookup(addresses);
     const outgoing = createTestHttpClient({ lookup, allowedHosts: ['hooks.example.com'] });
 
     const error = await outgoing
@@ -258,7 +258,7 @@ describe('post', () => {
       .catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ForbiddenUrlError);
     expect((error as Error).message).toBe('the host name resolves to an address that is not public');
-    expect(asked).toEqual(['hooks.example.com']);
+    expect(askedHosts).toEqual(['hooks.example.com']);
     expect(sockets).toEqual([]);
   });
 
@@ -277,19 +277,19 @@ describe('post', () => {
     onTestFinished(() => setDefaultAutoSelectFamily(before));
     setDefaultAutoSelectFamily(on);
     const { port, requests } = await startServer();
-    const { lookup, asked } = createFakeLookup(['127.0.0.1']);
+    const { lookup, askedHosts } = createFakeLookup(['127.0.0.1']);
 
     await createTestHttpClient({ lookup, allowPrivateAddresses: true }).post(
       `http://hooks.example.com:${port}/`,
       requestOptions,
     );
     expect(requests).toMatchObject([{ headers: { host: `hooks.example.com:${port}` } }]);
-    expect(asked).toEqual(['hooks.example.com']);
+    expect(askedHosts).toEqual(['hooks.example.com']);
   });
 
   test('connects to the checked address even if the DNS answer changes after the check', async () => {
     const { port, sockets } = await startServer();
-    const { lookup, asked } = createFakeLookup([PUBLIC_ADDRESS], ['127.0.0.1']);
+    const { lookup, askedHosts } = createFakeLookup([PUBLIC_ADDRESS], ['127.0.0.1']);
     const { attempts, signal } = abortOnConnect();
 
     const posted = createTestHttpClient({ lookup }).post(`http://hooks.example.com:${port}/`, {
@@ -298,7 +298,7 @@ describe('post', () => {
     });
     await expect(posted).rejects.toThrow('seen enough');
     expect(attempts).toEqual([PUBLIC_ADDRESS]);
-    expect(asked).toHaveLength(1);
+    expect(askedHosts).toHaveLength(1);
     expect(sockets).toEqual([]);
   });
 

@@ -61,7 +61,7 @@ describe('tracing', () => {
 });
 
 test('serves requests, logs the problem once and exits promptly if the trace collector is unreachable', async () => {
-  const [port, nobody] = await Promise.all([freePort(), freePort()]);
+  const [port, freePortNumber] = await Promise.all([freePort(), freePort()]);
   const lines: string[] = [];
   const api = await startProcess({
     name: 'api',
@@ -71,7 +71,7 @@ test('serves requests, logs the problem once and exits promptly if the trace col
       PORT: String(port),
       LOG_LEVEL: 'warn',
       OTEL_BSP_SCHEDULE_DELAY: '50',
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${nobody}`,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${freePortNumber}`,
       OTEL_EXPORTER_OTLP_TIMEOUT: '300',
     },
     onLine: (line) => lines.push(line),
@@ -86,9 +86,9 @@ test('serves requests, logs the problem once and exits promptly if the trace col
     await waitUntil(() => complaints().length > 0 || undefined, { description: 'a complaint', timeoutMs: 20_000 });
     for (let more = 0; more < 20; more += 1) expect(await requestProblem()).toBe(200);
   } finally {
-    const asked = performance.now();
+    const startedAt = performance.now();
     expect((await api.stop(20_000)).code).toBe(0);
-    expect(performance.now() - asked).toBeLessThan(10_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
   }
   expect(complaints()).toHaveLength(1);
 });

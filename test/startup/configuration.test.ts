@@ -96,7 +96,7 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
     });
   });
 
-  test('names the variables of the API for a taken port and a foreign host', async () => {
+  test('names the variables of the API for a taken port and an unknown host', async () => {
     const port = String(silentServer.port);
     const apiKey = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: ['a'.repeat(64)] }]);
     const [ofPorts, ofHost] = await Promise.all([

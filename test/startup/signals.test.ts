@@ -73,7 +73,7 @@ describe('an API on a database that stopped responding', { timeout: 3 * START_DE
     line.stall();
     process.kill('SIGTERM');
     await waitUntil(() => lines.some((text) => text.includes('"msg":"closing"')) || undefined, {
-      description: 'the end being asked for',
+      description: 'the start of the shutdown',
       timeoutMs: START_DEADLINE_MS,
     });
     return { process, lines };

@@ -34,7 +34,7 @@ const backdateClaim = (scope: Buffer, seconds: number) =>
 
 const outcomeOf = async (scope: Buffer, content = CONTENT) => (await store.claimIdempotencyKey(scope, content)).outcome;
 
-test('claimKey grants a key to one of many concurrent claims and reports "running" to the others', async () => {
+test('claimIdempotencyKey grants a key to one of many concurrent claims and reports "running" to the others', async () => {
   const scope = randomScope();
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcomeOf(scope)));
 
@@ -42,7 +42,7 @@ test('claimKey grants a key to one of many concurrent claims and reports "runnin
   expect(outcomes.filter((outcome) => outcome === 'running')).toHaveLength(19);
 });
 
-test('claimKey keeps a claim while it is renewed, and lets the next attempt take it over once it expires', async () => {
+test('claimIdempotencyKey keeps a claim while it is renewed, and lets the next attempt take it over once it expires', async () => {
   const scope = randomScope();
   const claim = await claimKey(scope);
   await backdateClaim(scope, 29);
@@ -54,10 +54,10 @@ test('claimKey keeps a claim while it is renewed, and lets the next attempt take
   expect(await outcomeOf(scope, OTHER)).toBe('other');
   expect(await outcomeOf(scope)).toBe('claimed');
   await store.storeIdempotentResponse(scope, claim, RESPONSE);
-  expect(await outcomeOf(scope), 'the answer of who lost his claim').toBe('running');
+  expect(await outcomeOf(scope), 'the attempt that lost its claim').toBe('running');
 });
 
-test('claimKey lets the next attempt with the same content take over a suspended key at once', async () => {
+test('claimIdempotencyKey lets the next attempt with the same content take over a suspended key immediately', async () => {
   const scope = randomScope();
   await store.expireIdempotencyClaim(scope, await claimKey(scope));
 

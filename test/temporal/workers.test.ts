@@ -23,8 +23,8 @@ const NO_LIMITS = {
 } as const;
 
 test('a resource-based worker uses the configured targets or the defaults', () => {
-  const asked = { WORKER_TUNER: 'resource-based', WORKER_TARGET_MEMORY: 0.5, WORKER_TARGET_CPU: 0.7 } as const;
-  expect(readConcurrencyLimits({ ...NO_LIMITS, ...asked }).resourceTargets).toEqual({
+  const configured = { WORKER_TUNER: 'resource-based', WORKER_TARGET_MEMORY: 0.5, WORKER_TARGET_CPU: 0.7 } as const;
+  expect(readConcurrencyLimits({ ...NO_LIMITS, ...configured }).resourceTargets).toEqual({
     targetMemoryUsage: 0.5,
     targetCpuUsage: 0.7,
   });
@@ -36,8 +36,8 @@ test('a resource-based worker uses the configured targets or the defaults', () =
 });
 
 test('a worker uses the configured concurrency limits', () => {
-  const asked = { WORKER_MAX_CONCURRENT_ACTIVITIES: 7, WORKER_MAX_CONCURRENT_WORKFLOW_TASKS: 5 };
-  expect(readConcurrencyLimits({ ...NO_LIMITS, ...asked })).toMatchObject({ activities: 7, workflowTasks: 5 });
+  const configured = { WORKER_MAX_CONCURRENT_ACTIVITIES: 7, WORKER_MAX_CONCURRENT_WORKFLOW_TASKS: 5 };
+  expect(readConcurrencyLimits({ ...NO_LIMITS, ...configured })).toMatchObject({ activities: 7, workflowTasks: 5 });
 });
 
 describeOnDevServer('the task queues and concurrency of a worker', () => {
@@ -53,7 +53,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     await shop.close();
   });
 
-  /** A namespace of its own, so that no worker of another test takes its tasks. Its workers stop after the test. */
+  /** Creates a separate namespace, so that no worker of another test takes its tasks. Its workers stop after the test. */
   async function createNamespace() {
     const other = await server.openNamespace(`ns-${randomUUID()}`);
     return {

@@ -28,7 +28,7 @@ function textsOf(value: unknown): string[] {
   return Object.entries(value).flatMap(([key, inner]) => [key, ...textsOf(inner)]);
 }
 
-describe('isNestedDeeper', () => {
+describe('isNestedDeeperThan', () => {
   test('counts levels outside of strings, like a parser', () => {
     fc.assert(
       fc.property(json, fc.nat({ max: 8 }), (value, levels) => {
@@ -42,7 +42,7 @@ describe('isNestedDeeper', () => {
   });
 });
 
-describe('wellFormedJson', () => {
+describe('toWellFormedJson', () => {
   test('writes what JSON.stringify writes for the same value with well-formed text', () => {
     fc.assert(
       fc.property(trickyText, (text) => {

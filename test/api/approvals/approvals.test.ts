@@ -231,7 +231,7 @@ describeOnDevServer('/v1/approvals', () => {
             const response = await decide(approvalId, { approver: approver.id, decision: 'approve' });
             return response.status === 503 ? undefined : response;
           };
-          return await waitUntil(isDecided, { description: `an answer of ${approvalId}`, timeoutMs: 40_000 });
+          return await waitUntil(isDecided, { description: `a decision about ${approvalId}`, timeoutMs: 40_000 });
         }),
       );
       expect(responses.map(({ status, body }) => `${status} ${body.status}`)).toEqual(Array(20).fill('200 approved'));
@@ -304,7 +304,11 @@ describeOnDevServer('/v1/approvals', () => {
       const { sku } = await addProduct(shop.store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } });
       const order = makeOrder({ lines: [{ sku, quantity: 1 }] });
       expect((await api.post('/v1/orders', order)).status).toBe(202);
-      const { approval } = await api.waitForOrder(order.orderId, (seen) => seen.approval !== undefined, 'asks');
+      const { approval } = await api.waitForOrder(
+        order.orderId,
+        (seen) => seen.approval !== undefined,
+        'awaiting approval',
+      );
       const { approvalId } = approval!;
       // The order reports its approval before Temporal has started the approval workflow.
       const isRequested = async () => (await get(approvalId)).body.deadline;

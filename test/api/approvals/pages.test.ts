@@ -124,8 +124,12 @@ describeOnDevServer('approval pages', () => {
   async function startNotifiedApproval(overrides: Partial<ApprovalInput> = {}): Promise<Asked> {
     const input = makeApproval({ stages: [makeStage(lead, manager)], ...overrides });
     const handle = await startApproval(shop.client, input);
-    // The workflow has no open work of its own, so later history events come from the test alone.
-    await waitForApproval(handle, (view) => view.trail.length > 0 && isEveryoneNotified(view), 'having asked');
+    // The workflow has no open work, so later history events come from the test alone.
+    await waitForApproval(
+      handle,
+      (view) => view.trail.length > 0 && isEveryoneNotified(view),
+      'all approvers notified',
+    );
     return {
       input,
       handle,
@@ -402,14 +406,14 @@ describeOnDevServer('approval pages', () => {
   describe('the link of a decided approval', () => {
     test('shows the decision, its time and comment, and calls its approver "you"', async () => {
       const { url, decide } = await startNotifiedApproval();
-      await decide({ decision: 'reject', comment: 'Too dear' });
+      await decide({ decision: 'reject', comment: 'Too expensive' });
 
       const theirs = await openPage(await url({ approver: manager.id }));
       const mine = await openPage(await url());
 
       expectPage(theirs, 200);
       expect(theirs.text).toContain('This is already decided');
-      expect(theirs.text).toMatch(new RegExp(`Rejected by ${lead.id} On \\d{4}-.* UTC Too dear`));
+      expect(theirs.text).toMatch(new RegExp(`Rejected by ${lead.id} On \\d{4}-.* UTC Too expensive`));
       expectPage(mine, 200);
       expect(mine.text).toContain('Rejected by you');
     });

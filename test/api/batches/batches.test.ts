@@ -382,12 +382,12 @@ describeOnDevServer('/v1/batches', () => {
 
     test('does not list a workflow whose id does not have the form of a batch id', async () => {
       const workflowId = `plain-${randomUUID()}`;
-      const foreign = await shop.client.workflow.start('batch', {
+      const unlistedWorkflow = await shop.client.workflow.start('batch', {
         workflowId,
         taskQueue: BATCH_TASK_QUEUE,
         args: [{ batchId: 'none' }],
       });
-      await foreign.result().catch(() => undefined);
+      await unlistedWorkflow.result().catch(() => undefined);
 
       expect((await listBatches({})).some(({ batchId }) => workflowId.includes(batchId))).toBe(false);
     });
@@ -474,7 +474,7 @@ describeOnDevServer('/v1/batches', () => {
       const { attemptId } = (await shop.store.openAttempt(batchId, 'a run of long ago'))!;
       expect((await get(batchId)).body.status).toBe('cancelled');
       await shop.store.applyChunk({ attemptId, chunkIndex: 0 }, async () => []);
-      await shop.store.giveUpChunks(attemptId, { first: 1, count: 1 }, { type: 'Refused', message: 'no' });
+      await shop.store.giveUpChunks(attemptId, { first: 1, count: 1 }, { type: 'Rejected', message: 'no' });
       expect((await get(batchId)).body.status).toBe('completed_with_failures');
       for (const what of ['pause', 'cancel']) {
         expect(await sendCommand(batchId, what)).toMatchObject({

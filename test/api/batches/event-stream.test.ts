@@ -84,28 +84,28 @@ describeOnDevServer('the event stream of a batch', () => {
 
     /** An API that records its progress polls and takes as long for one as the test wants. */
     async function startApiWithFollower() {
-      const watched = { looks: 0, lookedAt: 0, until: Promise.resolve() };
+      const follower = { looks: 0, lookedAt: 0, until: Promise.resolve() };
       const countBatch: Shop['store']['countBatchProgress'] = async (id) => {
-        watched.looks += 1;
-        watched.lookedAt = performance.now();
-        await watched.until;
+        follower.looks += 1;
+        follower.lookedAt = performance.now();
+        await follower.until;
         return await shop.store.countBatchProgress(id);
       };
       const { url, close } = await startApi({ ...shop, store: { ...shop.store, countBatchProgress: countBatch } });
-      return { watched, url, close };
+      return { watched: follower, url, close };
     }
 
     test('waits for a running progress poll when the API closes, then ends the stream', async () => {
       const batchId = await startBlockedBatch();
-      const { watched, url, close } = await startApiWithFollower();
+      const { watched: follower, url, close } = await startApiWithFollower();
       const events = await openEventStream({ url }, batchId);
       await events.next();
       const rest = events.rest();
       let lookOn = (): void => undefined;
-      watched.until = new Promise((resolve) => (lookOn = resolve));
-      const { looks } = watched;
-      await waitUntil(() => watched.looks > looks || undefined, {
-        description: 'a look',
+      follower.until = new Promise((resolve) => (lookOn = resolve));
+      const { looks } = follower;
+      await waitUntil(() => follower.looks > looks || undefined, {
+        description: 'a progress poll',
         timeoutMs: 10_000,
         intervalMs: 10,
       });
@@ -126,15 +126,15 @@ describeOnDevServer('the event stream of a batch', () => {
 
     test('stops polling when the client disconnects', async () => {
       const batchId = await startBlockedBatch();
-      const { watched, url, close } = await startApiWithFollower();
+      const { watched: follower, url, close } = await startApiWithFollower();
       try {
         const request = httpRequest(`${url}/v1/batches/${batchId}/events`, { agent: false }).end();
         request.on('error', () => undefined);
-        await waitUntil(() => watched.looks >= 3 || undefined, { description: 'looks', timeoutMs: 10_000 });
+        await waitUntil(() => follower.looks >= 3 || undefined, { description: 'progress polls', timeoutMs: 10_000 });
         request.destroy();
         // The stream polled once per second before.
-        const isQuiet = () => performance.now() - watched.lookedAt > 2_500 || undefined;
-        await waitUntil(isQuiet, { description: 'the end of the looks', timeoutMs: 8_000 });
+        const isQuiet = () => performance.now() - follower.lookedAt > 2_500 || undefined;
+        await waitUntil(isQuiet, { description: 'the end of the polls', timeoutMs: 8_000 });
       } finally {
         await close();
       }
@@ -142,12 +142,12 @@ describeOnDevServer('the event stream of a batch', () => {
 
     test('does not poll for a HEAD request', async () => {
       const batchId = await startBlockedBatch();
-      const { watched, url, close } = await startApiWithFollower();
+      const { watched: follower, url, close } = await startApiWithFollower();
       try {
         const { status } = await fetch(`${url}/v1/batches/${batchId}/events`, { method: 'HEAD' });
         expect(status).toBe(200);
-        const isQuiet = () => performance.now() - watched.lookedAt > 2_500 || undefined;
-        await waitUntil(isQuiet, { description: 'the end of the looks', timeoutMs: 8_000 });
+        const isQuiet = () => performance.now() - follower.lookedAt > 2_500 || undefined;
+        await waitUntil(isQuiet, { description: 'the end of the polls', timeoutMs: 8_000 });
       } finally {
         await close();
       }
@@ -167,7 +167,7 @@ describeOnDevServer('the event stream of a batch', () => {
         const events = await openEventStream(shaky, batchId);
         expect((await events.next())?.event).toBe('progress');
         away = true;
-        await waitUntil(() => rejected >= 2 || undefined, { description: 'looks in vain', timeoutMs: 10_000 });
+        await waitUntil(() => rejected >= 2 || undefined, { description: 'failing polls', timeoutMs: 10_000 });
         tests.unblockCalls();
         await waitForStatus(batchId, 'completed');
         away = false;

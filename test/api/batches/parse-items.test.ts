@@ -36,13 +36,13 @@ function createRepeatingBody(chunk: string, { first = '', bytes = Infinity } = {
   const buffer = Buffer.from(chunk);
   const body = new Readable({
     read() {
-      this.push(asked.bytes < bytes ? buffer : null);
-      asked.bytes += buffer.length;
+      this.push(source.bytes < bytes ? buffer : null);
+      source.bytes += buffer.length;
     },
   });
   if (first) body.push(first);
-  const asked = { body, bytes: 0 };
-  return asked;
+  const source = { body, bytes: 0 };
+  return source;
 }
 
 async function readChunks(body: Readable, options: ParseItemsOptions): Promise<StagedItem[][]> {
@@ -59,7 +59,7 @@ async function rejectionOf(upload: Promise<unknown>) {
     () => undefined,
     (error: unknown) => error,
   );
-  if (!(problem instanceof HttpProblem)) throw new Error('not refused', { cause: problem });
+  if (!(problem instanceof HttpProblem)) throw new Error('not rejected', { cause: problem });
   const { status, kind, options } = problem;
   return { status, kind, ...options, errors: (options.extensions?.errors ?? []) as unknown[] };
 }
@@ -591,7 +591,7 @@ describe('size limits', () => {
 describe('the request body', () => {
   const line = '{"sku":"A"}\n';
 
-  test('reads no more than the buffers hold while no chunk is consumed', async () => {
+  test('reads at most what the buffers hold while no chunk is consumed', async () => {
     const upload = createRepeatingBody(line.repeat(1_000), { bytes: 50 * MB });
     const lists = parseItems(upload.body, ndjsonOptions);
     for (let turns = 0; turns < 100; turns += 1) await turn();

@@ -37,7 +37,7 @@ describeOnDevServer('POST /v1/batches', () => {
           select from pg_stat_progress_copy where datname = current_database()`.execute(shop.store.db);
         return rows.length === count || undefined;
       },
-      { description: `${count} uploads being under way`, timeoutMs: 15_000, intervalMs: 20 },
+      { description: `${count} uploads being in progress`, timeoutMs: 15_000, intervalMs: 20 },
     );
 
   /** Checks that neither the store nor Temporal has the batch and that no orphaned items remain. */

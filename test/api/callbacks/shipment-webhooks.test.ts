@@ -93,7 +93,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
 
   test('accepts the signature of the fake carrier', async () => {
     const order = await placeShippedOrder();
-    // The fake carrier only reports parcels that it was asked to ship.
+    // The fake carrier only reports parcels that it received a request for.
     const headers = { 'idempotency-key': `order:${order.orderId}:shipment`, 'content-type': 'application/json' };
     await shop.fakes.app.inject({
       method: 'POST',

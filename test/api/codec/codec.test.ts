@@ -102,14 +102,14 @@ describe('the codec endpoint', () => {
   });
 
   test('returns the unreadable payloads of a history unchanged and decodes the others', async () => {
-    const [lost, foreign, good] = [
+    const [lost, otherNamespacePayload, good] = [
       await encryptedWith(parseEncryptionKeys(generateEncryptionKey('lost'))[0]!, 'one'),
       await encryptedWith(keys[0]!, 'two', 'other'),
       await encryptedWith(keys[0]!, 'three'),
     ];
-    const { status, body } = await callCodec('decode', [lost, good, foreign]);
+    const { status, body } = await callCodec('decode', [lost, good, otherNamespacePayload]);
     expect(status).toBe(200);
-    expect(body.payloads).toEqual([lost, json(plainPayload('three')), foreign]);
+    expect(body.payloads).toEqual([lost, json(plainPayload('three')), otherNamespacePayload]);
     // Unencrypted payloads do not count: no encrypted payload can be decrypted here, so the response is 422.
     expect((await callCodec('decode', [lost, json(plainPayload('four'))])).status).toBe(422);
   });
@@ -309,7 +309,7 @@ describe('the codec endpoint', () => {
       expect(status).toBe(401);
     });
 
-    test('rejects the session cookie outside the codec with 401', async () => {
+    test('rejects the session cookie on other paths with 401', async () => {
       const cookie = await signIn(inspector);
       const { status } = await api.request('GET', '/v1/products', { headers: { cookie, origin: UI_ORIGIN } });
       expect(status).toBe(401);
@@ -348,14 +348,14 @@ describe('a codec without authentication', () => {
       headers: namespaceHeader,
     });
     const page = await (await fetch(`${api.url}/codec/session`)).text();
-    const foreign = await api.request('POST', '/codec/decode', {
+    const otherNamespacePayload = await api.request('POST', '/codec/decode', {
       json: { payloads },
       headers: { ...namespaceHeader, origin: 'https://elsewhere.example' },
     });
     await api.close();
     expect([status, textOf(body.payloads[0]!)]).toEqual([200, '"one"']);
     expect(page).toContain('this API runs without authentication');
-    expect(foreign.status).toBe(403);
+    expect(otherNamespacePayload.status).toBe(403);
   });
 
   test('has no codec routes when encryption is off', async () => {

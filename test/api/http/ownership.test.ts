@@ -68,14 +68,19 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
   /**
    * Checks that the response about another caller's resource equals the response for a missing one, except for the id.
    */
-  function expectNotFound(theirs: ApiResponse<Body>, id: string, missing: ApiResponse<Body>, missingId: string): void {
-    expect([theirs.status, theirs.body.type]).toEqual([404, '/problems/not-found']);
+  function expectNotFound(
+    foreignOrderId: ApiResponse<Body>,
+    id: string,
+    missing: ApiResponse<Body>,
+    missingId: string,
+  ): void {
+    expect([foreignOrderId.status, foreignOrderId.body.type]).toEqual([404, '/problems/not-found']);
     const comparableResponse = ({ headers, body }: ApiResponse<Body>, id: string) => {
       const { requestId: _its, ...rest } = body;
       const named = [...headers].filter(([name]) => !['x-request-id', 'date', 'ratelimit-remaining'].includes(name));
       return { body: JSON.stringify(rest).replaceAll(id, '…'), headers: named };
     };
-    expect(comparableResponse(theirs, id)).toEqual(comparableResponse(missing, missingId));
+    expect(comparableResponse(foreignOrderId, id)).toEqual(comparableResponse(missing, missingId));
   }
 
   type Ask = [method: string, path: (id: string) => string, options?: RequestOptions];
@@ -151,20 +156,20 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
     });
 
     test('lists to each shopper their own orders and to an operator all', async () => {
-      const [hers, his] = [await placeOrderOf(ada), await placeOrderOf(bob)];
+      const [adasOrderId, bobsOrderId] = [await placeOrderOf(ada), await placeOrderOf(bob)];
       const list = async (by: TestCaller, query = '') => {
         const { body } = await get<{ items: OrderSummary[] }>(by, `/v1/orders?limit=200${query}`);
         return body.items;
       };
       const readView = async () => {
         const ids = (await list(operator)).map(({ orderId }) => orderId);
-        return (ids.includes(hers) && ids.includes(his)) || undefined;
+        return (ids.includes(adasOrderId) && ids.includes(bobsOrderId)) || undefined;
       };
       await waitUntil(readView, { description: 'both being listed', timeoutMs: 10_000, intervalMs: 50 });
 
       for (const [by, own, other] of [
-        [ada, hers, his],
-        [bob, his, hers],
+        [ada, adasOrderId, bobsOrderId],
+        [bob, bobsOrderId, adasOrderId],
       ] as const) {
         for (const items of [await list(by), await list(by, `&customerId=${by.id}`)]) {
           expect(items.map(({ orderId }) => orderId)).toContain(own);
@@ -173,7 +178,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
         }
       }
       expect((await get(bob, `/v1/orders?customerId=${ada.id}`)).status).toBe(403);
-      expect((await list(operator, `&customerId=${ada.id}`)).map(({ orderId }) => orderId)).toContain(hers);
+      expect((await list(operator, `&customerId=${ada.id}`)).map(({ orderId }) => orderId)).toContain(adasOrderId);
     });
 
     test('rejects the cursor of another shopper’s list with 400', async () => {
@@ -395,7 +400,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
     });
 
     test('lists to an approver the approvals that wait for them, and to an operator all', async () => {
-      const [hers, other] = [
+      const [adasOrderId, other] = [
         await startApproval({ stages: [makeStage({ id: lead.id })] }),
         await startApproval({ requestedBy: lead.id, stages: [makeStage({ id: boss.id })] }),
       ];
@@ -405,12 +410,12 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       };
       const listBoth = async () => {
         const all = await ids(operator);
-        return (all.includes(hers.approvalId) && all.includes(other.approvalId)) || undefined;
+        return (all.includes(adasOrderId.approvalId) && all.includes(other.approvalId)) || undefined;
       };
       await waitUntil(listBoth, { description: 'both being listed', timeoutMs: 10_000, intervalMs: 50 });
 
       for (const query of ['', `&approver=${lead.id}`]) {
-        expect(await ids(lead, query)).toContain(hers.approvalId);
+        expect(await ids(lead, query)).toContain(adasOrderId.approvalId);
         expect(await ids(lead, query)).not.toContain(other.approvalId);
       }
       expect(await ids(lead, `&requestedBy=${lead.id}`), 'own requests').toContain(other.approvalId);

@@ -188,7 +188,7 @@ describeOnDevServer('GET /v1/orders', () => {
     const customerId = newCustomerId();
     const { sku } = await addProduct(shop.store);
     const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }] });
-    const foreign = await shop.client.workflow.start('order', {
+    const unlistedWorkflow = await shop.client.workflow.start('order', {
       workflowId: `plain-${randomUUID()}`,
       taskQueue: 'orders',
       args: [order],
@@ -198,7 +198,7 @@ describeOnDevServer('GET /v1/orders', () => {
     await listOrders({ customerId, status: 'processing' }, [own]);
 
     expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
-    await expect(foreign.result()).rejects.toThrow();
+    await expect(unlistedWorkflow.result()).rejects.toThrow();
     expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
   });
 

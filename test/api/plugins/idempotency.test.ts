@@ -393,7 +393,7 @@ describeOnDevServer('Idempotency-Key', () => {
     },
     async retryBatch() {
       const { batchId, path, items } = await startBlockedBatch();
-      tests.failItem(items[0]!.key, 'final');
+      tests.failItem(items[0]!.key, 'permanent');
       tests.unblockCalls();
       await waitForBatch(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
       return {
@@ -598,9 +598,9 @@ describeOnDevServer('Idempotency-Key', () => {
       const [key, good] = [newKey(), placeOrderRequest(await makeOrderBody())];
 
       expect((await send(api, key, { ...good, json: undefined, ...wrong })).status).toBe(status);
-      const mended = await send(second, key, good);
+      const repeated = await send(second, key, good);
 
-      expect([mended.status, mended.headers.get('idempotent-replayed')]).toEqual([202, null]);
+      expect([repeated.status, repeated.headers.get('idempotent-replayed')]).toEqual([202, null]);
     });
 
     test('runs a corrected request after a first attempt with 403', async () => {
@@ -638,14 +638,14 @@ describeOnDevServer('Idempotency-Key', () => {
 
     test('runs a request again after Temporal was unreachable', async () => {
       const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: 'default' });
-      const away = await startApi({ ...shop, client, auth });
+      const apiWithoutBackends = await startApi({ ...shop, client, auth });
       try {
         const [key, request] = [newKey(), placeOrderRequest(await makeOrderBody())];
-        expectProblem(await send(away, key, request), 503, 'temporal-unavailable');
+        expectProblem(await send(apiWithoutBackends, key, request), 503, 'temporal-unavailable');
         const { status, headers } = await send(api, key, request);
         expect([status, headers.get('idempotent-replayed')]).toEqual([202, null]);
       } finally {
-        await away.close();
+        await apiWithoutBackends.close();
         await client.connection.close();
       }
     });
@@ -653,18 +653,18 @@ describeOnDevServer('Idempotency-Key', () => {
     test('creates one order for a repeated request without the database, by its workflow id', async () => {
       const databaseUrl = `postgres://u:p@127.0.0.1:${await freePort()}/shop`;
       const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
-      const away = await startApi({ ...shop, store, auth });
+      const apiWithoutBackends = await startApi({ ...shop, store, auth });
       try {
         const [key, json] = [newKey(), await makeOrderBody()];
-        const first = await send(away, key, placeOrderRequest(json));
+        const first = await send(apiWithoutBackends, key, placeOrderRequest(json));
         expect(first.status).toBe(202);
-        expect((await send(away, key, placeOrderRequest(json))).body.orderId).toBe(first.body.orderId);
+        expect((await send(apiWithoutBackends, key, placeOrderRequest(json))).body.orderId).toBe(first.body.orderId);
         const other = placeOrderRequest({ ...json, payment: { token: 'tok_other' } });
-        expectProblem(await send(away, key, other), 422, 'idempotency-key-reused');
+        expectProblem(await send(apiWithoutBackends, key, other), 422, 'idempotency-key-reused');
         const items = { method: 'POST', path: `/v1/carts/${randomUUID()}/items`, json: json.lines[0] };
-        expectProblem(await send(away, newKey(), items), 503, 'store-unavailable');
+        expectProblem(await send(apiWithoutBackends, newKey(), items), 503, 'store-unavailable');
       } finally {
-        await away.close();
+        await apiWithoutBackends.close();
         await store.close();
       }
     });
@@ -762,12 +762,12 @@ describeOnDevServer('Idempotency-Key', () => {
       const [key, item] = [newKey(), await makeUnavailableItem()];
       expectProblem(await send(api, key, uploadOf(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
 
-      const mended = await send(second, key, uploadOf(ndjson(item)));
+      const repeated = await send(second, key, uploadOf(ndjson(item)));
 
-      expect([mended.status, mended.body.batchId]).toEqual([202, expect.any(String)]);
-      await waitForBatch(mended.body.batchId!, ({ status }) => status === 'completed', 'completed');
+      expect([repeated.status, repeated.body.batchId]).toEqual([202, expect.any(String)]);
+      await waitForBatch(repeated.body.batchId!, ({ status }) => status === 'completed', 'completed');
       expect(await stockOf(item.sku)).toBe(5);
-      expectReplayed(await send(api, key, uploadOf(ndjson(item))), mended);
+      expectReplayed(await send(api, key, uploadOf(ndjson(item))), repeated);
     });
 
     test('reports invalid items in a repeated upload', async () => {
@@ -788,7 +788,7 @@ describeOnDevServer('Idempotency-Key', () => {
 });
 
 function expectReplayed(again: ApiResponse<Body>, first: ApiResponse<Body>): void {
-  // A problem contains the id of its own request.
+  // A problem contains its own request id.
   const withKey = again.status < 400 ? {} : { requestId: again.headers.get('x-request-id') };
   expect([again.status, again.body]).toEqual([first.status, { ...first.body, ...withKey }]);
   expect(again.headers.get('idempotent-replayed')).toBe('true');

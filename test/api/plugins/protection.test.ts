@@ -43,7 +43,7 @@ describe.concurrent('malformed HTTP', () => {
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);
     await once(socket, 'connect');
-    socket.setTimeout(14_000, () => socket.destroy(new Error('no answer')));
+    socket.setTimeout(14_000, () => socket.destroy(new Error('no response')));
     socket.write(sent);
     const received = await readAll(socket);
     const [head, body] = received.split('\r\n\r\n') as [string, string];

@@ -46,7 +46,7 @@ async function fetchRaw(url: string, init: RequestInit = {}): Promise<RawRespons
 function startRequest(url: string, headers: Record<string, string>, begin: string) {
   const agent = new Agent();
   const request = httpRequest(url, { method: 'POST', headers, agent });
-  const answer = new Promise<RawResponse>((resolve, reject) => {
+  const received = new Promise<RawResponse>((resolve, reject) => {
     request.on('error', reject);
     request.on('response', (response) => {
       let text = '';
@@ -56,9 +56,9 @@ function startRequest(url: string, headers: Record<string, string>, begin: strin
       );
     });
   });
-  answer.catch(() => undefined);
+  received.catch(() => undefined);
   request.write(begin);
-  return { answer, end: () => agent.destroy() };
+  return { answer: received, end: () => agent.destroy() };
 }
 
 describe('docs/problems.md', () => {
@@ -293,9 +293,9 @@ describeOnDevServer('problems with Temporal and a database', () => {
     }
   }
   const failUpdateWith = (type: string) => () =>
-    new WorkflowUpdateFailedError('refused', ApplicationFailure.nonRetryable('refused', type));
+    new WorkflowUpdateFailedError('rejected', ApplicationFailure.nonRetryable('rejected', type));
 
-  /** Requests an order that no worker serves, with a short timeout. `queue` is where the API looks for pollers. */
+  /** Requests an order that no worker serves, with a short timeout. `queue` is where the API checks for pollers. */
   async function callUnpolledQueue(queue: string): Promise<ApiResponse<unknown>> {
     const orderId = randomUUID();
     const workflowId = orderWorkflowId(orderId);
@@ -487,7 +487,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
           return response.status === 503 ? response : undefined;
         };
         return await waitUntil(isRejected, {
-          description: 'four uploads being under way',
+          description: 'four uploads being in progress',
           timeoutMs: 10_000,
           intervalMs: 20,
         });

@@ -46,8 +46,8 @@ describe('hasPoller', () => {
     ],
     ['only unversioned workers poll', hasPollerOf(deploymentVersion('2'), undefined), false],
     ['no worker polls', hasPollerOf(undefined), false],
-  ])('reports whether a worker polls when %s', async (_description, asked, response) => {
-    expect(await asked).toBe(response);
+  ])('reports whether a worker polls when %s', async (_description, result, response) => {
+    expect(await result).toBe(response);
   });
 });
 
@@ -65,7 +65,7 @@ test.each([
   expect(await hasPollerFor(deploymentVersion('1'), deploymentVersion('2'), pollers)).toBe(response);
 });
 
-describe('askWorker', () => {
+describe('callWorker', () => {
   let client: ReturnType<typeof createClient>;
   beforeAll(() => {
     client = createClient({ TEMPORAL_ADDRESS: '127.0.0.1:9', TEMPORAL_NAMESPACE: 'default' });

@@ -51,7 +51,7 @@ describeOnDevServer('an approval link from a mail', () => {
 
     const [lead, manager] = [makeApprover('lead'), makeApprover('manager')];
 
-    async function asked(overrides: Partial<ApprovalInput> = {}): Promise<ApprovalInput> {
+    async function startRequestedApproval(overrides: Partial<ApprovalInput> = {}): Promise<ApprovalInput> {
       const input = makeApproval({ stages: [makeStage(lead, manager)], ...overrides });
       const handle = await startApproval(shop.client, input);
       const isSent = ({ status }: { status: string }) => status === 'sent';
@@ -95,7 +95,10 @@ describeOnDevServer('an approval link from a mail', () => {
     }
 
     test('approves once on a phone with the keyboard alone, and shows the outcome to everybody', async () => {
-      const input = await asked({ title: 'A second roaster', amount: { value: 1_249_900, currency: 'EUR' } });
+      const input = await startRequestedApproval({
+        title: 'A second roaster',
+        amount: { value: 1_249_900, currency: 'EUR' },
+      });
       const link = await linkIn(input);
       const { page, sent, complaints } = await openIn(PHONE_CONTEXT, link);
 
@@ -143,7 +146,7 @@ describeOnDevServer('an approval link from a mail', () => {
     });
 
     test('says that a form came too late when it is sent after the decision', async () => {
-      const input = await asked({ title: 'Left open' });
+      const input = await startRequestedApproval({ title: 'Left open' });
       const [mine, theirs] = [
         await openIn({}, await linkIn(input)),
         await openIn(PHONE_CONTEXT, await linkIn(input, manager)),
@@ -159,7 +162,7 @@ describeOnDevServer('an approval link from a mail', () => {
     });
 
     test('reports a comment that is too long, keeps it, and links to its field', async () => {
-      const input = await asked({ title: 'Much to say' });
+      const input = await startRequestedApproval({ title: 'Much to say' });
       const { page } = await openIn({}, await linkIn(input));
       const comment = page.getByRole('textbox', { name: 'Comment' });
       await comment.fill(`\n${'word '.repeat(240)}.`);
@@ -178,7 +181,7 @@ describeOnDevServer('an approval link from a mail', () => {
     });
 
     test('has enough contrast in light and dark mode', async () => {
-      const input = await asked({ title: 'Day and night' });
+      const input = await startRequestedApproval({ title: 'Day and night' });
       const link = await linkIn(input);
       const grounds: string[] = [];
       const opened: Page[] = [];
@@ -203,7 +206,10 @@ describeOnDevServer('an approval link from a mail', () => {
     });
 
     test('does not scroll sideways on a phone when a word is wider than the screen', async () => {
-      const input = await asked({ title: 'W'.repeat(200), description: `${'https://example.com/'.repeat(20)}\nend` });
+      const input = await startRequestedApproval({
+        title: 'W'.repeat(200),
+        description: `${'https://example.com/'.repeat(20)}\nend`,
+      });
       const { page } = await openIn(PHONE_CONTEXT, await linkIn(input));
       expect(await overflow(page)).toBeLessThanOrEqual(0);
 

@@ -471,7 +471,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
         const response = await send();
         return response.status < 500 ? response : undefined;
       },
-      { description: 'an answer of the cart', timeoutMs: 90_000, intervalMs: 200 },
+      { description: 'a response of the cart', timeoutMs: 90_000, intervalMs: 200 },
     );
 
   test('starts the order once when the first attempts to start it fail', async () => {

@@ -28,7 +28,7 @@ type Step =
   | { do: 'remove'; product: number; twice: boolean }
   | { do: 'add shared'; quantity: number; twice: boolean }
   /** Repeats an earlier successful request, unchanged or with another quantity under the same key. */
-  | { do: 'repeat' | 'reuse the name of'; back: number };
+  | { do: 'repeat' | 'reuse the key of'; back: number };
 
 type Mutation = Exclude<Step, { back: number }>;
 
@@ -49,7 +49,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('add shared' as const), quantity: fc.integer({ min: 1, max: 3 }), twice }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat' as const), back }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('reuse the name of' as const), back }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reuse the key of' as const), back }) },
 );
 const callers = fc.array(fc.array(step, { minLength: 15, maxLength: 20 }), { minLength: 3, maxLength: 5 });
 

@@ -134,7 +134,7 @@ describeOnDevServer('traces and logs', () => {
     shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 503 });
     // A task that the dead worker had goes to the other worker after its timeout.
     const isServing = (path: string) =>
-      waitUntil(() => send('GET', path), { description: `an answer to ${path}`, timeoutMs: DEADLINE_MS });
+      waitUntil(() => send('GET', path), { description: `a response to ${path}`, timeoutMs: DEADLINE_MS });
     await Promise.all([isServing(`/v1/approvals/${approval!.approvalId}`), isServing(`/v1/carts/${cartId}`)]);
     const decision = { approver: 'shift-lead', decision: 'approve', comment: PERSONAL_DATA.comment };
     await send('POST', `/v1/approvals/${approval!.approvalId}/decision`, decision);

@@ -12,15 +12,15 @@ const lines = (text: string) => text.split('\n').filter((line) => line && !line.
 
 /** A fake Temporal client that counts calls and responds on request. */
 function createFakeTemporalClient() {
-  let asked = 0;
-  let response: () => void = () => undefined;
-  const responded = new Promise<void>((resolve) => (response = resolve));
+  let requests = 0;
+  let respond: () => void = () => undefined;
+  const responded = new Promise<void>((resolve) => (respond = resolve));
   const client = {
     options: { namespace: 'default' },
     withDeadline: (_deadline: number, run: () => unknown) => run(),
     workflow: {
       async count() {
-        asked += 1;
+        requests += 1;
         await responded;
         return { count: 7 };
       },
@@ -30,7 +30,7 @@ function createFakeTemporalClient() {
       describeTaskQueue: async () => ({}),
     },
   } as unknown as Client;
-  return { client, response, asked: () => asked };
+  return { client, respond, requestCount: () => requests };
 }
 
 test('counts an error for every part when Temporal and the database are unavailable', async () => {
@@ -44,8 +44,8 @@ test('counts an error for every part when Temporal and the database are unavaila
 });
 
 test('omits only the database metrics when the database is unavailable', async () => {
-  const { client, response } = createFakeTemporalClient();
-  response();
+  const { client, respond } = createFakeTemporalClient();
+  respond();
   const samples = lines(await createBusinessMetrics({ client, store: backends.store, operations }).metrics());
   expect(samples).toContain('shop_compensations_stuck 7');
   expect(samples).toContain('shop_business_last_scrape_error{collector="batches"} 1');
@@ -54,8 +54,8 @@ test('omits only the database metrics when the database is unavailable', async (
 });
 
 test('reads the 100 oldest of more running batches', async () => {
-  const { client, response } = createFakeTemporalClient();
-  response();
+  const { client, respond } = createFakeTemporalClient();
+  respond();
   const pages = [['c3', 'c2', 'c1'], Array.from({ length: 99 }, (_, number) => `b${number}`), ['a']].map(
     (ids, page) => ({
       executions: ids.map((id) => ({ execution: { workflowId: batchWorkflowId(id) } })),
@@ -78,11 +78,11 @@ test('reads the 100 oldest of more running batches', async () => {
 test('pauses database counts for twenty times their duration, also after an error', async () => {
   vi.useFakeTimers();
   try {
-    const { client, response } = createFakeTemporalClient();
-    response();
-    let asked = 0;
+    const { client, respond } = createFakeTemporalClient();
+    respond();
+    let requestCount = 0;
     const progressOf = async () => {
-      asked += 1;
+      requestCount += 1;
       vi.advanceTimersByTime(3_000);
       throw new Error('it took too long');
     };
@@ -94,7 +94,7 @@ test('pauses database counts for twenty times their duration, also after an erro
     ] as const) {
       vi.advanceTimersByTime(seconds * 1_000);
       await page.metrics();
-      expect(asked).toBe(times);
+      expect(requestCount).toBe(times);
     }
   } finally {
     vi.useRealTimers();
@@ -102,14 +102,14 @@ test('pauses database counts for twenty times their duration, also after an erro
 });
 
 test('queries Temporal once for simultaneous and closely following scrapes', async () => {
-  const { client, response, asked } = createFakeTemporalClient();
+  const { client, respond, requestCount } = createFakeTemporalClient();
   const page = createBusinessMetrics({ client, store: { readBatchStats: async () => [] }, operations });
   const looks = [page.metrics(), page.metrics()];
-  response();
+  respond();
   const [first, second] = await Promise.all(looks);
-  const askedAtFirst = asked();
+  const initialCount = requestCount();
   expect(await page.metrics()).toBe(first);
   expect(second).toBe(first);
-  expect(askedAtFirst).toBeGreaterThan(0);
-  expect(asked()).toBe(askedAtFirst);
+  expect(initialCount).toBeGreaterThan(0);
+  expect(requestCount()).toBe(initialCount);
 });

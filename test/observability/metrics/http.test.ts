@@ -76,12 +76,12 @@ test('counts an event stream as in flight, and records no duration for it', asyn
 test('stops counting a request as in flight when the client disconnects', async () => {
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const gone = new AbortController();
-  const asked = fetch(`${url}/slow`, { signal: gone.signal }).catch(() => undefined);
+  const slowRequest = fetch(`${url}/slow`, { signal: gone.signal }).catch(() => undefined);
   await waitUntil(async () => (await readInFlight()) === 1 || undefined, {
     description: 'it being in flight',
     timeoutMs: 5_000,
   });
   gone.abort();
-  await asked;
+  await slowRequest;
   await waitUntil(async () => (await readInFlight()) === 0 || undefined, { description: 'its end', timeoutMs: 5_000 });
 });

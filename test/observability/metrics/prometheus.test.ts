@@ -283,11 +283,11 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     });
     // Long enough to differ from the duration of the last run.
     await waitUntil(() => performance.now() - began > 2_000 || undefined, { description: '2 s', timeoutMs: 5_000 });
-    const lastBegan = performance.now();
+    const lastStart = performance.now();
     await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
     await ofChain.executeUpdate('abandon', { args: [{}] });
     await ofChain.result();
-    const lived = (performance.now() - began) / 1000;
+    const uptimeSeconds = (performance.now() - began) / 1000;
 
     const observed = await waitUntil(
       async () => {
@@ -304,16 +304,16 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       { description: 'its life being counted', timeoutMs: WAIT_TIMEOUT_MS },
     );
     expect(observed.count).toBe(1);
-    expect(observed.sum).toBeGreaterThan(lived - (performance.now() - lastBegan) / 1000);
-    expect(observed.sum).toBeLessThan(lived + 0.5);
+    expect(observed.sum).toBeGreaterThan(uptimeSeconds - (performance.now() - lastStart) / 1000);
+    expect(observed.sum).toBeLessThan(uptimeSeconds + 0.5);
   });
 
   test('has a value for every expression of the dashboard and the alerts', async () => {
     const shown = dashboards.flatMap(({ panels }) =>
       panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const)),
     );
-    const asked = alertRules.map(({ alert, expr }) => [alert, withoutThreshold(expr)] as const);
-    const expressions = [...shown, ...asked].map(
+    const alertExpressions = alertRules.map(({ alert, expr }) => [alert, withoutThreshold(expr)] as const);
+    const expressions = [...shown, ...alertExpressions].map(
       ([where, expr]) => [where, expr.replaceAll('$__rate_interval', RATE_WINDOW)] as const,
     );
     const isNumber = ({ value }: Sample) => !Number.isNaN(value);

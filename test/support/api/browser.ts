@@ -8,12 +8,12 @@ const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 /** The path of a Chromium: CHROMIUM_PATH, or one on PATH. @throws with installation instructions when there is none. */
 export async function findChromium(): Promise<{ path: string }> {
   const cure = 'apt-get install chromium, or set CHROMIUM_PATH';
-  const told = process.env.CHROMIUM_PATH;
-  if (told) {
-    await access(told, constants.X_OK).catch(() => {
-      throw new Error(`CHROMIUM_PATH=${told} is no program: ${cure}`);
+  const configuredPath = process.env.CHROMIUM_PATH;
+  if (configuredPath) {
+    await access(configuredPath, constants.X_OK).catch(() => {
+      throw new Error(`CHROMIUM_PATH=${configuredPath} is no program: ${cure}`);
     });
-    return { path: told };
+    return { path: configuredPath };
   }
   const path = CHROMIUM_NAMES.map((name) => findOnPath(name)).find((found) => found !== undefined);
   if (path === undefined) throw new Error(`there is no ${CHROMIUM_NAMES.join(' or ')} on PATH: ${cure}`);

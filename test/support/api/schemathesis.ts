@@ -16,10 +16,10 @@ export async function findSchemathesis({ cacheDir }: Pick<Settings, 'cacheDir'>)
   const requirements = await readFile(join(SCHEMATHESIS_FOLDER, 'requirements.txt'), 'utf8');
   const folder = join(cacheDir, requirements.trim().replace('==', '-'));
   const cure = `python3 -m venv ${folder} && ${folder}/bin/pip install -r test/e2e/schemathesis/requirements.txt, or set SCHEMATHESIS_PATH`;
-  const told = process.env.SCHEMATHESIS_PATH;
-  const path = told || (await executableAt(join(folder, 'bin', 'st'))) || findOnPath('st');
+  const configuredPath = process.env.SCHEMATHESIS_PATH;
+  const path = configuredPath || (await executableAt(join(folder, 'bin', 'st'))) || findOnPath('st');
   if (!path) throw new Error(`there is no schemathesis: ${cure}`);
-  if (!(await executableAt(path))) throw new Error(`SCHEMATHESIS_PATH=${told} is no program: ${cure}`);
+  if (!(await executableAt(path))) throw new Error(`SCHEMATHESIS_PATH=${configuredPath} is no program: ${cure}`);
   return { path };
 }
 

@@ -41,7 +41,11 @@ async function takeLock(databaseUrl: string, statement: string, values: unknown[
         );
         return (rowCount ?? 0) >= by || undefined;
       };
-      await waitUntil(waiting, { description: 'somebody waiting for the lock', timeoutMs: 10_000, intervalMs: 10 });
+      await waitUntil(waiting, {
+        description: 'a transaction waiting for the lock',
+        timeoutMs: 10_000,
+        intervalMs: 10,
+      });
     },
     async release() {
       await client.end();

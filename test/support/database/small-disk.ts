@@ -19,7 +19,7 @@ export interface SmallDisk {
 const SIZE_MB = 64;
 const BLOCK = Buffer.alloc(4_096);
 
-/** Like `describe`. Where no disk can be mounted, the tests are skipped and the title says why and how to run them. */
+/** Like `describe`. If no disk can be mounted, the tests are skipped; the title gives the reason and the way to run them. */
 export function describeOnSmallDisk(title: string, define: () => void): void {
   const problem = whyNotMountable();
   if (problem === undefined) describe(title, define);
@@ -28,7 +28,7 @@ export function describeOnSmallDisk(title: string, define: () => void): void {
 
 function whyNotMountable(): string | undefined {
   if (inject('clusterAddress') !== undefined)
-    return 'the database of the cluster may be on another machine; npm test has one of its own';
+    return 'the database of the cluster may be on another machine; npm test starts its own database';
   const folder = mkdtempSync(join(tmpdir(), 'small-disk-'));
   try {
     mount(folder);

@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
- * A proxy whose connections can stall without being closed: data sent meanwhile is not lost, it arrives after `mend`.
+ * A proxy whose connections can stall without being closed: data sent meanwhile is not lost, it arrives after `resume`.
  */
 export interface StallableProxy {
   /** `host:port`. */
@@ -14,7 +14,7 @@ export interface StallableProxy {
 export async function startStallableProxy(to: string): Promise<StallableProxy> {
   const [host, port] = to.split(':');
   const sockets = new Set<Socket>();
-  let isCut = false;
+  let isStalled = false;
   const join = (from: Socket, into: Socket) => {
     sockets.add(from);
     from.on('data', (data) => into.write(data));
@@ -23,7 +23,7 @@ export async function startStallableProxy(to: string): Promise<StallableProxy> {
       sockets.delete(from);
       into.destroy();
     });
-    if (isCut) from.pause();
+    if (isStalled) from.pause();
   };
   const server = createServer((caller) => {
     const callee = connect(Number(port), host);
@@ -34,11 +34,11 @@ export async function startStallableProxy(to: string): Promise<StallableProxy> {
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     stall() {
-      isCut = true;
+      isStalled = true;
       for (const socket of sockets) socket.pause();
     },
     resume() {
-      isCut = false;
+      isStalled = false;
       for (const socket of sockets) socket.resume();
     },
     async close() {

@@ -38,11 +38,11 @@ const AUDIENCE = 'https://shop.example.com';
 export const epochSecondsFromNow = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds;
 
 export async function startTokenIssuer(overrides: Partial<TokenSettings> = {}): Promise<TokenIssuer> {
-  let answer = { status: 200, body: '{"keys":[]}' };
+  let keyResponse = { status: 200, body: '{"keys":[]}' };
   let fetches = 0;
   const server = createServer((_request, response) => {
     fetches += 1;
-    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
+    response.writeHead(keyResponse.status, { 'content-type': 'application/json' }).end(keyResponse.body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -55,8 +55,9 @@ export async function startTokenIssuer(overrides: Partial<TokenSettings> = {}): 
       ...overrides,
     },
     fetchCount: () => fetches,
-    publishKeys: (...keys) => (answer = { status: 200, body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) }),
-    failWith: (status, body = '') => (answer = { status, body }),
+    publishKeys: (...keys) =>
+      (keyResponse = { status: 200, body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) }),
+    failWith: (status, body = '') => (keyResponse = { status, body }),
     createToken: ({ kid, alg, privateKey }, claims = {}) =>
       new SignJWT({
         iss: ISSUER,

@@ -10,7 +10,7 @@ afterEach(async () => {
   throwOnDifferences();
 });
 
-// Servers replay once more before they close. Those differences belong to no single test.
+// Servers replay a last time before they close. Those differences belong to no single test.
 afterAll(async () => {
   await closeReplayers();
   throwOnDifferences();

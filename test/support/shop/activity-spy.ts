@@ -9,7 +9,7 @@ export interface ActivityAttempt {
   name: ActivityName;
   orderId: string;
   args: unknown[];
-  outcome: 'running' | 'done' | 'failed' | 'answer lost';
+  outcome: 'running' | 'done' | 'failed' | 'response lost';
   /** Whether the attempt received a cancellation while it ran. */
   wasCancelled: boolean;
 }
@@ -27,7 +27,7 @@ type AnyActivity = (...args: unknown[]) => Promise<unknown>;
 /** The real activities, with a record of each attempt. A test can make them fail like a crashed worker would. */
 export class ActivitySpy {
   readonly #calls: ActivityAttempt[] = [];
-  #troubles: InjectedFault[] = [];
+  #injectedFaults: InjectedFault[] = [];
 
   wrap(activities: Activities): Activities {
     const wrapped = Object.entries(activities).map(([name, run]) => [name, this.#watch(name as ActivityName, run)]);
@@ -44,14 +44,14 @@ export class ActivitySpy {
     return this.attemptsOf(orderId).flatMap(({ name, outcome }) => (outcome === 'done' ? [name] : []));
   }
 
-  /** The next attempt takes effect, then fails. `forGood` makes the failure non-retryable. */
-  failAfterEffect(name: ActivityName, orderId: string, { forGood: nonRetryable = false } = {}): void {
-    this.#troubles.push({ name, orderId, takesEffect: true, nonRetryable: nonRetryable, times: 1 });
+  /** The next attempt takes effect, then fails. `nonRetryable` makes the failure non-retryable. */
+  failAfterEffect(name: ActivityName, orderId: string, { nonRetryable = false } = {}): void {
+    this.#injectedFaults.push({ name, orderId, takesEffect: true, nonRetryable, times: 1 });
   }
 
   /** The next attempts have no effect and fail with a non-retryable failure. */
   failBeforeEffect(name: ActivityName, orderId: string, { times = 1 } = {}): void {
-    this.#troubles.push({ name, orderId, takesEffect: false, nonRetryable: true, times });
+    this.#injectedFaults.push({ name, orderId, takesEffect: false, nonRetryable: true, times });
   }
 
   #watch(name: ActivityName, run: unknown): AnyActivity {
@@ -66,15 +66,16 @@ export class ActivitySpy {
         call.outcome = 'done';
         return response;
       } catch (error) {
-        call.outcome = failure?.takesEffect ? 'answer lost' : 'failed';
+        call.outcome = failure?.takesEffect ? 'response lost' : 'failed';
         throw error;
       }
     };
   }
 
   #take(name: ActivityName, orderId: string): InjectedFault | undefined {
-    const failure = this.#troubles.find((candidate) => candidate.name === name && candidate.orderId === orderId);
-    if (failure && --failure.times === 0) this.#troubles = this.#troubles.filter((other) => other !== failure);
+    const failure = this.#injectedFaults.find((candidate) => candidate.name === name && candidate.orderId === orderId);
+    if (failure && --failure.times === 0)
+      this.#injectedFaults = this.#injectedFaults.filter((other) => other !== failure);
     return failure;
   }
 }
@@ -82,8 +83,8 @@ export class ActivitySpy {
 function createInjectedFailure(name: ActivityName, { takesEffect, nonRetryable }: InjectedFault): ApplicationFailure {
   return ApplicationFailure.create({
     type: 'InjectedFailure',
-    message: takesEffect ? `the answer of ${name} is lost` : `${name} was told to fail`,
-    nonRetryable: nonRetryable,
+    message: takesEffect ? `the response of ${name} is lost` : `${name} fails as injected`,
+    nonRetryable,
   });
 }
 

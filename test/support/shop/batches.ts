@@ -95,7 +95,7 @@ export class TestOperations {
   readonly calledKeys: string[] = [];
   readonly idempotencyKeys: string[] = [];
   readonly operations: Operations;
-  private readonly injectedFailures = new Map<string, { kind: 'passing' | 'final'; times: number }>();
+  private readonly injectedFailures = new Map<string, { kind: 'transient' | 'permanent'; times: number }>();
   private gate: Promise<void> | undefined;
   private openGate: () => void = () => undefined;
 
@@ -137,8 +137,8 @@ export class TestOperations {
     ]);
   }
 
-  /** Makes an item fail from now on, the given number of times. `final` fails in a way that is not retried. */
-  failItem(key: string, kind: 'passing' | 'final', times = Infinity): void {
+  /** Makes an item fail from now on, the given number of times. `permanent` fails in a way that is not retried. */
+  failItem(key: string, kind: 'transient' | 'permanent', times = Infinity): void {
     this.injectedFailures.set(key, { kind, times });
   }
 
@@ -168,8 +168,8 @@ export class TestOperations {
   private throwInjectedFailure(key: string): void {
     const failure = this.injectedFailures.get(key);
     if (!failure || failure.times-- <= 0) return;
-    if (failure.kind === 'passing') throw new Error(`no luck with ${key}`);
-    throw ApplicationFailure.nonRetryable(`${key} is refused`, 'InjectedRejection');
+    if (failure.kind === 'transient') throw new Error(`injected failure of ${key}`);
+    throw ApplicationFailure.nonRetryable(`${key} is rejected`, 'InjectedRejection');
   }
 }
 

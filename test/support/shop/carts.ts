@@ -73,7 +73,7 @@ export class CartClient {
       return response.body.type === '/problems/request-in-progress' ? undefined : response;
     };
     return await waitUntil(isAnswered, {
-      description: `an answer to ${method} ${path} ${key}`,
+      description: `a response to ${method} ${path} ${key}`,
       timeoutMs: 60_000,
       intervalMs: 50,
     });

@@ -27,7 +27,7 @@ export function describeWithTimeSkipping(title: string, define: () => void): voi
   else describe.skip(`${title} (skipped, there is no time-skipping server: ${missing})`, define);
 }
 
-/** Starts a new time-skipping test server: a wait of weeks passes at once while a result is awaited. */
+/** Starts a new time-skipping test server: it skips weeks of waiting while a client awaits a result. */
 export async function startTimeSkippingServer(): Promise<TemporalServer & { env: TestWorkflowEnvironment }> {
   const found = inject('timeSkippingServer');
   if ('missing' in found) throw new Error(found.missing);

@@ -49,7 +49,7 @@ const PROBLEM_TEXTS: Record<string, { text: string; isUnreadable: boolean }> = {
 };
 
 /**
- * Foreign payloads in place of a valid argument: invalid payloads, and arguments with one text replaced, with an
+ * Unexpected payloads in place of a valid argument: invalid payloads, and arguments with one text replaced, with an
  * additional key, or replaced as a whole.
  */
 export function unexpectedPayload(valid: object): fc.Arbitrary<UnexpectedPayload> {

@@ -142,10 +142,10 @@ describe('the codec of a worker', () => {
   });
 
   test('rejects everything with an unknown key, even messages, because another worker may have the key', async () => {
-    const foreign = await createPayloadCodec({ keys: encryptionKeys.parse(oldKey), namespace }).encode([
+    const otherNamespacePayload = await createPayloadCodec({ keys: encryptionKeys.parse(oldKey), namespace }).encode([
       plainPayload(),
     ]);
     for (const context of [message, result])
-      await expect(worker.decode(foreign, context)).rejects.toThrow(UnknownEncryptionKey);
+      await expect(worker.decode(otherNamespacePayload, context)).rejects.toThrow(UnknownEncryptionKey);
   });
 });

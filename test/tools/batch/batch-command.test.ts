@@ -42,7 +42,7 @@ interface FakeApi {
 }
 
 async function startFakeApi(
-  answer: (request: IncomingMessage, response: ServerResponse, body: string) => unknown,
+  respond: (request: IncomingMessage, response: ServerResponse, body: string) => unknown,
   port = 0,
 ): Promise<FakeApi> {
   const requests: string[] = [];
@@ -50,7 +50,7 @@ async function startFakeApi(
     requests.push(`${request.method} ${request.url}`);
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
-    request.on('end', () => answer(request, response, Buffer.concat(parts).toString()));
+    request.on('end', () => respond(request, response, Buffer.concat(parts).toString()));
   });
   await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening));
   const close = () =>

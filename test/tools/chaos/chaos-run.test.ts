@@ -72,7 +72,7 @@ describeOnDevServer('a short chaos run', () => {
       server: 'dev',
       report,
       artifactsDir: join(folder, 'kept'),
-      // A client of the terminated order waits in vain.
+      // A client of the terminated order gets no result.
       responseDeadlineMs: 10_000,
       plan: [{ afterMs: 2_000, fault: { kind: 'reset', link: 'clients to API' } }],
       workflowBundle: inject('workflowBundle'),
@@ -104,7 +104,7 @@ async function terminateAnOpenOrder(address: string, namespace: string): Promise
       async () => {
         const query = 'WorkflowType = "order" and ExecutionStatus = "Running"';
         for await (const { workflowId } of workflow.list({ query })) {
-          await workflow.getHandle(workflowId).terminate('taken away');
+          await workflow.getHandle(workflowId).terminate('by the test');
           return workflowId;
         }
         return undefined;

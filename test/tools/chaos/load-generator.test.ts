@@ -30,13 +30,13 @@ async function startServerAndClients(
   const received: ReceivedRequest[] = [];
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
     const { method = '', url = '', headers } = request;
-    const one = { method, url, key: headers['idempotency-key'] as string | undefined };
-    received.push(one);
+    const receivedRequest = { method, url, key: headers['idempotency-key'] as string | undefined };
+    received.push(receivedRequest);
     request.resume();
-    const said = reply(one);
-    if (said === 'breaks') request.socket.destroy();
-    else if (said !== 'silent')
-      response.writeHead(said.status, { 'content-type': 'application/json' }).end(JSON.stringify(said.body));
+    const sentReply = reply(receivedRequest);
+    if (sentReply === 'breaks') request.socket.destroy();
+    else if (sentReply !== 'silent')
+      response.writeHead(sentReply.status, { 'content-type': 'application/json' }).end(JSON.stringify(sentReply.body));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -54,13 +54,13 @@ async function startServerAndClients(
     server.closeAllConnections();
     server.close();
   };
-  return { crowd: generator, received, close };
+  return { generator, received, close };
 }
 
 describe('the load generator', () => {
-  const open: { crowd: LoadGenerator; close: () => void }[] = [];
+  const open: { generator: LoadGenerator; close: () => void }[] = [];
   afterEach(async () => {
-    for (const { crowd: generator, close } of open.splice(0)) {
+    for (const { generator, close } of open.splice(0)) {
       await generator.stop(0);
       close();
     }
@@ -80,7 +80,7 @@ describe('the load generator', () => {
   test('repeats a failed or unfinished request under its key until it succeeds and records it once', async () => {
     const replies: Reply[] = ['breaks', UNAVAILABLE, IN_PROGRESS];
     const tries = new Map<string, number>();
-    const { crowd: generator, received } = await startForTest((request) => {
+    const { generator, received } = await startForTest((request) => {
       if (!isOrder(request)) return { status: 200, body: { status: 'completed', stage: 'done' } };
       const number = tries.get(request.key!) ?? 0;
       tries.set(request.key!, number + 1);
@@ -102,7 +102,7 @@ describe('the load generator', () => {
   });
 
   test('records a rejected request as rejected and does not repeat it', async () => {
-    const { crowd: generator, received } = await startForTest(() => ID_TAKEN, alone);
+    const { generator, received } = await startForTest(() => ID_TAKEN, alone);
 
     await expect(generator.waitForCompletedOrder(1_000)).rejects.toThrow('no order was completed within 1 s');
     const { orders } = await generator.stop(20_000);
@@ -115,7 +115,7 @@ describe('the load generator', () => {
   });
 
   test('records every request without a response as unknown at the deadline', async () => {
-    const { crowd: generator } = await startForTest((request) => (isOrder(request) ? 'silent' : UNAVAILABLE));
+    const { generator } = await startForTest((request) => (isOrder(request) ? 'silent' : UNAVAILABLE));
     await waitUntil(() => (generator.log.orders.length > 0 ? true : undefined), {
       description: 'an order',
       timeoutMs: 10_000,
@@ -132,7 +132,7 @@ describe('the load generator', () => {
   test('makes the same requests for the same seed and others for another seed', async () => {
     const requestsForSeed = async (seed: number): Promise<Partial<ClientLog>> => {
       const customers = 12;
-      const { crowd: generator } = await startForTest(() => UNAVAILABLE, { seed, pace: { clients: customers } });
+      const { generator } = await startForTest(() => UNAVAILABLE, { seed, pace: { clients: customers } });
       // Plus one customer who orders from an unreliable carrier.
       const all = customers + 1;
       const countStarted = ({ orders, carts, approvals }: ClientLog) => orders.length + carts.length + approvals.length;

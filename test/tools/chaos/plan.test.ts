@@ -17,7 +17,7 @@ const faultRoundsOf = (plan: PlannedFault[]): Fault[][] =>
     plan.slice(round * FAULTS_PER_CYCLE, (round + 1) * FAULTS_PER_CYCLE).map(({ fault }) => fault),
   );
 
-/** The earliest start of each fault, as if the shop recovered at once. */
+/** The earliest start of each fault, as if the shop recovered immediately. */
 function earliestStarts(plan: PlannedFault[]): { atMs: number; fault: Fault }[] {
   let atMs = 0;
   return plan.map(({ afterMs, fault }) => {

@@ -91,7 +91,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     waitForApproval(
       handle,
       ({ trail, notifications }) => trail.length > 0 && notifications.every(({ status }) => status !== 'sending'),
-      'everybody was told',
+      'all approvers notified',
     );
   const decide = (handle: ApprovalHandle, decision: Decision) =>
     handle.executeUpdate(decideUpdate, { args: [decision] });
@@ -106,7 +106,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       }
       throw error;
     }
-    throw new Error('it was not refused');
+    throw new Error('the update was not rejected');
   }
 
   const HOUR = 3_600;
@@ -197,7 +197,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         shop.client,
         makeApproval({ stages: [makeStage(now, { id: 'somebody' }), makeStage({ id: 'later' })] }),
       );
-      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'is asked');
+      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'requested');
 
       expect(await rejectionTypeOf(decide(handle, { decision: 'approve', ...decision }))).toBe(rejection);
       await handle.signal(decideSignal, { decision: 'approve', ...decision });
@@ -215,7 +215,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
     test('ignores malformed decisions', async () => {
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
-      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'is asked');
+      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'requested');
       const malformed = [
         undefined,
         null,
@@ -258,7 +258,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         shop.client,
         makeApproval({ requestedBy: asker.id, stages: [makeStage(asker, other)] }),
       );
-      await waitForApproval(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'somebody was asked');
+      await waitForApproval(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'an approver notified');
       expect((await waitUntilNotified(handle)).notifications.map(({ approver }) => approver)).toEqual([other.id]);
       await decide(handle, { approver: other.id, decision: 'approve' });
       await handle.result();
@@ -293,7 +293,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         const subjects = (await mailsTo(approver)).map(({ subject }) => subject);
         expect(subjects).toEqual(['Please decide: May we?', ...Array<string>(9).fill('Reminder: May we?')]);
         const ids = (await mailsTo(approver)).map(({ messageId }) => messageId);
-        expect(new Set(ids).size, 'each is a message of its own').toBe(10);
+        expect(new Set(ids).size, 'each message has its own id').toBe(10);
         expect(view.notifications[index]).toMatchObject({ stage: index + 1, status: 'sent', sentCount: 10 });
       }
     });
@@ -467,7 +467,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         shop.client,
         makeApproval({ stages: [makeStage({ id: 'now' })], callbackUrl: receiver.url }),
       );
-      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'is asked');
+      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'requested');
       await handle.cancel();
       const failure = await handle.result().catch((error: unknown) => error);
       expect((failure as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
@@ -506,32 +506,32 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('retries a mail that fails, and accepts a decision meanwhile', async () => {
-      const [away, later, other] = [makeApprover(), makeApprover(), makeApprover()];
-      shop.fakes.mailbox.addFault(away.email, { code: 451, times: -1 });
+      const [unavailable, later, other] = [makeApprover(), makeApprover(), makeApprover()];
+      shop.fakes.mailbox.addFault(unavailable.email, { code: 451, times: -1 });
       shop.fakes.mailbox.addFault(later.email, { code: 451, times: 2 });
-      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(away, later, other)] }));
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(unavailable, later, other)] }));
       await mailArrived(later);
       const before = await waitForApproval(
         handle,
         ({ notifications: [, second, third] }) => second?.status === 'sent' && third?.status === 'sent',
-        'the others were told',
+        'the others notified',
       );
-      expect(before.notifications[0]).toMatchObject({ approver: away.id, status: 'sending', sentCount: 0 });
+      expect(before.notifications[0]).toMatchObject({ approver: unavailable.id, status: 'sending', sentCount: 0 });
 
       await decide(handle, { approver: other.id, decision: 'approve' });
       const view = await handle.result();
       expect(view.status).toBe('approved');
       expect(view.notifications).toMatchObject([
-        { approver: away.id, status: 'failed', sentCount: 0, reason: { type: 'NoLongerNeeded' } },
+        { approver: unavailable.id, status: 'failed', sentCount: 0, reason: { type: 'NoLongerNeeded' } },
         { approver: later.id, status: 'sent', sentCount: 1 },
         { approver: other.id, status: 'sent', sentCount: 1 },
       ]);
     });
 
     test('sends no reminders before the first mail is delivered', async () => {
-      const away = makeApprover();
-      shop.fakes.mailbox.addFault(away.email, { code: 451, times: -1 });
-      const stage = { approvers: [away], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
+      const unavailable = makeApprover();
+      shop.fakes.mailbox.addFault(unavailable.email, { code: 451, times: -1 });
+      const stage = { approvers: [unavailable], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
       const handle = await startApproval(shop.client, makeApproval({ stages: [stage] }));
       const view = await handle.result();
 
@@ -587,7 +587,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         shop.client,
         makeApproval({ stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })] }),
       );
-      await waitForApproval(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'the system was asked');
+      await waitForApproval(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'the system notified');
       const [{ body, headers }] = receiver.received as [(typeof receiver.received)[number]];
       expect(new Webhook(OUTGOING_WEBHOOK_SECRET).verify(body, headers as Record<string, string>)).toMatchObject({
         type: 'approval.requested',

@@ -123,7 +123,7 @@ describe('evaluateDecision', () => {
       decisionBy('lead'),
       closedRejection('withdrawn'),
     ],
-  ])('returns the expected answer if %s', (_description, where, decision, response) => {
+  ])('returns the expected result if %s', (_description, where, decision, response) => {
     expect(evaluateDecision(where, decision)).toEqual(response);
   });
 });

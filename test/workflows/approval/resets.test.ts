@@ -121,7 +121,7 @@ describeOnDevServer('an approval (dev server)', () => {
       await waitForApproval(
         latestRun(one.handle),
         ({ notifications }) => notifications[0]?.status === 'sent',
-        'asked again',
+        'notified again',
       );
 
       const page = await fetch(one.link);
@@ -158,14 +158,14 @@ describeOnDevServer('an approval (dev server)', () => {
     await waitForApproval(
       latestRun(one.handle),
       ({ notifications }) => notifications[0]?.status === 'sent',
-      'asked again',
+      'notified again',
     );
     const tasks = await completedTaskIds(one.handle, runId);
     await resetToTask(one.handle, runId, tasks.at(-1)!);
     await waitForApproval(
       latestRun(one.handle),
       ({ notifications }) => notifications[0]?.status === 'sent',
-      'asked again',
+      'notified again',
     );
     expect((await submitDecision(one.link, 'reject')).status).toBe(303);
     await expectOnce(one, 'rejected');

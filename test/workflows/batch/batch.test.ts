@@ -104,7 +104,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
   test("counts a failing chunk's items as failed with its reason, and retries only them", async () => {
     const items = makeItems(6);
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 2 });
-    tests.failItem('item-0003', 'passing');
+    tests.failItem('item-0003', 'transient');
 
     const handle = await startBatch(shop.client, batchId);
     expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 4, failed: 2 });
@@ -114,7 +114,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       { outcome: 'done' },
     ]);
     expect(await failuresOf(batchId)).toMatchObject([
-      { line: 3, item: { key: 'item-0002' }, reason: { type: 'Error', message: 'no luck with item-0003' } },
+      { line: 3, item: { key: 'item-0002' }, reason: { type: 'Error', message: 'injected failure of item-0003' } },
       { line: 4, item: { key: 'item-0003' } },
     ]);
 
@@ -221,7 +221,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       'half a shard',
       { batchId: 'b', batchNumber: 1, operation: 'write', attemptId: 1, attempt: 1, range: {}, pauseState: {} },
     ],
-  ])('fails a shard that is started by hand with %s as InvalidInput', async (_description, input) => {
+  ])('fails a shard that an operator starts with %s as InvalidInput', async (_description, input) => {
     const handle = await shop.client.workflow.start<typeof batchShard>('batchShard', {
       workflowId: `shard-${Math.random()}`,
       taskQueue: BATCH_TASK_QUEUE,
@@ -287,7 +287,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       const types = (await fetchEventSummaries(shard)).map(({ type }) => type);
       return types.lastIndexOf('WorkflowTaskCompleted') > types.indexOf('WorkflowExecutionSignaled') || undefined;
     };
-    await waitUntil(hasSignal, { description: 'the signal heard', timeoutMs: 20_000 });
+    await waitUntil(hasSignal, { description: 'the signal in the history', timeoutMs: 20_000 });
     expect(await writtenKeys(shop.store, batchId)).toEqual([]);
 
     await shard.signal(pauseStateSignal, { sequence: 5, paused: false });

@@ -128,12 +128,12 @@ describeOnDevServer('a batch (dev server)', () => {
       const children = await Promise.all([0, 1].map((n) => childOf(handle, n).describe()));
       return children.every(({ raw }) => (raw.pendingActivities ?? []).length === 0) || undefined;
     };
-    await waitUntil(readIdleSeconds, { description: 'nothing under way', timeoutMs: 20_000 });
+    await waitUntil(readIdleSeconds, { description: 'no activity in progress', timeoutMs: 20_000 });
     tests.unblockCalls();
     const { status, typedSearchAttributes } = await handle.describe();
     expect([status.name, typedSearchAttributes.get(batchStatusAttribute)]).toEqual(['RUNNING', 'paused']);
     expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused' });
-    await childOf(handle, 1).terminate('by hand');
+    await childOf(handle, 1).terminate('by an operator');
     expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0 });
     await handle.signal(resumeSignal);
 
@@ -222,7 +222,7 @@ describeOnDevServer('a batch (dev server)', () => {
       signal: pauseSignal,
     });
     await waitUntil(async () => (await handle.query(batchQuery)).chunks > 0 || undefined, {
-      description: 'a look',
+      description: 'a progress poll',
       timeoutMs: 20_000,
     });
 
@@ -238,8 +238,8 @@ describeOnDevServer('a batch (dev server)', () => {
       items: makeItems(4, 'called'),
       itemsPerChunk: 4,
     });
-    tests.failItem('called-0001', 'final');
-    tests.failItem('called-0003', 'passing', 2);
+    tests.failItem('called-0001', 'permanent');
+    tests.failItem('called-0003', 'transient', 2);
     const handle = await startBatch(shop.client, batchId);
 
     expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 3, failed: 1 });
@@ -247,7 +247,7 @@ describeOnDevServer('a batch (dev server)', () => {
       {
         line: 2,
         item: { key: 'called-0001' },
-        reason: { type: 'InjectedRejection', message: 'called-0001 is refused' },
+        reason: { type: 'InjectedRejection', message: 'called-0001 is rejected' },
       },
     ]);
     const used = tests.idempotencyKeys.filter((key) => key.includes(batchId));
@@ -257,17 +257,17 @@ describeOnDevServer('a batch (dev server)', () => {
   });
 
   test('continues with the next worker if resumed while no worker runs', async () => {
-    const items = makeItems(30, 'away');
+    const items = makeItems(30, 'unavailable');
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items });
     tests.blockCalls();
     const handle = await startBatch(shop.client, batchId);
-    await waitUntil(() => tests.calledKeys.includes('away-0000') || undefined, {
+    await waitUntil(() => tests.calledKeys.includes('unavailable-0000') || undefined, {
       description: 'work',
       timeoutMs: 20_000,
     });
     await handle.signal(pauseSignal);
     await waitUntil(async () => ((await handle.describe()).raw.pendingActivities ?? []).length === 0 || undefined, {
-      description: 'nothing under way',
+      description: 'no activity in progress',
       timeoutMs: 20_000,
     });
     tests.unblockCalls();
@@ -298,7 +298,7 @@ describeOnDevServer('a batch (dev server)', () => {
       const [seen, stored] = [await handle.query(batchQuery), await shop.store.countBatchProgress(batchId)];
       return seen.chunks > 0 && seen.succeeded === stored?.succeeded ? seen : undefined;
     };
-    const seen = await waitUntil(isUnchanged, { description: 'a look after the pause', timeoutMs: 20_000 });
+    const seen = await waitUntil(isUnchanged, { description: 'a progress poll after the pause', timeoutMs: 20_000 });
     tests.unblockCalls();
 
     const metadata = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');

@@ -239,7 +239,7 @@ describe('rejecting a change of a cart', () => {
     expect(changeRejectionOf(state, change)).toBeUndefined();
   });
 
-  test('asks for stock only for the quantity that a change leads to', () => {
+  test('checks stock only for the quantity after a change', () => {
     const cart = cartWith({ MUG: 2 });
     const expected = [
       addChange('MUG', 3),
@@ -253,7 +253,7 @@ describe('rejecting a change of a cart', () => {
     expect(expected).toEqual([5, 3, 9, undefined, undefined, undefined]);
   });
 
-  test('asks for no stock for a removal that has a quantity', () => {
+  test('checks no stock for a removal that has a quantity', () => {
     expect(quantityAfter(cartWith({ MUG: 2 }), { ...removeChange('MUG'), quantity: 9 } as Change)).toBeUndefined();
   });
 });
@@ -297,7 +297,7 @@ describe('any sequence of cart changes', () => {
     );
   });
 
-  test('has the same result when sent twice with request ids', () => {
+  test('has the same result when sent twice with idempotency keys', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), (changes) => {
         const named = changes.map((change, number) => ({ ...change, idempotencyKey: `r${number}` }));
@@ -463,7 +463,7 @@ describe('unparsed cart requests', () => {
         const kept = Object.entries(object).filter(([name]) => !without.includes(name));
         return Object.fromEntries(extra ? [...kept, extra] : kept);
       });
-  const wanted: Record<ChangeKind, string[]> = {
+  const names: Record<ChangeKind, string[]> = {
     addItem: ['sku', 'quantity', 'remindAfterSeconds', 'expireAfterSeconds', 'idempotencyKey'],
     setQuantity: ['sku', 'quantity', 'idempotencyKey'],
     removeItem: ['sku', 'idempotencyKey'],
@@ -552,7 +552,7 @@ describe('unparsed cart requests', () => {
   });
 
   test.each(kinds)('are accepted for %s if and only if the schema accepts them', (kind) => {
-    const argument = fc.oneof({ weight: 9, arbitrary: withTypos(wanted[kind]) }, { weight: 1, arbitrary: junk });
+    const argument = fc.oneof({ weight: 9, arbitrary: withTypos(names[kind]) }, { weight: 1, arbitrary: junk });
     let isAccepted = 0;
     fc.assert(
       fc.property(argument, (value) => {

@@ -109,7 +109,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     const { trail } = await approvalOf(order).result();
     expect(trail.map(({ event }) => event)).toEqual(['requested', 'escalated', 'timed_out']);
     const seconds = (Date.parse(trail[2]!.at) - Date.parse(trail[0]!.at)) / 1000;
-    expect(Math.round(seconds / HOUR_SECONDS), 'two stages of an hour, as the customer asked').toBe(2);
+    expect(Math.round(seconds / HOUR_SECONDS), 'two stages of an hour, as the order states').toBe(2);
   });
 
   test("limits the customer's approval time-out to the shop's", async () => {

@@ -101,7 +101,7 @@ describeWithOrderShop('order fulfilment', (shop) => {
 
         expect(status).toBe('completed');
         expect(await order.balance()).toEqual(sold);
-        expect(order.attemptOutcomes(name)).toEqual(['answer lost', 'done']);
+        expect(order.attemptOutcomes(name)).toEqual(['response lost', 'done']);
       },
     );
 

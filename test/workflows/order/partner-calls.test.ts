@@ -18,8 +18,8 @@ function durationOf({ steps }: OrderView, name: string): number {
   return Date.parse(endedAt!) - Date.parse(startedAt);
 }
 
-describeWithOrderShop('a partner that forgets idempotency keys', (shop) => {
-  /** Makes the partners forget each key at once, as real partners forget old keys. */
+describeWithOrderShop('a partner that expires idempotency keys', (shop) => {
+  /** Makes the partners expire each key immediately, as real partners expire old keys. */
   function forgetKeys(): void {
     shop().fakes.idempotencyKeys.retentionSeconds = 0;
     onTestFinished(() => void (shop().fakes.idempotencyKeys.retentionSeconds = null));
@@ -40,7 +40,7 @@ describeWithOrderShop('a partner that forgets idempotency keys', (shop) => {
     await waitForApproval(
       question,
       ({ stage, notifications }) => stage === 2 && notifications[1]?.status === 'sent',
-      'asked again',
+      'notified again',
     );
 
     await question.executeUpdate(decideUpdate, { args: [{ approver: 'manager', decision: 'approve' }] });
@@ -71,7 +71,7 @@ describeWithOrderShop('a partner that forgets idempotency keys', (shop) => {
     faults.add({ on: 'payment', orderId, fault: 'error', times: -1 });
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await waitUntil(() => shop().fakes.records(orderId).refunds.length === 1 || undefined, {
-      description: 'the refund whose answer is lost',
+      description: 'the refund whose response is lost',
       timeoutMs: 20_000,
     });
     await shop().skipTime('30 minutes');

@@ -146,7 +146,7 @@ describeOnDevServer('an order that is reset', () => {
 
     for (const point of points) {
       const run = await resetRun(shop.client, order.run, point, { without: true });
-      const view = await waitForView(order, isAtRest, `at rest from event ${point}`);
+      const view = await waitForView(order, isAtRest, `settled after a reset to event ${point}`);
       // The carrier has accepted the parcel, and this run has not cancelled the shipment yet.
       if (view.stage === 'awaiting_pickup') await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
       const ended = await waitForClose(run);
@@ -169,7 +169,7 @@ describeOnDevServer('an order that is reset', () => {
     const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isApprovalPending = ({ approval }: OrderView) => approval?.status === 'pending';
-    await waitForView(order, isApprovalPending, 'asks for approval');
+    await waitForView(order, isApprovalPending, 'awaiting approval');
     const { runId: approvalRun } = await waitUntil(() => approval.describe().catch(() => undefined), {
       description: 'the approval',
       ...WAIT_OPTIONS,
@@ -177,7 +177,7 @@ describeOnDevServer('an order that is reset', () => {
     const points = await resetPoints(handleOf(order));
     for (const point of points) {
       await resetRun(shop.client, order.run, point);
-      await waitForView(order, isApprovalPending, `asks again from event ${point}`);
+      await waitForView(order, isApprovalPending, `awaiting approval after a reset to event ${point}`);
     }
     await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve' }] });
     await awaitsPickup(order);
@@ -185,7 +185,7 @@ describeOnDevServer('an order that is reset', () => {
     const handle = shop.client.workflow.getHandle<typeof orderWorkflow>(order.run.workflowId);
 
     expect(await handle.result()).toMatchObject({ status: 'completed', approval: { status: 'approved' } });
-    expect((await approval.describe()).runId, 'the approval was asked once').toBe(approvalRun);
+    expect((await approval.describe()).runId, 'the approval was requested once').toBe(approvalRun);
     expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: ORDER_APPROVAL_THRESHOLD });
   });
 
@@ -222,11 +222,11 @@ describeOnDevServer('an order that is reset', () => {
     const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isApprovalPending = ({ approval }: OrderView) => approval?.status === 'pending';
-    await waitForView(order, isApprovalPending, 'asks for approval');
+    await waitForView(order, isApprovalPending, 'awaiting approval');
     await waitUntil(() => approval.describe().catch(() => undefined), { description: 'the approval', ...WAIT_OPTIONS });
     const [first] = await resetPoints(handleOf(order));
     const run = await resetRun(shop.client, order.run, first!);
-    await waitForView(order, isApprovalPending, 'asks again');
+    await waitForView(order, isApprovalPending, 'awaiting approval again');
     await waitForRun(run);
     await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
 

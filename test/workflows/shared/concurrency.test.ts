@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { runConcurrently } from '../../../src/workflows/shared/concurrency.js';
 
-/** Work that starts at once and ends when the test calls `end`. */
+/** Work that starts immediately and ends when the test calls `finish`. */
 function createManualWork() {
   const open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
   const begun: number[] = [];
@@ -19,16 +19,16 @@ function createManualWork() {
     else resolve();
     await new Promise(setImmediate);
   }
-  return { open, begun, run, end: finish };
+  return { open, begun, run, finish };
 }
 
-test('inWindow runs each piece of work once and keeps the window full until none are left', async () => {
+test('runConcurrently runs each piece of work once, always as many at a time as the limit allows', async () => {
   const property = fc.asyncProperty(
     fc.nat(12),
     fc.integer({ min: 1, max: 5 }),
     fc.gen(),
     async (count, width, pick) => {
-      const { open, begun, run, end: finish } = createManualWork();
+      const { open, begun, run, finish } = createManualWork();
       const done = runConcurrently(count, width, run);
       for (let left = count; left > 0; left -= 1) {
         expect(open.size).toBe(Math.min(width, left));
@@ -42,8 +42,8 @@ test('inWindow runs each piece of work once and keeps the window full until none
   await fc.assert(property);
 });
 
-test('inWindow starts nothing after a failure, waits for the open work and throws the first failure', async () => {
-  const { begun, run, end: finish } = createManualWork();
+test('runConcurrently starts nothing after a failure, waits for the open work and throws the first failure', async () => {
+  const { begun, run, finish } = createManualWork();
   let isOver = false;
   const done = runConcurrently(9, 3, run).finally(() => (isOver = true));
   const failure = done.catch((error: unknown) => error);

@@ -38,7 +38,11 @@ describeWithTimeSkipping('a saga in a workflow', () => {
   });
 
   const start = (script: SagaScript) =>
-    server.client.workflow.start<typeof runScript>('play', { taskQueue, workflowId: randomUUID(), args: [script] });
+    server.client.workflow.start<typeof runScript>('runScript', {
+      taskQueue,
+      workflowId: randomUUID(),
+      args: [script],
+    });
 
   const logOf = async (script: SagaScript) => (await start(script)).result();
 

@@ -15,7 +15,7 @@ import { PointOfNoReturn, Saga, type Compensation, type SagaObserver } from '../
 
 const noRoute = ApplicationFailure.create({ message: 'no route' });
 
-/** An observer that records its calls and returns `answers` one after the other. */
+/** An observer that records its calls and returns `answers` in order. */
 function createObserver(responses: ('retry' | 'skip')[] = []) {
   const calls: unknown[][] = [];
   const observer: SagaObserver = {
@@ -25,7 +25,7 @@ function createObserver(responses: ('retry' | 'skip')[] = []) {
       return responses.shift()!;
     },
   };
-  return { told: calls, observer };
+  return { calls, observer };
 }
 
 const makeCompensation = (name: string, run: Compensation['run'] = async () => undefined) => ({
@@ -90,7 +90,7 @@ describe('compensation', () => {
       }
       returned.push(true);
 
-      const { told: calls, observer } = createObserver(responses);
+      const { calls, observer } = createObserver(responses);
       const saga = new Saga(observer);
       for (const [index, { failures, end }] of histories.entries()) {
         let turns = 0;
@@ -153,7 +153,7 @@ describe('compensation', () => {
   });
 
   test('returns true if there is nothing to compensate', async () => {
-    const { told: calls, observer } = createObserver();
+    const { calls, observer } = createObserver();
 
     expect(await compensate(new Saga(observer))).toBe(true);
     expect(calls).toEqual([]);
@@ -189,7 +189,7 @@ describe('compensation', () => {
   });
 
   test('leaves out all compensations with forgotten names', async () => {
-    const { told: calls, observer } = createObserver();
+    const { calls, observer } = createObserver();
     const saga = new Saga(observer);
     for (const name of ['a', 'b', 'a', 'c']) await saga.runStep(doNothing, makeCompensation(name));
 
@@ -238,7 +238,7 @@ describe('a compensation that fails', () => {
     ['is cancelled', new CancelledFailure('stop')],
     ['has an activity that fails', new ActivityFailure('no', 'refund', '1', RetryState.TIMEOUT, 'worker', noRoute)],
   ])('is reported to the observer, which decides, if it %s', async (_description, failure) => {
-    const { told: calls, observer } = createObserver(['skip']);
+    const { calls, observer } = createObserver(['skip']);
     const saga = new Saga(observer);
     await saga.runStep(doNothing, makeCompensation('undo', failWith(failure)));
 
@@ -253,7 +253,7 @@ describe('a compensation that fails', () => {
   });
 
   test('throws a bug without calling the observer or compensating older steps', async () => {
-    const { told: calls, observer } = createObserver();
+    const { calls, observer } = createObserver();
     const saga = new Saga(observer);
     const older = makeCompensation('older');
     const bug = new TypeError('undefined is not a function');

@@ -121,7 +121,7 @@ describe('tokens', () => {
     vi.useRealTimers();
   });
 
-  /** Runs a test with an issuer, a signing key and an API of its own. */
+  /** Runs a test with its own issuer, signing key and API. */
   async function withOtherIssuer(
     run: (world: { issuer: TokenIssuer; key: SigningKey; api: Api }) => Promise<void>,
     { alg, ...settings }: Partial<TokenSettings> & { alg?: string } = {},
@@ -309,7 +309,7 @@ describe('tokens', () => {
       },
     ],
     [
-      'is signed with a foreign key under a known key id',
+      'is signed with an unknown key under a known key id',
       async () => issuer.createToken(await createSigningKey('one')),
     ],
     [

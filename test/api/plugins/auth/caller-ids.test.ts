@@ -109,9 +109,9 @@ describeOnDevServer('callers with unusual ids', () => {
     for (const [index, by] of callers.entries()) {
       const requester = callers[(index + 1) % callers.length]!;
       const approvers = [{ id: by.id }, { id: requester.id }];
-      const asked = makeApproval({ stages: [makeStage(...approvers)], requestedBy: requester.id });
-      expect((await post(requester, '/v1/approvals', asked)).status).toBe(202);
-      const path = `/v1/approvals/${asked.approvalId}`;
+      const input = makeApproval({ stages: [makeStage(...approvers)], requestedBy: requester.id });
+      expect((await post(requester, '/v1/approvals', input)).status).toBe(202);
+      const path = `/v1/approvals/${input.approvalId}`;
 
       const findListed = async () => {
         const { status, body } = await get<{ items: ApprovalSummary[] }>(
@@ -119,9 +119,9 @@ describeOnDevServer('callers with unusual ids', () => {
           `/v1/approvals?${query({ approver: by.id })}`,
         );
         expect([by.id, status]).toEqual([by.id, 200]);
-        return body.items.some(({ approvalId }) => approvalId === asked.approvalId) || undefined;
+        return body.items.some(({ approvalId }) => approvalId === input.approvalId) || undefined;
       };
-      await waitUntil(findListed, { description: `${by.id} being asked`, timeoutMs: 20_000, intervalMs: 100 });
+      await waitUntil(findListed, { description: `${by.id} being listed`, timeoutMs: 20_000, intervalMs: 100 });
 
       const decision = (approver: string) => ({ approver, decision: 'approve' });
       const own = await post<{ type: string }>(requester, `${path}/decision`, decision(requester.id));

@@ -12,7 +12,7 @@ const auth = { apiKeys: Object.values(callers).map(({ configEntry }) => configEn
 // Temporal and the database are unreachable: an admitted request ends with 503, or with 400 if it is invalid.
 const start = () => startApiWithoutBackends({ auth });
 
-/** Loaded before the tests are defined, so that each operation gets tests of its own. */
+/** Loaded before the tests are defined, so that each operation has its own tests. */
 const operations = await start().then(async (api) => {
   try {
     return await fetchApiOperations(api);
@@ -48,7 +48,7 @@ describe('operation access by the OpenAPI document', () => {
       redirect: 'manual',
     });
   }
-  const kindOf = async (response: Response) => ((await response.json()) as { type?: string }).type ?? 'an answer';
+  const kindOf = async (response: Response) => ((await response.json()) as { type?: string }).type ?? 'a response';
 
   test('assigns every operation to roles, to signed requests or, by an explicit list, to everybody', () => {
     expect(publicOperations.map(({ operationId }) => operationId).sort()).toEqual([

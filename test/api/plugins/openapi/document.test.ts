@@ -21,7 +21,7 @@ const operationsById = operations.map((operation) => [operation.operationId, ope
 test('has committed files that match the generated ones', async () => {
   for (const [path, text] of Object.entries(await generatedFiles())) {
     const isSame = (await readFile(path, 'utf8').catch(() => '')) === text;
-    expect(isSame, `${relative(projectRoot, path)} is not what the code says: run "npm run openapi"`).toBe(true);
+    expect(isSame, `${relative(projectRoot, path)} is outdated: run "npm run openapi"`).toBe(true);
   }
 });
 
@@ -93,20 +93,20 @@ test.each(operationsById)('has complete and valid examples for %s', (_id, operat
       wrong.push(...schemaErrorsOf(example, [...location, 'requestBody', 'content', type, 'schema']));
     else if (body?.required) wrong.push(`the body as ${type} has no example`);
   }
-  const answers = Object.entries(responses)
+  const documentedResponses = Object.entries(responses)
     .filter(([status]) => Number(status) < 400)
     .flatMap(([status, { content }]) =>
       Object.entries(content ?? {}).map(([type, { example }]) => ({ status, type, example })),
     );
-  for (const { status, type, example } of answers) {
+  for (const { status, type, example } of documentedResponses) {
     if (example !== undefined) {
       wrong.push(...schemaErrorsOf(example, [...location, 'responses', status, 'content', type, 'schema']));
     }
   }
   expect(wrong).toEqual([]);
-  const isJson = answers.some(({ type }) => type === 'application/json');
+  const isJson = documentedResponses.some(({ type }) => type === 'application/json');
   if (isJson && operation.operationId !== 'getOpenApi') {
-    expect(answers.some(({ example }) => example !== undefined)).toBe(true);
+    expect(documentedResponses.some(({ example }) => example !== undefined)).toBe(true);
   }
 });
 

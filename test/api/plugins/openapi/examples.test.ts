@@ -201,7 +201,7 @@ describeOnDevServer('the examples of the API', () => {
       return { headers: signDecision(OPERATION_EXAMPLES.receiveDecisionCallback!.body as never).headers! };
     },
 
-    // In CSV the same items have other line numbers, so they form another batch with an id of its own.
+    // In CSV the same items have other line numbers, so they form another batch with its own id.
     uploadBatch: async (contentType) =>
       contentType === 'text/csv'
         ? { parameters: { batchId: 'restock-as-csv' }, headers: { 'Idempotency-Key': 'restock-as-csv' } }
@@ -275,12 +275,12 @@ describeOnDevServer('the examples of the API', () => {
     const contentType = headers.get('content-type')?.split(';')[0];
     expect(contentType).toBe(Object.keys(declared.content ?? {})[0]);
     if (contentType === undefined) return;
-    const answer: unknown = contentType === 'application/json' ? JSON.parse(text) : text;
+    const content: unknown = contentType === 'application/json' ? JSON.parse(text) : text;
     expect(
-      schemaErrorsOf(answer, [...location, 'responses', String(status), 'content', contentType, 'schema']),
+      schemaErrorsOf(content, [...location, 'responses', String(status), 'content', contentType, 'schema']),
     ).toEqual([]);
     const shown: unknown = declared.content![contentType]!.example;
     if (typeof shown === 'object')
-      expect(Object.keys(answer as object)).toEqual(expect.arrayContaining(Object.keys(shown!)));
+      expect(Object.keys(content as object)).toEqual(expect.arrayContaining(Object.keys(shown!)));
   });
 });

@@ -300,7 +300,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
         const { status } = await order.result();
 
         expect(status).toBe('cancelled');
-        expect(order.attemptOutcomes(name)).toEqual(['answer lost', 'done']);
+        expect(order.attemptOutcomes(name)).toEqual(['response lost', 'done']);
         expect(await order.balance()).toEqual({
           verdict: 'rolled back',
           charged: 2500,

@@ -83,7 +83,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
 
     test('releases the stock if the reservation takes effect and then fails permanently', async () => {
       const orderId = newOrderId();
-      shop().activities.failAfterEffect('reserveStock', orderId, { forGood: true });
+      shop().activities.failAfterEffect('reserveStock', orderId, { nonRetryable: true });
 
       const order = await shop().placeOrder({ orderId });
       const failure = await order.waitForFailure();

@@ -47,11 +47,11 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     const order = await placeOrderWithoutReports(shop());
     await order.sendCarrierReports('in_transit');
     await shop().skipTime('25 hours');
-    const asked = await order.waitForStage('in_transit');
+    const view = await order.waitForStage('in_transit');
     await order.sendCarrierReports('delivered');
     await order.result();
 
-    expect(asked).toMatchObject({ shipment: { status: 'in_transit' } });
+    expect(view).toMatchObject({ shipment: { status: 'in_transit' } });
     expect(order.attemptOutcomes('trackShipment')).toEqual(['done', 'done']);
   });
 

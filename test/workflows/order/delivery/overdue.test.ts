@@ -114,7 +114,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });
 
-  test('is not refunded while tracking is down: the order asks the carrier every hour', async () => {
+  test('is not refunded while tracking is down: the order polls the carrier every hour', async () => {
     const order = await placeOrderInTransit(shop(), { isReported: false });
     shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 3 });
     await order.sendCarrierReports('delivered');

@@ -1,0 +1,131 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect } from 'vitest';
+import type { OpenAttempt } from '../../../src/store/batches/attempts.js';
+import type { ChunkKey, ItemFailure } from '../../../src/store/batches/chunks.js';
+import type { StagedItem } from '../../../src/store/batches/staging.js';
+import { openStore, type Store } from '../../../src/store/index.js';
+import { waitUntil } from '../processes.js';
+import { createMany } from '../shop/batches.js';
+import { createDatabase } from './database.js';
+
+export const MAX_CONNECTIONS = 10;
+
+/** A promise and the function that resolves it. */
+export function createGate(): { passed: Promise<void>; open: () => void } {
+  let open = (): void => undefined;
+  const passed = new Promise<void>((resolve) => (open = resolve));
+  return { passed, open };
+}
+
+export const REJECTION = { type: 'Rejected', message: 'no' };
+/** The failures of the items at these positions of a chunk. */
+export const rejectionsAt = (...positions: number[]): ItemFailure[] =>
+  positions.map((index) => ({ index, reason: REJECTION }));
+export const linesOf = (items: { line: number }[]) => items.map(({ line }) => line);
+
+/** Items as an upload would contain them: `{"n": 1}`, `{"n": 2}`, … */
+export const makeNumberedItems = (count: number) => createMany(count, (index) => ({ n: index + 1 }));
+
+export type ApplyChunk = Parameters<Store['applyChunk']>[1];
+
+type TestDatabase = Awaited<ReturnType<typeof createDatabase>>;
+
+/** A store in its own database, with the helpers that the tests of batches share. */
+export class BatchStore {
+  database!: TestDatabase;
+  store!: Store;
+
+  /** Waits until `count` connections run a COPY. @throws after ten seconds. */
+  readonly waitForCopies = (count: number) =>
+    waitUntil(
+      async () => {
+        const { rows } = await sql`
+          select from pg_stat_progress_copy where datname = current_database()`.execute(this.store.db);
+        return rows.length === count || undefined;
+      },
+      { description: `${count} uploads being in progress`, timeoutMs: 10_000, intervalMs: 10 },
+    );
+
+  /** Waits until at least `count` transactions wait for a lock. @throws after ten seconds. */
+  readonly waitForBlockedTransactions = (count: number) =>
+    waitUntil(
+      async () => {
+        const { rows } = await sql`
+          select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+          this.store.db,
+        );
+        return rows.length >= count || undefined;
+      },
+      { description: `${count} transactions waiting`, timeoutMs: 10_000, intervalMs: 10 },
+    );
+
+  /** Counts the rows of a batch, and chunk rows without an attempt. */
+  readonly countRows = async (batchId: string): Promise<{ batches: number; attempts: number; orphans: number }> => {
+    const { rows } = await sql<{ batches: number; attempts: number; orphans: number }>`
+      select
+        (select count(*)::int from batches where batch_id = ${batchId}) as batches,
+        (select count(*)::int from batch_attempts where batch_id = ${batchId}) as attempts,
+        (select count(*)::int from batch_chunks where attempt_id not in (select attempt_id from batch_attempts)) as orphans`.execute(
+      this.store.db,
+    );
+    return rows[0]!;
+  };
+
+  /** Opens an attempt and expects it to have chunks. */
+  readonly openAttempt = async (batchId: string, runId: string): Promise<OpenAttempt> => {
+    const attempt = await this.store.openAttempt(batchId, runId);
+    expect(attempt?.chunks).toBeGreaterThan(0);
+    return attempt!;
+  };
+
+  /** The stored items of an attempt, chunk by chunk. */
+  readonly storedChunks = async (attemptId: number): Promise<StagedItem[][]> => {
+    const rows = await this.store.db
+      .selectFrom('batch_chunks')
+      .select(['chunk_index', 'items', 'item_count'])
+      .where('attempt_id', '=', attemptId)
+      .orderBy('chunk_index')
+      .execute();
+    expect(rows.map(({ chunk_index }) => chunk_index)).toEqual(createMany(rows.length, (index) => index));
+    expect(rows.map(({ items }) => items.length)).toEqual(rows.map(({ item_count }) => item_count));
+    return rows.map(({ items }) => items.map(([line, item]) => ({ line, item })));
+  };
+
+  /** Applies a chunk and holds its transaction open until `resume` is called. */
+  readonly holdChunkOpen = async (
+    key: ChunkKey,
+    apply: ApplyChunk = async () => [],
+  ): Promise<{ resume: () => Promise<void> }> => {
+    const [begun, gate] = [createGate(), createGate()];
+    const applied = this.store.applyChunk(key, async (tx, items) => {
+      begun.open();
+      await gate.passed;
+      return await apply(tx, items);
+    });
+    await Promise.race([begun.passed, applied]);
+    return {
+      async resume() {
+        gate.open();
+        await applied;
+      },
+    };
+  };
+}
+
+/** Registers the hooks that create and drop the database of a test file. The store exists from `beforeAll` on. */
+export function useBatchStore(): BatchStore {
+  const batchStore = new BatchStore();
+  beforeAll(async () => {
+    batchStore.database = await createDatabase();
+    batchStore.store = openStore({
+      databaseUrl: batchStore.database.url,
+      maxConnections: MAX_CONNECTIONS,
+      onIdleError: () => undefined,
+    });
+  });
+  afterAll(async () => {
+    await batchStore.store.close();
+    await batchStore.database.drop();
+  });
+  return batchStore;
+}
