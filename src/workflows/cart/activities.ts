@@ -51,4 +51,4 @@ export async function runStoreActivity<T>(
 }
 
 const storeUnavailable = () =>
-  ApplicationFailure.create({ type: 'StoreUnavailable', message: 'the database does not answer' });
+  ApplicationFailure.create({ type: 'StoreUnavailable', message: 'the database does not respond' });

@@ -110,11 +110,11 @@ export class CartState {
 
   /** Why the ledger or the status of the cart rejects a change. A repeated change is not rejected. */
   closedRejectionOf(change: Change): ChangeRejection | undefined {
-    const known = checkLedger(this.content, change);
-    if (known === 'other') {
+    const ledgerMatch = checkLedger(this.content, change);
+    if (ledgerMatch === 'other') {
       return { type: 'IdempotencyKeyReused', message: 'the idempotency key was used for another request' };
     }
-    if (this.isOpen || known === 'repeated') return undefined;
+    if (this.isOpen || ledgerMatch === 'repeated') return undefined;
     const message = this.orderId ? `the cart became order ${this.orderId}` : `the cart is ${this.status}`;
     return { type: 'CartClosed', message };
   }
