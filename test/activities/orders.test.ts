@@ -79,8 +79,8 @@ describe('reserveStock', () => {
       message: `${filter.sku}: 11 requested, 10 available; ${scale.sku}: 12 requested, 10 available`,
       details: [
         [
-          { sku: filter.sku, wanted: 11, available: 10 },
-          { sku: scale.sku, wanted: 12, available: 10 },
+          { sku: filter.sku, requested: 11, available: 10 },
+          { sku: scale.sku, requested: 12, available: 10 },
         ],
       ],
     });

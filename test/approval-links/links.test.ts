@@ -10,16 +10,16 @@ const inOneMinute = () => new Date(Date.now() + 60_000);
 describe('createApprovalLinkSigner', () => {
   test('signs tokens that contain the link and its expiry', async () => {
     const links = createApprovalLinkSigner([NEW]);
-    expect(await links.verify(await links.sign(link, inOneMinute()))).toEqual({ link, expired: false });
-    expect(await links.verify(await links.sign(link, new Date(Date.now() - 1_000)))).toEqual({ link, expired: true });
+    expect(await links.verify(await links.sign(link, inOneMinute()))).toEqual({ link, isExpired: false });
+    expect(await links.verify(await links.sign(link, new Date(Date.now() - 1_000)))).toEqual({ link, isExpired: true });
   });
 
   test('accepts links signed with the old secret during a rotation and signs new ones with the new secret', async () => {
     const before = await createApprovalLinkSigner([OLD]).sign(link, inOneMinute());
     const during = createApprovalLinkSigner([NEW, OLD]);
     const after = createApprovalLinkSigner([NEW]);
-    expect(await during.verify(before)).toEqual({ link, expired: false });
-    expect(await after.verify(await during.sign(link, inOneMinute()))).toEqual({ link, expired: false });
+    expect(await during.verify(before)).toEqual({ link, isExpired: false });
+    expect(await after.verify(await during.sign(link, inOneMinute()))).toEqual({ link, isExpired: false });
     expect(await after.verify(before)).toBeUndefined();
   });
 

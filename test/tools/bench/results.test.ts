@@ -57,14 +57,14 @@ async function renderedFile(results: Record<string, BenchResult>, ending: string
   return files.find(([path]) => path.endsWith(ending))![1];
 }
 
-test('summaryOf compares each round with the base of the same round', () => {
+test('computeSummary compares each round with the base of the same round', () => {
   const figure = makeFigure({ values: [10, 20, 60], baselineValues: [10, 40, 30] });
   expect(computeSummary(figure)).toMatchObject({
     ratio: 1,
-    lowest: 0.5,
-    highest: 2,
-    value: 20,
-    baseValue: 30,
+    minRatio: 0.5,
+    maxRatio: 2,
+    medianValue: 20,
+    baselineMedian: 30,
     rounds: 3,
   });
 });
@@ -83,8 +83,24 @@ test.each([
 test('compareWithFirst compares all candidates with the first one, with four significant digits', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', sampleCount: 7 } as const;
   expect(compareWithFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
-    { name: 'time: one', base: 'base', unit: 'ms', better: 'less', sampleCount: 7, values: [2.346], baselineValues: [1.235] },
-    { name: 'time: two', base: 'base', unit: 'ms', better: 'less', sampleCount: 7, values: [30000], baselineValues: [1.235] },
+    {
+      name: 'time: one',
+      base: 'base',
+      unit: 'ms',
+      better: 'less',
+      sampleCount: 7,
+      values: [2.346],
+      baselineValues: [1.235],
+    },
+    {
+      name: 'time: two',
+      base: 'base',
+      unit: 'ms',
+      better: 'less',
+      sampleCount: 7,
+      values: [30000],
+      baselineValues: [1.235],
+    },
   ]);
 });
 

@@ -45,7 +45,7 @@ describe('the fault plan', () => {
           const killed = round.flatMap((fault) => (fault.kind === 'kill' ? [fault.process] : []));
           expect(killed.sort()).toEqual([...KILLABLE_PROCESSES].sort());
           const others = round.filter(({ kind }) => kind !== 'kill').map(({ kind }) => kind);
-          expect(others.sort()).toEqual(['reset', 'delay', 'freeze', 'refuse', 'blackhole']);
+          expect(others.sort()).toEqual(['blackhole', 'delay', 'freeze', 'refuse', 'reset']);
         }
       }),
       { numRuns: 20 },
