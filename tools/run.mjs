@@ -42,7 +42,7 @@ function findInstallReason() {
   const expected = readJson('package-lock.json');
   const installed = readJson('node_modules/.package-lock.json');
   if (!existsSync(join(projectRoot, 'node_modules'))) return 'there is no node_modules';
-  if (!expected || !installed) return 'node_modules was not made by npm from package-lock.json';
+  if (!expected || !installed) return 'npm did not install node_modules from package-lock.json';
 
   const manifest = readJson('package.json');
   for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies']) {
@@ -55,7 +55,7 @@ function findInstallReason() {
     if (found?.version !== entry.version || found?.integrity !== entry.integrity) return `${path} has changed`;
     if (!existsSync(join(projectRoot, path, 'package.json'))) return `${path} is missing`;
   }
-  // Node would resolve a nested package that is no longer wanted before the package further up.
+  // Node would resolve a nested package that is no longer needed before the package further up.
   const nested = Object.keys(installed.packages).find(
     (path) => path.lastIndexOf('node_modules/') > 0 && !expected.packages[path],
   );
@@ -112,7 +112,7 @@ async function runNpmCi(reason) {
   process.removeAllListeners('SIGINT');
   process.removeAllListeners('SIGTERM');
   if (outcome !== undefined) {
-    console.error(`"npm ci" did not work: ${outcome}. What npm says about it is above.`);
+    console.error(`"npm ci" failed: ${outcome}. The output of npm is above.`);
     process.exit(1);
   }
   console.log(`Dependencies installed (${seconds()} s).`);

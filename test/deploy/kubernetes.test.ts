@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { generateComposeSecrets } from '../../tools/compose-secrets/generate.js';
-import { MAX_API_REPLICAS } from '../../tools/openapi/limits-page.js';
+import { MAX_API_REPLICAS } from '../../tools/openapi/temporal-limits.js';
 import { loadConfig } from '../../src/config/read.js';
 import type { ProcessName } from '../../src/config/variables/declaration.js';
 import { serveHealth } from '../../src/observability/health-server.js';

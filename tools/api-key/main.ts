@@ -24,11 +24,11 @@ function main(args: string[]): void {
     );
     throw new Error([USAGE, ...problems].join('\n'));
   }
-  console.log(`The key, for ${entry.data.id} alone (it is shown only now):
+  console.log(`The API key of ${entry.data.id} (it is not shown again):
 
   ${key}
 
-Its entry in the list API_KEYS, which holds no secret; a second hash in "hashes" lets two keys be valid at once:
+Its entry in the list API_KEYS, which contains no secret. A second hash in "hashes" makes a second key valid:
 
   ${JSON.stringify(entry.data)}
 `);

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { basename, extname } from 'node:path';
-import { parseArgs } from 'node:util';
 import { operations } from '../../src/batch-operations/index.js';
 import { CSV_DELIMITERS, itemsPerChunk, MAX_ITEMS_PER_CHUNK } from '../../src/schemas/batch.js';
 import { businessId } from '../../src/schemas/shared/primitives.js';
-import { UsageError } from '../terminal/command-line.js';
+import { parseArguments, UsageError } from '../terminal/command-line.js';
 
 /** The arguments of `npm run batch`. */
 export interface BatchCommand {
@@ -51,7 +50,18 @@ Exit code: 0 completed, 1 error, 2 completed with failures, 130 ended by Ctrl-C.
  * @throws UsageError, or an Error that names an invalid value.
  */
 export function readCommandLine(args: string[]): BatchCommand | 'help' {
-  const { values, positionals } = parseArguments(args);
+  const { values, positionals } = parseArguments({
+    args,
+    allowPositionals: true,
+    options: {
+      operation: { type: 'string' },
+      id: { type: 'string' },
+      delimiter: { type: 'string' },
+      'items-per-chunk': { type: 'string' },
+      api: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
   if (values.help) return 'help';
   const [file, ...others] = positionals;
   if (!file) throw new UsageError('the file is missing');
@@ -69,25 +79,6 @@ export function readCommandLine(args: string[]): BatchCommand | 'help' {
     itemsPerChunk: values['items-per-chunk'] === undefined ? undefined : parseItemsPerChunk(values['items-per-chunk']),
     apiUrl: values.api === undefined ? undefined : parseApiUrl(values.api),
   };
-}
-
-function parseArguments(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        operation: { type: 'string' },
-        id: { type: 'string' },
-        delimiter: { type: 'string' },
-        'items-per-chunk': { type: 'string' },
-        api: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 function detectContentType(file: string): string {

@@ -1,8 +1,9 @@
 import { readCommandLine, usage, type BatchCommand } from './command-line.js';
 import { readFirstFailures, followBatch } from './follow-batch.js';
-import { createDisplay, formatFailures, formatOutcome, formatCount } from './progress.js';
+import { createDisplay, formatFailures, formatOutcome } from './progress.js';
+import { formatCount } from '../measurement/statistics.js';
 import { openFile, uploadBatch } from './upload.js';
-import { resolveUserPath, UsageError } from '../terminal/command-line.js';
+import { formatError, resolveUserPath, UsageError } from '../terminal/command-line.js';
 import { createReporter } from '../terminal/reporter.js';
 import { findRunningStack } from '../stack/running-stack.js';
 
@@ -75,8 +76,7 @@ try {
   process.exit(await main());
 } catch (error) {
   display.stop();
-  const { name, message, stack } = error as Error;
-  console.error(['Error', 'SettingsError', 'UsageError'].includes(name) ? message : stack);
+  console.error(formatError(error));
   if (error instanceof UsageError) console.error(`\n${usage}`);
   else if (interruptMessage !== undefined) console.error(interruptMessage);
   process.exit(1);

@@ -1,3 +1,4 @@
+import { formatCount } from '../measurement/statistics.js';
 import cliProgress, { type GenericFormatter } from 'cli-progress';
 import { isOpenBatch, type BatchFailure, type BatchResource } from '../../src/schemas/batch.js';
 
@@ -117,10 +118,6 @@ function formatDuration(seconds: number): string {
   if (first === -1) return '0 s';
   const shown = units.slice(first, first + 2).filter(([count]) => count > 0);
   return shown.map(([count, unit]) => `${count} ${unit}`).join(' ');
-}
-
-export function formatCount(count: number): string {
-  return count.toLocaleString('en-US');
 }
 
 function formatRate(rate: number): string {

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { formatError, parseArguments, UsageError } from '../terminal/command-line.js';
 import { stopLiveProcesses } from '../processes/processes.js';
 import { fullScale, quickScale, type Bench } from './bench.js';
 import { benches } from './benches.js';
@@ -13,9 +13,9 @@ import { mergeResults, readResults, type BenchResult } from './report/results.js
 
 const usage = `Usage: npm run bench [-- options] [-- <name> …]
 
-  (no names)   all of them: ${benches.map(({ name }) => name).join(', ')}
-  --quick      few samples, to see that they run; writes nothing
-  --page       measures nothing, writes the page and the plots of what was found before
+  (no names)   all benches: ${benches.map(({ name }) => name).join(', ')}
+  --quick      few samples, to check that the benches run; writes nothing
+  --page       measures nothing, writes the page and the plots from the stored results
   --help`;
 
 /**
@@ -28,10 +28,10 @@ const usage = `Usage: npm run bench [-- options] [-- <name> …]
  * Exit code: 0, or 1 when a bench failed (the output names it) or the command line is invalid.
  */
 async function main(): Promise<number> {
-  const command = parseArguments(process.argv.slice(2));
-  if (!command || command.help) {
-    (command ? console.log : console.error)(usage);
-    return command ? 0 : 1;
+  const command = readCommandLine(process.argv.slice(2));
+  if (command.help) {
+    console.log(usage);
+    return 0;
   }
   if (command.page) {
     await writeResults({});
@@ -40,11 +40,11 @@ async function main(): Promise<number> {
   // The workers' own log lines are not results.
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const failed: string[] = [];
-  for (const bench of command.chosen) {
+  for (const bench of command.selected) {
     try {
-      const part = await measureBench(bench, command.quick);
-      console.log(formatResult(bench.name, part));
-      if (!command.quick) await writeResults({ [bench.name]: part });
+      const result = await measureBench(bench, command.quick);
+      console.log(formatResult(bench.name, result));
+      if (!command.quick) await writeResults({ [bench.name]: result });
     } catch (error) {
       failed.push(bench.name);
       console.error(`${bench.name} failed:`, error);
@@ -56,21 +56,17 @@ async function main(): Promise<number> {
   return failed.length > 0 ? 1 : 0;
 }
 
-function parseArguments(args: string[]) {
-  try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { quick: { type: 'boolean' }, page: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-    });
-    const unknown = positionals.filter((name) => !benches.some((bench) => bench.name === name));
-    if (unknown.length > 0) throw new Error(`There is no bench ${unknown.join(', ')}`);
-    const isChosen = ({ name }: Bench) => positionals.length === 0 || positionals.includes(name);
-    return { ...values, quick: values.quick ?? false, chosen: benches.filter(isChosen) };
-  } catch (error) {
-    console.error((error as Error).message);
-    return undefined;
-  }
+/** @throws UsageError */
+function readCommandLine(args: string[]) {
+  const { values, positionals } = parseArguments({
+    args,
+    allowPositionals: true,
+    options: { quick: { type: 'boolean' }, page: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  });
+  const unknown = positionals.filter((name) => !benches.some((bench) => bench.name === name));
+  if (unknown.length > 0) throw new UsageError(`There is no bench ${unknown.join(', ')}`);
+  const isSelected = ({ name }: Bench) => positionals.length === 0 || positionals.includes(name);
+  return { ...values, quick: values.quick ?? false, selected: benches.filter(isSelected) };
 }
 
 const readLoadAverage = () => Number(loadavg()[0]!.toFixed(2));
@@ -83,9 +79,9 @@ async function measureBench(bench: Bench, isQuick: boolean): Promise<BenchResult
   };
   const before = readLoadAverage();
   const started = performance.now();
-  const figures = await bench.run(isQuick ? quickScale : fullScale);
+  const comparisons = await bench.run(isQuick ? quickScale : fullScale);
   const seconds = Math.round((performance.now() - started) / 1000);
-  return { ...facts, seconds, loadAverage: { before, after: readLoadAverage() }, comparisons: figures };
+  return { ...facts, seconds, loadAverage: { before, after: readLoadAverage() }, comparisons };
 }
 
 /** Writes after each bench, so that no result is lost when a later bench hangs. */
@@ -96,4 +92,10 @@ async function writeResults(now: Record<string, BenchResult>): Promise<void> {
   }
 }
 
-process.exit(await main());
+try {
+  process.exit(await main());
+} catch (error) {
+  console.error(formatError(error));
+  if (error instanceof UsageError) console.error(`\n${usage}`);
+  process.exit(1);
+}

@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { parseArgs } from 'node:util';
-import { UsageError } from '../terminal/command-line.js';
+import { parseArguments, UsageError } from '../terminal/command-line.js';
 
 export const SERVER_KINDS = ['dev', 'full'] as const;
 
@@ -37,7 +36,16 @@ Exit code: 0 nothing lost and nothing duplicated, 1 violations, 2 invalid argume
  * @throws UsageError with the invalid argument.
  */
 export function readCommandLine(args: string[]): ChaosCommand | 'help' {
-  const { values, positionals } = parseArguments(args);
+  const { values, positionals } = parseArguments({
+    args,
+    allowPositionals: true,
+    options: {
+      seed: { type: 'string' },
+      seconds: { type: 'string', default: '60' },
+      server: { type: 'string', default: 'dev' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
   if (values.help) return 'help';
   if (positionals.length > 0) throw new UsageError(`unexpected argument: ${positionals.join(', ')}`);
   return {
@@ -45,23 +53,6 @@ export function readCommandLine(args: string[]): ChaosCommand | 'help' {
     seconds: parseInteger('--seconds', values.seconds, MIN_SECONDS, MAX_SECONDS),
     servers: parseServers(values.server),
   };
-}
-
-function parseArguments(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        seed: { type: 'string' },
-        seconds: { type: 'string', default: '60' },
-        server: { type: 'string', default: 'dev' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 function parseInteger(option: string, value: string, min: number, max: number): number {

@@ -2,7 +2,7 @@ import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/w
 import { readCommandLine, usage } from './command-line.js';
 import { runChaos } from './chaos-run.js';
 import { renderResult } from './result-tables.js';
-import { UsageError } from '../terminal/command-line.js';
+import { formatError, UsageError } from '../terminal/command-line.js';
 import { formatHardware } from '../measurement/hardware.js';
 import { createReporter } from '../terminal/reporter.js';
 import { loadSettings } from '../stack/settings/settings.js';
@@ -62,8 +62,7 @@ try {
 } catch (error) {
   await stopLiveProcesses();
   if (interrupted.signal.aborted) process.exit(interruptedExitCode);
-  const { name, message, stack } = error as Error;
-  console.error(['Error', 'SettingsError', 'UsageError', 'ProgramNotFoundError'].includes(name) ? message : stack);
+  console.error(formatError(error));
   if (error instanceof UsageError) console.error(`\n${usage}`);
   process.exit(error instanceof UsageError ? 2 : 1);
 }

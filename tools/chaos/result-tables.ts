@@ -1,4 +1,4 @@
-import { percentile } from '../measurement/statistics.js';
+import { formatCount, percentile } from '../measurement/statistics.js';
 import type { AuditResult } from './audit/findings.js';
 import type { ServerKind } from './command-line.js';
 import { faultLabel } from './faults/inject.js';
@@ -111,5 +111,3 @@ function markdownTable(head: string[], rows: string[][]): string {
 }
 
 const formatSeconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-
-const formatCount = (count: number): string => count.toLocaleString('en-US');

@@ -26,7 +26,7 @@ export interface ShopUnderTest {
   readonly store: Store;
   /** The bundle that the shop's worker runs. */
   readonly workflowBundle: Bundle;
-  /** Resolves with the reason when a part fails and is not restarted. */
+  /** Resolves with the reason when a process fails and is not restarted. */
   readonly failure: Promise<Error>;
   /** Copies the logs of the shop's processes. */
   copyLogs(folder: string): Promise<void>;

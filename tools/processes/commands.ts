@@ -24,7 +24,7 @@ export async function runCommand(spec: ProcessSpec & { timeoutMs: number }): Pro
     void running.stop();
   }, timeoutMs);
   const { code, signal } = await running.exited.finally(() => clearTimeout(limit));
-  if (overdue) throw new Error(`${spec.name} took longer than ${timeoutMs / 1000} s and was ended`);
+  if (overdue) throw new Error(`${spec.name} took longer than ${timeoutMs / 1000} s and was stopped`);
   if (code === 0) return output.join('\n');
   throw new Error(
     `${spec.name} ended with ${signal ?? `code ${code}`}${output.length ? `:\n${running.lastOutput()}` : ''}`,

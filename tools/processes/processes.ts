@@ -22,7 +22,7 @@ export interface ProcessSpec {
   cwd?: string;
   uid?: number;
   gid?: number;
-  /** Asks the process to end. Default SIGTERM. */
+  /** The signal that asks the process to end. Default: SIGTERM. */
   stopSignal?: NodeJS.Signals;
   /** How long the process may take to end after its parent died, before SIGKILL. Default 10 s. */
   graceMs?: number;
@@ -91,7 +91,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   });
   const pid = await started.catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${name} could not be started (${spec.command}): ${reason}`, { cause: error });
+    throw new Error(`${name} did not start (${spec.command}): ${reason}`, { cause: error });
   });
 
   let exit: ExitStatus | undefined;
@@ -142,7 +142,7 @@ export async function stopLiveProcesses(): Promise<void> {
 function waitForStart(guard: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     guard.once('error', reject);
-    guard.once('exit', () => reject(new Error('its guard ended before it was started')));
+    guard.once('exit', () => reject(new Error('the guard process ended before the start')));
     guard.once('message', (message: { pid?: number; failed?: string }) =>
       message.pid === undefined ? reject(new Error(message.failed)) : resolve(message.pid),
     );

@@ -7,7 +7,7 @@ const restartWindowMs = 60_000;
 
 export interface SupervisedProcess {
   readonly name: string;
-  /** The current process of this part. */
+  /** The current process; another one after a restart. */
   readonly current: ManagedProcess;
   stop(graceMs?: number): Promise<void>;
   kill(): void;

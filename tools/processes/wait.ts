@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-interface WaitOptions {
-  /** The event, as it reads in "X did not happen within 10 s". */
+export interface WaitOptions {
+  /** The awaited event, as in "readiness of the API did not happen within 10 s". */
   description: string;
   timeoutMs: number;
   intervalMs?: number;
@@ -10,12 +10,12 @@ interface WaitOptions {
 }
 
 /**
- * Calls `ask` until it returns a value; `undefined` and errors count as "not yet".
+ * Calls `probe` until it returns a value; `undefined` and errors mean "not yet".
  *
- * @throws an Error with the last reason when the deadline has passed.
+ * @throws an Error with the last reason when the timeout has passed.
  */
 export async function waitUntil<T>(
-  ask: () => Promise<T | undefined> | T | undefined,
+  probe: () => Promise<T | undefined> | T | undefined,
   { description, timeoutMs, intervalMs = 50, throwIfFailed }: WaitOptions,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
@@ -23,8 +23,8 @@ export async function waitUntil<T>(
   for (;;) {
     throwIfFailed?.();
     try {
-      const answer = await ask();
-      if (answer !== undefined) return answer;
+      const result = await probe();
+      if (result !== undefined) return result;
       reason = undefined;
     } catch (error) {
       reason = error;

@@ -50,7 +50,8 @@ export async function checkDependencies(folder: string): Promise<void> {
   const { packages } = (await read('package-lock.json')) as { packages: Record<string, LockedPackage> };
   const problems = [...findPinProblems(manifest), ...findLockfileProblems(packages), ...findLicenceProblems(packages)];
   // npm would use npm-shrinkwrap.json instead of the lock.
-  if (existsSync(join(folder, 'npm-shrinkwrap.json'))) problems.push('npm-shrinkwrap.json: there is one lock');
+  if (existsSync(join(folder, 'npm-shrinkwrap.json')))
+    problems.push('npm-shrinkwrap.json: must not exist beside package-lock.json');
   if (problems.length) throw new Error(problems.join('\n'));
 }
 
@@ -66,7 +67,7 @@ function findPinProblems({ dependencies = {}, devDependencies = {}, overrides = 
   // The interceptors have their own version numbers; their overrides make them use the project's other packages.
   const temporal = pins.filter(([name]) => /^@temporalio\/(?!interceptors-)/.test(name)).map(([, version]) => version);
   return [
-    ...loose.map(([name, version]) => `${name}: ${version} is not one exact version`),
+    ...loose.map(([name, version]) => `${name}: ${version} is not an exact version`),
     ...(new Set(temporal).size > 1 ? [`@temporalio: ${[...new Set(temporal)].join(', ')} must be one version`] : []),
   ];
 }
@@ -82,7 +83,7 @@ function findLockfileProblems(packages: Record<string, LockedPackage>): string[]
     const missing = Object.keys(optionalDependencies).filter((name) => !has(name));
     return [
       ...(path && !link && !integrity ? [`${path}: has no integrity in the lock`] : []),
-      ...missing.map((name) => `${path}: ${name} is not in the lock, so another platform would go without`),
+      ...missing.map((name) => `${path}: ${name} is not in the lock, so other platforms would not get it`),
     ];
   });
 }

@@ -56,7 +56,7 @@ const steps: Record<string, () => Promise<unknown>> = {
 const stepNames = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(steps);
 const unknownSteps = stepNames.filter((name) => !(name in steps));
 if (unknownSteps.length > 0) {
-  report.print(`There is no step ${unknownSteps.join(', ')}. The steps are: ${Object.keys(steps).join(', ')}`);
+  report.print(`Unknown step: ${unknownSteps.join(', ')}. The steps are: ${Object.keys(steps).join(', ')}`);
   process.exit(2);
 }
 // The steps types, lint and unused need the types of the API client.

@@ -58,7 +58,7 @@ async function runOnCluster(cliPath: string): Promise<void> {
     TEMPORAL_CLI_PATH: cliPath,
   };
   try {
-    if (vitestArgs.length > 0) await runTests('the chosen tests', vitestArgs, env);
+    if (vitestArgs.length > 0) await runTests('the selected tests', vitestArgs, env);
     else {
       await runTests('the end-to-end tests', ['test/e2e', '--exclude', '**/tour.test.ts'], env);
       await runTour(env);
@@ -74,7 +74,7 @@ async function runOnCluster(cliPath: string): Promise<void> {
   );
 }
 
-/** Runs in an empty folder and on a free port, so that the tour does not use a stack that is already running. */
+/** Runs in an empty folder and on a free port, so that the tour does not use a running stack. */
 async function runTour(env: Record<string, string>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tour-'));
   try {
@@ -93,7 +93,7 @@ async function runTests(what: string, args: readonly string[], env: Record<strin
     await run(what, 'tools/project/test.ts', [...parallelismArgs, ...reporters, ...args], env, async () => {
       const { numPassedTests, numPendingTests } = JSON.parse(await readFile(file, 'utf8')) as Record<string, number>;
       // vitest succeeds even if all tests are skipped.
-      return { passed: numPassedTests! > 0, said: `${numPassedTests} passed, ${numPendingTests} skipped` };
+      return { passed: numPassedTests! > 0, summary: `${numPassedTests} passed, ${numPendingTests} skipped` };
     });
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -105,10 +105,10 @@ async function run(
   file: string,
   args: readonly string[],
   env: Record<string, string>,
-  look?: () => Promise<{ passed: boolean; said: string }>,
+  readSummary?: () => Promise<{ passed: boolean; summary: string }>,
 ): Promise<void> {
   if (interrupted) return;
-  report.print(`\nNow ${what}`);
+  report.print(`\nRunning ${what}`);
   const started = Date.now();
   const child = await startProcess({
     name: what,
@@ -120,9 +120,9 @@ async function run(
   if (interrupted) void child.stop(stopGraceMs);
   const { code } = await child.exited;
   runningChild = undefined;
-  const seen = code === 0 ? await look?.() : undefined;
-  const passed = code === 0 && seen?.passed !== false;
+  const outcome = code === 0 ? await readSummary?.() : undefined;
+  const passed = code === 0 && outcome?.passed !== false;
   failed ||= !passed;
   const seconds = Math.round((Date.now() - started) / 1000);
-  results.push(`  ${passed ? 'passed' : 'FAILED'}  ${what} (${seen ? `${seen.said}, ` : ''}${seconds} s)`);
+  results.push(`  ${passed ? 'passed' : 'FAILED'}  ${what} (${outcome ? `${outcome.summary}, ` : ''}${seconds} s)`);
 }

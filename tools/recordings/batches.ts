@@ -24,7 +24,7 @@ async function waitUntilOpen(handle: WorkflowHandle): Promise<void> {
 /** Waits until chunks are running: more than the one activity that starts the batch. */
 async function waitUntilProcessing(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
   const look = async () => ((await handle.describe()).raw.pendingActivities ?? []).length > 1 || undefined;
-  await waitUntil(look, { description: `${handle.workflowId} at work`, timeoutMs: 60_000, intervalMs: 10 });
+  await waitUntil(look, { description: `${handle.workflowId} processing chunks`, timeoutMs: 60_000, intervalMs: 10 });
 }
 
 /** How to produce each outcome of a batch. */

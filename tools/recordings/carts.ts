@@ -34,7 +34,7 @@ const startFilledCart = async (
 const expectRejection = async (change: Promise<unknown>): Promise<void> => {
   await change.then(
     () => {
-      throw new Error('the cart took what it should have refused');
+      throw new Error('the cart accepted an invalid change');
     },
     () => undefined,
   );

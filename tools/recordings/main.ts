@@ -31,7 +31,7 @@ const selectedRecordings = Object.entries(recordings).filter(
   ([name]) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)),
 );
 if (selectedRecordings.length === 0) {
-  report.print(`No recording has a name that begins with ${prefixes.join(' or ')}.`);
+  report.print(`No recording has a name that starts with ${prefixes.join(' or ')}.`);
   process.exit(1);
 }
 const historiesFolder =

@@ -41,9 +41,9 @@ export class Recorder {
   private readonly fakesUrl: string;
   private readonly apiUrl: string;
 
-  private constructor(client: Client, outside: string, apiUrl: string) {
+  private constructor(client: Client, fakesUrl: string, apiUrl: string) {
     this.client = client;
-    this.fakesUrl = outside;
+    this.fakesUrl = fakesUrl;
     this.apiUrl = apiUrl;
   }
 
@@ -84,7 +84,7 @@ export class Recorder {
   async startApproval(approvalId: string, overrides: Partial<Record<keyof ApprovalInput, unknown>> = {}) {
     const input = {
       approvalId,
-      title: 'May it be recorded?',
+      title: 'An approval for a recording',
       requestedBy: 'recorder',
       stages: [{ approvers: [{ id: 'lead', email: 'lead@example.com' }], timeoutSeconds: 60 }],
       ...overrides,
@@ -104,7 +104,7 @@ export class Recorder {
       headers: { 'content-type': 'application/x-ndjson' },
       body: items.map((item) => JSON.stringify(item)).join('\n'),
     });
-    if (!response.ok) throw new Error(`the upload was answered ${response.status}: ${await response.text()}`);
+    if (!response.ok) throw new Error(`the upload returned ${response.status}: ${await response.text()}`);
     return this.client.workflow.getHandle<typeof workflows.batch>(batchWorkflowId(batchId));
   }
 
@@ -131,10 +131,11 @@ export class Recorder {
     return await waitUntil(
       async () => {
         const view = await handle.query(approvalQuery);
-        const isTold = view.notifications.length > 0 && view.notifications.every(({ status }) => status !== 'sending');
-        return isTold ? view : undefined;
+        const isNotified =
+          view.notifications.length > 0 && view.notifications.every(({ status }) => status !== 'sending');
+        return isNotified ? view : undefined;
       },
-      { description: `${handle.workflowId} telling everybody`, timeoutMs: 60_000 },
+      { description: `${handle.workflowId} with all notifications sent`, timeoutMs: 60_000 },
     );
   }
 
@@ -155,7 +156,7 @@ export class Recorder {
       method,
       ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     });
-    if (!response.ok) throw new Error(`${method} /test${path} answered ${response.status}: ${await response.text()}`);
+    if (!response.ok) throw new Error(`${method} /test${path} returned ${response.status}: ${await response.text()}`);
   }
 
   async triggerCarrierReport(orderId: string, status: ShipmentReport['status']): Promise<void> {

@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util';
-import { UsageError } from '../terminal/command-line.js';
+import { parseArguments, UsageError } from '../terminal/command-line.js';
 
 /** The arguments of `npm run replay`. */
 export interface ReplayCommand {
@@ -30,29 +29,41 @@ const MAX_LIMIT = 10_000;
 
 export const usage = `Usage: npm run replay [-- options]
 
-Replays histories with the workflows of this checkout, and tells which of them it would not go on with.
+Replays histories with the workflows of this checkout, and reports those that do not replay.
 
   (no options)          the histories under test/replay/histories
-  --from-server         those, and a sample of what a Temporal server has
-  --skip-committed         not those, for a release that is older than they are: a rollback
-  --query <query>       which of its runs, as a visibility query; unless told: ${DEFAULT_QUERY}
-  --limit <n>           how many at most, some of each workflow type; unless told: ${DEFAULT_LIMIT}
-  --address <host:port> unless told: TEMPORAL_ADDRESS, else the server of "npm start"
-  --namespace <name>    unless told: TEMPORAL_NAMESPACE, else that of "npm start"
-  --bundle <file>       other workflows: a bundle, as "npm run build" makes it
+  --from-server         also a sample of the runs of a Temporal server
+  --skip-committed      without the histories under test/replay/histories, to check a rollback to an older release
+  --query <query>       visibility query that selects the runs; default: ${DEFAULT_QUERY}
+  --limit <n>           maximum number of runs, some of each workflow type; default: ${DEFAULT_LIMIT}
+  --address <host:port> default: TEMPORAL_ADDRESS, else the server of "npm start"
+  --namespace <name>    default: TEMPORAL_NAMESPACE, else that of "npm start"
+  --bundle <file>       replays with this workflow bundle, such as one of "npm run build"
   --help
 
-Exit code: 0 all replay, 1 some do not, 2 nothing could be said: wrong options, no server, no such bundle,
-a --query that finds no run.`;
+Exit code: 0 all replay, 1 some do not replay, 2 no result: invalid options, no server, no such bundle,
+or a --query that finds no run.`;
 
 /** Reads the arguments of `npm run replay`. @throws UsageError */
 export function readCommandLine(args: string[]): ReplayCommand | 'help' {
-  const values = parseArguments(args);
+  const values = parseArguments({
+    args,
+    options: {
+      'from-server': { type: 'boolean' },
+      'skip-committed': { type: 'boolean' },
+      query: { type: 'string' },
+      limit: { type: 'string' },
+      address: { type: 'string' },
+      namespace: { type: 'string' },
+      bundle: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  }).values;
   if (values.help) return 'help';
   const { query, limit, address, namespace } = values;
   const ofServer = { 'skip-committed': values['skip-committed'], query, limit, address, namespace };
   const given = Object.entries(ofServer).find(([, value]) => value !== undefined);
-  if (given && !values['from-server']) throw new UsageError(`--${given[0]} says something only with --from-server`);
+  if (given && !values['from-server']) throw new UsageError(`--${given[0]} requires --from-server`);
   return {
     bundlePath: values.bundle,
     includesCommitted: !values['skip-committed'],
@@ -66,26 +77,6 @@ export function readCommandLine(args: string[]): ReplayCommand | 'help' {
         }
       : undefined,
   };
-}
-
-function parseArguments(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        'from-server': { type: 'boolean' },
-        'skip-committed': { type: 'boolean' },
-        query: { type: 'string' },
-        limit: { type: 'string' },
-        address: { type: 'string' },
-        namespace: { type: 'string' },
-        bundle: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 function parseLimit(value: string): number {

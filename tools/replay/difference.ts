@@ -71,7 +71,7 @@ const MESSAGE_PATTERNS: [RegExp, (found: string[], event: string) => string][] =
   ],
   [
     /^Non-deprecated patch marker encountered for change (\S+),/,
-    ([patch]) => `the history has the patch ${patch}, the code does not ask for it`,
+    ([patch]) => `the history has the patch ${patch}, the code does not use it`,
   ],
   [/^Failed to initialize workflow of type '(.*)'/, ([type]) => `the code has no workflow type ${type}`],
 ];

@@ -34,10 +34,10 @@ export interface WorkflowCode {
 /** Replays histories in order, one at a time. */
 export async function* replayHistories(histories: Histories, code: WorkflowCode): AsyncGenerator<ReplayResult> {
   let current: RecordedHistory | undefined;
-  async function* handedOver() {
+  async function* inputs() {
     for await (current of histories) yield { workflowId: current.workflowId, history: current.history };
   }
-  for await (const { error } of Worker.runReplayHistories({ ...code, sinks }, handedOver())) {
+  for await (const { error } of Worker.runReplayHistories({ ...code, sinks }, inputs())) {
     const recorded = current!;
     yield { ...recorded, ...(error && { difference: await explainDifference(recorded, error, code) }) };
   }

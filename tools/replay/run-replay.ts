@@ -59,12 +59,12 @@ async function main(args: string[], caller: CommandContext): Promise<number> {
     const committed = command.includesCommitted ? await readCommittedHistories() : undefined;
     let differing = 0;
     if (committed?.length) differing += await replayAndReport('committed', committed, { code, print });
-    else if (committed) print('No histories are committed yet: npm run record-histories records them');
+    else if (committed) print('No committed histories: npm run record-histories records them');
     const { query, hasCustomQuery } = command.serverSample ?? {};
     if (client && runs?.length)
       differing += await replayAndReport(`on the server (${query})`, fetchHistories(client, runs), { code, print });
     else if (runs)
-      print(hasCustomQuery ? 'The query finds no run: nothing could be said' : `nothing runs there (${query})`);
+      print(hasCustomQuery ? 'The query finds no run, so there is no result' : `no open runs on the server (${query})`);
     if (differing > 0) return exitCodes.nondeterministic;
     const replayedNothing = committed?.length === 0 && !runs?.length;
     return replayedNothing || (runs?.length === 0 && hasCustomQuery) ? exitCodes.unknown : exitCodes.replays;
@@ -89,7 +89,7 @@ async function replayAndReport(
   }
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   const types = [...counts].map(([type, count]) => `${count} ${type}`).join(', ');
-  print(`${total} histories ${where}${types && `: ${types}`}; ${differing || 'none'} not as the code would do it`);
+  print(`${total} histories ${where}${types && `: ${types}`}; ${differing || 'none'} differ from the code`);
   return differing;
 }
 
@@ -107,7 +107,7 @@ async function connectToServer({ address, namespace }: ServerSample, caller: Com
   const inProfile = TEMPORAL_PROFILE || TEMPORAL_CONFIG_FILE;
   const stack = named === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
   if (named === undefined && !inProfile && !stack)
-    throw new Error('Which server? Name one with --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
+    throw new Error('No server: set --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
   // The environment's other connection settings (TLS, an API key) belong to the server that it names.
   const config = loadConfig('replay', {
     ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
@@ -118,7 +118,7 @@ async function connectToServer({ address, namespace }: ServerSample, caller: Com
   });
   const client = createClient(config);
   await client.connection.ensureConnected().catch((error: Error) => {
-    throw new Error(`Temporal does not answer at ${config.TEMPORAL_ADDRESS}: ${error.message}`);
+    throw new Error(`Temporal does not respond at ${config.TEMPORAL_ADDRESS}: ${error.message}`);
   });
   caller.print(`Temporal at ${config.TEMPORAL_ADDRESS}, namespace ${config.TEMPORAL_NAMESPACE}`);
   return client;

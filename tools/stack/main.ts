@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { liveProcesses } from '../processes/processes.js';
+import { formatError } from '../terminal/command-line.js';
 import { createReporter } from '../terminal/reporter.js';
 import { projectRoot, inheritedEnvironment } from './settings/project.js';
 import { secretsWithPublicDefaults } from './settings/development-environment.js';
@@ -23,24 +24,24 @@ process.stdout.on('error', () => undefined);
 
 /** `npm start`: starts everything, prints one summary, and stops everything on Ctrl-C. */
 async function main(): Promise<void> {
-  const stopAsked = waitForStopRequest();
+  const stopRequested = waitForStopRequest();
   const { settings, problems } = readSettings();
   if (problems.length) throw new SettingsError([...problems, ...(await configurationProblems(settings))]);
-  const giveUp = new AbortController();
-  const starting = startStack(settings, { report, signal: giveUp.signal });
-  const stack = await Promise.race([starting, stopAsked]);
+  const abortStart = new AbortController();
+  const starting = startStack(settings, { report, signal: abortStart.signal });
+  const stack = await Promise.race([starting, stopRequested]);
   if (stack === 'stop') {
     report.print('Stopping …');
-    giveUp.abort();
+    abortStart.abort();
     return stopWhileStarting(starting);
   }
 
   report.print(formatSummary(stack, settings));
-  const reason = await Promise.race([stack.failed, stopAsked]);
-  report.print(reason === 'stop' ? 'Stopping …' : `Something failed for good, stopping: ${reason.message}`);
+  const reason = await Promise.race([stack.failed, stopRequested]);
+  report.print(reason === 'stop' ? 'Stopping …' : `A process failed permanently, stopping: ${reason.message}`);
   await stack.stop();
   if (reason !== 'stop') throw new Error('The stack has failed; the reason is above.');
-  report.print(`Stopped. The state is kept in ${relativeToProject(stack.dataDir)}; "npm start" goes on from there.`);
+  report.print(`Stopped. The state is kept in ${relativeToProject(stack.dataDir)}; "npm start" continues from it.`);
 }
 
 /** Stops the processes that the start waits for, which makes the start end. */
@@ -60,16 +61,16 @@ async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
  */
 function waitForStopRequest(): Promise<'stop'> {
   return new Promise((resolve) => {
-    let askedAt = 0;
+    let requestedAt = 0;
     const stop = (): void => {
-      if (askedAt > 0) return;
-      askedAt = Date.now();
+      if (requestedAt > 0) return;
+      requestedAt = Date.now();
       setTimeout(killAllProcesses, stopTimeoutMs).unref();
       resolve('stop');
     };
     for (const signal of stopSignals) {
       process.on(signal, () => {
-        if (askedAt > 0 && Date.now() - askedAt > duplicateSignalMs) killAllProcesses();
+        if (requestedAt > 0 && Date.now() - requestedAt > duplicateSignalMs) killAllProcesses();
         stop();
       });
     }
@@ -82,19 +83,19 @@ function waitForStopRequest(): Promise<'stop'> {
 }
 
 function killAllProcesses(): never {
-  report.print('Killing everything.');
+  report.print('Killing all processes.');
   for (const child of liveProcesses()) child.kill('SIGKILL');
   process.exit(1);
 }
 
 function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, settings: Settings): string {
   const { temporalAddress, host } = settings;
-  const published = /^(127\.|::1$|localhost$)/.test(host) ? [] : secretsWithPublicDefaults(settings);
+  const publicSecrets = /^(127\.|::1$|localhost$)/.test(host) ? [] : secretsWithPublicDefaults(settings);
   const isOpen = !settings.applicationEnv.API_KEYS && !settings.applicationEnv.JWT_ISSUER;
   const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailboxUrl, workerHealthUrl, metricsUrls } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['API', apiUrl],
-    ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
+    ['Temporal Web UI', webUiUrl ?? (temporalAddress && `of the service at ${temporalAddress}`)],
     ['Temporal', `${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`],
     ['Temporal CLI', addresses.temporalCliPath],
     ['Payment gateway', paymentsUrl],
@@ -121,14 +122,14 @@ function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, 
     `  ${order}`,
     '',
     ...(codecUrl === undefined ? [] : formatEncryptionNotice({ codecUrl, webUiUrl, isOpen })),
-    ...(published.length
+    ...(publicSecrets.length
       ? [
-          `  CAREFUL: HOST=${host} opens the API to the network, and everybody knows the development values of`,
-          `  ${published.join(', ')}: set them.`,
+          `  WARNING: HOST=${host} opens the API to the network, and these secrets still have public default values:`,
+          `  ${publicSecrets.join(', ')}. Set them.`,
           '',
         ]
       : []),
-    ...(isOpen ? ['  OPEN: without API_KEYS or JWT_ISSUER, everybody on this machine may do everything.', ''] : []),
+    ...(isOpen ? ['  OPEN: without API_KEYS or JWT_ISSUER, everybody on this machine has all roles.', ''] : []),
     '  Ctrl-C stops everything; the state is kept.',
     '',
   ].join('\n');
@@ -136,8 +137,8 @@ function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, 
 
 function formatEncryptionNotice(where: { codecUrl: string; webUiUrl: string | undefined; isOpen: boolean }): string[] {
   const { codecUrl, webUiUrl, isOpen } = where;
-  const plain = webUiUrl ? 'The Web UI asks the codec endpoint for plain text' : 'Web UIs need the codec endpoint';
-  const signIn = `sign in at ${codecUrl}/session and have the Web UI's glasses use your browser's settings, that endpoint and credentials`;
+  const plain = webUiUrl ? 'The Web UI gets plain text from the codec endpoint' : 'Web UIs need the codec endpoint';
+  const signIn = `sign in at ${codecUrl}/session, then set this endpoint with credentials in the Web UI (glasses icon, browser settings)`;
   return [
     '  ENCRYPTED: payloads are encrypted in Temporal (PAYLOAD_ENCRYPTION_KEYS).',
     `  ${plain}${isOpen ? '' : `: ${signIn}`}.`,
@@ -155,9 +156,7 @@ try {
   await main();
   process.exit(0);
 } catch (error) {
-  const expected =
-    error instanceof Error && ['Error', 'SettingsError', 'ConfigError', 'ProgramNotFoundError'].includes(error.name);
-  report.print(`\n${expected ? error.message : error instanceof Error ? error.stack : String(error)}`);
+  report.print(`\n${formatError(error)}`);
   await stopLiveProcesses();
   process.exit(1);
 }

@@ -1,9 +1,30 @@
 import { resolve } from 'node:path';
+import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { inheritedEnvironment } from '../stack/settings/project.js';
 
-/** The command line is invalid; the caller then prints the usage. */
+/** The arguments are invalid; the caller then prints the usage. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+}
+
+/** Parses the arguments of a command. @throws UsageError for an unknown option or a missing value. */
+export function parseArguments<const Config extends ParseArgsConfig>(
+  config: Config,
+): ReturnType<typeof parseArgs<Config>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+/** Names of errors whose message tells the user what to do. Any other error is a bug and needs its stack. */
+const EXPECTED_ERRORS = ['Error', 'UsageError', 'SettingsError', 'ConfigError', 'ProgramNotFoundError'];
+
+/** The text of an error for the user: its message, or its stack if it is a bug. */
+export function formatError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return EXPECTED_ERRORS.includes(error.name) ? error.message : (error.stack ?? error.message);
 }
 
 /**

@@ -63,7 +63,7 @@ export function createReporter(output: Output = process.stdout): Reporter {
         return result;
       } catch (error) {
         running.delete(key);
-        say(`      ${label}: did not work (${formatElapsed(since)})`);
+        say(`      ${label}: failed (${formatElapsed(since)})`);
         throw error;
       } finally {
         if (running.size === 0) {

@@ -16,7 +16,7 @@ async function placeLargeOrder(guide: TourClient, file: string) {
   const { approval } = await guide.pollUntil(
     orderReader(guide, orderId),
     (order) => order.approval !== undefined,
-    `order ${orderId} asking for its approval`,
+    `order ${orderId} waiting for its approval`,
   );
   const { approvalId } = approval!;
   const look = approvalReader(guide, approvalId);
@@ -34,7 +34,7 @@ export const approvalScenarios: Scenario[] = [
       const { orderId, approvalId, approver, seen } = await placeLargeOrder(guide, 'order-large.json');
       const link = await guide.findMailLink(`${approver}@example.com`, '/approvals/', orderId);
       if (link === undefined) {
-        guide.print('    (no played mailbox here, so the decision comes by the API)');
+        guide.print('    (no fake mailbox, so the tour decides by the API)');
         await guide.expectStatus(200, postDecision(guide, approvalId, { approver, decision: 'approve' }));
       } else {
         guide.print(`    mail to ${approver}: ${link.replace(/(.{60}).+/, '$1…')}`);
@@ -45,7 +45,7 @@ export const approvalScenarios: Scenario[] = [
       const order = await waitForOrderEnd(guide, orderId);
       guide.assert(order.status === 'completed' && order.approval?.status === 'approved', 'approved, then completed');
       const { decision: made } = await seen();
-      guide.assert(made?.approver === approver, `the approval says who decided: ${made?.approver}, by ${made?.via}`);
+      guide.assert(made?.approver === approver, `the approval names its approver: ${made?.approver}, by ${made?.via}`);
     },
   },
   {
@@ -57,12 +57,12 @@ export const approvalScenarios: Scenario[] = [
       const comment = 'not this year';
       await guide.expectStatus(200, postDecision(guide, approvalId, { approver, decision: 'reject', comment }));
       const order = await waitForOrderEnd(guide, orderId);
-      guide.assert(order.reason?.type === 'ApprovalRejected', 'rejected as ApprovalRejected, nobody was charged');
+      guide.assert(order.reason?.type === 'ApprovalRejected', 'rejected as ApprovalRejected, without a charge');
       guide.assert((await readAvailableStock(guide, SKU)) === before, 'the stock is back');
     },
   },
   {
-    title: 'A large order that nobody decides about in two stages',
+    title: 'A large order without a decision in two stages',
     async run(guide) {
       const before = await readAvailableStock(guide, SKU);
       const { orderId, seen } = await placeLargeOrder(guide, 'order-large-impatient.json');

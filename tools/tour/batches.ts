@@ -29,7 +29,7 @@ function createTourBatch(guide: TourClient) {
       return guide.expectStatus(202, guide.api.POST('/v1/batches', call));
     },
     begun: () => guide.pollUntil(read, ({ succeeded }) => succeeded > 0, 'the first items'),
-    paused: () => guide.pollUntilStable(read, ({ status }) => status === 'paused', 'the batch coming to rest'),
+    paused: () => guide.pollUntilStable(read, ({ status }) => status === 'paused', 'the pause of the batch'),
     steer: (what: 'pause' | 'resume' | 'retry') =>
       guide.expectStatus(202, guide.api.POST(`/v1/batches/{batchId}/${what}`, { params })),
     failures: () => guide.expectStatus(200, guide.silentApi.GET('/v1/batches/{batchId}/failures', { params })),
@@ -44,7 +44,7 @@ function createTourBatch(guide: TourClient) {
 /** The batch: fan-out, fan-in, partial failure. */
 export const batchScenarios: Scenario[] = [
   {
-    title: 'A batch with some bad items, which is paused, resumed and retried',
+    title: 'A batch with invalid items that is paused, resumed and retried',
     async run(guide) {
       const before = await readAvailableStock(guide, SKU);
       const batch = createTourBatch(guide);
@@ -55,7 +55,7 @@ export const batchScenarios: Scenario[] = [
       await batch.steer('pause');
       const paused = await batch.paused();
       guide.print(formatBatch(paused));
-      guide.assert(paused.succeeded + paused.failed < ITEMS, 'it stands still before its end');
+      guide.assert(paused.succeeded + paused.failed < ITEMS, 'the batch is paused before its end');
       await batch.steer('resume');
       const first = await batch.ended();
       guide.printWorkflowLink(first.workflow!);
@@ -70,7 +70,7 @@ export const batchScenarios: Scenario[] = [
 
       await batch.steer('retry');
       const second = await batch.ended();
-      guide.assert(second.attempt === 2 && second.chunks === 1, 'the retry had one task, with what had failed');
+      guide.assert(second.attempt === 2 && second.chunks === 1, 'the retry had one chunk with the failed items');
       const more = (await readAvailableStock(guide, SKU)) - before;
       guide.assert(more === ITEMS - INVALID_LINES.length, `there are ${more} pieces more, each item counted once`);
     },

@@ -77,7 +77,7 @@ export const cartScenarios: Scenario[] = [
     },
   },
   {
-    title: 'A cart that nobody comes back to',
+    title: 'A cart that expires',
     async run(guide) {
       const cart = createTourCart(guide);
       await cart.add(await readExample('AddItemRequest', 'cart-item-short-lived.json'));

@@ -31,18 +31,18 @@ try {
       await run(guide);
     } catch (error) {
       failedScenarios.push(title);
-      guide.print(`  NOT AS EXPECTED: ${(error as Error).message}`);
+      guide.print(`  UNEXPECTED: ${(error as Error).message}`);
     }
   }
   guide.print(
     failedScenarios.length
-      ? `\n${failedScenarios.length} of ${scenarios.length} scenes did not go as expected: ${failedScenarios.join('; ')}`
-      : `\nAll ${scenarios.length} scenes went as expected.`,
+      ? `\n${failedScenarios.length} of ${scenarios.length} scenarios had an unexpected outcome: ${failedScenarios.join('; ')}`
+      : `\nAll ${scenarios.length} scenarios had the expected outcome.`,
   );
 } catch (error) {
   if (!(error instanceof UnexpectedOutcomeError)) throw error;
   failedScenarios.push(error.message);
-  report.print(`Not welcome: ${error.message}`);
+  report.print(`Access denied: ${error.message}`);
 } finally {
   await stack?.stop();
 }
@@ -52,12 +52,12 @@ process.exit(failedScenarios.length ? 1 : 0);
 async function findTourStack(): Promise<TourAddresses | undefined> {
   const known = await findRunningStack();
   if (!known) return undefined;
-  report.print(`Visiting the stack at ${known.apiUrl}.`);
+  report.print(`Using the stack at ${known.apiUrl}.`);
   return { ...known, apiUrls: [known.apiUrl], namespace: known.temporalNamespace, print: report.print };
 }
 
 async function startTourStack(): Promise<TourAddresses> {
-  report.print('No stack is running ("npm start"), so the tour starts one of its own; it is gone when the tour ends.');
+  report.print('No stack is running ("npm start"), so the tour starts a temporary one.');
   stack = await startTemporaryStack({}, { report, webUi: true });
   const { apiUrls, webUiUrl, mailboxUrl, temporalNamespace } = stack.addresses;
   return { apiUrls, webUiUrl, mailboxUrl, namespace: temporalNamespace, print: report.print };

@@ -26,7 +26,7 @@ export async function waitForOrderEnd(guide: TourClient, orderId: string): Promi
   for (const { name, status, reason } of order.steps) {
     guide.print(`    ${name}: ${status}${reason ? ` (${reason.type}: ${reason.message})` : ''}`);
   }
-  for (const { name, status } of order.compensations) guide.print(`    undone with ${name}: ${status}`);
+  for (const { name, status } of order.compensations) guide.print(`    compensated by ${name}: ${status}`);
   guide.printWorkflowLink(order.workflow);
   return order;
 }

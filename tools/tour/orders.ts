@@ -16,15 +16,15 @@ export const orderScenarios: Scenario[] = [
     },
   },
   {
-    title: 'An order for something that the catalogue does not have',
+    title: 'An order of an unknown product',
     async run(guide) {
       const order = await waitForOrderEnd(guide, await placeOrder(guide, 'order-unknown-sku.json'));
       guide.assert(order.status === 'rejected' && order.reason?.type === 'UnknownSku', 'rejected as UnknownSku');
-      guide.assert(order.steps.length === 1, 'it ended before anything was reserved or charged');
+      guide.assert(order.steps.length === 1, 'no stock was reserved and nothing was charged');
     },
   },
   {
-    title: 'An order for something that is sold out',
+    title: 'An order of a product that is out of stock',
     async run(guide) {
       const before = await readAvailableStock(guide, 'MUG-ENAMEL');
       const order = await waitForOrderEnd(guide, await placeOrder(guide, 'order-out-of-stock.json'));
@@ -43,7 +43,7 @@ export const orderScenarios: Scenario[] = [
       guide.assert(order.status === 'rejected' && order.reason?.type === 'CardDeclined', 'rejected as CardDeclined');
       guide.assert(
         compensationNames(order) === 'refundPayment, releaseStock',
-        'undone in reverse: payment, then stock',
+        'compensated in reverse order: payment, then stock',
       );
       guide.assert((await readAvailableStock(guide, 'GRINDER-HAND')) === before, 'the stock is back');
     },

@@ -38,11 +38,11 @@ export class TourClient {
   readonly silentApi: ApiClient;
   private readonly addresses: TourAddresses;
 
-  constructor(places: TourAddresses) {
-    this.addresses = places;
-    this.print = places.print;
-    this.silentApi = connectApi(places.apiUrls);
-    this.api = connectApi(places.apiUrls, ({ method, url }, { status }) => {
+  constructor(addresses: TourAddresses) {
+    this.addresses = addresses;
+    this.print = addresses.print;
+    this.silentApi = connectApi(addresses.apiUrls);
+    this.api = connectApi(addresses.apiUrls, ({ method, url }, { status }) => {
       const { pathname, search } = new URL(url);
       this.print(`  ${method} ${pathname}${search} -> ${status}`);
     });
@@ -53,7 +53,7 @@ export class TourClient {
     const { response } = await this.silentApi.GET('/v1/batches', { params: { query: { limit: 1 } } });
     if (response.status !== 401 && response.status !== 403) return;
     throw new UnexpectedOutcomeError(
-      'the API does not run open, so the tour needs a key in API_KEY. It decides as shift-lead: ' +
+      'the API requires authentication. Set API_KEY to a key of shift-lead: ' +
         'npm run api-key -- shift-lead --role shopper --role operator --role approver',
     );
   }
@@ -78,7 +78,7 @@ export class TourClient {
   async requestPage(method: 'GET' | 'POST', url: string, form?: Record<string, string>): Promise<string> {
     const response = await fetch(url, { method, ...(form && { body: new URLSearchParams(form) }) });
     this.print(`  ${method} ${new URL(url).pathname.replace(/(.{20}).+/, '$1…')} -> ${response.status}`);
-    if (!response.ok) throw new UnexpectedOutcomeError(`${method} of the page answered ${response.status}`);
+    if (!response.ok) throw new UnexpectedOutcomeError(`${method} of the page returned ${response.status}`);
     return await response.text();
   }
 
@@ -97,25 +97,25 @@ export class TourClient {
     );
   }
 
-  /** Polls a resource until it is in the wanted state. */
+  /** Polls a resource until it matches. */
   async pollUntil<T extends ApiResponse>(
     read: () => Promise<T>,
-    wanted: (resource: NonNullable<T['data']>) => boolean,
+    matches: (resource: NonNullable<T['data']>) => boolean,
     what: string,
   ): Promise<NonNullable<T['data']>> {
     return await waitUntil(
       async () => {
         const resource = await this.expectStatus(200, read());
-        return wanted(resource) ? resource : undefined;
+        return matches(resource) ? resource : undefined;
       },
       { description: what, timeoutMs: 60_000, intervalMs: 100 },
     );
   }
 
-  /** Polls a resource until it is in the wanted state and, a second later, unchanged. */
+  /** Polls a resource until it matches and is unchanged a second later. */
   async pollUntilStable<T extends ApiResponse>(
     read: () => Promise<T>,
-    wanted: (resource: NonNullable<T['data']>) => boolean,
+    matches: (resource: NonNullable<T['data']>) => boolean,
     what: string,
   ): Promise<NonNullable<T['data']>> {
     let before: string | undefined;
@@ -125,7 +125,7 @@ export class TourClient {
         const now = JSON.stringify(resource);
         const isSame = now === before;
         before = now;
-        return isSame && wanted(resource) ? resource : undefined;
+        return isSame && matches(resource) ? resource : undefined;
       },
       { description: what, timeoutMs: 60_000, intervalMs: 1_000 },
     );
@@ -156,8 +156,8 @@ export class TourClient {
   }
 }
 
-const unexpectedStatusError = (status: number, { url, status: actual }: Response, said: unknown) =>
-  new UnexpectedOutcomeError(`${new URL(url).pathname} answered ${actual}, not ${status}: ${JSON.stringify(said)}`);
+const unexpectedStatusError = (status: number, { url, status: actual }: Response, body: unknown) =>
+  new UnexpectedOutcomeError(`${new URL(url).pathname} returned ${actual}, not ${status}: ${JSON.stringify(body)}`);
 
 /** An input file of `examples/`, typed as the API's schema of this name; only the API validates it. */
 export async function readExample<Name extends keyof Schemas>(_name: Name, file: string): Promise<Schemas[Name]> {
@@ -165,7 +165,7 @@ export async function readExample<Name extends keyof Schemas>(_name: Name, file:
   return JSON.parse(text) as Schemas[Name];
 }
 
-/** One stop of the tour. */
+/** One scenario of the tour. */
 export interface Scenario {
   title: string;
   run: (guide: TourClient) => Promise<void>;

@@ -141,7 +141,7 @@ describeOnDevServer('npm run batch against a stack', () => {
       expect.stringMatching(/^ {2}line 2 \/quantity: /),
       expect.stringMatching(/^ {2}line 4: is not JSON/),
     ]);
-    expect(stdout.at(-1)).toMatch(/did not work/);
+    expect(stdout.at(-1)).toMatch(/failed/);
     expect(code).toBe(1);
     expect(await stock()).toEqual(before);
     expect((await fetch(`${stack.addresses.apiUrl}/v1/batches/malformed`)).status).toBe(404);

@@ -49,10 +49,10 @@ type Canary = keyof typeof CANARIES;
 const REPLACEMENTS: [file: RegExp, said: string, canary: Canary][] = [
   [/^examples\/.*\.json$/, '"tok_ok"', 'token'],
   [/^examples\/.*\.json$/, '"tok_declined"', 'declined'],
-  [/^dev\/tour\/approvals\.ts$/, "'enjoy'", 'comment'],
-  [/^dev\/tour\/approvals\.ts$/, "'not this year'", 'comment'],
-  [/^dev\/tour\/orders\.ts$/, "'changed my mind'", 'reason'],
-  [/^dev\/tour\/approvals\.ts$/, '@example.com', 'approvers'],
+  [/^tools\/tour\/approvals\.ts$/, "'enjoy'", 'comment'],
+  [/^tools\/tour\/approvals\.ts$/, "'not this year'", 'comment'],
+  [/^tools\/tour\/orders\.ts$/, "'changed my mind'", 'reason'],
+  [/^tools\/tour\/approvals\.ts$/, '@example.com', 'approvers'],
 ];
 
 const shiftLead = createCaller(['shopper', 'operator', 'approver'], 'shift-lead');
@@ -130,9 +130,9 @@ describeOnDevServer('a shop with payload encryption', () => {
     });
     const { code } = await tour.exited;
 
-    expect(output[0]).toContain(`Visiting the stack at ${stack.addresses.apiUrl}`);
-    expect(output.filter((line) => line.includes('NOT AS EXPECTED'))).toEqual([]);
-    expect(output.join('\n')).toMatch(/All 11 scenes went as expected\./);
+    expect(output[0]).toContain(`Using the stack at ${stack.addresses.apiUrl}`);
+    expect(output.filter((line) => line.includes('UNEXPECTED'))).toEqual([]);
+    expect(output.join('\n')).toMatch(/All 11 scenarios had the expected outcome\./);
     expect(code).toBe(0);
   }, 180_000);
 

@@ -8,5 +8,5 @@ export {
   MAX_ID_LENGTH,
   MAX_IDEMPOTENCY_KEY_LENGTH,
   TEMPORAL_LIMITS,
-} from '../../../tools/openapi/limits-page.js';
+} from '../../../tools/openapi/temporal-limits.js';
 export { PROBLEM_TABLE_PATH, renderProblemTable } from '../../../tools/openapi/problems-page.js';

@@ -1,2 +1,51 @@
-/** The auditor's check of one order against the store and the ledgers of the fakes, as the chaos run uses it. */
-export { readBalance, type Balance, type ExpectedOrder } from '../../../tools/chaos/audit/balance.js';
+import { sql } from 'kysely';
+import type { Store } from '../../../src/store/index.js';
+import { checkBalance, type Balance, type ExpectedOrder } from '../../../tools/chaos/audit/balance.js';
+import type { Fakes } from '../../../tools/fakes/fakes.js';
+
+export type { Balance, ExpectedOrder };
+
+/**
+ * Computes an order's balance from the durable stores alone: the shop's PostgreSQL and the ledger of the external
+ * systems. `others`: pieces of the same products that other orders hold.
+ *
+ * @throws when the order does not balance, when an effect happened twice, or when a call had a wrong key or body.
+ */
+export async function readBalance(
+  { store, fakes }: { store: Store; fakes: Pick<Fakes, 'records'> },
+  order: ExpectedOrder,
+  { others = 0 } = {},
+): Promise<Balance> {
+  return checkBalance(order, fakes.records(order.orderId), await readHeldStock(store, order, others));
+}
+
+/**
+ * The pieces that the order holds, by SKU. @throws when stock plus reservations differ from the stock before the order.
+ */
+async function readHeldStock(
+  store: Store,
+  { orderId, products }: ExpectedOrder,
+  others: number,
+): Promise<Map<string, number>> {
+  const { rows } = await sql<{ sku: string; stock: number; mine: number; reserved: number }>`
+    select sku, stock,
+      coalesce(sum(quantity) filter (where order_id = ${orderId}), 0)::int as mine,
+      coalesce(sum(quantity), 0)::int as reserved
+    from products left join (
+      select line.sku, line.quantity, order_id
+      from orders, jsonb_to_recordset(lines) as line (sku text, quantity int)
+      where reservation in ('reserved', 'sold', 'written_off')
+    ) as held using (sku)
+    where sku in (${sql.join(products.map(({ sku }) => sku))})
+    group by sku, stock`.execute(store.db);
+  for (const { sku, available } of products) {
+    const row = rows.find((candidate) => candidate.sku === sku);
+    if (!row) throw new Error(`product ${sku} is gone`);
+    if (row.stock + row.reserved !== available) {
+      throw new Error(`${sku}: ${row.stock} in stock and ${row.reserved} reserved, but ${available} were there`);
+    }
+    if (row.reserved - row.mine !== others)
+      throw new Error(`${sku}: others hold ${row.reserved - row.mine}, not ${others}`);
+  }
+  return new Map(rows.map(({ sku, mine }) => [sku, mine]));
+}

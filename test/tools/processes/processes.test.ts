@@ -100,7 +100,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
 
   test('fails to start with the name of a missing command', async () => {
     await expect(startProcess({ name: 'child', command: '/no/such/program' })).rejects.toThrow(
-      /child could not be started \(\/no\/such\/program\).*ENOENT/,
+      /child did not start \(\/no\/such\/program\).*ENOENT/,
     );
   });
 });

@@ -24,7 +24,7 @@ describe('dependency check', () => {
   });
 
   test.each<[string, object, Record<string, object>, string]>([
-    ['a version is a range', { dependencies: { a: '^1.0.0' } }, {}, 'a: ^1.0.0 is not one exact version'],
+    ['a version is a range', { dependencies: { a: '^1.0.0' } }, {}, 'a: ^1.0.0 is not an exact version'],
     ['a version is a tag', { devDependencies: { a: 'latest' } }, {}, 'a: latest is not'],
     ['an override is a range', { overrides: { a: { b: '~1.0.0' } } }, {}, 'b: ~1.0.0 is not'],
     [

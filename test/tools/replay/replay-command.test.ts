@@ -55,8 +55,8 @@ const CURRENT_BUNDLE_ARGS = ['--bundle', inject('workflowBundle')];
 describe('the command line of npm run replay', () => {
   test.each([
     [['--from-sever'], "Unknown option '--from-sever'"],
-    [['--limit', '5'], '--limit says something only with --from-server'],
-    [['--skip-committed'], '--skip-committed says something only with --from-server'],
+    [['--limit', '5'], '--limit requires --from-server'],
+    [['--skip-committed'], '--skip-committed requires --from-server'],
     [['--from-server', '--limit', '0'], '--limit 0: must be a whole number from 1 to 10000'],
     [['--from-server', '--limit', 'many'], '--limit many: must be a whole number'],
     [['today'], 'Unexpected argument'],
@@ -86,7 +86,7 @@ describe('the command line of npm run replay', () => {
   test('replays the committed histories when no server is given', async () => {
     const { code, output } = await replayInProcess(...CURRENT_BUNDLE_ARGS);
 
-    expect(output).toMatch(/^\d+ histories committed: .*\d+ order\b.*; none not as the code would do it$/);
+    expect(output).toMatch(/^\d+ histories committed: .*\d+ order\b.*; none differ from the code$/);
     expect(code).toBe(0);
   });
 });
@@ -144,7 +144,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     const outcome = await fromServer(CURRENT_BUNDLE_ARGS);
 
     expect(lastLine(outcome)).toMatch(
-      /^4 histories on the server \(ExecutionStatus = 'Running' .*\): 1 cart, 3 order; none not as the code would do it$/,
+      /^4 histories on the server \(ExecutionStatus = 'Running' .*\): 1 cart, 3 order; none differ from the code$/,
     );
     expect(outcome.output).not.toContain('DIFFERS');
     expect(outcome.code).toBe(0);
@@ -180,7 +180,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
         `${runId}, at event \\d+ ActivityTaskScheduled: activity type in the history is reserveStock, in the code chargePayment`,
       ),
     );
-    expect(output.split('\n').at(-1)).toContain(': 1 order; 1 not as the code would do it');
+    expect(output.split('\n').at(-1)).toContain(': 1 order; 1 differ from the code');
     expect(code).toBe(1);
   });
 
@@ -195,7 +195,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
   test('exits with 2 when the query finds no run', async () => {
     const outcome = await fromServer(CURRENT_BUNDLE_ARGS, '--query', `WorkflowId = 'nobody'`);
 
-    expect(lastLine(outcome)).toBe('The query finds no run: nothing could be said');
+    expect(lastLine(outcome)).toBe('The query finds no run, so there is no result');
     expect(outcome.code).toBe(2);
   });
 
@@ -205,7 +205,8 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     for (const bundle of [CURRENT_BUNDLE_ARGS, incompatible])
       outcomes.push(await fromServer(bundle, '--namespace', namespace));
 
-    for (const outcome of outcomes) expect(lastLine(outcome)).toMatch(/^nothing runs there \(ExecutionStatus = /);
+    for (const outcome of outcomes)
+      expect(lastLine(outcome)).toMatch(/^no open runs on the server \(ExecutionStatus = /);
     expect(outcomes.map(({ code }) => code)).toEqual([0, 1]);
   });
 
@@ -214,7 +215,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
 
     expect(outcome.output).not.toContain('committed');
     expect(outcome.output).not.toContain('.json');
-    expect(lastLine(outcome)).toContain(`(WorkflowType = 'cart'): 1 cart; 1 not as the code would do it`);
+    expect(lastLine(outcome)).toContain(`(WorkflowType = 'cart'): 1 cart; 1 differ from the code`);
     expect(outcome.code).toBe(1);
   });
 
@@ -259,7 +260,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
       replayInProcess(...place, ...one),
     ]);
 
-    expect(lastLine(withKey)).toContain(': 1 cart; none not as the code would do it');
+    expect(lastLine(withKey)).toContain(': 1 cart; none differ from the code');
     expect(withKey.code).toBe(0);
     expect(without.output).toContain('encrypted with the key "today", which is not in PAYLOAD_ENCRYPTION_KEYS');
     expect(without.code).not.toBe(0);

@@ -61,17 +61,17 @@ describe('the search for a Temporal CLI', () => {
       report,
       sources: ways,
     });
-    expect(found).toMatchObject({ path: '/the/one', way: 'open' });
+    expect(found).toMatchObject({ path: '/the/one', source: 'open' });
   });
 
   test('uses the CLI of TEMPORAL_CLI_PATH', async () => {
     const temporalCliPath = await writeProgram('temporal', 'temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)');
     const found = await findTemporalCli({ settings: { cacheDir: folder, temporalCliPath }, report, sources: [] });
-    expect(found).toEqual({ path: temporalCliPath, version: 'server 1.29.1', way: 'TEMPORAL_CLI_PATH' });
+    expect(found).toEqual({ path: temporalCliPath, version: 'server 1.29.1', source: 'TEMPORAL_CLI_PATH' });
   });
 
   test.each([
-    ['is not a Temporal CLI', 'hello', /does not say that it is a Temporal CLI/],
+    ['is not a Temporal CLI', 'hello', /is not a Temporal CLI:/],
     ['is too old', 'temporal version 1.1.0 (Server 1.25.0, UI 2.30.0)', /server 1\.25\.0; 1\.28 or newer/],
   ])('fails with the reason when TEMPORAL_CLI_PATH %s, and tries nothing else', async (_, output, reason) => {
     const temporalCliPath = await writeProgram('temporal', output);

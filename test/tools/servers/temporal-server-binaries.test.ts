@@ -32,14 +32,14 @@ describe('the search for the programs of the full Temporal server', () => {
       server: join(folder, 'temporal-server'),
       sqlTool: join(folder, 'temporal-sql-tool'),
       version: '1.32.0',
-      way: 'TEMPORAL_SERVER_PATH',
+      source: 'TEMPORAL_SERVER_PATH',
     });
   });
 
   test.each([
     ['has no server', { sqlTool: 'temporal-sql-tool version 1.32.0' }, /temporal-server/],
     ['has no schema tool', { server: 'temporal version 1.32.0' }, /temporal-sql-tool/],
-    ['has other programs', { server: 'hello', sqlTool: 'hello' }, /does not say its version: hello/],
+    ['has other programs', { server: 'hello', sqlTool: 'hello' }, /does not print its version: hello/],
     [
       'has a schema tool of another version',
       { server: 'temporal version 1.32.0', sqlTool: 'temporal-sql-tool version 1.31.5' },

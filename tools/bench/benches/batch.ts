@@ -174,7 +174,7 @@ export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTim
 
 async function assertAllSucceeded(store: Store, batchId: string, count: number): Promise<void> {
   const tally = await store.countBatchProgress(batchId);
-  if (tally?.succeeded !== count) throw new Error(`not all items were done: ${JSON.stringify(tally)}`);
+  if (tally?.succeeded !== count) throw new Error(`not all items succeeded: ${JSON.stringify(tally)}`);
   // Empties the table, so that the next measurement starts with the same tables.
   await store.db.deleteFrom('batch_chunks').execute();
 }

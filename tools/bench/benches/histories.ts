@@ -114,11 +114,11 @@ async function runApproval(client: Client): Promise<string> {
     taskQueue: APPROVAL_TASK_QUEUE,
     args: [question],
   });
-  const isTold = async () => {
+  const isNotified = async () => {
     const { notifications }: ApprovalView = await handle.query(approvalQuery);
     return notifications.some(({ status }) => status === 'sent') || undefined;
   };
-  await waitUntil(isTold, { description: 'the mail to the approver', timeoutMs: 60_000 });
+  await waitUntil(isNotified, { description: 'the mail to the approver', timeoutMs: 60_000 });
   await handle.executeUpdate(decideUpdate, { args: [{ approver: approver.id, decision: 'approve' }] });
   await handle.result();
   return approvalId;

@@ -186,7 +186,7 @@ async function measureSaturation(urls: string[], take: SampleScale['scale']): Pr
           timeout: 30,
           requests: [request],
         });
-        if (errors + non2xx > 0) throw new Error(`${what}: ${errors} errors, ${non2xx} answers that are not 2xx`);
+        if (errors + non2xx > 0) throw new Error(`${what}: ${errors} errors, ${non2xx} responses other than 2xx`);
         addValue(rates, count, requests.average);
       }
     }

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
+import { waitUntilReady } from '../../processes/readiness.js';
 import { waitUntil } from '../../processes/wait.js';
 import type { OrderView } from '../../../src/schemas/order.js';
 import { addItemUpdate, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
@@ -91,7 +92,7 @@ async function withMemoryWorker(
   use: (heap: () => Promise<number>) => Promise<void>,
 ): Promise<void> {
   const { command, args } = typescriptCommand('tools/bench/programs/memory-worker.ts');
-  let ready = false;
+  let isReady = false;
   const readings: number[] = [];
   const worker = await startProcess({
     name: 'memory worker',
@@ -103,7 +104,7 @@ async function withMemoryWorker(
       WORKFLOWS_PATH: fileURLToPath(new URL('../programs/waiting.workflows.ts', import.meta.url)),
     },
     onLine: (text) => {
-      ready ||= text === 'ready';
+      isReady ||= text === 'ready';
       if (text.startsWith('heap=')) readings.push(Number(text.slice('heap='.length)));
     },
   });
@@ -113,7 +114,10 @@ async function withMemoryWorker(
     return Math.min(...readings.slice(from));
   };
   try {
-    await waitUntil(() => ready || undefined, { description: 'a worker that polls', timeoutMs: 60_000 });
+    await waitUntilReady(worker, () => isReady || undefined, {
+      description: 'readiness of the memory worker',
+      timeoutMs: 60_000,
+    });
     await use(heap);
   } finally {
     await worker.stop();

@@ -137,7 +137,7 @@ async function openFleet(
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ on: 'charge', fault: 'slow', delayMs: gatewayMs, times: -1 }),
     });
-    if (!answer.ok) throw new Error(`the payment gateway does not get slow: ${answer.status}`);
+    if (!answer.ok) throw new Error(`the fault was not injected: ${answer.status}`);
   }
   return { workers, stack, client: new Client({ connection, namespace }) };
 }

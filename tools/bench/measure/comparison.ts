@@ -1,4 +1,4 @@
-import { percentile } from '../../measurement/statistics.js';
+import { median } from '../../measurement/statistics.js';
 
 /** A measurement and its base, measured in turn in one run. Only the ratio of the two matters. */
 export interface Comparison {
@@ -80,7 +80,5 @@ export function computeSummary({ values, baselineValues, better }: Comparison): 
 export function formatNumber(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
-
-export const median = (values: number[]): number => percentile(values, 0.5);
 
 const roundToFourDigits = (value: number): number => Number(value.toPrecision(4));

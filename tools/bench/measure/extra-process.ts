@@ -4,7 +4,7 @@ import { developmentEnvironment } from '../../stack/settings/development-environ
 import { developmentWebhookSecret } from '../../stack/settings/variable-rules.js';
 import { loadSettings, type Settings } from '../../stack/settings/settings.js';
 import type { Stack } from '../../stack/stack.js';
-import { waitUntil } from '../../processes/wait.js';
+import { waitUntilReady } from '../../processes/readiness.js';
 
 /** Short, because the measured startups take only seconds. */
 const POLL_INTERVAL_MS = 10;
@@ -48,17 +48,11 @@ async function startExtraProcess(stack: Stack, file: string, portVariable: strin
     },
   });
   const isReady = async () => ((await fetch(`${url}/readyz`)).ok ? true : undefined);
-  let gone = false;
-  void process.exited.then(() => (gone = true));
-  const giveUp = () => {
-    if (gone) throw new Error(`${file} ended while starting:\n${process.lastOutput()}`);
-  };
   try {
-    await waitUntil(isReady, {
-      description: `${file} being ready`,
+    await waitUntilReady(process, isReady, {
+      description: `readiness of ${file}`,
       timeoutMs: 60_000,
       intervalMs: POLL_INTERVAL_MS,
-      throwIfFailed: giveUp,
     });
   } catch (error) {
     await process.stop();

@@ -17,7 +17,7 @@ const { ADDRESS, NAMESPACE, BUNDLE } = z
   .parse(process.env);
 
 Runtime.install({
-  logger: temporalLogger(createLogger('bare', 'warn')),
+  logger: temporalLogger(createLogger('noop', 'warn')),
   shutdownSignals: ['SIGINT', 'SIGTERM'],
   telemetryOptions: { logging: { filter: coreLogFilter('warn'), forward: {} } },
 });

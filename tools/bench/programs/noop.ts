@@ -7,14 +7,14 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
 import { unsetShellVariables } from '../../stack/settings/application-variables.js';
-import { waitUntil } from '../../processes/wait.js';
+import { waitUntilReady } from '../../processes/readiness.js';
 import { ensureNamespace } from '../../../src/temporal/provisioning.js';
 import { ORDER_TASK_QUEUE } from '../../../src/workflows/order/contract.js';
-import type * as bareWorkflows from './noop.workflows.js';
+import type * as noopWorkflows from './noop.workflows.js';
 
-const NOOP_NAMESPACE = 'bare';
+const NOOP_NAMESPACE = 'noop';
 
-type NoopWorkflow = keyof typeof bareWorkflows;
+type NoopWorkflow = keyof typeof noopWorkflows;
 
 /** The baseline for the shop: workflows that do nothing, on a separate worker process with the shop's settings. */
 export interface NoopWorker {
@@ -29,25 +29,28 @@ export interface NoopWorker {
 
 /** Starts the baseline in its own namespace, so that its task queues can have the same names as the shop's. */
 export async function startNoopWorker(address: string): Promise<NoopWorker> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-bare-'));
+  const folder = await mkdtemp(join(tmpdir(), 'bench-noop-'));
   const connection = await Connection.connect({ address });
   const stops = [() => connection.close(), () => rm(folder, { recursive: true, force: true })];
   const stop = async () => {
     for (const each of stops) await each();
   };
   try {
-    const bundle = join(folder, 'bare.js');
+    const bundle = join(folder, 'noop.js');
     await writeFile(bundle, await bundleNoopWorkflows());
     await ensureNamespace(connection, NOOP_NAMESPACE);
-    let ready = false;
+    let isReady = false;
     const worker = await startProcess({
-      name: 'bare worker',
+      name: 'no-op worker',
       ...typescriptCommand('tools/bench/programs/noop-worker.ts'),
       env: { ...unsetShellVariables, ADDRESS: address, NAMESPACE: NOOP_NAMESPACE, BUNDLE: bundle },
-      onLine: (line) => (ready ||= line === 'ready'),
+      onLine: (line) => (isReady ||= line === 'ready'),
     });
     stops.unshift(async () => void (await worker.stop()));
-    await waitUntil(() => ready || undefined, { description: 'the bare worker polling', timeoutMs: 60_000 });
+    await waitUntilReady(worker, () => isReady || undefined, {
+      description: 'readiness of the no-op worker',
+      timeoutMs: 60_000,
+    });
     const client = new Client({ connection, namespace: NOOP_NAMESPACE });
     const run = async (type: NoopWorkflow) => {
       const handle = await client.workflow.start(type, { workflowId: randomUUID(), taskQueue: ORDER_TASK_QUEUE });

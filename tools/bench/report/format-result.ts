@@ -11,6 +11,6 @@ export function formatResult(name: string, { comparisons, seconds, loadAverage }
       `${formatNumber(medianValue)} against ${formatNumber(baselineMedian)} ${figure.unit}, ${rounds} x ${figure.sampleCount}; base: ${figure.baseline}`
     );
   });
-  const state = `${Math.round(seconds)} s, load of the machine ${loadAverage.before.toFixed(1)} before, ${loadAverage.after.toFixed(1)} after`;
+  const state = `${Math.round(seconds)} s, load average ${loadAverage.before.toFixed(1)} before, ${loadAverage.after.toFixed(1)} after`;
   return [`${name}: ${state}`, ...lines, ''].join('\n');
 }

@@ -1,9 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { sql } from 'kysely';
 import type { Money } from '../../../src/schemas/shared/money.js';
 import type { OrderLine } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
-import type { Store } from '../../../src/store/index.js';
 import type { Fakes } from '../../fakes/fakes.js';
 
 /** The data of an order that its balance depends on. */
@@ -41,42 +39,29 @@ export class DuplicateEffectError extends Error {
 }
 
 /**
- * Computes an order's balance from the durable stores alone: the shop's PostgreSQL and the ledger of the external
- * systems. `others`: pieces of the same products that other orders hold.
+ * Computes an order's balance from the records of the external systems and the pieces of each product that the order
+ * holds.
  *
- * @throws when the order does not balance, when an effect happened twice, or when a call had a wrong key or body.
- */
-export async function readBalance(
-  { store, fakes }: { store: Store; fakes: Pick<Fakes, 'records'> },
-  order: ExpectedOrder,
-  { others = 0 } = {},
-): Promise<Balance> {
-  return checkBalance(order, fakes.records(order.orderId), await readHeldStock(store, order, others));
-}
-
-/**
- * The same from data that was read before: the records of the external systems, and the pieces of each product that the
- * order holds.
- *
- * @throws like `balanceOf`; `Doubled` when an effect happened twice.
+ * @throws when the order does not balance, or when a call had a wrong key or body. @throws DuplicateEffectError when an
+ * effect happened twice.
  */
 export function checkBalance(
   order: ExpectedOrder,
-  statement: PartnerRecords,
+  records: PartnerRecords,
   pieces: ReadonlyMap<string, number>,
 ): Balance {
   const { orderId } = order;
   const total = catalogueTotal(order);
   const held = holdsStock(order, pieces);
 
-  const charges = statement.charges.filter(({ status }) => status === 'succeeded');
-  const refunds = statement.refunds.filter(({ status }) => status === 'refunded');
-  assertAtMostOnce({ charges, refunds, shipments: statement.shipments, cancellations: statement.cancellations });
-  checkRequests(order, statement.requests);
+  const charges = records.charges.filter(({ status }) => status === 'succeeded');
+  const refunds = records.refunds.filter(({ status }) => status === 'refunded');
+  assertAtMostOnce({ charges, refunds, shipments: records.shipments, cancellations: records.cancellations });
+  checkRequests(order, records.requests);
 
   const charged = sum(charges.map(({ amount }) => amount.value));
   const refunded = sum(refunds.map((refund) => ('amount' in refund ? refund.amount.value : 0)));
-  const parcels = statement.shipments.map(({ status }) => String(status));
+  const parcels = records.shipments.map(({ status }) => String(status));
   const [parcel = 'none'] = parcels;
   const money = charged - refunded === total.value ? 'kept' : charged === refunded ? 'none' : 'in between';
 
@@ -108,44 +93,13 @@ export function catalogueTotal({ lines, products }: Pick<ExpectedOrder, 'lines' 
   };
 }
 
-/**
- * The pieces that the order holds, by SKU. @throws when stock plus reservations differ from the stock before the order.
- */
-async function readHeldStock(
-  store: Store,
-  { orderId, products }: ExpectedOrder,
-  others: number,
-): Promise<Map<string, number>> {
-  const { rows } = await sql<{ sku: string; stock: number; mine: number; reserved: number }>`
-    select sku, stock,
-      coalesce(sum(quantity) filter (where order_id = ${orderId}), 0)::int as mine,
-      coalesce(sum(quantity), 0)::int as reserved
-    from products left join (
-      select line.sku, line.quantity, order_id
-      from orders, jsonb_to_recordset(lines) as line (sku text, quantity int)
-      where reservation in ('reserved', 'sold', 'written_off')
-    ) as held using (sku)
-    where sku in (${sql.join(products.map(({ sku }) => sku))})
-    group by sku, stock`.execute(store.db);
-  for (const { sku, available } of products) {
-    const row = rows.find((candidate) => candidate.sku === sku);
-    if (!row) throw new Error(`product ${sku} is gone`);
-    if (row.stock + row.reserved !== available) {
-      throw new Error(`${sku}: ${row.stock} in stock and ${row.reserved} reserved, but ${available} were there`);
-    }
-    if (row.reserved - row.mine !== others)
-      throw new Error(`${sku}: others hold ${row.reserved - row.mine}, not ${others}`);
-  }
-  return new Map(rows.map(({ sku, mine }) => [sku, mine]));
-}
-
 /** Whether the order holds its pieces: all or none. @throws when the order holds only some of them. */
 function holdsStock({ orderId, lines, products }: ExpectedOrder, pieces: ReadonlyMap<string, number>): boolean {
-  const wanted = (sku: string) => sum(lines.filter((line) => line.sku === sku).map(({ quantity }) => quantity));
-  const mine = products.map(({ sku }) => pieces.get(sku) ?? 0);
-  if (mine.every((pieces) => pieces === 0)) return false;
-  if (products.every(({ sku }, index) => mine[index] === wanted(sku))) return true;
-  throw new Error(`order ${orderId} holds ${mine.join(', ')} pieces: neither all nor none`);
+  const ordered = (sku: string) => sum(lines.filter((line) => line.sku === sku).map(({ quantity }) => quantity));
+  const held = products.map(({ sku }) => pieces.get(sku) ?? 0);
+  if (held.every((pieces) => pieces === 0)) return false;
+  if (products.every(({ sku }, index) => held[index] === ordered(sku))) return true;
+  throw new Error(`order ${orderId} holds ${held.join(', ')} pieces: neither all nor none`);
 }
 
 function assertAtMostOnce(effects: Record<string, unknown[]>): void {
@@ -166,9 +120,9 @@ function checkRequests(order: ExpectedOrder, requests: PartnerRecords['requests'
     '/carrier/cancellations': { idempotencyKey: key('shipment-cancellation'), body: { orderId } },
   };
   for (const { path, idempotencyKey, body } of requests) {
-    const said = { idempotencyKey, body };
-    if (isDeepStrictEqual(said, expected[path])) continue;
-    throw new Error(`a call of ${path} has ${JSON.stringify(said)}, not ${JSON.stringify(expected[path])}`);
+    const call = { idempotencyKey, body };
+    if (isDeepStrictEqual(call, expected[path])) continue;
+    throw new Error(`a call of ${path} has ${JSON.stringify(call)}, not ${JSON.stringify(expected[path])}`);
   }
 }
 

@@ -51,8 +51,8 @@ function resolveBinaryPackage(): string {
     return join(dirname(require.resolve(name)), '..');
   } catch {
     throw new Error(
-      `There is no PostgreSQL for ${system} in node_modules (${name}). Run "npm ci" again if it should be there, ` +
-        `or set DATABASE_URL to a PostgreSQL of your own, e.g. DATABASE_URL=postgres://user:password@127.0.0.1:5432/shop`,
+      `There is no PostgreSQL for ${system} in node_modules (${name}). Run "npm ci" again if the package should be installed, ` +
+        `or set DATABASE_URL to an existing PostgreSQL, e.g. DATABASE_URL=postgres://user:password@127.0.0.1:5432/shop`,
     );
   }
 }

@@ -59,7 +59,7 @@ export async function ensureSharedDir(): Promise<string> {
   const others = 0o022;
   if (!found.isDirectory() || found.uid !== uid || (found.mode & others) !== 0)
     throw new Error(
-      `${path} was made by somebody else; PostgreSQL cannot be kept there. Remove it, or set DATABASE_URL.`,
+      `${path} belongs to another user, so PostgreSQL cannot store its data there. Remove the folder, or set DATABASE_URL.`,
     );
   return path;
 }

@@ -7,6 +7,7 @@ import { findPostgresBinaries, type PostgresBinaries } from './binaries.js';
 import { preparePostgresDataDir, type PostgresDataDir } from './postgres-data-dir.js';
 import { startProcess, type ManagedProcess } from '../../processes/processes.js';
 import type { Reporter } from '../../terminal/reporter.js';
+import { waitUntilReady } from '../../processes/readiness.js';
 import { waitUntil } from '../../processes/wait.js';
 
 export interface PostgresOptions {
@@ -53,12 +54,12 @@ const nonDurableSettings = { fsync: 'off', full_page_writes: 'off' };
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { port, report, durable = true, maxConnections = 100 } = options;
   const binaries = await findPostgresBinaries();
-  const place = await preparePostgresDataDir(options.dataDir, { disposable: !durable });
-  if (place.path !== options.dataDir)
-    report.print(`      PostgreSQL runs as uid ${place.uid}, its data is in ${place.path}`);
-  const data = join(place.path, 'data');
-  const password = await readOrCreatePassword(place);
-  if (!existsSync(data)) await initialiseDataDir(binaries, place, data, durable);
+  const location = await preparePostgresDataDir(options.dataDir, { disposable: !durable });
+  if (location.path !== options.dataDir)
+    report.print(`      PostgreSQL runs as uid ${location.uid}, its data is in ${location.path}`);
+  const data = join(location.path, 'data');
+  const password = await readOrCreatePassword(location);
+  if (!existsSync(data)) await initialiseDataDir(binaries, location, data, durable);
   await checkVersion(binaries, data);
   await stopPreviousServer(data, report);
 
@@ -76,14 +77,14 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     name: 'postgres',
     command: join(binaries.path, 'bin', 'postgres'),
     args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    ...childProcessOptions(place),
+    ...childProcessOptions(location),
     stopSignal: 'SIGINT', // "fast" shutdown: ends the sessions instead of waiting for them
     graceMs: stopGraceMs,
     ...(options.logFile ? { logFile: options.logFile } : {}),
   });
   const url = `postgres://${superuser}:${password}@127.0.0.1:${port}/${databaseName}`;
   try {
-    await waitUntilReady(server, port, password);
+    await waitForDatabase(server, port, password);
   } catch (error) {
     await server.stop(stopGraceMs);
     throw error;
@@ -94,13 +95,13 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   return {
     url,
     pid: server.pid,
-    dataDir: place.path,
+    dataDir: location.path,
     process: server,
     stop,
     async destroy() {
       await stop();
-      await rm(place.path, { recursive: true, force: true });
-      await rm(`${place.path}.json`, { force: true });
+      await rm(location.path, { recursive: true, force: true });
+      await rm(`${location.path}.json`, { force: true });
     },
   };
 }
@@ -114,34 +115,34 @@ function childProcessOptions({ uid, gid, path }: PostgresDataDir) {
   };
 }
 
-async function readOrCreatePassword(place: PostgresDataDir): Promise<string> {
-  const file = join(place.path, 'password');
-  const known = await readFile(file, 'utf8').catch(() => '');
-  if (known) return known.trim();
+async function readOrCreatePassword(location: PostgresDataDir): Promise<string> {
+  const file = join(location.path, 'password');
+  const existing = await readFile(file, 'utf8').catch(() => '');
+  if (existing) return existing.trim();
   const password = randomBytes(24).toString('base64url');
   await writeFile(file, password, { mode: 0o600 });
-  await assignOwner(place, file);
+  await assignOwner(location, file);
   return password;
 }
 
 /** Initialises a draft folder and renames it when it is complete, so a kill in between leaves no partial cluster. */
 async function initialiseDataDir(
   binaries: PostgresBinaries,
-  place: PostgresDataDir,
+  location: PostgresDataDir,
   data: string,
   durable: boolean,
 ): Promise<void> {
   const draft = `${data}.initialising`;
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { mode: 0o700 });
-  await assignOwner(place, draft);
+  await assignOwner(location, draft);
   const initdb = await startProcess({
     name: 'initdb',
     command: join(binaries.path, 'bin', 'initdb'),
     args: [
       `--pgdata=${draft}`,
       `--username=${superuser}`,
-      `--pwfile=${join(place.path, 'password')}`,
+      `--pwfile=${join(location.path, 'password')}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
       // Sorts text in the same order on every machine, whatever locales it has.
@@ -150,10 +151,11 @@ async function initialiseDataDir(
       '--locale=C',
       ...(durable ? [] : ['--no-sync']),
     ],
-    ...childProcessOptions(place),
+    ...childProcessOptions(location),
   });
   const { code } = await initdb.exited;
-  if (code !== 0) throw new Error(`PostgreSQL could not set up its data in ${place.path}:\n${initdb.lastOutput()}`);
+  if (code !== 0)
+    throw new Error(`PostgreSQL could not initialise its data in ${location.path}:\n${initdb.lastOutput()}`);
   await rename(draft, data);
 }
 
@@ -163,22 +165,19 @@ async function assignOwner({ uid, gid }: PostgresDataDir, path: string): Promise
 }
 
 async function checkVersion(binaries: PostgresBinaries, data: string): Promise<void> {
-  const made = (await readFile(join(data, 'PG_VERSION'), 'utf8')).trim();
+  const dataVersion = (await readFile(join(data, 'PG_VERSION'), 'utf8')).trim();
   const major = binaries.version.split('.')[0];
-  if (made === major) return;
+  if (dataVersion === major) return;
   throw new Error(
-    `The data in ${data} was made by PostgreSQL ${made}, the installed one is ${major}. ` +
-      `Delete that folder to start anew, or set DATABASE_URL to a server that reads it.`,
+    `The data in ${data} was created by PostgreSQL ${dataVersion}, but the installed version is ${major}. ` +
+      `Delete that folder to start with empty data, or set DATABASE_URL to a server of that version.`,
   );
 }
 
-async function waitUntilReady(server: ManagedProcess, port: number, password: string): Promise<void> {
-  let gone = false;
-  void server.exited.then(() => (gone = true));
-  const giveUp = (): void => {
-    if (gone) throw new Error(`PostgreSQL ended while starting:\n${server.lastOutput()}`);
-  };
-  await waitUntil(
+/** Resolves when the server accepts connections and has the database. */
+async function waitForDatabase(server: ManagedProcess, port: number, password: string): Promise<void> {
+  await waitUntilReady(
+    server,
     async () => {
       const client = new pg.Client({ host: '127.0.0.1', port, user: superuser, password, database: 'postgres' });
       client.on('error', () => undefined);
@@ -191,7 +190,7 @@ async function waitUntilReady(server: ManagedProcess, port: number, password: st
         await client.end().catch(() => undefined);
       }
     },
-    { description: `PostgreSQL answering on port ${port}`, timeoutMs: readyTimeoutMs, throwIfFailed: giveUp },
+    { description: `a connection to PostgreSQL on port ${port}`, timeoutMs: readyTimeoutMs },
   );
 }
 
@@ -210,19 +209,20 @@ async function stopPreviousServer(data: string, report: Reporter): Promise<void>
     await rm(pidFile, { force: true });
     return;
   }
-  const gone = (deadlineMs: number): Promise<boolean> =>
+  const hasEndedWithin = (timeoutMs: number): Promise<boolean> =>
     waitUntil(() => !isAlive(pid) || undefined, {
       description: `the end of process ${pid}`,
-      timeoutMs: deadlineMs,
+      timeoutMs,
     }).catch(() => false);
-  if (await gone(5_000)) return;
+  if (await hasEndedWithin(5_000)) return;
   if (await isGuarded(pid))
     throw new Error(
-      `The data in ${data} is in use by PostgreSQL process ${pid} of a stack that is running. Stop that first.`,
+      `The data in ${data} is in use by PostgreSQL process ${pid} of a running stack. Stop that stack first.`,
     );
-  report.print(`      ending PostgreSQL process ${pid}, which an earlier run left behind`);
+  report.print(`      stopping PostgreSQL process ${pid}, which an earlier run left behind`);
   process.kill(pid, 'SIGINT');
-  if (!(await gone(stopGraceMs))) throw new Error(`PostgreSQL process ${pid}, left behind on ${data}, does not end.`);
+  if (!(await hasEndedWithin(stopGraceMs)))
+    throw new Error(`PostgreSQL process ${pid}, left behind on ${data}, does not stop.`);
 }
 
 function isAlive(pid: number): boolean {

@@ -27,12 +27,12 @@ export async function fetchOnce<T>({ target, report, verifyTarget, make }: Fetch
       await make();
       return verifyTarget();
     },
-    (pid) => report.print(`      waiting for process ${pid}, which is getting the same program`),
+    (pid) => report.print(`      waiting for process ${pid}, which fetches the same program`),
   );
 }
 
 /**
- * Builds Go packages, named with their versions. `place` receives the folder of the built programs and moves them to
+ * Builds Go packages, named with their versions. `install` receives the folder of the built programs and moves them to
  * their destination, so that the destination is always complete.
  *
  * @throws when Go is not installed, or with the last lines of the build's output when the build fails.
@@ -40,7 +40,7 @@ export async function fetchOnce<T>({ target, report, verifyTarget, make }: Fetch
 export async function buildWithGo(
   packages: readonly string[],
   target: string,
-  place: (folder: string) => Promise<void>,
+  install: (folder: string) => Promise<void>,
 ): Promise<void> {
   const go = findOnPath('go');
   if (go === undefined) throw new Error('there is no "go" on PATH');
@@ -55,7 +55,7 @@ export async function buildWithGo(
       cwd: dirname(target),
       timeoutMs: buildTimeoutMs,
     });
-    await place(folder);
+    await install(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,10 +1,10 @@
-/** One way to find or fetch a program. */
+/** One place where a program is found, or one way to fetch it. */
 export interface ProgramSource {
-  /** How the way reads in a list: "the Temporal CLI on PATH". */
+  /** The source as an item of a list: "the Temporal CLI on PATH". */
   name: string;
-  /** What the user can do to make this way work. */
+  /** What the user can do to make this source work. */
   fix: string;
-  /** Returns the program, or throws the reason why this way does not work. */
+  /** Returns the program, or throws the reason why this source does not work. */
   find(): Promise<FoundProgram>;
 }
 
@@ -14,12 +14,12 @@ export interface FoundProgram {
 }
 
 /**
- * A way that always fails. It only lists the variable among the ways, because callers handle a set variable before they
- * try any way.
+ * A source that always fails. It only lists the variable among the sources, because callers check the variable before
+ * they try any source.
  */
-export const variableSource = (name: string, cure: string): ProgramSource => ({
+export const variableSource = (name: string, fix: string): ProgramSource => ({
   name: `the environment variable ${name}`,
-  fix: cure,
+  fix,
   find: async () => {
     throw new Error('it is not set');
   },
@@ -31,18 +31,18 @@ export function isOlder(version: string, [oldestMajor, oldestMinor]: readonly [n
   return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
 }
 
-/** No way worked. The message lists every way, why it failed, and what the user can do. */
+/** No source worked. The message lists every source, why it failed, and what the user can do. */
 export class ProgramNotFoundError extends Error {
   override readonly name = 'ProgramNotFoundError';
 }
 
 /**
- * Tries the ways in order and returns the first result.
+ * Tries the sources in order and returns the first result.
  *
- * @throws ProgramNotFoundError when no way works.
+ * @throws ProgramNotFoundError when no source works.
  */
 export async function findProgram(
-  wanted: string,
+  program: string,
   sources: readonly ProgramSource[],
 ): Promise<FoundProgram & { source: string }> {
   const failures: string[] = [];
@@ -52,10 +52,10 @@ export async function findProgram(
       return { ...(await source.find()), source: name };
     } catch (error) {
       const reason = (error instanceof Error ? error.message : String(error)).trim().replaceAll('\n', '\n     ');
-      failures.push(`${failures.length + 1}. ${name}\n     failed: ${reason}\n     cure:   ${fix}`);
+      failures.push(`${failures.length + 1}. ${name}\n     failed: ${reason}\n     fix:    ${fix}`);
     }
   }
   throw new ProgramNotFoundError(
-    `Found no ${wanted}. These ways were tried; any one of them is enough:\n${failures.join('\n')}`,
+    `The ${program} was not found. One of these sources is enough:\n${failures.join('\n')}`,
   );
 }

@@ -17,14 +17,14 @@ const builtVersion = '1.5.1';
 const minimumServerVersion = [1, 28] as const;
 
 export interface TemporalCli extends FoundProgram {
-  /** The way that found it. */
+  /** The source that found it. */
   readonly source: string;
 }
 
 interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalCliPath'>;
   report: Reporter;
-  /** Replaces the ways to find it; for tests. */
+  /** Replaces the sources; for tests. */
   sources?: readonly ProgramSource[];
 }
 
@@ -55,12 +55,12 @@ function cliSources(cacheDir: string, report: Reporter): ProgramSource[] {
     {
       name: 'a "temporal" on PATH',
       fix: 'install the Temporal CLI: https://docs.temporal.io/cli',
-      find: async () => checkCli(findOnPath('temporal') ?? throwMissing('there is none')),
+      find: async () => checkCli(findOnPath('temporal') ?? throwMissing('not found')),
     },
     {
       name: `the cache ${cacheDir}`,
       fix: `put a temporal program at ${built}`,
-      find: async () => checkCli([downloaded, built].find(existsSync) ?? throwMissing('it holds none yet')),
+      find: async () => checkCli([downloaded, built].find(existsSync) ?? throwMissing('the cache has none yet')),
     },
     {
       name: "the vendor's download, through the SDK (temporal.download, about 50 MB)",
@@ -83,7 +83,7 @@ function cliSources(cacheDir: string, report: Reporter): ProgramSource[] {
           report,
           verifyTarget: () => checkCli(built),
           make: () =>
-            report.withProgress(`building the Temporal CLI ${builtVersion} with Go, once, takes minutes`, () =>
+            report.withProgress(`building the Temporal CLI ${builtVersion} with Go (only once; takes minutes)`, () =>
               buildWithGo([`github.com/temporalio/cli/cmd/temporal@v${builtVersion}`], built, (folder) =>
                 rename(join(folder, executableName('temporal')), built),
               ),
@@ -102,9 +102,9 @@ async function checkCli(path: string): Promise<FoundProgram> {
   });
   // A CLI built by `go install` reports its own version as 0.0.0-DEV, but always the version of its server.
   const version = /Server v?(\d+\.\d+\.\d+)/.exec(output)?.[1];
-  if (!version) throw new Error(`${path} does not say that it is a Temporal CLI: ${output.slice(0, 200)}`);
+  if (!version) throw new Error(`${path} is not a Temporal CLI: ${output.slice(0, 200)}`);
   if (isOlder(version, minimumServerVersion))
-    throw new Error(`${path} brings server ${version}; ${minimumServerVersion.join('.')} or newer is needed`);
+    throw new Error(`${path} contains server ${version}; ${minimumServerVersion.join('.')} or newer is needed`);
   return { path, version: `server ${version}` };
 }
 

@@ -21,7 +21,7 @@ export interface TemporalServerBinaries {
   /** Sets up and updates the schema. */
   readonly sqlToolPath: string;
   readonly version: string;
-  /** The way that found them. */
+  /** The source that found them. */
   readonly source: string;
 }
 
@@ -30,7 +30,7 @@ interface FindOptions {
   report: Reporter;
   /** False leaves out the build, which takes minutes. */
   allowBuild?: boolean;
-  /** Replaces the ways to find them; for tests. */
+  /** Replaces the sources; for tests. */
   sources?: readonly ProgramSource[];
 }
 
@@ -46,10 +46,10 @@ export async function findTemporalServerBinaries({
   allowBuild = true,
   sources,
 }: FindOptions): Promise<TemporalServerBinaries> {
-  const given = settings.temporalServerPath;
-  if (given !== undefined) {
+  const configuredPath = settings.temporalServerPath;
+  if (configuredPath !== undefined) {
     try {
-      return { ...toBinaries(await checkBinaries(given)), source: 'TEMPORAL_SERVER_PATH' };
+      return { ...toBinaries(await checkBinaries(configuredPath)), source: 'TEMPORAL_SERVER_PATH' };
     } catch (error) {
       const problem = `must be the folder of ${programNames.server} and ${programNames.sqlTool}: ${(error as Error).message}`;
       throw new SettingsError([{ name: 'TEMPORAL_SERVER_PATH', problem, example: '/usr/local/bin' }]);
@@ -72,7 +72,7 @@ function binarySources(cacheDir: string, report: Reporter, build: boolean): Prog
       fix: 'install the programs of a release: https://github.com/temporalio/temporal/releases',
       find: async () => {
         const server = findOnPath(programNames.server);
-        if (server === undefined) throw new Error('there is none');
+        if (server === undefined) throw new Error('not found');
         return checkBinaries(dirname(server));
       },
     },
@@ -80,7 +80,7 @@ function binarySources(cacheDir: string, report: Reporter, build: boolean): Prog
       name: `the cache ${cacheDir}`,
       fix: `put both programs into ${built}`,
       find: async () => {
-        if (!existsSync(built)) throw new Error('it holds none yet');
+        if (!existsSync(built)) throw new Error('the cache has none yet');
         return checkBinaries(built);
       },
     },
@@ -88,13 +88,13 @@ function binarySources(cacheDir: string, report: Reporter, build: boolean): Prog
       name: `a build with Go: go install ${packages.join(' ')}`,
       fix: 'install Go 1.26.8 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
       find: () => {
-        if (!build) throw new Error('not done here; "npm run e2e:cluster" does it, once');
+        if (!build) throw new Error('not built by this command; "npm run e2e:cluster" builds it once');
         return fetchOnce({
           target: built,
           report,
           verifyTarget: () => checkBinaries(built),
           make: () =>
-            report.withProgress(`building the Temporal server ${builtVersion} with Go, once, takes minutes`, () =>
+            report.withProgress(`building the Temporal server ${builtVersion} with Go (only once; takes minutes)`, () =>
               buildWithGo(packages, built, async (folder) => {
                 const draft = join(folder, 'bin');
                 await mkdir(draft);
@@ -124,7 +124,7 @@ async function checkBinaries(folder: string): Promise<FoundProgram> {
       timeoutMs: 20_000,
     });
     const version = /^temporal(?:-sql-tool)? version (\d+\.\d+\.\d+)/m.exec(output)?.[1];
-    if (version === undefined) throw new Error(`${command} does not say its version: ${output.slice(0, 200)}`);
+    if (version === undefined) throw new Error(`${command} does not print its version: ${output.slice(0, 200)}`);
     versions.push(version);
   }
   const [server = '', sqlTool = ''] = versions;

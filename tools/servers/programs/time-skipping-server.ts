@@ -22,7 +22,7 @@ export interface TimeSkippingServer extends FoundProgram {
 interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalTestServerPath'>;
   report: Reporter;
-  /** Replaces the ways to find it; for tests. */
+  /** Replaces the sources; for tests. */
   sources?: readonly ProgramSource[];
 }
 
@@ -35,17 +35,17 @@ interface FindOptions {
  * @throws SettingsError when TEMPORAL_TEST_SERVER_PATH is set and does not work; ProgramNotFoundError when no source works.
  */
 export async function findTimeSkippingServer({ settings, report, sources }: FindOptions): Promise<TimeSkippingServer> {
-  const given = settings.temporalTestServerPath;
-  if (given !== undefined) {
-    if (!existsSync(given))
+  const configuredPath = settings.temporalTestServerPath;
+  if (configuredPath !== undefined) {
+    if (!existsSync(configuredPath))
       throw new SettingsError([
         {
           name: 'TEMPORAL_TEST_SERVER_PATH',
-          problem: `there is no file ${given}`,
+          problem: `there is no file ${configuredPath}`,
           example: '/usr/local/bin/temporal-test-server',
         },
       ]);
-    return { path: given, version: 'unknown', source: 'TEMPORAL_TEST_SERVER_PATH' };
+    return { path: configuredPath, version: 'unknown', source: 'TEMPORAL_TEST_SERVER_PATH' };
   }
   return findProgram('time-skipping test server', sources ?? serverSources(settings.cacheDir, report));
 }
@@ -76,7 +76,7 @@ function serverSources(cacheDir: string, report: Reporter): ProgramSource[] {
       find: async () => {
         if (existsSync(binary)) return fromBinary();
         if (existsSync(jars)) return fromJars();
-        throw new Error('it holds none yet');
+        throw new Error('the cache has none yet');
       },
     },
     {
@@ -105,7 +105,7 @@ function serverSources(cacheDir: string, report: Reporter): ProgramSource[] {
           report,
           verifyTarget: () => checkExists(jars),
           make: () =>
-            report.withProgress('getting the time-skipping test server with Maven (38 MB)', () =>
+            report.withProgress('downloading the time-skipping test server with Maven (38 MB)', () =>
               downloadWithMaven(jars),
             ),
         });
@@ -172,7 +172,7 @@ const mavenProject = `<project xmlns="http://maven.apache.org/POM/4.0.0">
       <artifactId>temporal-test-server</artifactId>
       <version>${mavenArtifactVersion}</version>
     </dependency>
-    <!-- Without a logger it complains on each start. -->
+    <!-- Without a logger it prints a warning on each start. -->
     <dependency>
       <groupId>org.slf4j</groupId>
       <artifactId>slf4j-nop</artifactId>

@@ -28,10 +28,10 @@ export async function downloadFromVendor(server: VendorServer, target: string): 
       ...typescriptCommand('tools/servers/programs/vendor-download-process.ts', server, folder),
     });
     let stalled = false;
-    let [seen, since] = [0, Date.now()];
+    let [lastSize, since] = [0, Date.now()];
     const watch = setInterval(() => {
       void folderSize(folder).then((size) => {
-        if (size !== seen) [seen, since] = [size, Date.now()];
+        if (size !== lastSize) [lastSize, since] = [size, Date.now()];
         else if (Date.now() - since > stallTimeoutMs) {
           stalled = true;
           child.kill('SIGKILL');
@@ -42,7 +42,7 @@ export async function downloadFromVendor(server: VendorServer, target: string): 
     const file = (await readdir(folder)).find((name) => !name.endsWith('.downloading'));
     // Only the file matters here, even if the SDK could not start the server: the caller checks that the program works.
     if (file) await rename(join(folder, file), target);
-    else if (stalled) throw new Error(`nothing arrived for ${stallTimeoutMs / 1000} s`);
+    else if (stalled) throw new Error(`no data arrived for ${stallTimeoutMs / 1000} s`);
     else throw new Error(child.lastOutput() || 'the SDK left no file');
   } finally {
     await rm(folder, { recursive: true, force: true });

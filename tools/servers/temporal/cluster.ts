@@ -62,13 +62,13 @@ const deployedConfigUrl = new URL('../../../deploy/compose/temporal.yaml', impor
 
 /** Settings that only tests need. */
 const testConfig = `
-# A new namespace is known to all services after this time, by default two seconds: each test file makes one.
+# All services know a new namespace after this time, by default two seconds. Each test file creates a namespace.
 system.namespaceCacheRefreshInterval:
   - value: 200ms
-# The cache of Search Attributes lives for a minute, and a start that names an unknown one is refused.
+# The cache of Search Attributes lives for a minute, and a start that uses an unknown attribute is rejected.
 system.forceSearchAttributesCacheRefreshOnRead:
   - value: true
-# A floor of one second between a start and its continue-as-new; tests begin many runs soon after one another.
+# The minimum time between a start and its continue-as-new, by default one second. Tests start many runs in a row.
 history.workflowIdReuseMinimalInterval:
   - value: 0s
 `;

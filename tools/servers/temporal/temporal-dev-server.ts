@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { startProcess, type ManagedProcess } from '../../processes/processes.js';
 import type { TemporalCredentials } from '../../../src/temporal/connection-profile.js';
-import { waitUntil } from '../../processes/wait.js';
+import { waitUntilReady } from '../../processes/readiness.js';
 
 export interface TemporalDevServerOptions {
   /** Path of the `temporal` program. */
@@ -18,7 +18,7 @@ export interface TemporalDevServerOptions {
   dbFile?: string;
   namespace: string;
   logFile?: string;
-  /** Dynamic configuration in addition to `fasterByConfig`: `key=value`. */
+  /** Dynamic configuration in addition to `fastDynamicConfig`: `key=value`. */
   dynamicConfig?: readonly string[];
 }
 
@@ -108,12 +108,8 @@ export async function waitUntilServing(
   address: string,
   { namespace, credentials }: { namespace?: string; credentials?: TemporalCredentials | undefined } = {},
 ): Promise<void> {
-  let gone = false;
-  void server.exited.then(() => (gone = true));
-  const giveUp = (): void => {
-    if (gone) throw new Error(`The Temporal server ended while starting:\n${server.lastOutput()}`);
-  };
-  await waitUntil(
+  await waitUntilReady(
+    server,
     async () => {
       const connection = await Connection.connect({ address, ...credentials, connectTimeout: 2_000 });
       try {
@@ -130,10 +126,9 @@ export async function waitUntilServing(
       }
     },
     {
-      description: `The Temporal server serving ${address}`,
+      description: `readiness of the Temporal server on ${address}`,
       timeoutMs: servingTimeoutMs,
       intervalMs: 100,
-      throwIfFailed: giveUp,
     },
   );
 }

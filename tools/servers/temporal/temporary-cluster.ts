@@ -20,11 +20,11 @@ export interface TemporaryCluster {
   readonly sharedServers: NonNullable<Settings['sharedServers']>;
   /** Process ids of the servers; for PostgreSQL, that of the main process. */
   readonly pids: { temporal: number; postgres: number };
-  /** The same processes as supervised parts, which are restarted when they die. */
+  /** The supervised processes, which are restarted when they end. */
   readonly processes: ReadonlyMap<'temporal' | 'postgres', SupervisedProcess>;
   /** The folder of the servers' logs. */
   readonly logsDir: string;
-  /** Resolves with the reason when a part fails and is not restarted. */
+  /** Resolves with the reason when a process fails and is not restarted. */
   readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
