@@ -38,7 +38,7 @@ const errorBody = z.object({
   }),
 });
 
-export interface ExternalRead<T extends z.ZodType, Known = never> {
+export interface ExternalRead<T extends z.ZodType, Handled = never> {
   /** The name of the partner, for failure types and messages. */
   system: string;
   url: string;
@@ -47,10 +47,10 @@ export interface ExternalRead<T extends z.ZodType, Known = never> {
    * Maps an error code of a rejection (4xx) to a result, or to a failure to throw. A code that is missing here becomes
    * `RejectedByExternalSystem`, a bug on our side.
    */
-  rejectionHandlers?: Record<string, (message: string) => Known>;
+  rejectionHandlers?: Record<string, (message: string) => Handled>;
 }
 
-export interface ExternalCall<T extends z.ZodType, Known = never> extends ExternalRead<T, Known> {
+export interface ExternalCall<T extends z.ZodType, Handled = never> extends ExternalRead<T, Handled> {
   idempotencyKey: string;
   body: unknown;
 }
@@ -64,9 +64,9 @@ export interface ExternalCall<T extends z.ZodType, Known = never> extends Extern
  * code.
  * @throws the failure from `rejectionHandlers`, or `RejectedByExternalSystem`, both non-retryable: a 4xx with an error code.
  */
-export async function callExternalSystem<T extends z.ZodType, Known = never>(
-  call: ExternalCall<T, Known>,
-): Promise<z.infer<T> | Exclude<Known, ApplicationFailure>> {
+export async function callExternalSystem<T extends z.ZodType, Handled = never>(
+  call: ExternalCall<T, Handled>,
+): Promise<z.infer<T> | Exclude<Handled, ApplicationFailure>> {
   const { idempotencyKey, body } = call;
   const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey };
   const request = { method: 'POST', headers, body: JSON.stringify(body) };
@@ -74,17 +74,17 @@ export async function callExternalSystem<T extends z.ZodType, Known = never>(
 }
 
 /** Sends a read-only request to a partner. Otherwise like `callExternalSystem`. */
-export async function readExternalSystem<T extends z.ZodType, Known = never>(
-  read: ExternalRead<T, Known>,
-): Promise<z.infer<T> | Exclude<Known, ApplicationFailure>> {
+export async function readExternalSystem<T extends z.ZodType, Handled = never>(
+  read: ExternalRead<T, Handled>,
+): Promise<z.infer<T> | Exclude<Handled, ApplicationFailure>> {
   return await withHeartbeat((cancellation) => sendRequest(read, { method: 'GET' }, cancellation));
 }
 
-async function sendRequest<T extends z.ZodType, Known>(
-  { system, url, responseSchema, rejectionHandlers = {} }: ExternalRead<T, Known>,
+async function sendRequest<T extends z.ZodType, Handled>(
+  { system, url, responseSchema, rejectionHandlers = {} }: ExternalRead<T, Handled>,
   request: RequestInit,
   cancellation: AbortSignal,
-): Promise<z.infer<T> | Exclude<Known, ApplicationFailure>> {
+): Promise<z.infer<T> | Exclude<Handled, ApplicationFailure>> {
   let status: number;
   let retryAfter: string | null;
   let received: unknown;
@@ -110,7 +110,7 @@ async function sendRequest<T extends z.ZodType, Known>(
     if (rejection && Object.hasOwn(rejectionHandlers, rejection.code)) {
       const result = rejectionHandlers[rejection.code]!(rejection.message ?? rejection.code);
       if (result instanceof ApplicationFailure) throw result;
-      return result as Exclude<Known, ApplicationFailure>;
+      return result as Exclude<Handled, ApplicationFailure>;
     }
     // Omits the message, because it may quote the request, and failures are logged.
     const description = rejection ? `${rejection.code} (${status})` : `answered ${status} without an error code`;

@@ -109,8 +109,8 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
 }
 
 /**
- * Checks the amount of a charge that was found. @throws `RejectedByExternalSystem`, like the gateway for a known key with
- * another amount.
+ * Checks the amount of a charge that was found. @throws `RejectedByExternalSystem`, like the gateway for a repeated key with
+ * a different amount.
  */
 function assertSameAmount<Charge extends { amount: Money }>(charge: Charge, { value, currency }: Money): Charge {
   if (charge.amount.value === value && charge.amount.currency === currency) return charge;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { shipmentId as knownShipmentId, shipmentStatus } from '../schemas/order.js';
+import { shipmentId as shipmentIdSchema, shipmentStatus } from '../schemas/order.js';
 import type { OrderLine, ShipmentReport } from '../schemas/order.js';
 import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
@@ -15,7 +15,7 @@ export interface RequestShipmentInput {
   lines: OrderLine[];
 }
 
-const shipment = z.object({ shipmentId: knownShipmentId });
+const shipment = z.object({ shipmentId: shipmentIdSchema });
 
 const tracking = shipment.extend({ status: text(100) });
 
@@ -87,8 +87,8 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
     },
 
     /**
-     * Polls the carrier for the status of an order's parcel and returns it as a report. `cancelled` is final, whoever
-     * cancelled. Undefined when the carrier has never had a shipment of this order.
+     * Polls the carrier for the status of an order's parcel and returns it as a report. `cancelled` is final,
+     * whether the shop or the carrier cancelled. Undefined when the carrier has never had a shipment of this order.
      *
      * @throws `UnknownShipmentStatus`, non-retryable for this poll. A later poll may return a known status.
      */

@@ -29,12 +29,12 @@ export const approvalStatusAttribute = defineSearchAttributeKey('ApprovalStatus'
 /** The approvers who can decide now. */
 export const approversAttribute = defineSearchAttributeKey('Approvers', 'KEYWORD_LIST');
 
-/** The deadline of the first stage. Later stages are asked only because the first one did not decide in time. */
+/** The deadline of the first stage. Later stages start only if the first stage times out. */
 export const approvalDueAtAttribute = defineSearchAttributeKey('ApprovalDueAt', 'DATETIME');
 
-/** Whether a decision repeats the one that was made. The repetition gets the same response. */
-export const isSameDecision = (made: ApprovalView['decision'], { approver, decision }: Decision): boolean =>
-  made?.approver === approver && made.decision === decision;
+/** Whether a decision repeats the decision that counted. The repetition gets the same response. */
+export const isSameDecision = (decided: ApprovalView['decision'], { approver, decision }: Decision): boolean =>
+  decided?.approver === approver && decided.decision === decision;
 
 /** Whether an update was rejected because an earlier update had the same effect. The view has the outcome. */
 export const isRepeatRejection = ({ type }: Reason): boolean =>

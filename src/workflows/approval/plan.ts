@@ -47,7 +47,7 @@ export interface Reminder {
 }
 
 /**
- * The reminder to send next: the newest one that is due, otherwise the next one. Undefined when none is left.
+ * The reminder to send next: the newest reminder that is due, otherwise the next reminder. Undefined when none is left.
  *
  * @param sent the number of the last reminder sent, 0 for the request.
  * @param random from 0 to 1, for the delay of a missed reminder.
