@@ -227,7 +227,7 @@ describe('createWebhooks', () => {
   const outgoing = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: false });
 
   test('rejects an empty list of secrets at start-up', () => {
-    expect(() => createWebhooks({ outgoing, secrets: [] })).toThrow('webhooks need a secret');
+    expect(() => createWebhooks({ outgoing, secrets: [] })).toThrow('webhooks need at least one secret');
   });
 
   test.each(['', 'whsec_', 'whsec_***'])('rejects the secret "%s" at start-up', (secret) => {
