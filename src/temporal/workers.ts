@@ -33,7 +33,7 @@ export interface WorkersOptions extends Pick<
 > {
   connection: NativeConnection;
   activities: Activities;
-  /** The first key encrypts; all keys decrypt. With keys, the bundle must have the flavour `encrypted`. */
+  /** The first key encrypts; all keys decrypt. With keys, the bundle must have the variant `encrypted`. */
   encryptionKeys?: readonly EncryptionKey[] | undefined;
   /** The task queues that this process polls; all by default. */
   taskQueues?: readonly TaskQueue[];

@@ -21,25 +21,25 @@ export const BUNDLE_VARIANTS: readonly BundleVariant[] = [
   { traced: true, encrypted: true },
 ];
 
-/** The file of a flavour next to the plain bundle: `workflow-bundle.encrypted.js` for `workflow-bundle.js`. */
+/** The file of a variant next to the plain bundle: `workflow-bundle.encrypted.js` for `workflow-bundle.js`. */
 export function bundlePath(plain: string, { traced = false, encrypted = false }: BundleVariant): string {
-  const flavour = [traced && 'traced', encrypted && 'encrypted'].filter(Boolean).join('-');
-  return flavour ? plain.replace(/(\.js)?$/, `.${flavour}$1`) : plain;
+  const variant = [traced && 'traced', encrypted && 'encrypted'].filter(Boolean).join('-');
+  return variant ? plain.replace(/(\.js)?$/, `.${variant}$1`) : plain;
 }
 
 /**
- * Returns the workflow bundle: the given file, the file from the build, or a new bundle of the sources. For files,
- * selects the one of the flavour. The worker always gets a bundle, because a bundle's payload converter applies to the
+ * Returns the workflow bundle: the given file, the file from the build, or a new bundle of the sources. Of files, it
+ * selects the file of the variant. The worker always gets a bundle, because a bundle's payload converter applies to the
  * workflow sandbox only. Without a bundle, the worker would use the same converter.
  */
 export async function resolveWorkflowBundle(
-  given: string | undefined,
+  plainBundlePath: string | undefined,
   logger: Logger,
-  flavour: BundleVariant = {},
+  variant: BundleVariant = {},
 ): Promise<WorkflowBundleOption> {
-  if (given !== undefined) return { codePath: bundlePath(given, flavour) };
-  const codePath = bundlePath(fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)), flavour);
-  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger, flavour);
+  if (plainBundlePath !== undefined) return { codePath: bundlePath(plainBundlePath, variant) };
+  const codePath = bundlePath(fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)), variant);
+  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger, variant);
 }
 
 /** Bundles the workflows of this checkout or build. */

@@ -9,7 +9,7 @@ export function toWellFormedText(text: string): string {
   return text.toWellFormed().replaceAll('\0', REPLACEMENT_CHARACTER);
 }
 
-/** Like `wellFormed`, with at most `max` UTF-16 code units. Truncated text ends with an ellipsis. */
+/** Like `toWellFormedText`, with at most `max` UTF-16 code units. Truncated text ends with an ellipsis. */
 export function truncateText(text: string, max: number): string {
   if (text.length <= max) return toWellFormedText(text);
   const cut = text.slice(0, max - 1);
@@ -17,7 +17,7 @@ export function truncateText(text: string, max: number): string {
   return `${toWellFormedText(splitsPair ? cut.slice(0, -1) : cut)}…`;
 }
 
-/** Whether `wellFormed` would not change the text. */
+/** Whether `toWellFormedText` would return the text unchanged. */
 export function isWellFormed(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0');
 }

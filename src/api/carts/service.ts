@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes, type UpdateDefinition } from '@temporalio/common';
 import type { AddItemInput, CartResource, CartView } from '../../schemas/cart.js';
+import { withTimeout } from '../../async/promises.js';
 import type { Store } from '../../store/index.js';
 import { calculateTotal } from '../../store/products.js';
 import { ConcurrencyLimit } from '../../temporal/client/concurrency-limit.js';
@@ -196,7 +197,7 @@ async function isStoreAvailable(store: Store): Promise<boolean> {
     () => true,
     () => false,
   );
-  return await Promise.race([ping, setTimeout(STORE_PING_TIMEOUT_MS, false, { ref: false })]);
+  return await withTimeout(ping, STORE_PING_TIMEOUT_MS, () => false);
 }
 
 /**

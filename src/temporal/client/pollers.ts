@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import proto from '@temporalio/proto';
+import { waitForAll } from '../../async/promises.js';
 import { hasWorkflows, TASK_QUEUES } from '../task-queues.js';
 import { withServerDeadline } from './deadlines.js';
 
@@ -54,8 +55,7 @@ export async function findUnpolledTaskQueues(client: Client): Promise<string[]> 
     const isPolled = await hasPoller(client, taskQueue, { kind: hasWorkflows(taskQueue) ? 'workflow' : 'activity' });
     return isPolled ? [] : [taskQueue];
   });
-  await Promise.allSettled(checks);
-  return (await Promise.all(checks)).flat();
+  return (await waitForAll(checks)).flat();
 }
 
 /** The version that an execution is pinned to; undefined when it uses the current version. */

@@ -27,7 +27,7 @@ export class UndecryptablePayload extends Error {
   override readonly name = 'UndecryptablePayload';
 
   constructor(keyId: string) {
-    super(`a payload that says it is encrypted with the key ${JSON.stringify(keyId)} cannot be decrypted with it`);
+    super(`a payload names the encryption key ${JSON.stringify(keyId)} but cannot be decrypted with it`);
   }
 }
 
@@ -48,36 +48,36 @@ export interface EncryptionOptions {
  * `decode` throws UnknownEncryptionKey and UndecryptablePayload.
  */
 export function createPayloadCodec({ keys, namespace }: EncryptionOptions): PayloadCodec {
-  const associated = Buffer.from(`v1:${namespace}`);
+  const associatedData = Buffer.from(`v1:${namespace}`);
   const [current] = keys;
-  const byId = new Map(keys.map(({ id, key }) => [id, key]));
+  const keysById = new Map(keys.map(({ id, key }) => [id, key]));
 
   function encrypt(payload: Payload, { id, key }: EncryptionKey): Payload {
     const iv = randomBytes(IV_BYTES);
-    const cipher = createCipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES }).setAAD(associated);
-    const text = [cipher.update(ProtoPayload.encode(payload).finish()), cipher.final()];
+    const cipher = createCipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES }).setAAD(associatedData);
+    const ciphertext = [cipher.update(ProtoPayload.encode(payload).finish()), cipher.final()];
     return {
       metadata: { encoding: ENCRYPTED_ENCODING, [KEY_ID_METADATA]: Buffer.from(id) },
-      data: Buffer.concat([iv, ...text, cipher.getAuthTag()]),
+      data: Buffer.concat([iv, ...ciphertext, cipher.getAuthTag()]),
     };
   }
 
   function decrypt(payload: Payload): Payload {
     const keyId = readKeyId(payload);
-    const key = byId.get(keyId);
-    // A payload without a key id is broken, because no key can ever match.
+    const key = keysById.get(keyId);
+    // A payload without a key id is undecryptable, because no key can ever match.
     if (!key) throw keyId === '' ? new UndecryptablePayload(keyId) : new UnknownEncryptionKey(keyId);
     try {
-      return ProtoPayload.decode(opened(payload.data ?? Buffer.alloc(0), key));
+      return ProtoPayload.decode(decryptBytes(payload.data ?? Buffer.alloc(0), key));
     } catch {
       throw new UndecryptablePayload(keyId);
     }
   }
 
-  function opened(data: Uint8Array, key: KeyObject): Buffer {
+  function decryptBytes(data: Uint8Array, key: KeyObject): Buffer {
     const tag = data.subarray(-TAG_BYTES);
     const decipher = createDecipheriv(CIPHER, key, data.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
-    decipher.setAAD(associated).setAuthTag(tag);
+    decipher.setAAD(associatedData).setAuthTag(tag);
     return Buffer.concat([decipher.update(data.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]);
   }
 
@@ -97,20 +97,20 @@ const readKeyId = ({ metadata }: Payload): string =>
     .toString()
     .slice(0, 64);
 
-/** Replaces a broken payload for the workflow sandbox. No converter has this encoding. */
+/** Replaces an undecryptable payload for the workflow sandbox. No converter has this encoding. */
 const UNREADABLE_PAYLOAD: Payload = { metadata: { encoding: Buffer.from('binary/unreadable') }, data: Buffer.alloc(0) };
 
 /**
  * The codec for workers. A workflow task with a payload whose key is missing fails and is retried until a worker has
- * the key: another worker may have it, and all workers must read the same value. A broken payload is broken on every
+ * the key: another worker may have it, and all workers must read the same value. An undecryptable payload is so on every
  * worker. In the workflow context it becomes an unreadable payload, which src/temporal/payloads/workflow-payload-converter.ts
- * handles, so that a broken signal cannot block the workflow forever.
+ * handles, so that such a signal cannot block the workflow forever.
  */
 export function createWorkerCodec({ encode, decode }: PayloadCodec): PayloadCodec {
   return {
     encode,
     decode: async (payloads, context) => {
-      const each = payloads.map(async (payload) => {
+      const decoded = payloads.map(async (payload) => {
         try {
           return (await decode([payload], context))[0]!;
         } catch (error) {
@@ -118,7 +118,7 @@ export function createWorkerCodec({ encode, decode }: PayloadCodec): PayloadCode
           throw error;
         }
       });
-      return await Promise.all(each);
+      return await Promise.all(decoded);
     },
   };
 }

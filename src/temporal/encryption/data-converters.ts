@@ -15,7 +15,7 @@ export function createClientDataConverter(encryption: EncryptionOptions): Loaded
 }
 
 /**
- * The data converter of workers. The converter in the workflow sandbox comes from the bundle, which has the flavour
+ * The data converter of workers. The converter in the workflow sandbox comes from the bundle, which has the variant
  * `encrypted` when keys are set.
  */
 export function createWorkerDataConverter(encryption: EncryptionOptions): DataConverter {

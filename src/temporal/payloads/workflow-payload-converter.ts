@@ -6,7 +6,7 @@ import { UNREADABLE_VALUE } from './unreadable-value.js';
 type SerializationContext = Parameters<PayloadConverter['fromPayload']>[1];
 
 /**
- * The payload converter of the workflow sandbox. Replaces an unreadable payload from a client by `UNREADABLE`.
+ * The payload converter of the workflow sandbox. Replaces an unreadable payload from a client with `UNREADABLE_VALUE`.
  * Otherwise any client could send a signal that fails the workflow task forever. An unreadable result of an activity or
  * a child workflow still fails the task, because it has no safe replacement.
  */
