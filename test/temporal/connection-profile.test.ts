@@ -98,7 +98,7 @@ describe('the connection settings for Temporal', () => {
     [
       'the configuration file does not exist',
       () => ({ TEMPORAL_CONFIG_FILE: '/nowhere' }),
-      /TEMPORAL_CONFIG_FILE: there is no such/,
+      /TEMPORAL_CONFIG_FILE: must be the path of an existing file/,
     ],
     [
       'the profile does not exist',
