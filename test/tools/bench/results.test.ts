@@ -85,7 +85,7 @@ test('compareWithFirst compares all candidates with the first one, with four sig
   expect(compareWithFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
     {
       name: 'time: one',
-      base: 'base',
+      baseline: 'base',
       unit: 'ms',
       better: 'less',
       sampleCount: 7,
@@ -94,7 +94,7 @@ test('compareWithFirst compares all candidates with the first one, with four sig
     },
     {
       name: 'time: two',
-      base: 'base',
+      baseline: 'base',
       unit: 'ms',
       better: 'less',
       sampleCount: 7,
@@ -131,7 +131,7 @@ test('the page shows each figure as a table row and escapes Markdown', async () 
     '',
   ]);
   expect(page).toContain(
-    '`npm run bench -- first` on 2026-01-31, commit abc1234, 12 s; load of the machine 0.1 before',
+    '`npm run bench -- first` on 2026-01-31, commit abc1234, 12 s; load average 0.1 before',
   );
   expect(page).toContain('2 processors (A &lt;fast> one), 8 GiB, linux 6 x64; Node 20.19.0, Temporal SDK 1.24.0');
   expect(page).toContain('![All of first & more: each ratio with its spread](performance/first.svg)');
