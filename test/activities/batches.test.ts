@@ -86,7 +86,7 @@ describe('a chunk of an operation that calls a partner', () => {
 
   test('lists failed items in their order and cuts a long message at 500 characters', async () => {
     const { batchId, run } = await stageChunkOf(120, ({ key }) => {
-      if (/0$/.test(key)) throw ApplicationFailure.nonRetryable(`${'x'.repeat(499)}\u{1F600}`, 'Refused');
+      if (/0$/.test(key)) throw ApplicationFailure.nonRetryable(`${'x'.repeat(499)}\u{1F600}`, 'Rejected');
     });
 
     await run();

@@ -130,9 +130,7 @@ test('the page shows each figure as a table row and escapes Markdown', async () 
     '3 x 100',
     '',
   ]);
-  expect(page).toContain(
-    '`npm run bench -- first` on 2026-01-31, commit abc1234, 12 s; load average 0.1 before',
-  );
+  expect(page).toContain('`npm run bench -- first` on 2026-01-31, commit abc1234, 12 s; load average 0.1 before');
   expect(page).toContain('2 processors (A &lt;fast> one), 8 GiB, linux 6 x64; Node 20.19.0, Temporal SDK 1.24.0');
   expect(page).toContain('![All of first & more: each ratio with its spread](performance/first.svg)');
   expect(page).not.toContain('second.svg');
