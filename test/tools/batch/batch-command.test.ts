@@ -414,7 +414,10 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
 
   test('prints exit codes with --help, and the error and the usage for an unknown flag', async () => {
     const help = await run('--help');
-    expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/Exit code: 0 completed, 1 error, 2 completed with/) });
+    expect(help).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/Exit code: 0 completed, 1 error, 2 completed with/),
+    });
     const wrong = await run('examples/restock.ndjson', '--speed');
     expect(wrong.stderr).toMatch(/Unknown option '--speed'/);
     expect(wrong.stderr).toContain(help.stdout);
