@@ -50,7 +50,9 @@ describe.concurrent('the API process', () => {
     const { api, lines, url } = await start({});
     try {
       await isAlive(url);
-      expect(lines.filter((line) => line.includes('no authentication: neither API_KEYS nor JWT_ISSUER is set'))).toHaveLength(1);
+      expect(
+        lines.filter((line) => line.includes('no authentication: neither API_KEYS nor JWT_ISSUER is set')),
+      ).toHaveLength(1);
       expect((await fetch(`${url}/v1/orders?limit=0`)).status).toBe(400);
     } finally {
       await api.stop();

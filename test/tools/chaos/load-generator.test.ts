@@ -2,7 +2,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { startLoadGenerator, type LoadGenerator, type LoadProfile } from '../../../tools/chaos/clients/load-generator.js';
+import {
+  startLoadGenerator,
+  type LoadGenerator,
+  type LoadProfile,
+} from '../../../tools/chaos/clients/load-generator.js';
 import type { ClientLog } from '../../../tools/chaos/client-log.js';
 import { SeededRandom } from '../../../tools/chaos/random.js';
 import { waitUntil } from '../../support/processes.js';
