@@ -234,12 +234,10 @@ export const approvalResource = approvalView
     description: 'An approval with its progress, its pending retries and its workflow execution.',
   });
 
-export const approvalAccepted = z
-  .object({ approvalId: z.string(), status: approvalStatus })
-  .meta({
-    id: 'ApprovalAccepted',
-    description: 'The request was accepted. The `location` header is the URL of the approval.',
-  });
+export const approvalAccepted = z.object({ approvalId: z.string(), status: approvalStatus }).meta({
+  id: 'ApprovalAccepted',
+  description: 'The request was accepted. The `location` header is the URL of the approval.',
+});
 
 export const approvalSummary = z
   .object({

@@ -119,12 +119,10 @@ export const cartView = z.object({
   expiresAt: time.optional().describe('When the cart expires if it does not change.'),
 });
 
-const pricedCartLine = line
-  .extend({ name: z.string().optional(), unitPrice: money.optional() })
-  .meta({
-    id: 'CartLine',
-    description: 'A line of a cart. A line without name and price is a product that is no longer sold.',
-  });
+const pricedCartLine = line.extend({ name: z.string().optional(), unitPrice: money.optional() }).meta({
+  id: 'CartLine',
+  description: 'A line of a cart. A line without name and price is a product that is no longer sold.',
+});
 
 export const cartResource = cartView.extend({ lines: z.array(pricedCartLine), total: money.optional() }).meta({
   id: 'Cart',

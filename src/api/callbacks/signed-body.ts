@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { Webhook, WebhookVerificationError } from 'standardwebhooks';
+import type { Webhook } from 'standardwebhooks';
+import { WebhookVerificationError } from 'standardwebhooks';
 import type { z } from 'zod';
 import { toInputProblems } from '../../schemas/shared/input-problems.js';
 import { HttpProblem, invalidRequest, unauthorized } from '../problems/http-problem.js';

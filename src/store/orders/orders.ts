@@ -1,4 +1,4 @@
-import { sql, type Kysely, type Transaction } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../../schemas/order.js';
 import type { Money } from '../../schemas/shared/money.js';
 import type { Tables } from '../tables.js';

@@ -1,5 +1,5 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
-import { tsToMs } from '@temporalio/common/lib/time.js';
+import { tsToMs } from '../sdk/time.js';
 import proto from '@temporalio/proto';
 import type { Reason } from '../../schemas/shared/reason.js';
 import type { Retrying, Waiting } from '../../schemas/shared/execution.js';

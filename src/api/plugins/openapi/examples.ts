@@ -80,7 +80,9 @@ const approval = (approvalId: string, title: string) => ({
   approvers: ['grace'],
   deadline: DUE_AT,
   trail: [requestedEvent],
-  notifications: [{ stage: 1, approver: 'grace', channel: 'email', status: 'sent', sentCount: 1, lastSentAt: STARTED_AT }],
+  notifications: [
+    { stage: 1, approver: 'grace', channel: 'email', status: 'sent', sentCount: 1, lastSentAt: STARTED_AT },
+  ],
   ...workflowReference(`approval:${approvalId}`),
 });
 
@@ -317,7 +319,7 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
   encodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, response: ENCRYPTED_PAYLOADS },
   decodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, response: PAYLOADS },
   openCodecSessionPage: {},
-  updateCodecSession: { body: { leave: 'yes' } },
+  updateCodecSession: { body: { signOut: 'yes' } },
 
   receiveShipmentCallback: {
     body: { orderId: 'order-1004', shipmentId: 'ship-1004', status: 'in_transit' },
