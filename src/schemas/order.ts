@@ -145,7 +145,7 @@ const pricedLine = z
   .object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })
   .meta({ id: 'PricedLine', description: 'A line of an order with its fixed price.' });
 
-/** Returned by the `orderStatus` query, as the workflow's result, and over HTTP. */
+/** Returned by the `order` query, as the workflow's result, and over HTTP. */
 export const orderView = z.object({
   orderId: z.string(),
   customerId: z.string().optional(),

@@ -52,7 +52,7 @@ export const orderIdOf = (workflowId: string): string =>
 /** A status report from the carrier. Duplicates, late and out-of-order reports have no effect. */
 export const shipmentReportedSignal = defineSignal<[ShipmentReport]>('shipmentReported');
 
-export const orderQuery = defineQuery<OrderView>('orderStatus');
+export const orderQuery = defineQuery<OrderView>('order');
 
 /**
  * Cancels and compensates the order. Rejected with `AlreadyPickedUp` once the carrier has the parcel, with

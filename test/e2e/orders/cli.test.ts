@@ -402,7 +402,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     });
 
     test.each([
-      ['orderStatus', ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
+      ['order', ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
       ['explode', []],
     ])('completes the order after the query %s with %j', async (name, input) => {
       const sale = await placeShippedOrder();

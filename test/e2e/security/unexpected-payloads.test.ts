@@ -289,7 +289,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
       const workflowId = `order:${input.orderId}`;
       const handle = await startHealthy('order', workflowId, input, extras);
       const hasParcel = async () => {
-        const { stage } = await handle.query<{ stage: string }>('orderStatus');
+        const { stage } = await handle.query<{ stage: string }>('order');
         return stage === 'awaiting_pickup' || undefined;
       };
       const finish = async () => {
