@@ -5,7 +5,7 @@ import { findOnPath, projectRoot } from '../processes.js';
 import type { Settings } from '../../../tools/stack/settings/settings.js';
 
 /** The folder with the configuration of schemathesis and its pinned version. */
-export const SCHEMATHESIS_FOLDER = join(projectRoot, 'test', 'schemathesis');
+export const SCHEMATHESIS_FOLDER = join(projectRoot, 'test', 'e2e', 'schemathesis');
 
 /**
  * The path of `st`: SCHEMATHESIS_PATH, the program that `.ci/run` put into the cache folder, or one on PATH.
