@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, inject, test } from 'vitest';
 
-/** Measured: 2.25 MB with all workflows, of which 1.46 MB are the source map. zod alone would add 1.1 MB. */
-const SIZE_BUDGET_BYTES = 2_300_000;
+/** Measured: 2.36 MB with all workflows, of which 1.52 MB are the source map. zod alone would add 1.1 MB. */
+const SIZE_BUDGET_BYTES = 2_450_000;
 
 const bundle = await readFile(inject('workflowBundle'), 'utf8');
 /** The modules in the bundle, as webpack names them. */
