@@ -20,10 +20,10 @@ const RESPONSE = { status: 202, headers: { location: '/v1/orders/x' }, body: '{}
 const [CONTENT, OTHER] = [Buffer.from('content'), Buffer.from('other')];
 const randomScope = () => randomBytes(32);
 
-/** Claims a key that is unclaimed. */
+/** Claims a key. @throws when the key is already claimed. */
 async function claimKey(scope: Buffer): Promise<string> {
   const claim = await store.claimIdempotencyKey(scope, CONTENT);
-  if (claim.outcome !== 'claimed') throw new Error(`it is ${claim.outcome}`);
+  if (claim.outcome !== 'claimed') throw new Error(`expected an unclaimed key, but the outcome is ${claim.outcome}`);
   return claim.claimId;
 }
 
@@ -34,7 +34,7 @@ const backdateClaim = (scope: Buffer, seconds: number) =>
 
 const outcomeOf = async (scope: Buffer, content = CONTENT) => (await store.claimIdempotencyKey(scope, content)).outcome;
 
-test('claimIdempotencyKey grants a key to one of many concurrent claims and reports "running" to the others', async () => {
+test('claimIdempotencyKey grants a key to one of many concurrent callers, and the others get "running"', async () => {
   const scope = randomScope();
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcomeOf(scope)));
 
@@ -42,7 +42,7 @@ test('claimIdempotencyKey grants a key to one of many concurrent claims and repo
   expect(outcomes.filter((outcome) => outcome === 'running')).toHaveLength(19);
 });
 
-test('claimIdempotencyKey keeps a claim while it is renewed, and lets the next attempt take it over once it expires', async () => {
+test('the claim of an idempotency key stays valid while it is renewed, and another attempt can take over an expired claim', async () => {
   const scope = randomScope();
   const claim = await claimKey(scope);
   await backdateClaim(scope, 29);
@@ -57,7 +57,7 @@ test('claimIdempotencyKey keeps a claim while it is renewed, and lets the next a
   expect(await outcomeOf(scope), 'the attempt that lost its claim').toBe('running');
 });
 
-test('claimIdempotencyKey lets the next attempt with the same content take over a suspended key immediately', async () => {
+test('after expireIdempotencyClaim, an attempt with the same content takes over the key immediately', async () => {
   const scope = randomScope();
   await store.expireIdempotencyClaim(scope, await claimKey(scope));
 
@@ -65,7 +65,7 @@ test('claimIdempotencyKey lets the next attempt with the same content take over 
   expect(await outcomeOf(scope)).toBe('claimed');
 });
 
-test('keeps a stored response when its claim is renewed, expired or released', async () => {
+test('keeps a stored response when the claim of its key is renewed, expired or released', async () => {
   const scope = randomScope();
   const claim = await claimKey(scope);
   await store.storeIdempotentResponse(scope, claim, RESPONSE);
@@ -77,7 +77,7 @@ test('keeps a stored response when its claim is renewed, expired or released', a
   expect(await store.claimIdempotencyKey(scope, CONTENT)).toEqual({ outcome: 'answered', response: RESPONSE });
 });
 
-test('deletes all expired keys in several statements and keeps recent ones', async () => {
+test('deleteExpiredIdempotencyKeys deletes 12,000 expired keys and keeps recent keys', async () => {
   const young = randomScope();
   await store.storeIdempotentResponse(young, await claimKey(young), RESPONSE);
   await sql`

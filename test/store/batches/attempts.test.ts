@@ -20,11 +20,11 @@ let store: Store;
 beforeAll(() => void ({ store } = batchStore));
 
 describe('openAttempt', () => {
-  test('returns nothing for an unknown batch', async () => {
+  test('opens no attempt for an unknown batch', async () => {
     expect(await store.openAttempt(randomUUID(), 'run')).toBeUndefined();
   });
 
-  test('opens all items for a run and returns the same attempt when repeated', async () => {
+  test('opens an attempt with all items for a run, and a repeated call returns the same attempt', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(5), itemsPerChunk: 2 });
     const first = await store.openAttempt(batchId, 'run');
 
@@ -40,7 +40,7 @@ describe('openAttempt', () => {
     expect(await chunksOf(store, batchId)).toEqual([{ outcome: 'done' }, { outcome: null }, { outcome: null }]);
   });
 
-  test('opens failed and unprocessed items for another run, in full chunks with their lines kept', async () => {
+  test('another run gets the failed and unprocessed items in full chunks, with their line numbers', async () => {
     const batchId = await stageTestBatch(store, { operation: 'call', items: makeNumberedItems(14), itemsPerChunk: 4 });
     const { attemptId } = await openAttempt(batchId, 'run');
     await store.recordChunkProgress(
@@ -76,7 +76,7 @@ describe('openAttempt', () => {
     });
   });
 
-  test('opens no chunks once every item has succeeded', async () => {
+  test('another run gets no chunks when every item has already succeeded', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     const { attemptId } = await openAttempt(batchId, 'run');
     await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => []);
@@ -87,7 +87,7 @@ describe('openAttempt', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0, attempt: 1 });
   });
 
-  test('gives every concurrent run an attempt and leaves open chunks only in the last one', async () => {
+  test('every concurrent run gets an attempt, and only the last attempt has open chunks', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(5), itemsPerChunk: 2 });
     const startedAt = new Date();
     const attempts = await Promise.all(createMany(6, (index) => store.openAttempt(batchId, `run ${index}`, startedAt)));
@@ -103,7 +103,7 @@ describe('openAttempt', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 0, attempt: 6 });
   });
 
-  test('opens no item twice for two concurrent retries', async () => {
+  test('after two concurrent retries, each unfinished item is open only in the last attempt', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(6), itemsPerChunk: 2 });
     const { attemptId } = await openAttempt(batchId, 'run');
     await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(0));
@@ -130,7 +130,7 @@ describe('openAttempt', () => {
     expect(both[0]).toMatchObject({ attempt: 2, chunks: 1 });
   });
 
-  test('changes nothing when an earlier run repeats its call', async () => {
+  test('returns the earlier attempt and changes nothing when an earlier run repeats its call', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     const first = await store.openAttempt(batchId, 'run');
     const { attemptId } = await openAttempt(batchId, 'another run');
@@ -140,7 +140,7 @@ describe('openAttempt', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ attempt: 2, failed: 0 });
   });
 
-  test('rejects a run that was started before the current one and changes nothing', async () => {
+  test('rejects a run that started before the current run, and changes nothing', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     const secondsLater = (seconds: number) => new Date(Date.now() - 60_000 + seconds * 1_000);
     const { attemptId } = (await store.openAttempt(batchId, 'second', secondsLater(2)))!;
@@ -153,7 +153,7 @@ describe('openAttempt', () => {
     await expect(store.openAttempt(batchId, 'between', secondsLater(2.5))).rejects.toBeInstanceOf(RunSupersededError);
   });
 
-  describe('chunks of an earlier run that are still being applied', () => {
+  describe('chunks of an earlier run', () => {
     async function stageTwoChunks() {
       const batchId = await stageTestBatch(store, { items: makeNumberedItems(4), itemsPerChunk: 2 });
       const { attemptId } = await openAttempt(batchId, 'run');
@@ -169,7 +169,7 @@ describe('openAttempt', () => {
       return { batchId, attemptId, applied, note: recordItems, applyAll };
     }
 
-    test('make the new attempt wait, which then excludes their items', async () => {
+    test('a new attempt waits for chunks that an earlier run is applying, and excludes their items', async () => {
       const { batchId, attemptId, applied, note: recordItems, applyAll } = await stageTwoChunks();
       const late = await holdChunkOpen({ attemptId, chunkIndex: 1 }, recordItems);
       const opening = openAttempt(batchId, 'another run');
@@ -183,7 +183,7 @@ describe('openAttempt', () => {
       expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('do nothing if they start while the new attempt is being opened', async () => {
+    test('a chunk of an earlier run is not applied if it starts while a new attempt is being opened', async () => {
       const { batchId, attemptId, applied, note: recordItems, applyAll } = await stageTwoChunks();
       const holdsUp = await holdChunkOpen({ attemptId, chunkIndex: 1 }, recordItems);
       const opening = openAttempt(batchId, 'another run');
@@ -197,7 +197,7 @@ describe('openAttempt', () => {
       expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('do nothing if they start after the new attempt was opened', async () => {
+    test('a chunk of an earlier run is not applied if it starts after a new attempt was opened', async () => {
       const { batchId, attemptId, applied, applyAll } = await stageTwoChunks();
       const next = await openAttempt(batchId, 'another run');
       await applyAll({ attemptId, chunks: 2 });
@@ -214,7 +214,7 @@ describe('openAttempt', () => {
       expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('process no item twice in a race with the new attempt', async () => {
+    test('an earlier run and a new attempt that race process each item once', async () => {
       for (let count = 0; count < 10; count += 1) {
         const { batchId, applied, note: recordItems, applyAll, attemptId } = await stageTwoChunks();
         const old = createMany(2, (chunkIndex) => store.applyChunk({ attemptId, chunkIndex }, recordItems));
@@ -229,11 +229,11 @@ describe('openAttempt', () => {
 });
 
 describe('countBatchProgress', () => {
-  test('returns nothing for an unknown batch', async () => {
+  test('returns no progress for an unknown batch', async () => {
     expect(await store.countBatchProgress(randomUUID())).toBeUndefined();
   });
 
-  test('adds up successes over all attempts and counts failures of the last attempt', async () => {
+  test('counts the successes of all attempts, but only the failures of the last attempt', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(6), itemsPerChunk: 3 });
     const seen: number[][] = [];
     const poll = async () => {
@@ -262,7 +262,7 @@ describe('countBatchProgress', () => {
     ]);
   });
 
-  test('has a rate only while items were processed in the last seconds', async () => {
+  test('reports a processing rate only when items were processed in the last seconds', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(20), itemsPerChunk: 20 });
     expect(await store.countBatchProgress(batchId)).not.toHaveProperty('itemsPerSecond');
     const { attemptId } = await openAttempt(batchId, 'run');
@@ -282,7 +282,7 @@ describe('countBatchProgress', () => {
 });
 
 describe('listBatchFailures', () => {
-  /** Reads all pages of the list, one after another. */
+  /** Reads all pages of the failure list. */
   async function pagesOfFailures(batchId: string, limit: number) {
     const pages = [];
     let after: FailurePosition | undefined;
@@ -294,7 +294,7 @@ describe('listBatchFailures', () => {
     }
   }
 
-  test('is empty without failures', async () => {
+  test('returns an empty list when no item failed', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     expect(await store.listBatchFailures(batchId, { limit: 10 })).toEqual([]);
     const { attemptId } = await openAttempt(batchId, 'run');
@@ -302,7 +302,7 @@ describe('listBatchFailures', () => {
     expect(await store.listBatchFailures(batchId, { limit: 10 })).toEqual([]);
   });
 
-  test('lists failures of all kinds in the order of their lines, for any page size', async () => {
+  test('lists all kinds of failures in line order, for any page size', async () => {
     const batchId = await stageTestBatch(store, { operation: 'call', items: makeNumberedItems(18), itemsPerChunk: 3 });
     const { attemptId } = await openAttempt(batchId, 'run');
     const key = (chunkIndex: number) => ({ attemptId, chunkIndex });
@@ -351,7 +351,7 @@ describe('listBatchFailures', () => {
     ['\\u0000', '\\u0000'],
     ['"quoted"\n\\', '"quoted"\n\\'],
     ['😀', '😀'],
-  ])('stores the failure message %j as %j, and its items can be retried', async (message, shown) => {
+  ])('stores the failure message %j as %j, and a retry opens the failed items', async (message, shown) => {
     const item = { text: message };
     const batchId = await stageTestBatch(store, { operation: 'call', items: [item, item, item], itemsPerChunk: 2 });
     const { attemptId } = await openAttempt(batchId, 'run');
@@ -382,7 +382,7 @@ describe('readBatchStats', () => {
     return { batchId, attemptId };
   }
 
-  test('counts every running batch and skips unknown ids', async () => {
+  test('returns the counts of each requested batch and skips unknown batch ids', async () => {
     const { batchId } = await openPartlyProcessedBatch();
     const other = await stageTestBatch(store, {
       operation: 'price-update',
@@ -417,7 +417,7 @@ describe('readBatchStats', () => {
     expect(await store.readBatchStats([])).toEqual([]);
   });
 
-  test('counts items over all runs, but chunks of the last run only', async () => {
+  test('counts the items of all runs, but only the chunks of the last run', async () => {
     const { batchId } = await openPartlyProcessedBatch();
     await openAttempt(batchId, 'second');
 
@@ -426,7 +426,7 @@ describe('readBatchStats', () => {
     ]);
   });
 
-  test('measures idle time from the last finished chunk, or from the opening of the attempt', async () => {
+  test('measures the idle time since the last finished chunk, or since the attempt was opened if no chunk has finished', async () => {
     const { batchId, attemptId } = await openPartlyProcessedBatch();
     const readIdleSeconds = async () => (await store.readBatchStats([batchId]))[0]!.idleSeconds;
     const past = sql`now() - interval '1 hour'`;

@@ -31,7 +31,7 @@ describe('applyChunk', () => {
   };
   const countNotifications = async (batchId: string) => (await store.listCartNotifications(batchId)).length;
 
-  test('stores the effect together with the outcome and does nothing when repeated', async () => {
+  test('stores the effect of a chunk with its outcome, and a repeated call does nothing', async () => {
     const { batchId, key } = await stageOneChunk();
     let calls = 0;
     const apply: ApplyChunk = async (tx) => {
@@ -47,7 +47,7 @@ describe('applyChunk', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 2, failed: 1 });
   });
 
-  test('applies a chunk once when called concurrently', async () => {
+  test('applies a chunk once for concurrent calls', async () => {
     const { batchId, key } = await stageOneChunk();
     let calls = 0;
     const gate = createGate();
@@ -67,7 +67,7 @@ describe('applyChunk', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
-  test('rolls back if applying throws, and lets a waiting call apply the chunk', async () => {
+  test('rolls back when the callback throws, and then a waiting call applies the chunk', async () => {
     const { batchId, key } = await stageOneChunk();
     const first = await holdChunkOpen(key, async (tx) => {
       await writeNotification(tx, batchId);
@@ -86,7 +86,7 @@ describe('applyChunk', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
-  test('leaves the chunk open if applying throws', async () => {
+  test('leaves the chunk open when the callback of applyChunk throws', async () => {
     const { batchId, key } = await stageOneChunk();
     await expect(store.applyChunk(key, () => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
 
@@ -95,7 +95,7 @@ describe('applyChunk', () => {
   });
 
   test.each([[[0, 0]], [[3]], [[-1]], [[0.5]], [[0, 1, 2, 0]]])(
-    'throws and stores nothing for impossible failure indexes %j',
+    'throws and stores nothing for the invalid failure indexes %j',
     async (places) => {
       const { batchId, key } = await stageOneChunk(3);
       const applied = store.applyChunk(key, async (tx) => {
@@ -108,7 +108,7 @@ describe('applyChunk', () => {
     },
   );
 
-  test('applies nothing if there is no such chunk', async () => {
+  test('applies nothing for an unknown chunk', async () => {
     const { key } = await stageOneChunk();
     const failIfApplied = () => Promise.reject(new Error('applied'));
 
@@ -125,7 +125,7 @@ describe('giveUpChunks', () => {
   const outcomesOf = async (batchId: string) => (await chunksOf(store, batchId)).map(({ outcome }) => outcome);
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
-  test('counts the chunks in the range as failed and leaves the others', async () => {
+  test('gives up the open chunks in the range and does not change other chunks', async () => {
     const { batchId, attemptId } = await openTestAttempt(5);
     await store.applyChunk({ attemptId, chunkIndex: 2 }, async () => rejectionsAt(0));
     await store.giveUpChunks(attemptId, { first: 1, count: 3 }, REASON);
@@ -139,7 +139,7 @@ describe('giveUpChunks', () => {
     ]);
   });
 
-  test('keeps the first reason when repeated', async () => {
+  test('keeps the first reason when a chunk is given up again', async () => {
     const { batchId, attemptId } = await openTestAttempt(1);
     await store.giveUpChunks(attemptId, { first: 0, count: 1 }, REASON);
     await store.giveUpChunks(attemptId, { first: 0, count: 1 }, { type: 'Later', message: 'late' });
@@ -147,7 +147,7 @@ describe('giveUpChunks', () => {
     expect(await chunksOf(store, batchId)).toEqual([{ outcome: 'given_up', reason: 'Stopped' }]);
   });
 
-  test('waits for a chunk that is being applied, which counts as done', async () => {
+  test('giveUpChunks waits for a chunk that is being applied, and the chunk counts as done', async () => {
     const { batchId, attemptId } = await openTestAttempt(2);
     const applied = await holdChunkOpen({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
     const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 2 }, REASON);
@@ -159,7 +159,7 @@ describe('giveUpChunks', () => {
     expect(linesOf(await store.listBatchFailures(batchId, { limit: 200 }))).toEqual([2, 3, 4]);
   });
 
-  test('gives up a chunk whose application throws', async () => {
+  test('gives up a chunk after a concurrent applyChunk throws', async () => {
     const { batchId, attemptId } = await openTestAttempt(1);
     const applied = await holdChunkOpen({ attemptId, chunkIndex: 0 }, () => Promise.reject(new Error('no luck')));
     const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 1 }, REASON);
@@ -171,9 +171,9 @@ describe('giveUpChunks', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 2 });
   });
 
-  test('makes a concurrent application wait and do nothing', async () => {
+  test('a concurrent applyChunk waits for giveUpChunks and then applies nothing', async () => {
     const { batchId, attemptId } = await openTestAttempt(2);
-    // The last chunk blocks giveUpChunks in the middle of its range.
+    // giveUpChunks locks chunk 0 and then waits for chunk 1, which is still being applied.
     const last = await holdChunkOpen({ attemptId, chunkIndex: 1 });
     const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 2 }, REASON);
     await waitForBlockedTransactions(1);
@@ -190,7 +190,7 @@ describe('giveUpChunks', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
-  test('counts each item once in a race with applyChunk, and applies exactly the done chunks', async () => {
+  test('when giveUpChunks and applyChunk race, each item counts once and exactly the done chunks are applied', async () => {
     const { batchId, attemptId } = await openTestAttempt(12);
     const applied = new Set<number>();
     const apply = (chunkIndex: number) =>
@@ -231,7 +231,7 @@ describe('recordChunkProgress', () => {
     return { batchId, key: { attemptId: (await openAttempt(batchId, 'run')).attemptId, chunkIndex: 0 } };
   }
 
-  test('continues from the recorded position with the failures so far', async () => {
+  test('a chunk continues from its recorded position and keeps the failures so far', async () => {
     const { batchId, key } = await stageOneChunk(6);
     expect(await store.readChunk(key)).toMatchObject({ processedCount: 0, failures: [] });
     expect(await store.recordChunkProgress(key, { processedCount: 4, failures: rejectionsAt(1), isDone: false })).toBe(
@@ -247,7 +247,7 @@ describe('recordChunkProgress', () => {
     expect(linesOf(await store.listBatchFailures(batchId, { limit: 10 }))).toEqual([2]);
   });
 
-  test('records nothing for a chunk that is done or given up, which cannot be read either', async () => {
+  test('records no progress for a chunk that is done or given up', async () => {
     const { batchId, key } = await stageOneChunk(4);
     await store.recordChunkProgress(key, { processedCount: 4, failures: rejectionsAt(3), isDone: true });
 
@@ -263,7 +263,7 @@ describe('recordChunkProgress', () => {
     expect(await store.countBatchProgress(other.batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
-  test('returns nothing for an unknown chunk', async () => {
+  test('reads and records nothing for an unknown chunk', async () => {
     const { key } = await stageOneChunk(1);
     expect(await store.readChunk({ ...key, chunkIndex: 7 })).toBeUndefined();
     expect(
@@ -271,7 +271,7 @@ describe('recordChunkProgress', () => {
     ).toBe(false);
   });
 
-  test('replaces the failures of an earlier attempt with those of the next attempt', async () => {
+  test('newly recorded progress of a chunk replaces the failures that were recorded earlier', async () => {
     const { batchId, key } = await stageOneChunk(4);
     await store.recordChunkProgress(key, { processedCount: 2, failures: rejectionsAt(0, 1), isDone: false });
     await store.recordChunkProgress(key, { processedCount: 2, failures: [], isDone: false });
@@ -285,7 +285,10 @@ describe('recordChunkProgress', () => {
 });
 
 describe('random sequences of attempts', () => {
-  /** The outcome of one chunk of an attempt, with indexes that are limited to its size. */
+  /**
+   * The simulated outcome of one chunk. `failing` contains item indexes; indexes beyond the end of the chunk are
+   * ignored.
+   */
   type Fate =
     | { kind: 'applied'; failing: number[] }
     | { kind: 'recorded'; processedCount: number; failing: number[]; givenUp: boolean }
@@ -308,7 +311,7 @@ describe('random sequences of attempts', () => {
     attempts: fc.array(fc.array(fate, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
   });
 
-  test('let each item succeed at most once, with counts and lists that agree', async () => {
+  test('in random sequences of attempts, each item succeeds at most once, and counts and lists agree', async () => {
     await fc.assert(
       fc.asyncProperty(scenario, async ({ count, itemsPerChunk, attempts }) => {
         const batchId = await stageTestBatch(store, {

@@ -29,7 +29,7 @@ describe('stageBatch', () => {
     ...overrides,
   });
 
-  test('stores the pages of a batch as the chunks of a first attempt that no run has opened', async () => {
+  test('stores each page of a batch as one chunk of an attempt that no run has opened yet', async () => {
     const batch = makeBatch({ itemsPerChunk: 3 });
 
     expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(7), 3))).toEqual({
@@ -50,7 +50,7 @@ describe('stageBatch', () => {
     expect((await storedChunks(attemptId)).map(linesOf)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
   });
 
-  test('gives later batches higher numbers', async () => {
+  test('gives a later batch a higher batch number', async () => {
     const batchIds = [];
     for (let count = 0; count < 3; count += 1)
       batchIds.push(await stageTestBatch(store, { items: makeNumberedItems(1) }));
@@ -62,7 +62,7 @@ describe('stageBatch', () => {
     expect(new Set(found.map((attempt) => attempt!.batchNumber)).size).toBe(3);
   });
 
-  test.each([0, 1, 2, 500])('throws and stores nothing if the upload breaks off after %i pages', async (count) => {
+  test.each([0, 1, 2, 500])('throws and stores nothing when the upload fails after %i pages', async (count) => {
     const batch = makeBatch();
     const failure = new Error('the body broke off');
     async function* pages() {
@@ -79,7 +79,7 @@ describe('stageBatch', () => {
     });
   });
 
-  test('leaks no connections when many uploads break off', async () => {
+  test('leaks no database connections when many uploads fail', async () => {
     const failure = new Error('the body broke off');
     async function* pages() {
       yield* splitIntoChunks(makeNumberedItems(2), 2);
@@ -94,7 +94,7 @@ describe('stageBatch', () => {
     expect(await Promise.all(sharing)).toEqual(createMany(MAX_CONNECTIONS, () => ({ status: 'staged', total: 4 })));
   });
 
-  test('throws and stores nothing when the database closes the connection, and succeeds on retry', async () => {
+  test('throws and stores nothing when the database closes the connection, and a retry succeeds', async () => {
     const batch = makeBatch();
     const gate = createGate();
     async function* pages() {
@@ -114,7 +114,7 @@ describe('stageBatch', () => {
     expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(2), 2))).toMatchObject({ status: 'staged' });
   });
 
-  test('returns the existing batch for the same id and content', async () => {
+  test('returns "existing" for a used id with the same content', async () => {
     const batch = makeBatch();
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
 
@@ -146,7 +146,7 @@ describe('stageBatch', () => {
     });
   });
 
-  test('returns "taken" for the same items on other lines, because failures would name wrong lines', async () => {
+  test('returns "taken" for the same items with other line numbers, because failure reports contain line numbers', async () => {
     const batch = makeBatch();
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(2), 2));
     async function* delayedChunks(): AsyncGenerator<StagedItem[]> {
@@ -156,7 +156,7 @@ describe('stageBatch', () => {
     expect(await store.stageBatch(batch, delayedChunks())).toEqual({ status: 'taken' });
   });
 
-  test('throws if a repeated upload breaks off, and keeps the batch', async () => {
+  test('throws when a repeated upload fails midway, and keeps the stored batch', async () => {
     const batch = makeBatch();
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
     const failure = new Error('the body broke off');
@@ -170,7 +170,7 @@ describe('stageBatch', () => {
   });
 
   describe('two concurrent uploads with one id', () => {
-    /** Starts two uploads so that both run before either is stored. */
+    /** Starts two uploads. Neither upload can finish before both are running. */
     async function stageBoth(first: unknown[], second: unknown[], batchId: string = randomUUID()) {
       const gate = createGate();
       async function* pages(items: unknown[]) {
@@ -186,7 +186,7 @@ describe('stageBatch', () => {
       return { batchId, outcomes: (await Promise.all(both)).map(({ status }) => status) };
     }
 
-    test('store one batch and report it as existing to the other, for the same content', async () => {
+    test('of two concurrent uploads with the same id and content, one stores the batch and the other returns "existing"', async () => {
       for (let count = 0; count < 10; count += 1) {
         const { batchId, outcomes } = await stageBoth(makeNumberedItems(5), makeNumberedItems(5));
 
@@ -197,7 +197,7 @@ describe('stageBatch', () => {
       }
     });
 
-    test('store one batch and report the id as taken to the other, for different content', async () => {
+    test('of two concurrent uploads with the same id and different content, one stores the batch and the other returns "taken"', async () => {
       for (let count = 0; count < 10; count += 1) {
         const contents = [makeNumberedItems(3), makeNumberedItems(5)];
         const { batchId, outcomes } = await stageBoth(contents[0]!, contents[1]!);
@@ -211,7 +211,9 @@ describe('stageBatch', () => {
       }
     });
 
-    /** Blocks the upload that has claimed the id before its commit, until it is released. */
+    /**
+     * Blocks the first upload after it has claimed the id and before it commits. @returns a function that unblocks it.
+     */
     async function pauseBeforeCommit() {
       const [held, gate] = [createGate(), createGate()];
       const lock = store.db.transaction().execute(async (tx) => {
@@ -226,7 +228,7 @@ describe('stageBatch', () => {
       };
     }
 
-    test('wait for the commit of the first upload', async () => {
+    test('later uploads with the same id wait until the first upload commits', async () => {
       const batch = makeBatch();
       const release = await pauseBeforeCommit();
       const first = store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
@@ -243,7 +245,7 @@ describe('stageBatch', () => {
       expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
     });
 
-    test('store the second upload if the first one fails', async () => {
+    test('the second of two concurrent uploads is stored when the first upload fails', async () => {
       const batch = makeBatch();
       const release = await pauseBeforeCommit();
       const first = store
@@ -266,7 +268,7 @@ describe('stageBatch', () => {
   });
 
   describe('the content of items', () => {
-    /** Stages items and reads them as an operation receives them. */
+    /** Stages items and returns the items that an operation receives. */
     async function storeAndRead(items: unknown[], itemsPerChunk: number): Promise<StagedItem[]> {
       const batchId = await stageTestBatch(store, { items, itemsPerChunk });
       const { attemptId, chunks } = await openAttempt(batchId, 'run');
@@ -324,13 +326,13 @@ describe('stageBatch', () => {
       '__proto__',
     ];
 
-    test('survives a round trip with characters that are special in COPY or JSON', async () => {
+    test('stores and reads items unchanged when they contain special characters of COPY or JSON', async () => {
       const items = [...awkward.map((text) => ({ text })), ...awkward.map((text) => ({ [text]: [text] }))];
 
       expect(await storeAndRead(items, 7)).toEqual(toStagedItems(items));
     });
 
-    test('survives a round trip for any JSON, each item on its line', async () => {
+    test('stores and reads any JSON items unchanged, each with its line number', async () => {
       const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.constantFrom(...awkward));
       const value = fc.letrec((tie) => ({
         value: fc.oneof(

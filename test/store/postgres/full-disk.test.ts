@@ -16,7 +16,7 @@ function openTestStore(databaseUrl: string): Store {
   return openStore({ databaseUrl, maxConnections: 2, onIdleError: () => undefined });
 }
 
-/** Opens the readiness probes of the API and of the worker, each with its own store. */
+/** Starts the readiness endpoints of the API and of the worker, each with its own store. */
 async function openProbes(databaseUrl: string) {
   const away = await createUnreachableBackends();
   const [ofApi, ofWorker] = [openTestStore(databaseUrl), openTestStore(databaseUrl)];
@@ -40,9 +40,9 @@ async function openProbes(databaseUrl: string) {
         async () => {
           const seen = await isReachable();
           if (seen.api === store && seen.worker === store && seen.workerStatus === workerStatus) return true;
-          throw new Error(`they say ${JSON.stringify(seen)}`);
+          throw new Error(`got ${JSON.stringify(seen)}`);
         },
-        { description: `API and worker saying "${store}"`, timeoutMs: DEADLINE_MS },
+        { description: `API and worker reporting "${store}"`, timeoutMs: DEADLINE_MS },
       );
     },
     async close() {
@@ -65,7 +65,7 @@ describeOnSmallDisk('a database on a full disk', () => {
   });
   afterAll(() => disk.remove());
 
-  test('makes API and worker unready until there is free space again', async () => {
+  test('a full database disk makes the API and the worker unready until there is free space again', async () => {
     const probes = await openProbes(disk.appUrl);
     cleanups.push(() => probes.close());
     await probes.say('ok', 200);
@@ -81,7 +81,7 @@ describeOnSmallDisk('a database on a full disk', () => {
 });
 
 describe('a read-only database', () => {
-  test('makes API and worker unready, and a write returns 503', async () => {
+  test('a read-only database makes the API and the worker unready, and a write returns 503', async () => {
     const database = await createDatabase();
     cleanups.push(() => database.drop());
     const name = new URL(database.url).pathname.slice(1);
@@ -105,7 +105,7 @@ describe('a read-only database', () => {
 });
 
 describe('the check for a writable database', () => {
-  test('queries the database once for many callers', async () => {
+  test('many concurrent checks for a writable database share one query', async () => {
     const database = await createDatabase();
     const store = openTestStore(database.appUrl);
     cleanups.push(
@@ -127,7 +127,7 @@ describe('the check for a writable database', () => {
     await waitUntil(writesTempFiles, { description: 'one temporary file being counted', timeoutMs: DEADLINE_MS });
   });
 
-  test('releases its connection soon when the database stops responding', async () => {
+  test('the check for a writable database releases its connection soon when the database stops responding', async () => {
     const database = await createDatabase();
     const url = new URL(database.appUrl);
     const line = await startStallableProxy(url.host);

@@ -6,7 +6,7 @@ import { APP_ROLE, createDatabase } from '../../support/database/database.js';
 
 const INSUFFICIENT_PRIVILEGE = '42501';
 
-describe('the database role of worker and API', () => {
+describe('the app role (the database role of the API and the worker)', () => {
   let database: Awaited<ReturnType<typeof createDatabase>>;
   let owner: Store;
   let app: Store;
@@ -35,11 +35,11 @@ describe('the database role of worker and API', () => {
     ['delete the chunks of a batch', 'delete from batch_chunks'],
     ['read the migrations', 'select * from kysely_migration'],
     ['set the sequence of batch numbers', `select setval('batches_number_seq', 1)`],
-  ])('is not allowed to %s', async (_, text) => {
+  ])('the app role is not allowed to %s', async (_, text) => {
     await expect(query(text)).rejects.toMatchObject({ code: INSUFFICIENT_PRIVILEGE });
   });
 
-  test('loses rights that it does not need', async () => {
+  test('grantAppRolePrivileges revokes privileges that the app role does not need', async () => {
     const grants = async () => {
       const { rows } = await sql<{ grant: string }>`
         select format('%s %s %s', table_name, column_name, privilege_type) as grant
@@ -56,11 +56,11 @@ describe('the database role of worker and API', () => {
     await expect(query('delete from orders')).rejects.toMatchObject({ code: INSUFFICIENT_PRIVILEGE });
   });
 
-  test('must exist', async () => {
+  test('grantAppRolePrivileges fails when the app role does not exist', async () => {
     await expect(grantAppRolePrivileges(owner.db, 'nobody else')).rejects.toMatchObject({ code: '42704' });
   });
 
-  test('is rejected as the owner of the tables and keeps its rights', async () => {
+  test('grantAppRolePrivileges rejects a role that owns tables, and the role keeps its privileges', async () => {
     const { rows } = await sql<{ name: string }>`select current_user as name`.execute(owner.db);
     await expect(grantAppRolePrivileges(owner.db, rows[0]!.name)).rejects.toThrow(TableOwnerRoleError);
     await sql.raw('select 1 from kysely_migration').execute(owner.db);
@@ -74,7 +74,7 @@ describe('the database role of worker and API', () => {
     }
   });
 
-  test('has rights on every table', async () => {
+  test('the app role can read every table except the migration tables', async () => {
     const { rows } = await sql`
       select tablename from pg_tables
       where schemaname = 'public' and tablename not like 'kysely%'
