@@ -20,7 +20,7 @@ async function startHealthServer(checks: HealthChecks): Promise<string> {
   return url;
 }
 
-/** A store whose database server is on the given port. */
+/** Opens a store whose database server is on the given port. */
 function openStoreOn(port: number) {
   const store = openStore({
     databaseUrl: `postgres://u:p@127.0.0.1:${port}/shop`,
@@ -36,7 +36,7 @@ const fetchJson = async (url: string) => {
   return { status: response.status, body: await response.json() };
 };
 
-test('reports ready if every check is ok', async () => {
+test('the health server reports ready when every check is ok', async () => {
   const url = await startHealthServer({ temporal: () => 'ok', worker: async () => 'ok' });
 
   expect(await fetchJson(`${url}/readyz`)).toEqual({
@@ -45,7 +45,7 @@ test('reports ready if every check is ok', async () => {
   });
 });
 
-test('reports live but not ready, with the task queue, if a worker does not poll', async () => {
+test('the health server reports live but not ready when a worker does not poll, and names the task queue', async () => {
   const url = await startHealthServer({ temporal: () => 'ok', worker: () => 'does not poll orders' });
 
   expect(await fetchJson(`${url}/readyz`)).toEqual({
@@ -55,7 +55,7 @@ test('reports live but not ready, with the task queue, if a worker does not poll
   expect(await fetchJson(`${url}/livez`)).toEqual({ status: 200, body: { status: 'ok' } });
 });
 
-test('responds in bounded time, without internal details, if the database rejects connections or hangs', async () => {
+test('the readiness check responds without internal details when the database rejects connections or hangs', async () => {
   const silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
   cleanups.push(() => silent.close());
   const stores = [openStoreOn(await freePort()), openStoreOn((silent.address() as AddressInfo).port)] as const;

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { truncateLine, temporalLogger } from '../../src/observability/logger.js';
 
-test("keeps the payloads of the SDK's log entries out of the log", () => {
+test("logs the SDK's log entries without their payloads", () => {
   const lines: string[] = [];
   const stream = new Writable({
     write(chunk, _encoding, done) {
@@ -29,7 +29,7 @@ test("keeps the payloads of the SDK's log entries out of the log", () => {
   expect(lines.join()).not.toContain('secret');
 });
 
-test('writes well-formed lines of bounded length for any log entry', () => {
+test('writes every log entry as one valid JSON line of limited length', () => {
   const lines: string[] = [];
   const stream = { write: (line: string) => void lines.push(line) };
   const logger = pino({ hooks: { streamWrite: truncateLine } }, stream);

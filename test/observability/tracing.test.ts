@@ -30,14 +30,14 @@ describe('tracing', () => {
     [true, { OTEL_TRACES_EXPORTER: 'console' }],
     [true, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }],
     [true, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:4318/v1/traces' }],
-  ])('is on: %s, for the environment %j', (expected, overrides) => {
+  ])('tracing is on: %s, for the environment %j', (expected, overrides) => {
     expect(isTracingEnabled(loadConfig('api', { ...env, ...overrides }))).toBe(expected);
   });
 
   test.each([
     [{}, 0],
     [{ OTEL_TRACES_EXPORTER: 'otlp' }, 20],
-  ])('with the environment %j loads at least %i OpenTelemetry modules', async (overrides, least) => {
+  ])('with the environment %j, the API loads at least %i OpenTelemetry modules', async (overrides, least) => {
     const script = `
       import { createRequire } from 'node:module';
       import { loadConfig } from './src/config/read.ts';
@@ -60,7 +60,7 @@ describe('tracing', () => {
   });
 });
 
-test('serves requests, logs the problem once and exits promptly if the trace collector is unreachable', async () => {
+test('with an unreachable trace collector, the API serves requests, logs the problem once and exits promptly', async () => {
   const [port, freePortNumber] = await Promise.all([freePort(), freePort()]);
   const lines: string[] = [];
   const api = await startProcess({
@@ -96,38 +96,41 @@ test('serves requests, logs the problem once and exits promptly if the trace col
 test.each([
   ['api', 'src/api/server.ts'],
   ['worker', 'src/worker.ts'],
-] as const)("logs OpenTelemetry's warnings about its settings in the %s and starts", async (name, file) => {
-  const lines: string[] = [];
-  const started = await startProcess({
-    name,
-    ...sourceCommand(file),
-    env: {
-      ...env,
-      PORT: String(await freePort()),
-      SMTP_URL: 'smtp://127.0.0.1:1',
-      PUBLIC_URL: 'http://127.0.0.1:1',
-      PAYMENTS_URL: 'http://127.0.0.1:1',
-      CARRIER_URL: 'http://127.0.0.1:1',
-      MAIL_FROM: 'shop@example.com',
-      OUTGOING_WEBHOOK_SECRET: secret,
-      OTEL_TRACES_EXPORTER: 'console',
-      OTEL_BSP_SCHEDULE_DELAY: 'soon',
-    },
-    onLine: (line) => lines.push(line),
-  });
-  const isLogged = (text: string) => () => lines.some((line) => line.includes(text)) || undefined;
-  try {
-    await waitUntil(isLogged('"msg":"starting"'), {
-      description: `the start:\n${lines.join('\n')}`,
-      timeoutMs: 60_000,
+] as const)(
+  'the %s starts with invalid OpenTelemetry settings and logs the warnings of OpenTelemetry',
+  async (name, file) => {
+    const lines: string[] = [];
+    const started = await startProcess({
+      name,
+      ...sourceCommand(file),
+      env: {
+        ...env,
+        PORT: String(await freePort()),
+        SMTP_URL: 'smtp://127.0.0.1:1',
+        PUBLIC_URL: 'http://127.0.0.1:1',
+        PAYMENTS_URL: 'http://127.0.0.1:1',
+        CARRIER_URL: 'http://127.0.0.1:1',
+        MAIL_FROM: 'shop@example.com',
+        OUTGOING_WEBHOOK_SECRET: secret,
+        OTEL_TRACES_EXPORTER: 'console',
+        OTEL_BSP_SCHEDULE_DELAY: 'soon',
+      },
+      onLine: (line) => lines.push(line),
     });
-    expect(isLogged('OTEL_BSP_SCHEDULE_DELAY')()).toBe(true);
-  } finally {
-    await started.stop();
-  }
-});
+    const isLogged = (text: string) => () => lines.some((line) => line.includes(text)) || undefined;
+    try {
+      await waitUntil(isLogged('"msg":"starting"'), {
+        description: `the start:\n${lines.join('\n')}`,
+        timeoutMs: 60_000,
+      });
+      expect(isLogged('OTEL_BSP_SCHEDULE_DELAY')()).toBe(true);
+    } finally {
+      await started.stop();
+    }
+  },
+);
 
-test('exports spans without private attributes, messages and exceptions', () => {
+test('exports spans without private attributes, status messages and exceptions', () => {
   const memory = new InMemorySpanExporter();
   const processor = new SimpleSpanProcessor(withAllowedAttributes(memory));
   const tracer = new BasicTracerProvider({ spanProcessors: [processor] }).getTracer('test');

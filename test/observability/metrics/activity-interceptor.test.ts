@@ -44,7 +44,7 @@ const failWith = (failure: Error) => async () => {
 };
 const unavailable = ApplicationFailure.create({ type: 'PaymentGatewayUnavailable' });
 
-test('records the number of a successful attempt', async () => {
+test('records the attempt number when an activity succeeds', async () => {
   expect(await recordMetricsOf(async () => 'done', { attempt: 3 })).toEqual([
     ['shop_activity_attempts', 3, { outcome: 'succeeded' }],
   ]);
@@ -57,7 +57,7 @@ test('records the reason and the retry delay of a failed attempt', async () => {
   ]);
 });
 
-test('limits the recorded retry delay to the maximum of the policy', async () => {
+test('the recorded retry delay does not exceed the maximum interval of the retry policy', async () => {
   expect(await recordMetricsOf(failWith(unavailable), { attempt: 40 })).toContainEqual([
     'shop_activity_backoff',
     60,
@@ -65,7 +65,7 @@ test('limits the recorded retry delay to the maximum of the policy', async () =>
   ]);
 });
 
-test('records the retry delay that the failure requests', async () => {
+test('records the retry delay that the failure sets with nextRetryDelay', async () => {
   const failure = ApplicationFailure.create({ type: 'MailUnavailable', nextRetryDelay: '90 seconds' });
   expect(await recordMetricsOf(failWith(failure))).toContainEqual(['shop_activity_backoff', 90, {}]);
 });
@@ -77,8 +77,8 @@ test.each([
     ApplicationFailure.create({ type: 'ReceiverGone' }),
     { nonRetryableErrorTypes: ['ReceiverGone'] },
   ],
-  ['was the last attempt', unavailable, { maximumAttempts: 2 }],
-])('records a failed activity when the failure is not retried because it %s', async (_, failure, retryPolicy) => {
+  ['occurs in the last attempt', unavailable, { maximumAttempts: 2 }],
+])('counts an activity as failed when its failure %s', async (_, failure, retryPolicy) => {
   expect(await recordMetricsOf(failWith(failure), { attempt: 2, retryPolicy })).toEqual([
     ['shop_activity_failures', 1, { error_type: failure.type, expected: false }],
     ['shop_activity_attempts', 2, { outcome: 'failed' }],
@@ -86,14 +86,17 @@ test.each([
 });
 
 test.each([
-  [10_500, 'ends', ['shop_activity_attempts', 4, { outcome: 'failed' }]],
-  [60_000, 'continues', ['shop_activity_backoff', 8, {}]],
-])('with 5 s of %i ms used and a retry delay of 8 s, the activity %s', async (limit, _, expected) => {
-  const info = { attempt: 4, scheduledTimestampMs: Date.now() - 5_000, scheduleToCloseTimeoutMs: limit };
-  expect((await recordMetricsOf(failWith(unavailable), info))[1]).toEqual(expected);
-});
+  [10_500, 'fails', ['shop_activity_attempts', 4, { outcome: 'failed' }]],
+  [60_000, 'is retried', ['shop_activity_backoff', 8, {}]],
+])(
+  '5 s into a schedule-to-close timeout of %i ms, an activity with a retry delay of 8 s %s',
+  async (limit, _, expected) => {
+    const info = { attempt: 4, scheduledTimestampMs: Date.now() - 5_000, scheduleToCloseTimeoutMs: limit };
+    expect((await recordMetricsOf(failWith(unavailable), info))[1]).toEqual(expected);
+  },
+);
 
-test('records a rejection by a business rule as expected', async () => {
+test('records a rejection by a business rule with the label expected=true', async () => {
   expect(await recordMetricsOf(failWith(rejectionFailure('CardDeclined', 'no')))).toContainEqual([
     'shop_activity_failures',
     1,
@@ -102,7 +105,7 @@ test('records a rejection by a business rule as expected', async () => {
 });
 
 test.each([new TypeError('a bug'), ApplicationFailure.create({ type: 'customer ada' })])(
-  'records an unknown failure type as other',
+  'records an unknown failure type with the error type "other"',
   async (failure) => {
     expect(await recordMetricsOf(failWith(failure))).toContainEqual([
       'shop_activity_failures',

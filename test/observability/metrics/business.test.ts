@@ -10,7 +10,7 @@ afterAll(() => backends.close());
 
 const lines = (text: string) => text.split('\n').filter((line) => line && !line.startsWith('#'));
 
-/** A fake Temporal client that counts calls and responds on request. */
+/** A fake Temporal client that counts the calls. Each call waits until the test calls `respond`. */
 function createFakeTemporalClient() {
   let requests = 0;
   let respond: () => void = () => undefined;
@@ -33,7 +33,7 @@ function createFakeTemporalClient() {
   return { client, respond, requestCount: () => requests };
 }
 
-test('counts an error for every part when Temporal and the database are unavailable', async () => {
+test('every collector reports an error when Temporal and the database are unavailable', async () => {
   const page = createBusinessMetrics({ ...backends, operations });
   const samples = lines(await page.metrics());
   expect(samples.sort()).toEqual(
@@ -53,7 +53,7 @@ test('omits only the database metrics when the database is unavailable', async (
   expect(samples.join('\n')).not.toContain('shop_batch');
 });
 
-test('reads the 100 oldest of more running batches', async () => {
+test('reads only the 100 oldest batches when more than 100 batches run', async () => {
   const { client, respond } = createFakeTemporalClient();
   respond();
   const pages = [['c3', 'c2', 'c1'], Array.from({ length: 99 }, (_, number) => `b${number}`), ['a']].map(
@@ -75,7 +75,7 @@ test('reads the 100 oldest of more running batches', async () => {
   expect(lookedAt.at(-1)).toBe('a');
 });
 
-test('pauses database counts for twenty times their duration, also after an error', async () => {
+test('after a database count, even a failed one, waits twenty times its duration before the next count', async () => {
   vi.useFakeTimers();
   try {
     const { client, respond } = createFakeTemporalClient();
@@ -101,7 +101,7 @@ test('pauses database counts for twenty times their duration, also after an erro
   }
 });
 
-test('queries Temporal once for simultaneous and closely following scrapes', async () => {
+test('queries Temporal once for simultaneous scrapes and for a scrape shortly afterwards', async () => {
   const { client, respond, requestCount } = createFakeTemporalClient();
   const page = createBusinessMetrics({ client, store: { readBatchStats: async () => [] }, operations });
   const looks = [page.metrics(), page.metrics()];

@@ -45,15 +45,15 @@ test('counts requests by route template and status', async () => {
   expect(await readInFlight()).toBe(0);
 });
 
-test('counts an unknown method as other', async () => {
+test('counts a request with an unknown method under the method "other"', async () => {
   await app.inject({ method: 'MKCOL' as 'GET', url: '/v1/orders/ada' });
   expect(await requestCounts()).toEqual(['{method="other",route="unknown",status="404"} 1']);
 });
 
-test('counts a request as in flight until its response', async () => {
+test('counts a request as in flight until the response is sent', async () => {
   const response = app.inject('/slow').then(({ statusCode }) => statusCode);
   await waitUntil(async () => (await readInFlight()) === 1 || undefined, {
-    description: 'it being in flight',
+    description: 'the request in flight',
     timeoutMs: 5_000,
   });
   release();
@@ -61,10 +61,10 @@ test('counts a request as in flight until its response', async () => {
   expect(await readInFlight()).toBe(0);
 });
 
-test('counts an event stream as in flight, and records no duration for it', async () => {
+test('counts an event stream as in flight and does not record its duration', async () => {
   const followed = app.inject('/events').then(({ statusCode }) => statusCode);
   await waitUntil(async () => (await readInFlight()) === 1 || undefined, {
-    description: 'it being in flight',
+    description: 'the request in flight',
     timeoutMs: 5_000,
   });
   release();
@@ -78,10 +78,13 @@ test('stops counting a request as in flight when the client disconnects', async 
   const gone = new AbortController();
   const slowRequest = fetch(`${url}/slow`, { signal: gone.signal }).catch(() => undefined);
   await waitUntil(async () => (await readInFlight()) === 1 || undefined, {
-    description: 'it being in flight',
+    description: 'the request in flight',
     timeoutMs: 5_000,
   });
   gone.abort();
   await slowRequest;
-  await waitUntil(async () => (await readInFlight()) === 0 || undefined, { description: 'its end', timeoutMs: 5_000 });
+  await waitUntil(async () => (await readInFlight()) === 0 || undefined, {
+    description: 'the end of the request',
+    timeoutMs: 5_000,
+  });
 });

@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const end of cleanups.splice(0)) await end();
 });
 
-test('serves each page at its path in the Prometheus format, and nothing else', async () => {
+test('serves each metrics page at its path in the Prometheus format, and returns 404 for other paths', async () => {
   const port = await freePort();
   const createPage = (text: string) => ({ contentType: Registry.PROMETHEUS_CONTENT_TYPE, metrics: async () => text });
   cleanups.push(

@@ -43,13 +43,13 @@ import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/
 import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
 import { sourceCommand } from '../../support/shop/source-command.js';
 
-/** A machine that also runs other tests may take several times as long. */
+/** Generous, because everything takes several times as long on a machine that also runs other tests. */
 const WAIT_TIMEOUT_MS = 60_000;
 
-/** Alerts that take too long to fire here even with shortened durations. A promtool test covers them. */
+/** Alerts that take too long to fire in this test, even with shortened durations. The promtool test covers them. */
 const TOO_SLOW_TO_FIRE = ['WebhookFailureRateHigh'];
 
-/** A rate window for a few seconds of traffic with one scrape per second. */
+/** The rate window of the dashboard queries: long enough for several scrapes, at one scrape per second. */
 const RATE_WINDOW = '30s';
 
 describeWithPrometheus('metrics of a running shop in Prometheus', () => {
@@ -96,7 +96,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     [shop, line] = await Promise.all([startShop(server, { withWorker: false }), startStallableProxy(server.address)]);
     sku = (await addProduct(shop.store, { available: 10_000 })).sku;
     shop.fakes.setCallbackUrl(`${urls.api}/v1/callbacks/shipments`);
-    // A page whose metrics are unavailable takes five seconds to respond.
+    // When metrics are unavailable, the page takes five seconds to respond, so this job has a longer timeout.
     const slowly = {
       job_name: 'business-by-line',
       metrics_path: '/metrics/business',
@@ -166,7 +166,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
 
   const fetchText = async (url: string) => (await fetch(url)).text();
 
-  /** Produces every kind of traffic. */
+  /** Produces traffic for every metric. */
   async function sendTraffic(): Promise<void> {
     const isCompleted = async () => {
       const orderId = await placeAndCharge();
@@ -201,7 +201,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     return approvalId;
   }
 
-  test('passes the checks of promtool for configuration and rules', async () => {
+  test('the Prometheus configuration and the alert rules pass the checks of promtool', async () => {
     const check = (...args: string[]) =>
       runCommand({
         name: 'promtool',
@@ -213,7 +213,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     expect(await check('rules', ALERTS_FILE)).toContain(`SUCCESS: ${alertRules.length + 1} rules`);
   });
 
-  test('fires exactly the expected alerts when promtool simulates hours with little traffic', async () => {
+  test('exactly the expected alerts fire when promtool simulates three hours with little traffic', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'rules-'));
     const countFailures = (activity: string, error: string) =>
       `shop_activity_failures_total{activity_type="${activity}",error_type="${error}",expected="false"}`;
@@ -222,20 +222,20 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     const requests = (route: string, status: number) =>
       `http_request_duration_seconds_count{job="api",instance="1",route="${route}",status="${status}"}`;
     const series = {
-      // All APIs and the business page are missing from the start.
+      // No series for the API and business jobs: both are missing from the start.
       'up{job="worker",instance="1"}': '1x180',
-      // In the end, a workflow task is retried every ten minutes.
+      // A failing workflow task is retried every ten minutes, which is the longest delay.
       'temporal_workflow_task_execution_failed_total{task_queue="orders",failure_reason="NonDeterminismError"}':
         Array.from({ length: 18 }, (_, times) => `${times + 1}x9`).join(' '),
       [countFailures('chargePayment', 'PaymentGatewayUnavailable')]: '0+4x180',
       [countAttempts('chargePayment')]: '0+5x180',
-      // A dead receiver.
+      // The webhook receiver is unavailable.
       [countFailures('reportOutcome', 'ReceiverUnavailable')]: '0+4x180',
       [countAttempts('reportOutcome')]: '0+5x180',
-      // All attempts belong to a single order.
+      // Every attempt fails, but the attempts belong to a single order, so no alert must fire.
       [countFailures('requestShipment', 'CarrierUnavailable')]: '0+1x180',
       [countAttempts('requestShipment')]: '0+1x180',
-      // Callers get errors, probes do not.
+      // 10 % of the orders fail. The many successful health checks must not hide this.
       [requests('/v1/orders', 200)]: '0+9x180',
       [requests('/v1/orders', 500)]: '0+1x180',
       [requests('/livez', 200)]: '0+900x180',
@@ -270,7 +270,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     }
   });
 
-  test('counts the whole life of a cart once across its runs', async () => {
+  test('records the duration of a cart once, across all its runs', async () => {
     const cartId = randomUUID();
     const began = performance.now();
     const cart = await startCart(server.client, { cartId, continueAsNewAfterEvents: 4 });
@@ -281,7 +281,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       description: 'the next run',
       timeoutMs: WAIT_TIMEOUT_MS,
     });
-    // Long enough to differ from the duration of the last run.
+    // Makes the duration of the cart differ clearly from the duration of its last run.
     await waitUntil(() => performance.now() - began > 2_000 || undefined, { description: '2 s', timeoutMs: 5_000 });
     const lastStart = performance.now();
     await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
@@ -301,14 +301,14 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
           );
         return valueOf('count') >= 1 ? { count: valueOf('count'), sum: valueOf('sum') } : undefined;
       },
-      { description: 'its life being counted', timeoutMs: WAIT_TIMEOUT_MS },
+      { description: 'the duration of the cart in the metrics', timeoutMs: WAIT_TIMEOUT_MS },
     );
     expect(observed.count).toBe(1);
     expect(observed.sum).toBeGreaterThan(uptimeSeconds - (performance.now() - lastStart) / 1000);
     expect(observed.sum).toBeLessThan(uptimeSeconds + 0.5);
   });
 
-  test('has a value for every expression of the dashboard and the alerts', async () => {
+  test('every expression of the dashboard and of the alerts has a value', async () => {
     const shown = dashboards.flatMap(({ panels }) =>
       panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const)),
     );
@@ -328,7 +328,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     let left: string[] = [];
     await waitUntil(
       async () => {
-        // Prometheus sees no increase in the first sample of a counter, so traffic must repeat.
+        // Prometheus computes no rate from the first sample of a counter, so the traffic must repeat.
         await sendTraffic();
         left = await empty();
         return left.length === 0 || undefined;
@@ -339,7 +339,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     });
   }, 120_000);
 
-  test('serves exactly the documented metrics with their types and labels', async () => {
+  test('the shop exports exactly the documented metrics with their types and labels', async () => {
     const pages = await Promise.all(
       Object.entries({
         worker: [`${urls.worker}/metrics`],
@@ -354,7 +354,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     expect(ours.sort(byName)).toEqual(documentedMetrics().sort(byName));
   });
 
-  test('has no label that identifies a person or a resource', async () => {
+  test('no metric label identifies a person or a resource', async () => {
     const pages = await Promise.all(
       [`${urls.worker}/metrics`, `${urls.metrics}/metrics`, `${urls.metrics}/metrics/business`].map(fetchText),
     );
@@ -385,15 +385,15 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       });
     };
 
-    test('fires no alert while the shop is healthy', async () => {
+    test('no alert fires while the shop is healthy', async () => {
       await waitUntil(async () => (await prometheus.firingAlerts()).length === 0 || undefined, {
         description: 'no alert firing',
         timeoutMs: WAIT_TIMEOUT_MS,
       });
     });
 
-    test('fires each alert for its cause and resolves the alert afterwards', async () => {
-      // The failures that need workers. They overlap, because each alert has its own duration.
+    test('each alert fires for its cause and resolves afterwards', async () => {
+      // First the failures that need a running worker. All start together, because each alert takes a while to fire.
       const stuck = await placeAndCharge();
       const standing = await addProduct(shop.store);
       lock = await lockProduct(shop.databaseUrl, standing.sku);
@@ -412,7 +412,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         taskQueue: ORDER_TASK_QUEUE,
         workflowTaskTimeout: '1 second',
       });
-      // The real cause takes days. The metric counts by the search attribute.
+      // A real overdue delivery takes days. The metric counts search attributes, so setting one is enough.
       const late = await server.client.workflow.start('order', {
         workflowId: orderWorkflowId(randomUUID()),
         taskQueue: 'no-worker-polls-this-queue',
@@ -475,11 +475,11 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         status: { name: 'COMPLETED' },
       });
 
-      // The failures that need a missing worker.
+      // Then the failures that need a missing worker.
       worker.kill('SIGKILL');
       const waiting = repeatEvery(500, () => placeOrder());
       await expectToFire('TargetDown', 'JobMissing', 'NoWorker', 'BacklogAgeHigh');
-      // The worker starts when the backlog has grown for long enough.
+      // The worker starts again as soon as the backlog has grown long enough to fire its alert.
       [worker] = await Promise.all([startWorker(), expectToFire('BacklogGrowing').finally(() => waiting.stop())]);
 
       let firing: string[] = [];
@@ -498,7 +498,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
   });
 });
 
-/** Starts the action at each interval, even while earlier ones run, until it is stopped. Ignores failures. */
+/** Starts the action at each interval, even while earlier actions still run. Ignores failures. */
 function repeatEvery(everyMs: number, run: () => Promise<unknown>): { stop: () => Promise<void> } {
   const running = new Set<Promise<unknown>>();
   const timer = setInterval(() => {
@@ -522,7 +522,7 @@ interface DocumentedMetric {
   exportedBy: string;
 }
 
-/** The metrics in the table of docs/observability.md. */
+/** Reads the metrics from the table in docs/observability.md. */
 function documentedMetrics(): DocumentedMetric[] {
   const page = readFileSync(join(projectRoot, 'docs/observability.md'), 'utf8');
   return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
@@ -535,7 +535,7 @@ function documentedMetrics(): DocumentedMetric[] {
   );
 }
 
-/** The metrics of a page with their labels, except those that a histogram or the SDK adds. */
+/** Lists the metrics of a page with their labels, without the labels that Prometheus histograms and the SDK add. */
 function metricsOn(page: string): Omit<DocumentedMetric, 'exportedBy'>[] {
   return [...page.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', type = '']) => {
     const labels = [...page.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?\\{(.*)\\} `, 'gm'))].flatMap(
