@@ -24,7 +24,7 @@ describe('a chunk of an operation that calls a partner', () => {
     await database?.drop();
   });
 
-  /** Stages a chunk of `count` items, and an activity that handles each call with `respond`. */
+  /** Stages a chunk of `count` items. @returns an activity run in which `respond` handles each partner call. */
   async function stageChunkOf(
     count: number,
     respond: (call: PartnerCall) => Promise<void> | void,
@@ -65,7 +65,7 @@ describe('a chunk of an operation that calls a partner', () => {
     expect(calls).toHaveLength(250);
   });
 
-  test('continues a failed attempt from the recorded position with the same keys', async () => {
+  test('a retry continues from the recorded position with the same idempotency keys', async () => {
     let isUnavailable = true;
     const { calls, batchId, run } = await stageChunkOf(250, ({ key }) => {
       if (isUnavailable && key === 'item-0150') throw new Error('away');
@@ -84,7 +84,7 @@ describe('a chunk of an operation that calls a partner', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 250, failed: 0 });
   });
 
-  test('lists failed items in their order and cuts a long message at 500 characters', async () => {
+  test('lists failed items in line order and truncates long failure messages to 500 characters', async () => {
     const { batchId, run } = await stageChunkOf(120, ({ key }) => {
       if (/0$/.test(key)) throw ApplicationFailure.nonRetryable(`${'x'.repeat(499)}\u{1F600}`, 'Rejected');
     });
@@ -97,7 +97,7 @@ describe('a chunk of an operation that calls a partner', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 108, failed: 12 });
   });
 
-  test('keeps the concurrency limit of the operation', async () => {
+  test('never makes more concurrent calls than the operation allows', async () => {
     let open = 0;
     let most = 0;
     const { run } = await stageChunkOf(
@@ -115,7 +115,7 @@ describe('a chunk of an operation that calls a partner', () => {
     expect(most).toBe(3);
   });
 
-  test('heartbeats the number of processed items during a long call', async () => {
+  test('sends heartbeats with the number of processed items during a long call', async () => {
     let goOn: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (goOn = resolve));
     const { run } = await stageChunkOf(150, ({ key }) => (key === 'item-0120' ? gate : undefined));
@@ -131,7 +131,7 @@ describe('a chunk of an operation that calls a partner', () => {
     expect(beats[0]).toEqual({ processedCount: 100 });
   });
 
-  test('stops making calls on cancellation, aborts open calls and keeps recorded results', async () => {
+  test('a cancelled chunk activity stops making calls, aborts open calls and keeps recorded results', async () => {
     const { calls, batchId, run } = await stageChunkOf(
       250,
       ({ key, cancellation }) =>
@@ -153,7 +153,7 @@ describe('a chunk of an operation that calls a partner', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
   });
 
-  test('drops the results of a chunk that was given up during its calls', async () => {
+  test('drops the later results of a chunk that is given up during its calls', async () => {
     let giveUp: () => Promise<void> = async () => undefined;
     const { batchId, run } = await stageChunkOf(250, async ({ key }) => {
       if (key === 'item-0100') await giveUp();

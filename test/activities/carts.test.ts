@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 describe('claimCartOrder', () => {
-  /** Checks out a cart. By default, the attempt starts after all earlier claims; `at` overrides its start. */
+  /** Checks out a cart. `at` is the start time of the attempt; by default it is later than all earlier claims. */
   const checkOut = async (
     { firstRunId, quantity, total }: { firstRunId: string; quantity: number; total?: number },
     { at = Date.now() + 1_000, isStarted = false }: { at?: number; isStarted?: boolean } = {},
@@ -53,7 +53,7 @@ describe('claimCartOrder', () => {
     sku = (await addProduct(store)).sku;
   });
 
-  test('replaces the claim of an order that was never started', async () => {
+  test('a new checkout replaces the claim of an order that was never started', async () => {
     const firstRunId = randomUUID();
     const first = await checkOut({ firstRunId, quantity: 1 });
 
@@ -63,7 +63,7 @@ describe('claimCartOrder', () => {
     expect(second.contentHash).not.toBe(first.contentHash);
   });
 
-  test('rejects other content once the order was started', async () => {
+  test('rejects a checkout with other content when the order has already started', async () => {
     const firstRunId = randomUUID();
     const first = await checkOut({ firstRunId, quantity: 1 });
 
@@ -73,7 +73,7 @@ describe('claimCartOrder', () => {
     expect(await store.findCartOrder(firstRunId)).toEqual(first);
   });
 
-  test('keeps the claim of a newer checkout when an attempt is late', async () => {
+  test('a late attempt of an earlier checkout does not replace the claim of a newer checkout', async () => {
     const firstRunId = randomUUID();
     const lateAt = Date.now() - 60_000;
     const newer = await checkOut({ firstRunId, quantity: 2 });
@@ -84,7 +84,7 @@ describe('claimCartOrder', () => {
     expect(await store.findCartOrder(firstRunId)).toEqual(newer);
   });
 
-  test('compares the expected total again after a claim without an order', async () => {
+  test('checks the expected total again when an earlier claim did not start an order', async () => {
     const firstRunId = randomUUID();
     await checkOut({ firstRunId, quantity: 1 });
 

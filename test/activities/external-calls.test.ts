@@ -30,14 +30,14 @@ afterEach(() => {
 
 type Activities = ReturnType<typeof createPaymentActivities> & ReturnType<typeof createShippingActivities>;
 
-/** The activities as a worker runs them, against the fake partners or against one address. */
+/** Creates the activities that a worker runs. They call the fake partners, or `url` when it is set. */
 function createActivitiesFor(url?: string): Activities {
   const { paymentsUrl, carrierUrl } = url === undefined ? fakes : { paymentsUrl: url, carrierUrl: url };
   const settings = { paymentsUrl, carrierUrl, ...KEY_RETENTION, store: stubStockJustHeld };
   return { ...createPaymentActivities(settings), ...createShippingActivities(settings) };
 }
 
-/** An activity that calls a partner: how to run it, and the request that the partner receives. */
+/** An activity that calls a partner, with the request that the partner must receive. */
 interface PartnerActivity {
   name: keyof Activities;
   operation: 'charge' | 'refund' | 'shipment' | 'cancellation';
@@ -93,13 +93,13 @@ const cases: PartnerActivity[] = [
   },
 ];
 
-/** The number of effects of this kind that the order has at the partner. */
+/** Counts the effects of an operation that the fake partner has recorded for an order. */
 function effectsOf(on: PartnerActivity['operation'], orderId: string): number {
   const { charges, refunds, shipments, cancellations } = fakes.records(orderId);
   return { charge: charges, refund: refunds, shipment: shipments, cancellation: cancellations }[on].length;
 }
 
-/** `Retry-After` as a date. */
+/** Values of `Retry-After` that are dates, by description. */
 const httpDates: Record<string, () => string> = {
   'in 90 s': () => new Date(Date.now() + 90_000).toUTCString(),
   '90 s ago': () => new Date(Date.now() - 90_000).toUTCString(),
@@ -123,7 +123,7 @@ async function startServerResponding(
 }
 
 describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, run }) => {
-  test('repeats the same call, which has one effect', async () => {
+  test('a repeated run sends the same request and has one effect', async () => {
     const orderId = randomUUID();
     const first = await run(orderId);
     const second = await run(orderId);
@@ -132,12 +132,12 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     expect(effectsOf(operation, orderId)).toBe(1);
     const { requests } = fakes.records(orderId);
     const call = { path, idempotencyKey: `order:${orderId}:${key}`, body: body(orderId) };
-    // A refund is looked up first, so the second run makes no call.
+    // refundPayment first looks up the refund, so the second run sends no refund request.
     expect(requests).toMatchObject(operation === 'refund' ? [call] : [call, call]);
   });
 
   test.each(['lose-response', 'malformed'] as const)(
-    'succeeds on retry after an effect with an unusable response (%s)',
+    'when the effect happened but the response was unusable (%s), a retry succeeds without a second effect',
     async (fault) => {
       const orderId = randomUUID();
       fakes.faults.add({ on: operation, orderId, fault });
@@ -148,7 +148,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     },
   );
 
-  test('succeeds on retry after a call that did not reach the partner', async () => {
+  test('a retry succeeds after a call that did not reach the partner', async () => {
     const orderId = randomUUID();
     fakes.faults.add({ on: operation, orderId, fault: 'unreachable' });
 
@@ -158,7 +158,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     expect(effectsOf(operation, orderId)).toBe(1);
   });
 
-  test.each([500, 503, 429, 408, 425])('fails with a retryable error on %i', async (status) => {
+  test.each([500, 503, 429, 408, 425])('fails with a retryable error when the partner returns %i', async (status) => {
     const orderId = randomUUID();
     fakes.faults.add({ on: operation, orderId, fault: 'error', status });
 
@@ -169,27 +169,30 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     });
   });
 
-  test.each([400, 402, 409, 422])('fails at once on %i with an error code, and names the code only', async (status) => {
-    const orderId = randomUUID();
-    fakes.faults.add({ on: operation, orderId, fault: 'error', status });
+  test.each([400, 402, 409, 422])(
+    'does not retry %i with an error code, and reports only the code and the status',
+    async (status) => {
+      const orderId = randomUUID();
+      fakes.faults.add({ on: operation, orderId, fault: 'error', status });
 
-    await expect(run(orderId)).rejects.toMatchObject({
-      type: 'RejectedByExternalSystem',
-      nonRetryable: true,
-      message: expect.stringMatching(new RegExp(`^\\w+: injected_fault \\(${status}\\)$`)),
-    });
-  });
+      await expect(run(orderId)).rejects.toMatchObject({
+        type: 'RejectedByExternalSystem',
+        nonRetryable: true,
+        message: expect.stringMatching(new RegExp(`^\\w+: injected_fault \\(${status}\\)$`)),
+      });
+    },
+  );
 
   test.each([
-    // Caused by the shop's credentials or URL, with any error code.
+    // Wrong credentials or a wrong URL of the shop cause these statuses, whatever the error code.
     ...[401, 403, 404, 405].flatMap((status) => [
       [status, null],
       [status, 'injected_fault'],
     ]),
-    // Without the agreed error body, the response may come from a proxy instead of the partner.
+    // A response without the agreed error body may come from a proxy instead of the partner.
     ...[301, 307, 400, 402, 409, 413, 422, 451].map((status) => [status, null]),
   ] as [number, string | null][])(
-    'retries slowly as misconfigured on %i with the error code %s',
+    'on %i with the error code %s, fails as misconfigured and retries after five minutes',
     async (status, code) => {
       const orderId = randomUUID();
       fakes.faults.add({ on: operation, orderId, fault: 'error', status, code });
@@ -222,7 +225,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     [500, '7', undefined],
     [408, '7', undefined],
   ] as [number, string, number | undefined][])(
-    'on %i with Retry-After %s, sets the delay of the retry to %s ms',
+    'on %i with Retry-After %s, sets the retry delay to %s ms',
     async (status, header, delayMs) => {
       const orderId = randomUUID();
       const retryAfter = httpDates[header]?.() ?? header;
@@ -232,12 +235,12 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
 
       expect(failure).toMatchObject({ type: unavailableType, nonRetryable: false });
       if (delayMs === undefined) expect(failure.nextRetryDelay).toBeUndefined();
-      // The header has whole seconds, and the test takes some milliseconds.
+      // A tolerance, because dates in the header have whole seconds and the test takes some time.
       else expect(Math.abs(Number(failure.nextRetryDelay) - delayMs)).toBeLessThan(5_000);
     },
   );
 
-  test('accepts a slow response within the time limit', async () => {
+  test('accepts a slow response that arrives within the time limit', async () => {
     const orderId = randomUUID();
     fakes.faults.add({ on: operation, orderId, fault: 'slow', delayMs: 100 });
 
@@ -245,7 +248,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     expect(effectsOf(operation, orderId)).toBe(1);
   });
 
-  test('gives up after the time limit with a retryable error', async () => {
+  test('fails with a retryable error when the partner does not respond within the time limit', async () => {
     const orderId = randomUUID();
     const hold = fakes.hold(operation, orderId);
     const timeout = AbortSignal.timeout.bind(AbortSignal);
@@ -259,7 +262,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     expect(effectsOf(operation, orderId)).toBe(1);
   });
 
-  test('aborts the call and ends as cancelled on cancellation', async () => {
+  test('a cancelled activity aborts the call and ends as cancelled', async () => {
     const orderId = randomUUID();
     const hold = fakes.hold(operation, orderId);
     const env = createActivityEnvironment();
@@ -273,7 +276,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     await hold.release();
   });
 
-  test('heartbeats during the call, so that a cancellation reaches it', async () => {
+  test('sends heartbeats during the call, so that the activity receives a cancellation', async () => {
     const orderId = randomUUID();
     const hold = fakes.hold(operation, orderId);
     const env = createActivityEnvironment();
@@ -285,7 +288,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     await ended;
   });
 
-  test('fails with a retryable error that names the reason if the partner is unreachable', async () => {
+  test('fails with a retryable error that contains the reason when the partner is unreachable', async () => {
     const unreachableUrl = `http://127.0.0.1:${await freePort()}`;
 
     await expect(run(randomUUID(), undefined, unreachableUrl)).rejects.toMatchObject({
@@ -298,16 +301,19 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
   test.each([
     ['HTML', 201, '<html>'],
     ['an empty response', 204, ''],
-  ])('fails with a retryable error on %s instead of JSON', async (_description, status, response) => {
-    const url = await startServerResponding(status, response);
+  ])(
+    'fails with a retryable error when the partner returns %s instead of JSON',
+    async (_description, status, response) => {
+      const url = await startServerResponding(status, response);
 
-    await expect(run(randomUUID(), undefined, url)).rejects.toMatchObject({
-      type: unavailableType,
-      nonRetryable: false,
-    });
-  });
+      await expect(run(randomUUID(), undefined, url)).rejects.toMatchObject({
+        type: unavailableType,
+        nonRetryable: false,
+      });
+    },
+  );
 
-  test('does not follow a redirect', async () => {
+  test('does not follow a redirect of the partner', async () => {
     const url = await startServerResponding(307, '', { location: `${fakes.paymentsUrl}/charges` });
     const orderId = randomUUID();
 
@@ -317,7 +323,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     expect(fakes.records(orderId).requests).toEqual([]);
   });
 
-  test('treats an error code that is a property of every object as unknown', async () => {
+  test('treats the error code "constructor", a property of every JavaScript object, as unknown', async () => {
     const orderId = randomUUID();
     fakes.faults.add({ on: operation, orderId, fault: 'error', status: 409, code: 'constructor' });
 
@@ -325,7 +331,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
   });
 });
 
-test("an activity shortens and cleans the partner's error message", async () => {
+test("an activity truncates the partner's error message and replaces invalid characters", async () => {
   const message = `no\u0000\ud800\n${'x'.repeat(1_000)}`;
   const url = await startServerResponding(402, JSON.stringify({ error: { code: 'card_declined', message } }));
 

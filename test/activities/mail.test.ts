@@ -19,7 +19,7 @@ interface ReceivedMail {
   raw: Buffer;
 }
 
-/** A mail server on loopback that keeps the mails it receives. */
+/** Starts a mail server on loopback that keeps the received mails. */
 async function startMailServer(options: SMTPServerOptions = {}) {
   const received: ReceivedMail[] = [];
   const server = new SMTPServer({
@@ -61,7 +61,7 @@ async function catchFailure(sent: Promise<void>): Promise<unknown> {
   );
 }
 
-/** An SMTP error response with this status, for the hooks of the server. */
+/** Creates an error that makes a hook of the mail server respond with this SMTP status. */
 function smtpError(responseCode: number, words: string): Error {
   return Object.assign(new Error(words), { responseCode });
 }
@@ -91,7 +91,7 @@ describe("the mailer's send", () => {
     expect(mail.header('auto-submitted')).toEqual(['auto-generated']);
   });
 
-  test('sends an internationalised domain as A-labels, in the envelope and in the headers', async () => {
+  test('sends an internationalised domain as A-labels in the envelope and in the headers', async () => {
     const { url, received } = await startMailServer({ hideSMTPUTF8: true });
     const { send } = createMailer({ smtpUrl: url, from: 'The Shop <shop@läden.example>' });
     await runActivity(send, { to: 'grace@Bücher.example', subject: 's', text: 't', html: 'h', id: 'k1' });
@@ -104,7 +104,7 @@ describe("the mailer's send", () => {
     expect(received[0]!.raw.every((byte) => byte < 128)).toBe(true);
   });
 
-  test('logs in with the credentials of SMTP_URL', async () => {
+  test('logs in to the mail server with the credentials of SMTP_URL', async () => {
     const logins: unknown[] = [];
     const { url, received } = await startMailServer({
       authOptional: false,
@@ -120,7 +120,7 @@ describe("the mailer's send", () => {
     expect(received).toHaveLength(1);
   });
 
-  test('sends the same Message-ID on a retry and another one for another key', async () => {
+  test('sends the same Message-ID on a retry, and another Message-ID for another mail id', async () => {
     const { url, received } = await startMailServer();
     await sendMail(url);
     await sendMail(url);
@@ -132,7 +132,7 @@ describe("the mailer's send", () => {
     expect(other).not.toBe(first);
   });
 
-  test('closes its connection afterwards', async () => {
+  test('closes the connection to the mail server after each mail', async () => {
     const { url, connections } = await startMailServer();
     await sendMail(url);
 
@@ -140,7 +140,7 @@ describe("the mailer's send", () => {
   });
 
   test.each(['\n', '\r', '\r\n', '\r\n\r\n'])(
-    'adds no headers or recipients for line breaks in the subject (%j)',
+    'line breaks in the subject (%j) add no headers or recipients',
     async (lineBreak) => {
       const { url, received } = await startMailServer();
       await sendMail(url, { subject: `Hi${lineBreak}Bcc: eve@example.net${lineBreak}X-Evil: 1` });
@@ -165,7 +165,7 @@ describe("the mailer's send", () => {
     'ada@example.org\0',
     'ada',
     '',
-  ])('rejects the address %j permanently before it connects', async (to) => {
+  ])('fails permanently for the invalid address %j, without a connection to the mail server', async (to) => {
     const arrivals: string[] = [];
     const { url } = await startMailServer({
       onConnect(_session, done) {
@@ -185,7 +185,7 @@ describe("the mailer's send", () => {
       { onData: (stream, _session, done) => stream.resume().on('end', () => done(smtpError(550, 'no such user'))) },
     ],
   ] satisfies [string, SMTPServerOptions][])(
-    'fails permanently if the server rejects %s',
+    'fails permanently when the mail server rejects %s',
     async (_description, options) => {
       const { url } = await startMailServer(options);
 
@@ -197,7 +197,7 @@ describe("the mailer's send", () => {
     },
   );
 
-  test('retries slowly as misconfigured when the server rejects the sender', async () => {
+  test('when the mail server rejects the sender, fails as misconfigured and retries after five minutes', async () => {
     const { url } = await startMailServer({ onMailFrom: (_from, _session, done) => done(smtpError(550, 'not you')) });
 
     expect(await catchFailure(sendMail(url))).toMatchObject({
@@ -208,7 +208,7 @@ describe("the mailer's send", () => {
     });
   });
 
-  test('fails with a retryable error on a temporary rejection (450)', async () => {
+  test('fails with a retryable error when the mail server rejects the mail temporarily (450)', async () => {
     const { url } = await startMailServer({ onRcptTo: (_to, _session, done) => done(smtpError(450, 'greylisted')) });
 
     expect(await catchFailure(sendMail(url))).toMatchObject({
@@ -218,7 +218,7 @@ describe("the mailer's send", () => {
     });
   });
 
-  test('retries slowly as misconfigured when the server rejects the login, without the login in the message', async () => {
+  test('when the mail server rejects the login, fails as misconfigured without credentials in the message', async () => {
     const { url } = await startMailServer({
       authOptional: false,
       allowInsecureAuth: true,
@@ -234,7 +234,7 @@ describe("the mailer's send", () => {
     });
   });
 
-  test('retries by the policy if the server cannot check the login', async () => {
+  test('uses the delay of the retry policy when the mail server cannot check the login', async () => {
     const { url } = await startMailServer({
       authOptional: false,
       allowInsecureAuth: true,
@@ -248,7 +248,7 @@ describe("the mailer's send", () => {
     });
   });
 
-  test('fails with a retryable error that names the reason without credentials if the server is unreachable', async () => {
+  test('when the mail server is unreachable, fails with a retryable error that contains the reason but no credentials', async () => {
     const failure = await catchFailure(sendMail(withLogin(urlOf(await freePort()))));
 
     expect(failure).toMatchObject({
@@ -260,7 +260,7 @@ describe("the mailer's send", () => {
     expect((failure as Error).message).not.toMatch(/p@ss|p%40ss|shop/);
   });
 
-  test('times out with a retryable error if the server does not respond', async () => {
+  test('times out with a retryable error when the mail server does not respond', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void silent.close());
     await once(silent, 'listening');
@@ -274,9 +274,8 @@ describe("the mailer's send", () => {
     await left;
   });
 
-  // Node 20 garbage-collects a signal that only AbortSignal.any refers to, and its time limit with it. A listener keeps
-  // the signal alive.
-  test('keeps its time limit from being garbage-collected', async () => {
+  // Node 20 garbage-collects a timeout signal that only AbortSignal.any refers to. A listener keeps the signal alive.
+  test('sending a mail protects its timeout signal from garbage collection', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout');
     const { url } = await startMailServer();
     await sendMail(url);
@@ -286,7 +285,7 @@ describe("the mailer's send", () => {
   });
 
   test.each([{ path: import.meta.filename }, { href: 'http://127.0.0.1/' }])(
-    'fetches no body from a file or URL (%j)',
+    'rejects a mail body that is a file or URL (%j), and sends nothing',
     async (body) => {
       const { url, received } = await startMailServer();
 
@@ -297,7 +296,7 @@ describe("the mailer's send", () => {
     },
   );
 
-  test('closes the connection and ends as cancelled on cancellation', async () => {
+  test('a cancelled activity closes the connection to the mail server and ends as cancelled', async () => {
     const env = createActivityEnvironment();
     const { url, connections } = await startMailServer({ onMailFrom: () => env.cancel() });
 
@@ -307,7 +306,10 @@ describe("the mailer's send", () => {
 });
 
 describe('createMailer', () => {
-  test.each(['', 'shop', 'shop@', 'The Shop <shop>'])('rejects the sender address "%s" at start-up', (from) => {
-    expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('MAIL_FROM: must contain an address');
-  });
+  test.each(['', 'shop', 'shop@', 'The Shop <shop>'])(
+    'createMailer rejects the invalid sender address "%s"',
+    (from) => {
+      expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('MAIL_FROM: must contain an address');
+    },
+  );
 });

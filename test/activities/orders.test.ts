@@ -28,7 +28,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The time at which the orders of these tests are placed. */
+/** The placement time of the orders in these tests. */
 const NOW = new Date().toISOString();
 
 const makeReservation = (
@@ -46,7 +46,7 @@ const makeReservation = (
 
 const stockOf = async (sku: string) => (await store.findProducts([sku])).get(sku)?.available;
 
-/** `ok`, or the type of the failure. */
+/** Resolves with `ok`, or with the type of the failure. */
 const outcomeOf = (attempt: Promise<unknown>): Promise<string> =>
   attempt.then(
     () => 'ok',
@@ -54,7 +54,7 @@ const outcomeOf = (attempt: Promise<unknown>): Promise<string> =>
   );
 
 describe('reserveStock', () => {
-  test('takes all lines from the stock', async () => {
+  test('reserveStock takes the quantity of each line from the stock', async () => {
     const [mug, filter] = [await addProduct(store), await addProduct(store)];
     const lines = [
       { sku: mug.sku, quantity: 10 },
@@ -65,7 +65,7 @@ describe('reserveStock', () => {
     expect([await stockOf(mug.sku), await stockOf(filter.sku)]).toEqual([0, 9]);
   });
 
-  test('names every line that is out of stock and takes nothing', async () => {
+  test('when lines are out of stock, names all of them and takes no stock', async () => {
     const [mug, filter, scale] = [await addProduct(store), await addProduct(store), await addProduct(store)];
     const lines = [
       { sku: mug.sku, quantity: 10 },
@@ -87,7 +87,7 @@ describe('reserveStock', () => {
     expect([await stockOf(mug.sku), await stockOf(filter.sku), await stockOf(scale.sku)]).toEqual([10, 10, 10]);
   });
 
-  test('takes the stock once when repeated, even concurrently', async () => {
+  test('repeated and concurrent calls for one order take the stock once', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     const outcomes = await Promise.all(createMany(5, () => outcomeOf(activities.reserveStock(reservation))));
@@ -96,7 +96,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(7);
   });
 
-  test('sells exactly the available pieces to concurrent orders', async () => {
+  test('concurrent orders reserve exactly the available stock', async () => {
     const { sku } = await addProduct(store, { available: 7 });
     const outcomes = await Promise.all(
       createMany(20, () => outcomeOf(activities.reserveStock(makeReservation({ lines: [{ sku, quantity: 1 }] })))),
@@ -106,7 +106,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(0);
   });
 
-  test('does not deadlock on concurrent orders with the same products in another order', async () => {
+  test('concurrent reservations do not deadlock when they list the same products in different sequences', async () => {
     const products = [await addProduct(store, { available: 20 }), await addProduct(store, { available: 20 })];
     const lines = products.map(({ sku }) => ({ sku, quantity: 1 }));
     const outcomes = await Promise.all(
@@ -119,11 +119,12 @@ describe('reserveStock', () => {
     expect(await Promise.all(products.map(({ sku }) => stockOf(sku)))).toEqual([0, 0]);
   });
 
-  test('locks products in the order of their SKUs, independent of the order of the lines', async () => {
+  test('locks products by ascending SKU, whatever the sequence of the lines', async () => {
     const last = await addProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
     const first = await addProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
     const lines = [last, first].map(({ sku }) => ({ sku, quantity: 1 }));
-    // With statistics, PostgreSQL reads a small table sequentially, so rows do not come in index order by accident.
+    // With statistics, PostgreSQL scans a small table sequentially. Without them, an index scan could return the rows
+    // in SKU order by accident.
     await sql`analyze products`.execute(store.db);
     const lock = await lockProduct(database.url, last.sku);
     const reserved = outcomeOf(activities.reserveStock(makeReservation({ lines })));
@@ -137,7 +138,7 @@ describe('reserveStock', () => {
     expect(await reserved).toBe('ok');
   });
 
-  test('rejects an order id that another execution has, and takes nothing', async () => {
+  test('rejects an order id that another execution uses, and takes no stock', async () => {
     const { sku } = await addProduct(store);
     const first = makeReservation({ lines: [{ sku, quantity: 1 }] });
     await activities.reserveStock(first);
@@ -149,7 +150,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(9);
   });
 
-  test('takes nothing more on a retry after the response to its commit was lost', async () => {
+  test('when the response to the commit is lost, a retry of reserveStock takes no more stock', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     const gate = await startCommitProxy(database.url);
@@ -166,7 +167,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(7);
   });
 
-  test('takes nothing if the database closes the connection during the transaction, and succeeds on retry', async () => {
+  test('takes no stock when the database closes the connection during the transaction, and a retry succeeds', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     const lock = await lockProduct(database.url, sku);
@@ -187,7 +188,7 @@ describe('reserveStock', () => {
 });
 
 describe('releaseStock', () => {
-  test('returns the stock once when repeated, even concurrently', async () => {
+  test('repeated and concurrent calls for one order return the stock once', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
@@ -198,7 +199,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('rejects a later reservation if there was none', async () => {
+  test('a release without a reservation makes a later reservation fail', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.releaseStock(reservation);
@@ -210,7 +211,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('rejects a second reservation after the release', async () => {
+  test('an order cannot reserve stock again after its release', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
@@ -220,7 +221,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('leaves the stock unchanged in a race with the reservation', async () => {
+  test('when releaseStock and reserveStock race, the stock stays unchanged', async () => {
     const { sku } = await addProduct(store);
     const reservations = createMany(20, () => makeReservation({ lines: [{ sku, quantity: 1 }] }));
     const outcomes = await Promise.all(
@@ -237,7 +238,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('rejects a reservation that is still waiting for a lock', async () => {
+  test('a release makes a reservation that still waits for a lock fail', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     const lock = await lockProduct(database.url, sku);
@@ -250,7 +251,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('leaves the reservation of another execution alone', async () => {
+  test('does not release the reservation of another execution', async () => {
     const { sku } = await addProduct(store);
     const first = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(first);
@@ -260,7 +261,7 @@ describe('releaseStock', () => {
     expect(await outcomeOf(activities.reserveStock(first))).toBe('ok');
   });
 
-  test('returns nothing more on a retry after the response to its commit was lost', async () => {
+  test('when the response to the commit is lost, a retry of releaseStock returns no more stock', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
@@ -280,7 +281,7 @@ describe('releaseStock', () => {
 });
 
 describe('the database constraints', () => {
-  test('reject a negative stock', async () => {
+  test('the database rejects a negative stock', async () => {
     const { sku } = await addProduct(store, { available: 1 });
 
     await expect(store.db.updateTable('products').set({ stock: -1 }).where('sku', '=', sku).execute()).rejects.toThrow(
@@ -288,7 +289,7 @@ describe('the database constraints', () => {
     );
   });
 
-  test('reject a second order with the same id', async () => {
+  test('the database rejects a second order with the same id', async () => {
     const order = { ...makeOrderRow(), order_id: randomUUID() };
     await store.db.insertInto('orders').values(order).execute();
 
@@ -314,7 +315,7 @@ describe('the quote of reserveStock', () => {
       input: input,
     });
 
-  test('takes the prices from the catalogue', async () => {
+  test('the quote contains the prices of the catalogue', async () => {
     const input = makeOrder({
       lines: [
         { sku: mug.sku, quantity: 2 },
@@ -332,7 +333,7 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('merges several lines of a SKU into one', async () => {
+  test('the quote merges several lines of the same SKU into one line', async () => {
     const lines = [1, 2, 3].map((quantity) => ({ sku: mug.sku, quantity }));
 
     expect(await quote(makeOrder({ lines }))).toMatchObject({
@@ -341,13 +342,13 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('contains the delivery time-out of the order', async () => {
+  test('the quote contains the delivery timeout of the order', async () => {
     const input = makeOrder({ lines: [{ sku: mug.sku, quantity: 1 }], deliveryTimeoutSeconds: 60 });
 
     expect(await quote(input)).toMatchObject({ deliveryTimeoutSeconds: 60 });
   });
 
-  test('names all unknown SKUs and fails permanently', async () => {
+  test('unknown SKUs make reserveStock fail permanently, and the error names all of them', async () => {
     const lines = ['NOBODY', mug.sku, 'NOTHING'].map((sku) => ({ sku, quantity: 1 }));
 
     await expect(quote(makeOrder({ lines }))).rejects.toMatchObject({
@@ -358,7 +359,7 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('rejects several currencies permanently', async () => {
+  test('fails permanently when products have different currencies', async () => {
     const { sku } = await addProduct(store, { price: { value: 1, currency: 'USD' } });
     const lines = [mug.sku, sku].map((each) => ({ sku: each, quantity: 1 }));
 
@@ -369,7 +370,7 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('names each problem of invalid input and fails permanently', async () => {
+  test('invalid input makes reserveStock fail permanently, and the error names each problem', async () => {
     const input = { ...makeOrder({ lines: [{ sku: 'no sku', quantity: 1.5 }] }), discount: 100 };
 
     await expect(quote(input)).rejects.toMatchObject({
@@ -388,7 +389,7 @@ describe('the quote of reserveStock', () => {
   test.each([
     ['of another order', 'order:A2'],
     ['without the prefix', 'A1'],
-  ])('rejects a workflow id %s as invalid input', async (_description, workflowId) => {
+  ])('reserveStock rejects a workflow id %s as invalid input', async (_description, workflowId) => {
     const order = makeOrder({ orderId: 'A1', lines: [{ sku: mug.sku, quantity: 1 }] });
     const key = { orderId: 'A1', workflowId, firstRunId: randomUUID(), placedAt: NOW, input: order };
 
@@ -398,7 +399,7 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('rejects a total other than the expected one, reports both and takes nothing', async () => {
+  test('rejects an order whose total differs from the expected total, reports both totals and takes no stock', async () => {
     const lines = [{ sku: mug.sku, quantity: 2 }];
     const before = await stockOf(mug.sku);
 

@@ -19,7 +19,7 @@ const HOUR_MS = 3_600_000;
 interface ChargeOptions {
   token?: string;
   value?: number;
-  /** The age of the order in hours. */
+  /** How many hours ago the order was placed. */
   hoursAgo?: number;
 }
 
@@ -46,7 +46,7 @@ function expireKeys(): void {
 }
 
 describe('chargePayment', () => {
-  test('charges a good card', async () => {
+  test('charges a valid card', async () => {
     const orderId = randomUUID();
     const { chargeId } = await charge(orderId);
 
@@ -59,21 +59,21 @@ describe('chargePayment', () => {
     ['tok_declined', 'CardDeclined'],
     ['tok_insufficient_funds', 'InsufficientFunds'],
     ['tok_of_nobody', 'CardDeclined'],
-  ])('fails, for the token %s, permanently as %s', async (token, type) => {
+  ])('for the token %s, fails permanently as %s', async (token, type) => {
     const orderId = randomUUID();
 
     await expect(charge(orderId, { token })).rejects.toMatchObject({ type, nonRetryable: true, category: 'BENIGN' });
     expect(fakes.records(orderId).charges.filter(({ status }) => status === 'succeeded')).toEqual([]);
   });
 
-  test('fails with a retryable error if the gateway is unavailable', async () => {
+  test('fails with a retryable error when the payment gateway is unavailable', async () => {
     await expect(charge(randomUUID(), { token: 'tok_gateway_down' })).rejects.toMatchObject({
       type: 'PaymentGatewayUnavailable',
       nonRetryable: false,
     });
   });
 
-  test('fails permanently if called again with another amount, which is a bug in the shop', async () => {
+  test('fails permanently when an order is charged again with another amount, which would be a bug in the shop', async () => {
     const orderId = randomUUID();
     await charge(orderId);
 
@@ -84,7 +84,7 @@ describe('chargePayment', () => {
     expect(fakes.records(orderId).charges).toMatchObject([{ amount: { value: 1999 } }]);
   });
 
-  test("finds the charge of an order that is older than the gateway's key retention, and charges once", async () => {
+  test("charges an order once, even when the order is older than the gateway's idempotency keys", async () => {
     const orderId = randomUUID();
     expireKeys();
     const first = await charge(orderId);
@@ -93,7 +93,7 @@ describe('chargePayment', () => {
     expect(fakes.records(orderId).charges).toHaveLength(1);
   });
 
-  test('charges an old order that is unknown to the gateway, for example after a long approval', async () => {
+  test('charges an old order that the gateway does not know, for example after a long approval', async () => {
     const orderId = randomUUID();
     await charge(orderId, { hoursAgo: 240 });
 
@@ -103,11 +103,11 @@ describe('chargePayment', () => {
   test.each([
     [0, false],
     [23, false],
-    // Allows for clock differences and the duration of the call.
+    // The lookup starts before 24 h, because clocks differ and the call takes time.
     [23.9, true],
     [24, true],
     [8_760, true],
-  ])('looks up an order placed %s h ago: %s', async (hoursAgo, isLookedUp) => {
+  ])('for an order placed %s h ago, looks up an existing charge at the gateway: %s', async (hoursAgo, isLookedUp) => {
     const orderId = randomUUID();
     fakes.faults.add({ on: 'payment', orderId, fault: 'unreachable' });
     onTestFinished(() => fakes.faults.clear());
@@ -120,7 +120,7 @@ describe('chargePayment', () => {
     expect(await charged).toBe(isLookedUp);
   });
 
-  test("uses the Temporal server's clock if it is ahead", async () => {
+  test("computes the age of an order with the Temporal server's clock when that clock is ahead", async () => {
     const orderId = randomUUID();
     expireKeys();
     await charge(orderId);
@@ -134,7 +134,7 @@ describe('chargePayment', () => {
     expect(fakes.records(orderId).charges).toHaveLength(1);
   });
 
-  test('fails if the charge that it finds has another amount', async () => {
+  test('fails when the existing charge of an old order has another amount', async () => {
     const orderId = randomUUID();
     await charge(orderId, { value: 5 });
 
@@ -144,7 +144,7 @@ describe('chargePayment', () => {
     });
   });
 
-  test('fails as ChargeVoided if the order that it finds was refunded', async () => {
+  test('fails as ChargeVoided when the gateway shows that the order was already refunded', async () => {
     const orderId = randomUUID();
     await charge(orderId);
     await refund(orderId);
@@ -154,7 +154,7 @@ describe('chargePayment', () => {
     expect(fakes.records(orderId).charges).toHaveLength(1);
   });
 
-  test('calls the gateway again for a repeated declined charge', async () => {
+  test('charges an old order again when its earlier charge was declined', async () => {
     const orderId = randomUUID();
     const token = 'tok_declined';
     await expect(charge(orderId, { token })).rejects.toMatchObject({ type: 'CardDeclined' });
@@ -164,7 +164,7 @@ describe('chargePayment', () => {
 });
 
 describe('refundPayment', () => {
-  test('refunds the whole charge', async () => {
+  test('refunds the whole amount of a charge', async () => {
     const orderId = randomUUID();
     await charge(orderId);
 
@@ -174,7 +174,7 @@ describe('refundPayment', () => {
     ]);
   });
 
-  test('voids an order without a charge, so that a later charge fails permanently', async () => {
+  test('a refund of an order without a charge voids the order, so that a later charge fails permanently', async () => {
     const orderId = randomUUID();
 
     expect(await refund(orderId)).toEqual({ status: 'voided' });
@@ -182,7 +182,7 @@ describe('refundPayment', () => {
     expect(fakes.records(orderId).charges).toEqual([]);
   });
 
-  test('refunds once if the gateway forgot the key of a refund whose response was lost', async () => {
+  test('refunds once when the response is lost and the gateway no longer has the idempotency key', async () => {
     const orderId = randomUUID();
     await charge(orderId);
     fakes.faults.add({ on: 'refund', orderId, fault: 'lose-response' });
@@ -193,7 +193,7 @@ describe('refundPayment', () => {
     expect(fakes.records(orderId).refunds).toMatchObject([{ status: 'refunded' }]);
   });
 
-  test('refunds a charge whose key the gateway forgot', async () => {
+  test('refunds a charge whose idempotency key the gateway no longer has', async () => {
     const orderId = randomUUID();
     await charge(orderId);
     expireKeys();
@@ -201,7 +201,7 @@ describe('refundPayment', () => {
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
   });
 
-  test('voids an order permanently, even if the gateway expires its keys', async () => {
+  test('an order stays voided even after the gateway expires its idempotency keys', async () => {
     const orderId = randomUUID();
     expireKeys();
 

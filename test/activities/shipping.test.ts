@@ -54,7 +54,7 @@ describe('requestShipment', () => {
     expect(fakes.records(orderId).shipments).toMatchObject([{ shipmentId, status: 'accepted', lines }]);
   });
 
-  test("finds the shipment of an order that is older than the carrier's key retention, and ships once", async () => {
+  test("ships an order once, even when the order is older than the carrier's idempotency keys", async () => {
     const orderId = randomUUID();
     expireKeys();
     const first = await requestShipment(orderId);
@@ -63,14 +63,14 @@ describe('requestShipment', () => {
     expect(fakes.records(orderId).shipments).toHaveLength(1);
   });
 
-  test('ships an old order that is unknown to the carrier', async () => {
+  test('requests a shipment for an old order that the carrier does not know', async () => {
     const orderId = randomUUID();
     await requestShipment(orderId, { hoursAgo: 24 });
 
     expect(fakes.records(orderId).shipments).toMatchObject([{ status: 'accepted' }]);
   });
 
-  test('fails if the shipment of an old order was cancelled', async () => {
+  test('requestShipment fails when the shipment of an old order was cancelled', async () => {
     const orderId = randomUUID();
     await requestShipment(orderId);
     await fakes.carrier.reportNow(orderId, 'cancelled');
@@ -92,7 +92,7 @@ describe('cancelShipment', () => {
     expect(fakes.records(orderId).shipments).toMatchObject([{ status: 'cancelled' }]);
   });
 
-  test('voids an order without a shipment, so that a later request fails permanently', async () => {
+  test('a cancellation without a shipment voids the order, so that a later shipment request fails permanently', async () => {
     const orderId = randomUUID();
 
     expect(await cancelShipment(orderId)).toEqual({ status: 'voided' });
@@ -101,7 +101,7 @@ describe('cancelShipment', () => {
   });
 
   test.each(['in_transit', 'delivered', 'lost'] as const)(
-    'returns already_picked_up for a parcel that is %s',
+    'a cancellation returns already_picked_up when the parcel is %s',
     async (status) => {
       const orderId = randomUUID();
       await requestShipment(orderId);
@@ -112,7 +112,7 @@ describe('cancelShipment', () => {
     },
   );
 
-  test('cancels a shipment whose key the carrier forgot, once', async () => {
+  test('cancels a shipment once, even when the carrier no longer has its idempotency key', async () => {
     const orderId = randomUUID();
     await requestShipment(orderId);
     expireKeys();
@@ -127,7 +127,7 @@ describe('cancelShipment', () => {
     });
   });
 
-  test('rejects a shipment request after the cancellation, even if the carrier expires its keys', async () => {
+  test('a shipment request after a cancellation fails even when the carrier has expired its idempotency keys', async () => {
     const orderId = randomUUID();
     expireKeys();
 
@@ -143,7 +143,7 @@ describe('trackShipment', () => {
   }
 
   test.each(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'] as const)(
-    'returns a parcel that is %s as a report',
+    'trackShipment reports the status of a parcel that is %s',
     async (status) => {
       const orderId = randomUUID();
       const { shipmentId } = await requestShipment(orderId);
@@ -153,7 +153,7 @@ describe('trackShipment', () => {
     },
   );
 
-  test('distinguishes a cancelled shipment from an order without a shipment', async () => {
+  test('trackShipment distinguishes a cancelled shipment from an order without a shipment', async () => {
     const [unknown, cancelled, voided] = [randomUUID(), randomUUID(), randomUUID()];
     await requestShipment(cancelled);
     await cancelShipment(cancelled);
@@ -163,7 +163,7 @@ describe('trackShipment', () => {
     expect(await track(cancelled)).toMatchObject({ status: 'cancelled' });
   });
 
-  test('finds a parcel long after the carrier forgot the key', async () => {
+  test('trackShipment finds a parcel when the carrier no longer has the idempotency key', async () => {
     const orderId = randomUUID();
     const { shipmentId } = await requestShipment(orderId);
     expireKeys();
@@ -171,7 +171,7 @@ describe('trackShipment', () => {
     expect(await track(orderId)).toEqual({ orderId, shipmentId, status: 'accepted' });
   });
 
-  test('fails with UnknownShipmentStatus when the carrier uses a new status', async () => {
+  test('fails with UnknownShipmentStatus when the carrier returns an unknown status', async () => {
     const status = 'out_for_delivery';
     const server = createServer((_request, response) => response.end(JSON.stringify({ shipmentId: 'sh_1', status })));
     onTestFinished(() => {
@@ -187,7 +187,7 @@ describe('trackShipment', () => {
     });
   });
 
-  test('fails with a retryable error if the carrier is unavailable', async () => {
+  test('fails with a retryable error when the carrier is unavailable', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
 
     await expect(track(randomUUID(), nowhere)).rejects.toMatchObject({

@@ -20,7 +20,7 @@ interface Delivery {
   body: string;
 }
 
-/** A webhook receiver on loopback that records deliveries and responds as `answer` says. */
+/** Starts a webhook receiver on loopback that records deliveries and responds with `respond`. */
 async function startReceiver(
   respond: (response: ServerResponse) => void = (response) => response.writeHead(204).end(),
 ) {
@@ -62,7 +62,7 @@ async function catchFailure(sent: Promise<void>): Promise<unknown> {
 }
 
 describe("a webhook's send", () => {
-  test.each(secrets)('signs the message verifiably with the secret %s', async (secret) => {
+  test.each(secrets)('signs a webhook so that the secret %s verifies it', async (secret) => {
     const { url, deliveries } = await startReceiver();
     const env = createActivityEnvironment();
     await sendWebhook({ url, data: { approvalId: 'grün' } }, env);
@@ -76,7 +76,7 @@ describe("a webhook's send", () => {
     expect(headers).toMatchObject({ 'webhook-id': 'msg_1', 'content-type': 'application/json' });
   });
 
-  test('cannot be verified with another secret', async () => {
+  test('another secret does not verify a webhook', async () => {
     const { url, deliveries } = await startReceiver();
     await sendWebhook({ url });
 
@@ -84,7 +84,7 @@ describe("a webhook's send", () => {
     expect(() => new Webhook('whsec_c29tZWJvZHkgZWxzZQ==').verify(body, headers)).toThrow('No matching signature');
   });
 
-  test('repeats id and body on a retry', async () => {
+  test('sends the same webhook id and body on a retry', async () => {
     const { url, deliveries } = await startReceiver();
     const env = createActivityEnvironment();
     await sendWebhook({ url }, env);
@@ -94,14 +94,14 @@ describe("a webhook's send", () => {
     expect(second).toEqual(first);
   });
 
-  test.each([200, 201, 202, 204])('counts %i as delivered', async (status) => {
+  test.each([200, 201, 202, 204])('a webhook is delivered when the receiver returns %i', async (status) => {
     const { url } = await startReceiver((response) => response.writeHead(status).end());
 
     await sendWebhook({ url });
   });
 
   test.each([301, 302, 307, 400, 401, 404, 408, 429, 500, 503])(
-    'fails with a retryable error on %i and reports only host and status',
+    'fails with a retryable error when the receiver returns %i, and reports only host and status',
     async (status) => {
       const { url, host } = await startReceiver((response) =>
         response.writeHead(status, { location: 'http://127.0.0.1/' }).end('inner workings'),
@@ -119,19 +119,24 @@ describe("a webhook's send", () => {
   test.each([
     [429, '300', 300_000],
     [503, '300', 300_000],
-    // The minimum delay: a receiver cannot make the shop call every second.
+    // One minute is the minimum delay, so that a receiver cannot make the shop retry every second.
     [503, '1', 60_000],
     [503, '86400', 60 * 60_000],
     [500, '300', undefined],
-  ])('on %i with Retry-After %s, sets the delay of the retry to %s ms', async (status, retryAfter, delayMs) => {
-    const { url } = await startReceiver((response) => response.writeHead(status, { 'retry-after': retryAfter }).end());
+  ])(
+    'when the receiver returns %i with Retry-After %s, sets the retry delay to %s ms',
+    async (status, retryAfter, delayMs) => {
+      const { url } = await startReceiver((response) =>
+        response.writeHead(status, { 'retry-after': retryAfter }).end(),
+      );
 
-    const failure = (await catchFailure(sendWebhook({ url }))) as ApplicationFailure;
+      const failure = (await catchFailure(sendWebhook({ url }))) as ApplicationFailure;
 
-    expect([failure.type, failure.nextRetryDelay]).toEqual(['ReceiverUnavailable', delayMs]);
-  });
+      expect([failure.type, failure.nextRetryDelay]).toEqual(['ReceiverUnavailable', delayMs]);
+    },
+  );
 
-  test('fails permanently on 410', async () => {
+  test('fails permanently when the receiver returns 410', async () => {
     const { url, host } = await startReceiver((response) => response.writeHead(410).end());
 
     expect(await catchFailure(sendWebhook({ url }))).toMatchObject({
@@ -141,7 +146,7 @@ describe("a webhook's send", () => {
     });
   });
 
-  test('fails permanently on a forbidden address and sends nothing', async () => {
+  test('fails permanently when the URL has a forbidden address, and sends nothing', async () => {
     const { url, deliveries } = await startReceiver();
 
     expect(await catchFailure(sendWebhook({ url }, createActivityEnvironment(), false))).toMatchObject({
@@ -153,14 +158,14 @@ describe("a webhook's send", () => {
     expect(deliveries).toEqual([]);
   });
 
-  test('fails permanently on an invalid URL without repeating it', async () => {
+  test('fails permanently for an invalid URL, without the URL in the error', async () => {
     const failure = await catchFailure(sendWebhook({ url: 'nonsense?token=s3cret' }));
 
     expect(failure).toMatchObject({ type: 'AddressForbidden', nonRetryable: true });
     expect((failure as Error).message).not.toContain('s3cret');
   });
 
-  test('fails with a retryable error that names the reason if the receiver is unreachable', async () => {
+  test('fails with a retryable error that contains the reason when the receiver is unreachable', async () => {
     const host = `127.0.0.1:${await freePort()}`;
 
     expect(await catchFailure(sendWebhook({ url: `http://${host}/?token=s3cret` }))).toMatchObject({
@@ -174,17 +179,20 @@ describe("a webhook's send", () => {
   test.each([
     ['is cut off', (response: ServerResponse) => response.socket?.destroy(), 'UND_ERR_SOCKET'],
     ['is not HTTP', (response: ServerResponse) => response.socket?.end('inner workings'), 'HTTPParserError'],
-  ])('fails with a retryable error if the response %s, without quoting it', async (_description, response, code) => {
-    const { url, host } = await startReceiver(response);
+  ])(
+    'fails with a retryable error when the response %s, and does not quote the response',
+    async (_description, response, code) => {
+      const { url, host } = await startReceiver(response);
 
-    expect(await catchFailure(sendWebhook({ url }))).toMatchObject({
-      type: 'ReceiverUnavailable',
-      nonRetryable: false,
-      message: `${host} could not be reached (${code})`,
-    });
-  });
+      expect(await catchFailure(sendWebhook({ url }))).toMatchObject({
+        type: 'ReceiverUnavailable',
+        nonRetryable: false,
+        message: `${host} could not be reached (${code})`,
+      });
+    },
+  );
 
-  test('times out with a retryable error without a response', async () => {
+  test('times out with a retryable error when the receiver does not respond', async () => {
     const { url, host, arrived } = await startReceiver(() => undefined);
     const timeout = AbortSignal.timeout.bind(AbortSignal);
     const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 50));
@@ -200,7 +208,7 @@ describe("a webhook's send", () => {
     await left;
   });
 
-  test('aborts the call and ends as cancelled on cancellation', async () => {
+  test('a cancelled activity aborts the webhook call and ends as cancelled', async () => {
     const { url, arrived } = await startReceiver(() => undefined);
     const env = createActivityEnvironment();
     const sent = catchFailure(sendWebhook({ url }, env));
@@ -211,7 +219,7 @@ describe("a webhook's send", () => {
     await left;
   });
 
-  test('heartbeats during the call, so that a cancellation reaches it', async () => {
+  test('sends heartbeats during the webhook call, so that the activity receives a cancellation', async () => {
     const { url, arrived } = await startReceiver(() => undefined);
     const env = createActivityEnvironment();
     const heartbeat = once(env, 'heartbeat');
@@ -226,11 +234,11 @@ describe("a webhook's send", () => {
 describe('createWebhooks', () => {
   const outgoing = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: false });
 
-  test('rejects an empty list of secrets at start-up', () => {
+  test('createWebhooks rejects an empty list of secrets', () => {
     expect(() => createWebhooks({ outgoing, secrets: [] })).toThrow('webhooks need at least one secret');
   });
 
-  test.each(['', 'whsec_', 'whsec_***'])('rejects the secret "%s" at start-up', (secret) => {
+  test.each(['', 'whsec_', 'whsec_***'])('createWebhooks rejects the invalid secret "%s"', (secret) => {
     expect(() => createWebhooks({ outgoing, secrets: [...secrets, secret] })).toThrow();
   });
 });
