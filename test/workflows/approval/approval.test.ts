@@ -52,7 +52,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     await receiver.close();
   });
 
-  /** A worker on its own task queue. */
+  /** Starts a worker for approvals on the given task queue. */
   async function createWorkerOn(taskQueue: string): Promise<{ stop: () => Promise<void> }> {
     const worker = await Worker.create({
       connection: env.nativeConnection,
@@ -68,7 +68,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       },
     };
   }
-  /** The approval's view, answered by a temporary worker on the task queue `nobody`. */
+  /** Queries the approval. A temporary worker on the task queue `nobody` answers the query. */
   const approvalOf = async (handle: ApprovalHandle): Promise<ApprovalView> => {
     const worker = await createWorkerOn('nobody');
     try {
@@ -84,8 +84,8 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       timeoutMs: 10_000,
     });
   /**
-   * Waits until no message is being sent any more. The time-skipping server stops advancing time once a workflow has
-   * closed while one of its activities was running.
+   * Waits until the first notifications are sent or have failed. If a workflow closes while one of its activities runs,
+   * the time-skipping server stops advancing time.
    */
   const waitUntilNotified = (handle: ApprovalHandle) =>
     waitForApproval(
@@ -96,7 +96,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   const decide = (handle: ApprovalHandle, decision: Decision) =>
     handle.executeUpdate(decideUpdate, { args: [decision] });
 
-  /** The error type of a rejected update. */
+  /** Returns the error type of a rejected update. */
   async function rejectionTypeOf(update: Promise<unknown>): Promise<string | undefined | null> {
     try {
       await update;
@@ -114,7 +114,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   const seconds = (from: string, to: string) => Math.round((Date.parse(to) - Date.parse(from)) / 1000);
 
   describe('decisions', () => {
-    test('records the approver, time, channel and comment of an approval', async () => {
+    test('records approver, time, channel and comment when an approver approves', async () => {
       const approver = makeApprover();
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(approver)] }));
       await waitUntilNotified(handle);
@@ -133,7 +133,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(view.trail[1]?.at).toBe(view.decision?.at);
     });
 
-    test('records a rejection by signal with "cli" as its channel', async () => {
+    test('records the channel "cli" when an approver rejects by signal', async () => {
       const approver = makeApprover();
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(approver)] }));
       await waitUntilNotified(handle);
@@ -142,7 +142,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(await handle.result()).toMatchObject({ status: 'rejected', decision: { decision: 'reject', via: 'cli' } });
     });
 
-    test('applies a decision signalled with the start without notifying anybody', async () => {
+    test('applies a decision that is signalled with the start, and notifies nobody', async () => {
       const approver = makeApprover();
       const input = makeApproval({ stages: [makeStage(approver)] });
       const handle = await shop.client.workflow.signalWithStart<typeof approval, [Decision]>('approval', {
@@ -158,7 +158,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect((await fetchEventSummaries(handle)).map(({ name }) => name)).not.toContain('mailApprover');
     });
 
-    test('accepts a repeated decision and rejects any other decision', async () => {
+    test('after a decision, accepts the same decision again and rejects any other decision', async () => {
       const [first, second] = [makeApprover(), makeApprover()];
       receiver.respondWith(500);
       const handle = await startApproval(
@@ -191,7 +191,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       ['the requester', 'SelfApproval', { approver: 'somebody' }],
       ['a person via webhook', 'NotAnApprover', { approver: 'now', via: 'webhook' as const }],
       ['an approver for a stage that is not current', 'StagePassed', { approver: 'now', stage: 2 }],
-    ])('rejects a decision by %s with %s and changes nothing', async (_caller, rejection, decision) => {
+    ])('rejects a decision by %s as %s and changes nothing', async (_caller, rejection, decision) => {
       const now = { id: 'now' };
       const handle = await startApproval(
         shop.client,
@@ -213,7 +213,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(await handle.result()).toMatchObject({ status: 'rejected' });
     });
 
-    test('ignores malformed decisions', async () => {
+    test('rejects malformed decisions sent as updates, and ignores malformed decisions sent as signals', async () => {
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
       await waitForApproval(handle, ({ trail }) => trail.length > 0, 'requested');
       const malformed = [
@@ -241,7 +241,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
-    test('stays readable and decidable after signals with very long field names', async () => {
+    test('after signals with very long field names, the approval can still be read and decided', async () => {
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
       for (let count = 0; count < 3; count += 1) {
         await handle.signal(decideSignal, { [`${count}${'k'.repeat(1_500_000)}`]: 1 } as unknown as Decision);
@@ -277,8 +277,8 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
   });
 
-  describe('time-outs', () => {
-    test('notifies and reminds three ten-day stages daily, then times out', async () => {
+  describe('timeouts', () => {
+    test('notifies and daily reminds the approver of each of three ten-day stages, then times out', async () => {
       const people = [makeApprover('lead'), makeApprover('manager'), makeApprover('director')];
       const stages = people.map((approver) => ({ ...makeStage(approver), remindEverySeconds: DAY_SECONDS }));
       const handle = await startApproval(shop.client, makeApproval({ stages }));
@@ -299,7 +299,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test.each(['approved', 'rejected', 'timed_out'] as const)(
-      'ends as %s when that is the configured time-out outcome',
+      'ends as %s after a timeout if onTimeout has that value',
       async (onTimeout) => {
         const handle = await startApproval(
           shop.client,
@@ -312,7 +312,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       },
     );
 
-    test('rejects a first-stage approver once the second stage decides', async () => {
+    test('rejects a decision by a first-stage approver during the second stage', async () => {
       const [lead, manager] = [makeApprover(), makeApprover()];
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(lead), makeStage(manager)] }));
       await env.sleep((10 * DAY_SECONDS + 60) * 1000);
@@ -328,7 +328,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
   });
 
-  test("keeps the first stage's deadline in ApprovalDueAt after escalation", async () => {
+  test('ApprovalDueAt keeps the deadline of the first stage after an escalation', async () => {
     const handle = await startApproval(
       shop.client,
       makeApproval({ stages: [makeStage(makeApprover()), makeStage(makeApprover())] }),
@@ -345,8 +345,8 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     expect(await dueAt()).toBe(deadline);
   });
 
-  describe('a stage that only the requester could decide', () => {
-    test('is skipped at the start', async () => {
+  describe('a stage whose only approver is the requester', () => {
+    test('skips a first stage whose only approver is the requester', async () => {
       const [own, other] = [makeApprover(), makeApprover()];
       const input = makeApproval({ requestedBy: own.id, stages: [makeStage(own), makeStage(other, own)] });
       const handle = await startApproval(shop.client, input);
@@ -362,7 +362,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(await handle.result()).toMatchObject({ status: 'approved', decision: { stage: 2 } });
     });
 
-    test('is skipped between two stages and at the end', async () => {
+    test('skips a middle and a last stage whose only approver is the requester', async () => {
       const own = { id: 'somebody' };
       const stages = [makeStage({ id: 'a' }), makeStage(own), makeStage({ id: 'b' }), makeStage(own)];
       const handle = await startApproval(shop.client, makeApproval({ stages }));
@@ -378,7 +378,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   });
 
   describe('a reused approval id', () => {
-    test('returns the recorded outcome for the same content without notifying anybody', async () => {
+    test('a second request with the same id and content returns the recorded outcome and notifies nobody', async () => {
       const approver = makeApprover();
       const input = makeApproval({ stages: [makeStage(approver)], callbackUrl: receiver.url });
       const first = await startApproval(shop.client, input);
@@ -397,7 +397,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(receiver.received).toHaveLength(1);
     });
 
-    test('is rejected for other content', async () => {
+    test('rejects a second request with the same id and different content', async () => {
       const input = makeApproval({ stages: [makeStage({ id: 'now' })] });
       const first = await startApproval(shop.client, input);
       await decide(first, { approver: 'now', decision: 'approve' });
@@ -408,7 +408,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   });
 
   describe('withdrawal', () => {
-    /** Cancels before any worker has seen the workflow. A decision, if given, is signalled with the start. */
+    /** Starts an approval, with `decision` as a signal if given, and cancels it before its first workflow task. */
     async function cancelledAtOnce(decision?: Decision): Promise<ApprovalHandle> {
       const input = makeApproval({ stages: [makeStage({ id: 'now' })], callbackUrl: receiver.url });
       const workflowId = approvalWorkflowId(input.approvalId);
@@ -427,7 +427,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       return handle as ApprovalHandle;
     }
 
-    test('is withdrawn and reported when cancelled before its first workflow task', async () => {
+    test('withdraws and reports an approval that is cancelled before its first workflow task', async () => {
       const handle = await cancelledAtOnce();
       expect((await handle.describe()).status.name).toBe('CANCELLED');
       expect(await approvalOf(handle)).toMatchObject({
@@ -436,12 +436,12 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       });
     });
 
-    test('keeps a decision accepted before a cancellation', async () => {
+    test('keeps a decision that arrived before the cancellation', async () => {
       const handle = await cancelledAtOnce({ approver: 'now', decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved', callbackDelivery: { status: 'delivered' } });
     });
 
-    test('keeps the trail in order when withdrawn with its start', async () => {
+    test('records the request before the withdrawal when an update-with-start withdraws the approval', async () => {
       const input = makeApproval({ stages: [makeStage({ id: 'now' })] });
       const startWorkflowOperation = new WithStartWorkflowOperation<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),
@@ -454,7 +454,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(trailEvents(view)).toEqual(['requested', 'withdrawn']);
     });
 
-    test('ends as withdrawn with the reason', async () => {
+    test('a withdrawn approval has the status "withdrawn" and the reason of the withdrawal', async () => {
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
       await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'no longer needed' }] });
       const view = await handle.result();
@@ -462,7 +462,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(trailEvents(view)).toEqual(['requested', 'withdrawn']);
     });
 
-    test('ends as Cancelled, withdrawn and reported when the workflow is cancelled', async () => {
+    test('a workflow cancellation withdraws the approval, reports the outcome and closes the workflow as Cancelled', async () => {
       const handle = await startApproval(
         shop.client,
         makeApproval({ stages: [makeStage({ id: 'now' })], callbackUrl: receiver.url }),
@@ -505,7 +505,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       await decide(handle, { approver: approver.id, decision: 'approve' });
     });
 
-    test('retries a mail that fails, and accepts a decision meanwhile', async () => {
+    test('accepts a decision while a failed mail is being retried', async () => {
       const [unavailable, later, other] = [makeApprover(), makeApprover(), makeApprover()];
       shop.fakes.mailbox.addFault(unavailable.email, { code: 451, times: -1 });
       shop.fakes.mailbox.addFault(later.email, { code: 451, times: 2 });
@@ -528,7 +528,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       ]);
     });
 
-    test('sends no reminders before the first mail is delivered', async () => {
+    test('sends no reminder to an approver whose first mail is not delivered', async () => {
       const unavailable = makeApprover();
       shop.fakes.mailbox.addFault(unavailable.email, { code: 451, times: -1 });
       const stage = { approvers: [unavailable], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
@@ -540,7 +540,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(scheduled).toHaveLength(1);
     });
 
-    test('gives every activity and timer a summary', async () => {
+    test('every activity and every timer of an approval has a summary', async () => {
       const approver = makeApprover();
       const stage = { approvers: [approver], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
       const handle = await startApproval(
@@ -571,7 +571,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       );
     });
 
-    test('shows a permanently rejected address and still notifies the other approvers', async () => {
+    test('shows an address that the mail server rejects, and still notifies the other approvers', async () => {
       const [unknown, known] = [makeApprover(), makeApprover()];
       shop.fakes.mailbox.addFault(unknown.email, { code: 550, times: -1 });
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(unknown, known)] }));
@@ -582,7 +582,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
-    test('sends a system approver a signed webhook and accepts a decision via webhook', async () => {
+    test('sends a signed webhook to a system approver and accepts its decision via webhook', async () => {
       const handle = await startApproval(
         shop.client,
         makeApproval({ stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })] }),
@@ -608,7 +608,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       return handle;
     };
 
-    test('reports the outcome once, signed, to the callback URL', async () => {
+    test('sends one signed report of the outcome to the callback URL', async () => {
       const handle = await approved(receiver.url);
       expect(await handle.result()).toMatchObject({ status: 'approved', callbackDelivery: { status: 'delivered' } });
       expect(receiver.received).toHaveLength(1);
@@ -619,7 +619,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       });
     });
 
-    test('retries an unavailable receiver for a day, then shows the delivery as failed', async () => {
+    test('retries the outcome webhook for a day if the receiver returns 503, then shows the delivery as failed', async () => {
       receiver.respondWith(503);
       const handle = await approved(receiver.url);
       const view = await handle.result();
@@ -631,7 +631,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(ids.length).toBeLessThan(40);
     });
 
-    test('calls a receiver that answers 410 once and keeps the outcome', async () => {
+    test('calls a receiver that returns 410 only once, and keeps the outcome', async () => {
       receiver.respondWith(410);
       const handle = await approved(receiver.url);
       expect(await handle.result()).toMatchObject({
@@ -644,7 +644,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
   describe('invalid input', () => {
     const stage = makeStage({ id: 'now' });
-    test('fails at once on thousands of unknown fields with long names', async () => {
+    test('lists only the first 100 problems of an input with thousands of unknown fields', async () => {
       const input = makeApproval({ stages: [stage] });
       const wrong = Object.fromEntries(Array.from({ length: 15_000 }, (_, index) => [`k${index}${'x'.repeat(60)}`, 1]));
       const handle = await startApproval(shop.client, { ...input, ...wrong });
@@ -661,7 +661,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       ['a duplicate approver', { stages: [makeStage({ id: 'a' }, { id: 'a' })] }, '/stages/0/approvers'],
       ['too many stages', { stages: Array(6).fill(stage) }, '/stages'],
       ['too many reminders', { stages: [{ ...stage, remindEverySeconds: 60 }] }, '/stages/0/remindEverySeconds'],
-      ['a time-out of zero', { stages: [{ ...stage, timeoutSeconds: 0 }] }, '/stages/0/timeoutSeconds'],
+      ['a timeout of zero', { stages: [{ ...stage, timeoutSeconds: 0 }] }, '/stages/0/timeoutSeconds'],
       ['no title', { title: '' }, '/title'],
       ['an unknown currency', { amount: { value: 1, currency: 'ABC' } }, '/amount/currency'],
       ['an unknown field', { admin: true }, '/admin'],
@@ -673,7 +673,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       ],
       ['a callback URL with a password', { callbackUrl: 'http://user:pw@example.com/' }, '/callbackUrl'],
       ["another approval's id", { approvalId: 'another' }, '/approvalId'],
-    ])('fails at once on %s and names the field', async (_description, change, pointer) => {
+    ])('fails at once for %s, with a pointer to the field', async (_description, change, pointer) => {
       const input = makeApproval({ stages: [stage] });
       const handle = await shop.client.workflow.start<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),

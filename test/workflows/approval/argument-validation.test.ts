@@ -25,7 +25,7 @@ describe('validateDecision', () => {
     decisionBy('lead', { comment: '\ud800' }),
     decisionBy('lead', { comment: 'a\0b' }),
     decisionBy('lead', { stage: 0 }),
-  ])('agrees with the schema on %j', (decision) => {
+  ])('accepts or rejects %j as the schema does', (decision) => {
     expect(validateDecision(decision) === undefined).toBe(decisionSchema.safeParse(decision).success);
   });
 
@@ -53,7 +53,7 @@ describe('validateDecision', () => {
     [{ ...decisionBy('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
     [{ ...decisionBy('lead'), stage: '1' }, 'stage must be a whole number from 1'],
     [{ ...decisionBy('lead'), stage: 1.5 }, 'stage must be a whole number from 1'],
-  ])('explains what is wrong with %j', (value, message) => {
+  ])('the error for the decision %j explains the problem', (value, message) => {
     expect(validateDecision(value)).toEqual({ type: 'InvalidInput', message });
   });
 
@@ -73,10 +73,10 @@ describe('validateDecision', () => {
   });
 });
 
-describe('the stages of unparsed input', () => {
+describe('readStages', () => {
   const stage: Stage = { approvers: [{ id: 'lead' }], timeoutSeconds: 60 };
 
-  test('are those of the input if its shape is valid', () => {
+  test('readStages returns the stages of an input with a valid shape', () => {
     expect(readStages({ stages: [stage, stage] })).toEqual([stage, stage]);
   });
 
@@ -94,7 +94,7 @@ describe('the stages of unparsed input', () => {
     [{ stages: [{ ...stage, approvers: 'lead' }] }],
     [{ stages: [{ ...stage, approvers: [null] }] }],
     [{ stages: [{ ...stage, approvers: [{ id: 1 }] }] }],
-  ])('are none for %j', (input) => {
+  ])('readStages returns no stages for %j', (input) => {
     expect(readStages(input)).toEqual([]);
   });
 });
@@ -108,6 +108,6 @@ test.each<[unknown, string]>([
   [null, ''],
   [undefined, ''],
   ['May we?', ''],
-])('reads from unparsed input %j the title "%s"', (input, title) => {
+])('readText reads from the input %j the title "%s"', (input, title) => {
   expect(readText(input, 'title')).toBe(title);
 });

@@ -13,7 +13,7 @@ import {
 } from '../../../src/workflows/approval/contract.js';
 
 describe('approval wire names', () => {
-  test('are stable', () => {
+  test('approval wire names are stable', () => {
     expect(APPROVAL_TASK_QUEUE).toBe('approvals');
     expect([approvalQuery, decideUpdate, decideSignal, withdrawUpdate].map(({ type, name }) => [type, name])).toEqual([
       ['query', 'approval'],
@@ -36,7 +36,7 @@ describe('approval wire names', () => {
     expect(approvalIdOf(workflowId)).toBe(approvalId);
   });
 
-  test('leaves an id unchanged that is not a workflow id of an approval', () => {
+  test('approvalIdOf returns an id unchanged if it is not the workflow id of an approval', () => {
     expect(approvalIdOf('no-approval:a')).toBe('no-approval:a');
   });
 });

@@ -34,8 +34,8 @@ const decisionBy = (approver: string, more: Partial<Decision> = {}): Decision =>
 });
 
 describe('the limits of the schema', () => {
-  test('keeps the history of a maximum-size approval below 50 MB', () => {
-    // The longest text in JSON: a control character takes six bytes.
+  test('the history of an approval with maximum-size input stays below 50 MB', () => {
+    // A control character takes six bytes in JSON, the maximum for one character.
     const longText = (length: number) => '\u0001'.repeat(length);
     const message = {
       approvalId: 'a'.repeat(80),
@@ -55,7 +55,7 @@ describe('the limits of the schema', () => {
     const bytes =
       Buffer.byteLength(JSON.stringify(message)) + Buffer.byteLength(JSON.stringify({ ...mail, email: longText(42) }));
     const messages = MAX_STAGES * MAX_APPROVERS * (MAX_REMINDERS + 1);
-    // Everything else in the history of an activity takes less than a kilobyte.
+    // Twice 1,000 bytes: upper bound for the other event data of an activity.
     expect(messages * (bytes + 2 * 1_000)).toBeLessThan(50 * 1024 * 1024);
     expect(webhookUrl).toHaveLength(1_000);
   });
@@ -79,7 +79,7 @@ describe('evaluateDecision', () => {
       { type: 'NotAnApprover', message: 'stranger is not an approver of stage 2' },
     ],
     [
-      'the requester decides, although an approver',
+      'the requester decides and is also an approver',
       makeContext(),
       decisionBy('asker'),
       { type: 'SelfApproval', message: 'requesters cannot decide their own request' },
@@ -97,7 +97,12 @@ describe('evaluateDecision', () => {
       { type: 'StagePassed', message: 'the decision is for stage 3, but the approval is in stage 2' },
     ],
     ['a decision is repeated', decidedContext, decisionBy('lead', { comment: 'again' }), 'repeated'],
-    ['a decision is repeated via an old link', decidedContext, decisionBy('lead', { stage: 1 }), 'repeated'],
+    [
+      'a decision is repeated via a link of an earlier stage',
+      decidedContext,
+      decisionBy('lead', { stage: 1 }),
+      'repeated',
+    ],
     [
       'the same approver later decides the opposite',
       decidedContext,
@@ -112,7 +117,7 @@ describe('evaluateDecision', () => {
       closedRejection('timed_out'),
     ],
     [
-      'a time-out approved the request',
+      'a timeout approved the request',
       makeContext({ status: 'approved' }),
       decisionBy('lead'),
       closedRejection('approved'),
@@ -123,7 +128,7 @@ describe('evaluateDecision', () => {
       decisionBy('lead'),
       closedRejection('withdrawn'),
     ],
-  ])('returns the expected result if %s', (_description, where, decision, response) => {
+  ])('evaluateDecision returns the expected result if %s', (_description, where, decision, response) => {
     expect(evaluateDecision(where, decision)).toEqual(response);
   });
 });
@@ -139,14 +144,14 @@ describe('outcomes and withdrawals', () => {
     ['was withdrawn before', makeContext({ status: 'withdrawn' }), undefined],
     ['was decided', decidedContext, alreadyDecided],
     ['has timed out', makeContext({ status: 'timed_out' }), closedRejection('timed_out')],
-    ['was approved by a time-out', makeContext({ status: 'approved' }), closedRejection('approved')],
-  ])('allows or rejects the withdrawal of an approval that %s', (_description, { view }, rejection) => {
+    ['was approved by a timeout', makeContext({ status: 'approved' }), closedRejection('approved')],
+  ])('withdrawalRejection returns the expected result for an approval that %s', (_description, { view }, rejection) => {
     expect(withdrawalRejection(view)).toEqual(rejection);
   });
 });
 
 describe('the trail', () => {
-  test('keeps approver, decision, comment and channel, with "cli" as the default channel', () => {
+  test('the trail records approver, decision, comment and channel; the default channel is "cli"', () => {
     expect(toTrailFields(decisionBy('lead', { comment: 'fine', via: 'link', stage: 2 }))).toEqual({
       approver: 'lead',
       decision: 'approve',
@@ -160,7 +165,7 @@ describe('the trail', () => {
     });
   });
 
-  test('keeps at most twenty ignored decisions', () => {
+  test('the trail records at most twenty ignored decisions', () => {
     const ignored = (count: number) => Array<{ event: 'ignored' }>(count).fill({ event: 'ignored' });
     const others = [{ event: 'requested' }, { event: 'escalated' }] as const;
 
@@ -175,7 +180,7 @@ describe('the trail', () => {
     ['the same comment as the decision', 'fine', false],
     ['a comment that is already in the trail', 'really', false],
     ['another comment', 'go on', true],
-  ])('reports whether a repeated decision with %s has a new comment: %s', (_description, comment, expected) => {
+  ])('for a repeated decision with %s, hasNewComment returns %s', (_description, comment, expected) => {
     const made = { ...decidedContext.view.decision!, comment: 'fine' };
     const at = '2026-01-01T00:00:00.000Z';
     const trail = [{ at, event: 'commented' as const, stage: 2, comment: 'really' }];

@@ -30,13 +30,13 @@ const decision = {
   at: '2030-01-01T00:00:00.000Z',
 } as const;
 
-test('describeApproval lists the approvers that have yet to decide, after a blank line', () => {
+test('describeApproval lists the approvers who have not decided yet', () => {
   expect(describeApproval(pending)).toBe(
     '**pending**: stage 1 of 2, until 2030-01-02 03:04 UTC\n\n- waits for `lead`\n- waits for `boss`',
   );
 });
 
-test('describeApproval shows first what needs attention', () => {
+test('describeApproval shows failed notifications and failed reports first', () => {
   expect(describeApproval({ ...pending, notifications: [...pending.notifications, failedNotification] })).toBe(
     '**Needs attention**\n\n- email to `lead` failed: MailRejected\n\n' +
       '**pending**: stage 1 of 2, until 2030-01-02 03:04 UTC\n\n- waits for `lead`\n- waits for `boss`',
@@ -53,7 +53,7 @@ test('describeApproval shows first what needs attention', () => {
   ).toBe('**Needs attention**\n\n- the outcome was not reported: ReceiverGone\n\n**approved** by `lead` (link)');
 });
 
-test('describeApproval shows the outcome and the state of its report', () => {
+test('describeApproval shows the outcome and whether its report is pending', () => {
   expect(describeApproval({ ...pending, status: 'timed_out' })).toBe('**timed_out**');
   expect(describeApproval({ ...pending, status: 'approved', decision, callbackDelivery: { status: 'pending' } })).toBe(
     '**approved** by `lead` (link), report of the outcome pending',

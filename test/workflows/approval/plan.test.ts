@@ -16,7 +16,7 @@ describe('recipients and eligible approvers', () => {
   const called: Approver = { id: 'robot', webhookUrl: 'https://example.com/hook' };
   const both: Approver = { id: 'boss', email: 'boss@example.com', webhookUrl: 'https://example.com/boss' };
 
-  test('sends one message for each approver and channel, in their order', () => {
+  test('an approver receives one message per channel, in the order of the approvers', () => {
     expect(recipientsOf([mailed, { id: 'silent' }, both, called])).toEqual([
       [mailed, 'email'],
       [both, 'email'],
@@ -25,7 +25,7 @@ describe('recipients and eligible approvers', () => {
     ]);
   });
 
-  test('excludes the requester from the eligible approvers', () => {
+  test('the eligible approvers do not include the requester', () => {
     expect(eligibleApproversOf({ approvers: [both, mailed], timeoutSeconds: 1 }, 'boss')).toEqual([mailed]);
     expect(eligibleApproversOf({ approvers: [both], timeoutSeconds: 1 }, 'boss')).toEqual([]);
   });
@@ -52,11 +52,11 @@ describe('the next reminder', () => {
     ['the newest missed reminder', 0, 140, [2, 160, true]],
     ['the last reminder, when all were missed, before the end of the stage', 0, 200, [3, 220, true]],
     ['nothing, after the last reminder', 3, 200, undefined],
-  ])('is %s', (_description, sent, seconds, expected) => {
+  ])('the next reminder is %s', (_description, sent, seconds, expected) => {
     expect(next(sent, seconds)).toEqual(expected);
   });
 
-  test('spreads missed reminders over at most five minutes', () => {
+  test('delays a missed reminder randomly by at most five minutes', () => {
     const day = 24 * 60 * 60_000;
     const delayFor = (random: number) =>
       nextReminder([day, 2 * day], { sent: 0, now: day + 60_000, endsAt: 3 * day, random })!.at - day;
@@ -77,8 +77,8 @@ describe('the schedule of a stage', () => {
   });
 
   test.each<[what: string, Stage, seconds: number[]]>([
-    ['there is no interval', makeStage(60), []],
-    ['the stage is no multiple of the interval', makeStage(65, 20), [20, 40, 60]],
+    ['the stage has no reminder interval', makeStage(60), []],
+    ['the stage is not a multiple of the interval', makeStage(65, 20), [20, 40, 60]],
     ['the stage is a multiple of the interval', makeStage(60, 20), [20, 40]],
     ['the interval ends just before the stage', makeStage(60, 59), [59]],
     ['the interval ends with the stage', makeStage(60, 60), []],
@@ -87,7 +87,7 @@ describe('the schedule of a stage', () => {
     expect(secondsAfter(reminderTimesOf(stage, REQUESTED_AT))).toEqual(seconds);
   });
 
-  test('sends reminders at equal intervals that end before the stage', () => {
+  test('sends reminders at equal intervals until just before the end of the stage', () => {
     const seconds = fc.integer({ min: 1, max: 1_000 });
     fc.assert(
       fc.property(seconds, seconds, (timeout, every) => {

@@ -43,7 +43,7 @@ describeOnDevServer('an approval (dev server)', () => {
   type Approver = ReturnType<typeof makeApprover>;
   type Asked = Awaited<ReturnType<typeof startNotifiedApproval>>;
 
-  /** Starts an approval and waits until its mail has arrived. */
+  /** Starts an approval and waits until the approver has received the mail. */
   async function startNotifiedApproval() {
     const approver = makeApprover();
     const input = makeApproval({ stages: [makeStage(approver)], callbackUrl: receiver.url });
@@ -56,7 +56,7 @@ describeOnDevServer('an approval (dev server)', () => {
     const token = /http:\/\/shop\.test\/approvals\/(\S+)/.exec(mail!.text)![1]!;
     return `${api.url}/approvals/${token}`;
   }
-  /** The ids of the completed workflow tasks of a run. */
+  /** Returns the event ids of the completed workflow tasks of a run. */
   async function completedTaskIds(
     { workflowId }: Pick<ApprovalHandle, 'workflowId'>,
     runId: string,
@@ -92,7 +92,7 @@ describeOnDevServer('an approval (dev server)', () => {
   const get = async ({ approvalId }: ApprovalInput) =>
     (await api.get<ApprovalResource>(`/v1/approvals/${approvalId}`)).body;
 
-  /** Expects one mail, one decision via the link, one recorded outcome and one report. */
+  /** Expects one mail, the decision of the approver, one recorded outcome and one report to the callback URL. */
   async function expectOnce({ approver, input, handle }: Asked, status: ApprovalView['status']) {
     const view = await latestRun(handle).result();
     expect(view).toMatchObject({
@@ -109,7 +109,7 @@ describeOnDevServer('an approval (dev server)', () => {
     return view;
   }
 
-  test('keeps its mailed link valid after a reset to any workflow task before the decision', async () => {
+  test('the mailed link stays valid after a reset to any workflow task before the decision', async () => {
     const { handle: sample } = await startNotifiedApproval();
     const count = (await completedTaskIds(sample, sample.firstExecutionRunId)).length;
     expect(count).toBeGreaterThan(2);
@@ -135,7 +135,7 @@ describeOnDevServer('an approval (dev server)', () => {
     await latestRun(sample).terminate();
   });
 
-  test('keeps its outcome and reports it once after a reset to any workflow task after the decision', async () => {
+  test('a decided approval keeps its outcome and reports it once after a reset to any workflow task', async () => {
     const first = await startNotifiedApproval();
     await submitDecision(first.link, 'reject');
     const made = await expectOnce(first, 'rejected');
@@ -151,7 +151,7 @@ describeOnDevServer('an approval (dev server)', () => {
     expect((await latestRun(first.handle).describe()).runId).toBe(runId);
   });
 
-  test('accepts a decision via the link after a reset of a reset run', async () => {
+  test('the mailed link still accepts a decision after two resets', async () => {
     const one = await startNotifiedApproval();
     const [, second] = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
     const runId = await resetToTask(one.handle, one.handle.firstExecutionRunId, second!);
@@ -171,7 +171,7 @@ describeOnDevServer('an approval (dev server)', () => {
     await expectOnce(one, 'rejected');
   });
 
-  test('keeps the recorded outcome when a reset drops the decision and another one is made', async () => {
+  test('keeps the recorded outcome when a reset drops the decision and the approver decides differently', async () => {
     const one = await startNotifiedApproval();
     await submitDecision(one.link, 'approve');
     const made = await expectOnce(one, 'approved');
@@ -194,7 +194,7 @@ describeOnDevServer('an approval (dev server)', () => {
     await expectOnce(one, 'approved');
   });
 
-  test('returns its outcome to the waiting order after a reset', async () => {
+  test('a reset approval still returns its outcome to the order that waits for it', async () => {
     const { sku } = await addProduct(shop.store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } });
     const order = makeOrder({ lines: [{ sku, quantity: 1 }] });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
@@ -218,7 +218,7 @@ describeOnDevServer('an approval (dev server)', () => {
     });
   });
 
-  test('continues after a reset of a terminated run', async () => {
+  test('a terminated approval can be decided after a reset', async () => {
     const one = await startNotifiedApproval();
     const [, second] = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
     await latestRun(one.handle).terminate();
@@ -233,7 +233,7 @@ describeOnDevServer('an approval (dev server)', () => {
     await expectOnce(one, 'approved');
   });
 
-  test('sends one reminder for all reminders missed during a worker outage', async () => {
+  test('sends one reminder in place of all reminders that were missed during a worker outage', async () => {
     const approver = makeApprover();
     const stage = { approvers: [approver], timeoutSeconds: 31, remindEverySeconds: 1 };
     const handle = await startApproval(shop.client, makeApproval({ stages: [stage] }));
