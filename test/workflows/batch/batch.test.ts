@@ -24,7 +24,7 @@ import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
 
-/** The failure with which a run ended. */
+/** Returns the failure of a run. */
 async function waitForFailure(handle: Pick<BatchHandle, 'result'>): Promise<TemporalFailure | undefined> {
   const error: unknown = await handle.result().then(
     () => undefined,
@@ -46,7 +46,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
   const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
   const failuresOf = (batchId: string) => shop.store.listBatchFailures(batchId, { limit: 200 });
 
-  test('completes with every item processed once and no item in the history', async () => {
+  test('processes every item once and keeps the items out of the workflow history', async () => {
     const { sku } = await addProduct(shop.store, { available: 5 });
     const batchId = await stageTestBatch(shop.store, {
       items: Array.from({ length: 25 }, () => ({ sku, quantity: 2 })),
@@ -76,7 +76,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     ]);
   });
 
-  test('lists failed items with their reasons and processes the others', async () => {
+  test('lists the failed items with their reasons and processes the other items', async () => {
     const { sku } = await addProduct(shop.store, { available: 999_999_990 });
     const batchId = await stageTestBatch(shop.store, {
       items: [
@@ -101,7 +101,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     ]);
   });
 
-  test("counts a failing chunk's items as failed with its reason, and retries only them", async () => {
+  test('counts the items of a failing chunk as failed, with the reason of the chunk, and retries only these items', async () => {
     const items = makeItems(6);
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 2 });
     tests.failItem('item-0003', 'transient');
@@ -131,7 +131,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect(await failuresOf(batchId)).toEqual([]);
   });
 
-  test('does nothing in another run after everything succeeded', async () => {
+  test('another run of a batch whose items all succeeded processes nothing', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(3) });
     await (await startBatch(shop.client, batchId)).result();
 
@@ -142,7 +142,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect((await fetchEventSummaries(again)).some(({ name }) => name === 'processBatchChunk')).toBe(false);
   });
 
-  test('waits for a worker that knows the operation, then counts the items as failed', async () => {
+  test('waits for a worker that knows the operation, and counts the items as failed if no such worker starts', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'unheard-of', items: makeItems(2) });
 
     expect(await (await startBatch(shop.client, batchId)).result()).toMatchObject({
@@ -160,7 +160,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     ['names no batch', {}],
     ['names another batch', { batchId: 'another' }],
     ['has an unknown field', { batchId: 'this', items: [] }],
-  ])('fails as InvalidInput and processes nothing if the input %s', async (_description, input) => {
+  ])('a batch fails as InvalidInput and processes nothing if its input %s', async (_description, input) => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
     const given = (input as { items?: unknown } | null)?.items ? { ...(input as object), batchId } : input;
 
@@ -170,7 +170,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect(await writtenKeys(shop.store, batchId)).toEqual([]);
   });
 
-  test('fails as InvalidInput under another workflow id, because the batch might run twice', async () => {
+  test('a batch fails as InvalidInput if its workflow id does not match its batch id', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
     const handle = await shop.client.workflow.start('batch', {
       workflowId: batchId,
@@ -184,7 +184,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ attempt: 0 });
   });
 
-  test('fails a late run as Superseded when a newer run has started', async () => {
+  test('a run fails as Superseded if a newer run has already opened the batch', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
     const future = new Date('2900-01-01');
     const { attemptId } = (await shop.store.openAttempt(batchId, 'later', future))!;
@@ -195,7 +195,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect((await shop.store.openAttempt(batchId, 'later', future))?.attemptId).toBe(attemptId);
   });
 
-  test('fails as Superseded when another run takes over', async () => {
+  test('a running batch fails as Superseded when another run opens the batch', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items: makeItems(3, 'taken') });
     tests.blockCalls();
     const handle = await startBatch(shop.client, batchId);
@@ -209,7 +209,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect(await waitForFailure(handle)).toMatchObject({ type: 'Superseded' });
   });
 
-  test('fails as BatchNotFound without an upload', async () => {
+  test('a batch without an upload fails as BatchNotFound', async () => {
     expect((await waitForFailure(await startBatch(shop.client, 'never-uploaded')))?.cause).toMatchObject({
       type: 'BatchNotFound',
     });
@@ -218,10 +218,10 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
   test.each<[string, unknown]>([
     ['nothing', undefined],
     [
-      'half a shard',
+      'an incomplete input',
       { batchId: 'b', batchNumber: 1, operation: 'write', attemptId: 1, attempt: 1, range: {}, pauseState: {} },
     ],
-  ])('fails a shard that an operator starts with %s as InvalidInput', async (_description, input) => {
+  ])('a shard that an operator starts with %s fails as InvalidInput', async (_description, input) => {
     const handle = await shop.client.workflow.start<typeof batchShard>('batchShard', {
       workflowId: `shard-${Math.random()}`,
       taskQueue: BATCH_TASK_QUEUE,
@@ -234,7 +234,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect(failure).toMatchObject({ type: 'InvalidInput' });
   });
 
-  test('continues with its shards after malformed signals', async () => {
+  test('a shard ignores malformed and unknown signals and completes', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items: makeItems(5, 'nonsense') });
     tests.blockCalls();
     const attemptId = (await shop.store.openAttempt(batchId, 'somebody'))!.attemptId;
@@ -264,7 +264,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 5 });
   });
 
-  test('ignores a pause state that is older than the current one', async () => {
+  test('a shard ignores a pause state that is older than its current pause state', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
     const { attemptId } = (await shop.store.openAttempt(batchId, 'somebody'))!;
     const shard = await shop.client.workflow.start<typeof batchShard>('batchShard', {
@@ -309,11 +309,11 @@ describeWithTimeSkipping('a paused batch (time-skipping server)', () => {
   });
   afterEach(() => shop?.close());
 
-  test('processes nothing during a one-day pause and every item afterwards', async () => {
+  test('a batch that is paused for a day processes no item during the pause and every item afterwards', async () => {
     const items = makeItems(30, 'paused');
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items });
-    // Paused before its first chunk: after cancelled activities the time-skipping server can stop advancing time. Pauses of
-    // running chunks are tested on the dev server.
+    // The batch is paused before its first chunk, because a pause of running chunks cancels their activities. The
+    // time-skipping server can stop advancing time after that. shards.test.ts tests such a pause on the dev server.
     const handle = await shop.client.workflow.signalWithStart<typeof batch>('batch', {
       workflowId: batchWorkflowId(batchId),
       taskQueue: BATCH_TASK_QUEUE,

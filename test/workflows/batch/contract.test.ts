@@ -15,7 +15,7 @@ import {
 } from '../../../src/workflows/batch/contract.js';
 
 describe('batch wire names', () => {
-  test('are stable', () => {
+  test('batch wire names are stable', () => {
     expect(BATCH_TASK_QUEUE).toBe('batches');
     expect([batchQuery, pauseSignal, resumeSignal, pauseStateSignal].map(({ type, name }) => [type, name])).toEqual([
       ['query', 'batch'],
@@ -34,7 +34,7 @@ describe('batch wire names', () => {
     expect(batchIdOf(workflowId)).toBe(batchId);
   });
 
-  test('leaves an id unchanged that is not a workflow id of a batch', () => {
+  test('batchIdOf returns an id unchanged if it is not the workflow id of a batch', () => {
     expect(batchIdOf('not-a-batch:b')).toBe('not-a-batch:b');
   });
 });
@@ -44,20 +44,20 @@ describe('the estimated time left', () => {
   test.each<[what: string, Partial<typeof progress>, number | undefined]>([
     ['11 items are left at 2 a second', {}, 6],
     ['10 items are left at 2 a second', { failed: 10 }, 5],
-    ['nothing progresses', { itemsPerSecond: 0 }, undefined],
+    ['the rate is zero', { itemsPerSecond: 0 }, undefined],
     ['one item is left', { failed: 19 }, 1],
-    ['nothing is left', { failed: 20 }, undefined],
-  ])('has the expected seconds if %s', (_description, more, seconds) => {
+    ['no item is left', { failed: 20 }, undefined],
+  ])('the estimated time left is as expected if %s', (_description, more, seconds) => {
     expect(estimateSecondsLeft({ ...progress, ...more })).toBe(seconds);
   });
 
-  test('is unknown without a rate', () => {
+  test('the estimated time left is undefined without a rate', () => {
     expect(estimateSecondsLeft({ total: 100, succeeded: 0, failed: 0 })).toBeUndefined();
   });
 });
 
 describe('the end of a batch', () => {
-  test('has a status that reports failed items', () => {
+  test('the final status is completed_with_failures if an item failed, otherwise completed', () => {
     expect(finalStatusOf({ failed: 0 })).toBe('completed');
     expect(finalStatusOf({ failed: 1 })).toBe('completed_with_failures');
   });

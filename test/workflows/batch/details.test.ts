@@ -16,7 +16,7 @@ const makeView = (overrides: Partial<BatchView> = {}): BatchView => ({
   ...overrides,
 });
 
-describe('the progress in the Web UI', () => {
+describe('describeBatch', () => {
   test.each<[what: string, Partial<BatchView>, lines: string[]]>([
     [
       'is running',
@@ -60,7 +60,7 @@ describe('the progress in the Web UI', () => {
         '- retry 1',
       ],
     ],
-  ])('shows a batch that %s', (_description, view, lines) => {
+  ])('describeBatch shows the progress of a batch that %s', (_description, view, lines) => {
     expect(describeBatch(makeView(view)).split('\n')).toEqual(lines);
   });
 });

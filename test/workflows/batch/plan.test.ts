@@ -15,7 +15,7 @@ import {
   type ChunkRange,
 } from '../../../src/workflows/batch/plan.js';
 
-/** The number of workflows that run chunks, the number of parents, the levels, and the most children of one parent. */
+/** Counts the leaves, parents and levels of the tree that runs a chunk range, and the most children of one parent. */
 function shapeOf(range: ChunkRange): { leaves: number; parents: number; levels: number; mostChildren: number } {
   const children = divideAmongChildren(range);
   if (children.length === 0) return { leaves: 1, parents: 0, levels: 1, mostChildren: 0 };
@@ -29,7 +29,7 @@ function shapeOf(range: ChunkRange): { leaves: number; parents: number; levels: 
   };
 }
 
-describe('the split of a batch', () => {
+describe('divideAmongChildren', () => {
   test.each([
     [0, { leaves: 1, parents: 0, levels: 1, mostChildren: 0 }],
     [1, { leaves: 1, parents: 0, levels: 1, mostChildren: 0 }],
@@ -39,11 +39,11 @@ describe('the split of a batch', () => {
     [1_000_000, { leaves: 1_000, parents: 1, levels: 2, mostChildren: 1_000 }],
     [1_000_001, { leaves: 1_001, parents: 2, levels: 3, mostChildren: 1_000 }],
     [1_000_000_000, { leaves: 1_000_000, parents: 1_001, levels: 3, mostChildren: 1_000 }],
-  ])('splits %i chunks into the tree %o', (count, shape) => {
+  ])('splits a batch of %i chunks into the tree %o', (count, shape) => {
     expect(shapeOf({ first: 0, count })).toEqual(shape);
   });
 
-  test('assigns every chunk to exactly one child, in order, within the child limit', () => {
+  test('assigns every chunk to exactly one child, in order, and creates at most MAX_CHILDREN children', () => {
     fc.assert(
       fc.property(fc.nat(1_000_000), fc.integer({ min: 1, max: 2_000_000_000 }), (first, count) => {
         const children = divideAmongChildren({ first, count });
@@ -78,10 +78,10 @@ describe('the split of a batch', () => {
     expect(divideAmongChildren(range)).toEqual(children);
   });
 
-  test("keeps the open activities and children of a tree far below the server's limit of 2,000", () => {
+  test("a workflow of a batch stays far below the server's limit of 2,000 open activities or children", () => {
     expect(CONCURRENT_CHUNKS).toBeLessThanOrEqual(200);
     expect(CONCURRENT_CHILDREN).toBeLessThanOrEqual(200);
-    // Two levels: the activities that all open children of a batch of a million chunks may have scheduled.
+    // In a tree of two levels (up to a million chunks), at most this many activities are open at the same time.
     expect(CONCURRENT_CHUNKS * CONCURRENT_CHILDREN).toBeLessThanOrEqual(200);
   });
 });
@@ -90,14 +90,14 @@ describe('the child ids of a batch', () => {
   test.each([
     ['batch:b', 3, 1, 'batch:b/3'],
     ['batch:b', 3, 2, 'batch:b/3.2'],
-    // The parent's id already names this attempt.
+    // The parent's id already contains attempt 2.
     ['batch:b/3.2', 0, 2, 'batch:b/3.2/0'],
     ['batch:b/3', 0, 1, 'batch:b/3/0'],
-  ])('parent %s, child %i, attempt %i: %s', (parentId, n, attempt, id) => {
+  ])('parent %s gives its child %i in attempt %i the workflow id %s', (parentId, n, attempt, id) => {
     expect(childWorkflowId(parentId, n, attempt)).toBe(id);
   });
 
-  test('retry a taken id with a backoff of up to a minute, for over twelve minutes in total', () => {
+  test('retries to start a child whose id is taken, with delays of up to a minute and twelve minutes in total', () => {
     const waits = Array.from({ length: MAX_CHILD_START_ATTEMPTS - 1 }, (_, n) => childStartDelayMs(n + 1));
 
     expect(waits.slice(0, 7)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
@@ -112,11 +112,11 @@ describe('the progress polls of a batch', () => {
     [50_000, 2_000],
     [51_000, 2_040],
     [3_600_000, 144_000],
-  ])('after %i ms of work come every %i ms', (elapsedMs, waitMs) => {
+  ])('a batch that has run for %i ms waits %i ms before the next progress poll', (elapsedMs, waitMs) => {
     expect(pollDelayMs(elapsedMs)).toBe(waitMs);
   });
 
-  test('come about 215 times in a day', () => {
+  test('a batch polls its progress about 215 times on its first day', () => {
     let polls = 0;
     for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += pollDelayMs(elapsedMs)) polls += 1;
 

@@ -5,7 +5,7 @@ const pauseState = { sequence: 0, paused: false };
 const range = { first: 0, count: 1 };
 const input = { batchId: 'b', batchNumber: 1, operation: 'restock', attemptId: 2, attempt: 1, range, pauseState };
 
-/** Returns two spoilt copies for each field of an object: one without the field, one with a value of the wrong type. */
+/** Returns two invalid copies for each field of an object: one lacks the field, the other has a wrong type in it. */
 const malformedCopies = (object: object): object[] =>
   Object.keys(object).flatMap((name) => {
     const { [name]: _left, ...without } = object as Record<string, unknown>;
@@ -14,19 +14,19 @@ const malformedCopies = (object: object): object[] =>
 
 const notObjects = [undefined, null, '', 'pauseState', 0, true, []];
 
-describe('the pause state that a parent sends', () => {
-  test('is accepted if well-formed', () => {
+describe('isPauseState', () => {
+  test('isPauseState accepts a valid pause state', () => {
     expect(isPauseState(pauseState)).toBe(true);
     expect(isPauseState({ sequence: 7, paused: true })).toBe(true);
   });
 
-  test.each([...notObjects, ...malformedCopies(pauseState)])('is rejected if it is %j', (value) => {
+  test.each([...notObjects, ...malformedCopies(pauseState)])('isPauseState rejects %j', (value) => {
     expect(isPauseState(value)).toBe(false);
   });
 });
 
-describe('the input of a shard', () => {
-  test('is accepted if well-formed', () => {
+describe('isShardInput', () => {
+  test('isShardInput accepts a valid input', () => {
     expect(isShardInput(input)).toBe(true);
   });
 
@@ -37,7 +37,7 @@ describe('the input of a shard', () => {
     ...malformedCopies(pauseState).map((value) => ({ ...input, pauseState: value })),
     { ...input, more: 1 },
     { ...input, batchId: 'b'.repeat(65) },
-  ])('is rejected if it is %j', (value) => {
+  ])('isShardInput rejects %j', (value) => {
     expect(isShardInput(value)).toBe(false);
   });
 });

@@ -63,7 +63,7 @@ describeOnDevServer('a batch (dev server)', () => {
     await waitUntil(poll, { description: `${handle.workflowId} running`, timeoutMs: 20_000 });
   }
 
-  /** Starts a batch of 1,001 chunks whose partner calls wait for the test: two child workflows, both open. */
+  /** Starts a batch of 1,001 chunks, which has two open child workflows. Its partner calls are blocked by the test. */
   async function startBlockedBatch(prefix: string) {
     const items = makeItems(1_001, prefix);
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items, itemsPerChunk: 1 });
@@ -77,7 +77,7 @@ describeOnDevServer('a batch (dev server)', () => {
     return { batchId, handle, items };
   }
 
-  test('splits 1,001 chunks over two children within limits that hold for a million chunks', async () => {
+  test('splits 1,001 chunks between two children, with history sizes that allow batches of a million chunks', async () => {
     const items = makeItems(1_001, 'tree');
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 1 });
 
@@ -89,12 +89,12 @@ describeOnDevServer('a batch (dev server)', () => {
       [handle, childOf(handle, 0), childOf(handle, 1)].map(measureHistory),
     );
     expect([full!.activities, rest!.activities]).toEqual([1_000, 1]);
-    // The parent runs a first and a last activity, and one for each progress poll.
+    // The parent runs one activity at the start, one at the end, and one for each progress poll.
     expect(parent!.activities).toBeLessThanOrEqual(2 + parent!.timers);
     expect(parent!.children).toBe(2);
     for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
 
-    // A batch of a million chunks has a thousand children like this one. docs/limits.md uses these numbers.
+    // A batch of a million chunks has a thousand children with 1,000 chunks each. docs/limits.md uses these numbers.
     expect(full!.events / 1_000).toBeLessThan(EVENTS_PER_ACTIVITY);
     expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
     const perChild = (parent!.events - parent!.timers * EVENTS_PER_PROGRESS_POLL) / parent!.children;
@@ -102,7 +102,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect((parent!.bytes / parent!.children) * 1_000 * 2).toBeLessThan(MAX_BYTES);
   });
 
-  /** The size of a run's history, by event type. */
+  /** Measures the history of a run: its size, its text and the number of events of some types. */
   async function measureHistory(handle: Pick<WorkflowHandle, 'describe' | 'fetchHistory'>) {
     const [{ historyLength, historySize }, events, history] = await Promise.all([
       handle.describe(),
@@ -120,7 +120,7 @@ describeOnDevServer('a batch (dev server)', () => {
     };
   }
 
-  test('counts the items of a terminated child as failed after a pause and completes the others', async () => {
+  test('if a child is terminated during a pause, counts its items as failed and completes the other items', async () => {
     const { batchId, handle, items } = await startBlockedBatch('paced');
 
     await handle.signal(pauseSignal);
@@ -146,7 +146,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2, chunks: 1 });
   });
 
-  test('applies every item once when a terminated batch is retried while its chunks still run', async () => {
+  test('applies every item once when a terminated batch is started again while its chunks still run', async () => {
     const items = makeItems(40, 'fenced');
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items });
     tests.blockCalls();
@@ -161,7 +161,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
   });
 
-  /** The number of transactions that are held open by the test. */
+  /** Counts the open transactions of chunks whose calls the test blocks. */
   async function countWriting(): Promise<number> {
     const { rows } = await sql`
       select from pg_stat_activity where datname = current_database() and state = 'idle in transaction'`.execute(
@@ -170,7 +170,7 @@ describeOnDevServer('a batch (dev server)', () => {
     return rows.length;
   }
 
-  test('counts the items of a cancelled child and a cancelled batch, and retries the rest', async () => {
+  test('a cancelled child counts its items as failed, and a retry of the cancelled batch processes all items', async () => {
     const { batchId, handle } = await startBlockedBatch('cancelled');
 
     await childOf(handle, 1).cancel();
@@ -194,7 +194,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(await stateOf(childOf(handle, '0.2'))).toBe('COMPLETED');
   });
 
-  test('waits for the ids of running children after a reset and processes every item once', async () => {
+  test('a reset batch waits until the children of the previous run have closed, and processes every item once', async () => {
     const { batchId, handle } = await startBlockedBatch('reset');
     const { events } = await handle.fetchHistory();
     const firstChild = events!.findIndex((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
@@ -213,7 +213,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect((await again.describe()).runId).not.toBe(handle.firstExecutionRunId);
   });
 
-  test('starts with the resume if it was paused before its start', async () => {
+  test('a batch that is paused before its start processes no item until it is resumed', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(3) });
     const handle = await shop.client.workflow.signalWithStart('batch', {
       workflowId: `batch:${batchId}`,
@@ -232,7 +232,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(await writtenKeys(shop.store, batchId)).toHaveLength(3);
   });
 
-  test("retries a failed partner call with the same idempotency key and records a rejection as the item's failure", async () => {
+  test('retries a failed partner call with the same idempotency key, and records a rejection as a failed item', async () => {
     const batchId = await stageTestBatch(shop.store, {
       operation: 'call',
       items: makeItems(4, 'called'),
@@ -256,7 +256,7 @@ describeOnDevServer('a batch (dev server)', () => {
     tests.clearFailures();
   });
 
-  test('continues with the next worker if resumed while no worker runs', async () => {
+  test('a batch that is resumed while no worker runs continues when a worker starts', async () => {
     const items = makeItems(30, 'unavailable');
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items });
     tests.blockCalls();
@@ -284,7 +284,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
   });
 
-  test('shows the stored progress in the query and the current details', async () => {
+  test('the query and the current details of a batch show the stored progress', async () => {
     const batchId = await stageTestBatch(shop.store, {
       operation: 'call',
       items: makeItems(60, 'shown'),
