@@ -48,7 +48,7 @@ const removeChange = (sku: string): Change => ({ kind: 'removeItem', sku });
 const checkout: Change = { kind: 'checkout', payment };
 const abandon: Change = { kind: 'abandon' };
 
-describe('applying a change to a cart', () => {
+describe('applyChange', () => {
   test.each<[string, CartSnapshot, Change, CartSnapshot['lines']]>([
     ['a new product is added', makeCart(), addChange('MUG', 2), [{ sku: 'MUG', quantity: 2 }]],
     [
@@ -72,19 +72,22 @@ describe('applying a change to a cart', () => {
     ['a product is removed', cartWith({ MUG: 2, PAN: 1 }), removeChange('MUG'), [{ sku: 'PAN', quantity: 1 }]],
     ['the cart is checked out', cartWith({ MUG: 2 }), checkout, [{ sku: 'MUG', quantity: 2 }]],
     ['the cart is abandoned', cartWith({ MUG: 2 }), abandon, [{ sku: 'MUG', quantity: 2 }]],
-  ])('returns the new lines and leaves the old state unchanged if %s', (_description, state, change, lines) => {
-    const before = JSON.stringify(state);
+  ])(
+    'applyChange returns the new lines and does not modify the old state if %s',
+    (_description, state, change, lines) => {
+      const before = JSON.stringify(state);
 
-    expect(applyChange(state, change, LATER).lines).toEqual(lines);
+      expect(applyChange(state, change, LATER).lines).toEqual(lines);
 
-    expect(JSON.stringify(state)).toBe(before);
-  });
+      expect(JSON.stringify(state)).toBe(before);
+    },
+  );
 
-  test('starts with an empty cart whose reminder is still due', () => {
+  test('emptyCart returns a cart without lines, whose reminder is still due', () => {
     expect(emptyCart(NOW)).toEqual({ lines: [], ledger: [], lastChangeAt: NOW, reminderPassed: false });
   });
 
-  test('clears the sent reminder', () => {
+  test('applyChange clears the reminder that was sent', () => {
     const reminded = makeCart({ reminderPassed: true, remindedAt: NOW });
 
     expect(applyChange(reminded, addChange('MUG', 1), LATER)).toEqual({
@@ -96,14 +99,14 @@ describe('applying a change to a cart', () => {
     });
   });
 
-  test('keeps the request id of the last change and clears it if a change has none', () => {
+  test('lastIdempotencyKey is the key of the last change and is absent if that change has no key', () => {
     const first = applyChange(makeCart(), addChange('MUG', 1, 'r1'), NOW);
 
     expect(applyChange(first, addChange('MUG', 1, 'r2'), LATER).lastIdempotencyKey).toBe('r2');
     expect(applyChange(first, addChange('MUG', 1), LATER)).not.toHaveProperty('lastIdempotencyKey');
   });
 
-  test('keeps the lifetime that an item sets until another item changes it', () => {
+  test('the lifetime that an added item sets stays until another added item changes the lifetime', () => {
     const first = applyChange(
       makeCart(),
       { ...addChange('MUG', 1), remindAfterSeconds: 5, expireAfterSeconds: 9 } as Change,
@@ -117,13 +120,13 @@ describe('applying a change to a cart', () => {
     expect(third).toMatchObject({ remindAfterSeconds: 5, expireAfterSeconds: 7 });
   });
 
-  test('ignores a lifetime in any change except an added item', () => {
+  test('applyChange ignores a lifetime in a setQuantity change', () => {
     const change = { ...setChange('MUG', 2), remindAfterSeconds: 5, expireAfterSeconds: 9 } as Change;
 
     expect(applyChange(cartWith({ MUG: 1 }), change, LATER)).not.toHaveProperty('remindAfterSeconds');
   });
 
-  test('drops the oldest request ids when the ledger is full', () => {
+  test('a full request ledger drops the oldest idempotency key', () => {
     let state = makeCart();
     for (let number = 0; number <= LIMITS.ledger; number++)
       state = applyChange(state, addChange('MUG', 1, `r${number}`), NOW);
@@ -135,7 +138,7 @@ describe('applying a change to a cart', () => {
   });
 });
 
-describe('the request ledger', () => {
+describe('checkLedger', () => {
   const known: [Change, Change][] = [
     [addChange('MUG', 1, 'r'), { kind: 'addItem', idempotencyKey: 'r', quantity: 1, sku: 'MUG' }],
     [
@@ -147,7 +150,7 @@ describe('the request ledger', () => {
       { ...abandon, idempotencyKey: 'r' },
     ],
   ];
-  test.each(known)('treats %j followed by %j as a repetition', (first, again) => {
+  test.each(known)('checkLedger treats %j followed by %j as a repetition', (first, again) => {
     expect(checkLedger(applyChange(makeCart(), first, NOW), again)).toBe('repeated');
   });
 
@@ -176,17 +179,17 @@ describe('the request ledger', () => {
       { ...abandon, idempotencyKey: 'r' },
     ],
   ];
-  test.each(reused)('treats the request id of %j reused by %j as another request', (first, other) => {
+  test.each(reused)('checkLedger detects that the idempotency key of %j is reused by %j', (first, other) => {
     expect(checkLedger(applyChange(makeCart(), first, NOW), other)).toBe('other');
   });
 
-  test('treats requests without a request id as new', () => {
+  test('checkLedger treats a request without an idempotency key or with a new key as new', () => {
     expect(checkLedger(applyChange(makeCart(), addChange('MUG', 1), NOW), addChange('MUG', 1))).toBe('new');
     expect(checkLedger(applyChange(makeCart(), addChange('MUG', 1, 'r'), NOW), addChange('MUG', 1, 's'))).toBe('new');
   });
 });
 
-describe('rejecting a change of a cart', () => {
+describe('changeRejectionOf', () => {
   const full = cartWith(Object.fromEntries(Array.from({ length: LIMITS.lines }, (_, number) => [`SKU-${number}`, 1])));
 
   test.each<[string, CartSnapshot, Change, string, string]>([
@@ -223,23 +226,23 @@ describe('rejecting a change of a cart', () => {
       'MUG is not in the cart',
     ],
     ['an empty cart is checked out', makeCart(), checkout, 'EmptyCart', 'there is nothing in the cart'],
-  ])('explains the rejection if %s', (_description, state, change, type, message) => {
+  ])('changeRejectionOf explains the rejection if %s', (_description, state, change, type, message) => {
     expect(changeRejectionOf(state, change)).toEqual({ type, message });
   });
 
   test.each<[string, CartSnapshot, Change]>([
     ['more of a product is added to a full cart', full, addChange('SKU-7', 1)],
-    ['a line is filled up', cartWith({ MUG: 999 }), addChange('MUG', 1)],
+    ['an addition brings a line to its maximum quantity', cartWith({ MUG: 999 }), addChange('MUG', 1)],
     ['the largest quantity is set', cartWith({ MUG: 1 }), setChange('MUG', 1_000)],
-    ['the last line is added', makeCart({ lines: full.lines.slice(1) }), addChange('MUG', 1)],
+    ['an added product becomes the last allowed line', makeCart({ lines: full.lines.slice(1) }), addChange('MUG', 1)],
     ['a product in the cart is removed', cartWith({ MUG: 1 }), removeChange('MUG')],
-    ['a cart with something in it is checked out', cartWith({ MUG: 1 }), checkout],
+    ['a cart with a product is checked out', cartWith({ MUG: 1 }), checkout],
     ['an empty cart is abandoned', makeCart(), abandon],
-  ])('does not happen if %s', (_description, state, change) => {
+  ])('changeRejectionOf returns no rejection if %s', (_description, state, change) => {
     expect(changeRejectionOf(state, change)).toBeUndefined();
   });
 
-  test('checks stock only for the quantity after a change', () => {
+  test('quantityAfter returns the new quantity for an added item or a set quantity, otherwise undefined', () => {
     const cart = cartWith({ MUG: 2 });
     const expected = [
       addChange('MUG', 3),
@@ -253,7 +256,7 @@ describe('rejecting a change of a cart', () => {
     expect(expected).toEqual([5, 3, 9, undefined, undefined, undefined]);
   });
 
-  test('checks no stock for a removal that has a quantity', () => {
+  test('quantityAfter ignores the quantity of a removeItem change', () => {
     expect(quantityAfter(cartWith({ MUG: 2 }), { ...removeChange('MUG'), quantity: 9 } as Change)).toBeUndefined();
   });
 });
@@ -268,13 +271,13 @@ describe('any sequence of cart changes', () => {
     fc.record({ kind: fc.constant('removeItem' as const), sku, idempotencyKey }),
   );
 
-  /** Applies a change as the workflow does. */
+  /** Applies a change if the workflow would accept the change. */
   const isAccepted = (state: CartSnapshot, change: Change) =>
     checkLedger(state, change) === 'new' && !changeRejectionOf(state, change)
       ? deepFreeze(applyChange(state, change, LATER))
       : state;
 
-  test('leads to a valid state within the limits', () => {
+  test('any sequence of cart changes leads to a valid state within the limits', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 60 }), (changes) => {
         const state = changes.reduce(isAccepted, makeCart());
@@ -286,7 +289,7 @@ describe('any sequence of cart changes', () => {
     );
   });
 
-  test('has the same result after a JSON round trip, as between runs', () => {
+  test('a JSON round trip of the state, as in continue-as-new, does not affect the result of later changes', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), fc.array(anyChange, { maxLength: 30 }), (first, then) => {
         const before = first.reduce(isAccepted, makeCart());
@@ -297,7 +300,7 @@ describe('any sequence of cart changes', () => {
     );
   });
 
-  test('has the same result when sent twice with idempotency keys', () => {
+  test('changes with idempotency keys have the same result when they are sent twice', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), (changes) => {
         const named = changes.map((change, number) => ({ ...change, idempotencyKey: `r${number}` }));
@@ -311,7 +314,7 @@ describe('any sequence of cart changes', () => {
     );
   });
 
-  test('leads to the same quantities in any order if it only adds products', () => {
+  test('additions lead to the same quantities in forward and reverse order', () => {
     const adds = fc.array(
       fc.record({ kind: fc.constant('addItem' as const), sku, quantity: fc.integer({ min: 1, max: 9 }) }),
       {
@@ -329,8 +332,8 @@ describe('any sequence of cart changes', () => {
   });
 });
 
-describe('the fingerprint of a cart request', () => {
-  // Carts carry fingerprints from run to run: a new format would take a repetition for another request.
+describe('fingerprint', () => {
+  // Open carts keep fingerprints across runs. With a new format, a repeated request would look like another request.
   test.each<[Change, string]>([
     [addChange('MUG', 2, 'r'), 'addItem MUG 2'],
     [{ kind: 'addItem', sku: 'MUG', quantity: 2, remindAfterSeconds: 5 }, 'addItem MUG 2 5'],
@@ -342,7 +345,7 @@ describe('the fingerprint of a cart request', () => {
     [{ kind: 'checkout', payment, customerId: 'ada' }, 'checkout ada  tok_ok'],
     [{ kind: 'checkout', payment, expectedTotal: { value: 5, currency: 'EUR' } }, 'checkout  EUR5 tok_ok'],
     [abandon, 'abandon'],
-  ])('of %j is stable', (change, text) => {
+  ])('the fingerprint of %j is stable', (change, text) => {
     expect(fingerprint(change)).toBe(text);
   });
 });
@@ -357,7 +360,7 @@ describe('unparsed cart requests', () => {
   };
   const kinds = Object.keys(schemas) as ChangeKind[];
 
-  /** Expects `malformed` to agree with the schema, except that abandoning a cart also allows no argument. */
+  /** Expects that `validateChange` accepts the same arguments as the schema. `abandon` also accepts no argument. */
   function expectAgreement(kind: ChangeKind, argument: unknown): void {
     const trusted = (kind === 'abandon' && argument == null) || schemas[kind].safeParse(argument).success;
     expect(validateChange(kind, argument)).toEqual(
@@ -434,7 +437,7 @@ describe('unparsed cart requests', () => {
       fc.record(
         {
           value: mostly(fc.constantFrom<unknown>(0, 1, 2 ** 53 - 1, 2 ** 53, -1, 1.5, '1', NaN)),
-          // The activity checks for unknown currency codes: workflow code has no list of currencies.
+          // No unknown currency codes here: only the activity rejects them, because workflow code has no list of currencies.
           currency: mostly(fc.constantFrom<unknown>('EUR', 'HUF', 'eur', 'EURO', '')),
         },
         { requiredKeys: [] },
@@ -448,7 +451,10 @@ describe('unparsed cart requests', () => {
       ),
     ),
   };
-  /** Objects with fields of the kind, of other kinds and unknown ones, each sometimes missing. */
+  /**
+   * Objects with the expected fields of a change. Sometimes one expected field is missing, or one field of another change
+   * or an unknown field is added.
+   */
   const withTypos = (expected: string[]): fc.Arbitrary<unknown> =>
     fc
       .tuple(
@@ -531,7 +537,7 @@ describe('unparsed cart requests', () => {
     ['removeItem', ['MUG']],
     ['checkout', { payment: [] }],
     ['checkout', { payment: { token: 'x', amount: 1 } }],
-  ])('are accepted or rejected as by the schema: %s with %j', (kind, argument) => {
+  ])('validateChange agrees with the schema for %s with the argument %j', (kind, argument) => {
     expectAgreement(kind, argument);
   });
 
@@ -547,11 +553,11 @@ describe('unparsed cart requests', () => {
       '{"payment": {"token": string}, "customerId"?: string, "expectedTotal"?: {"value": number, "currency": string}, "idempotencyKey"?: string, "caller"?: string}',
     ],
     ['abandon', '{"idempotencyKey"?: string, "caller"?: string}, or nothing'],
-  ])('are rejected for %s with the expected form', (kind, expected) => {
+  ])('the error for an invalid argument of %s shows the expected form', (kind, expected) => {
     expect(validateChange(kind, ['x'])?.message).toBe(`the argument of ${kind} must be ${expected}`);
   });
 
-  test.each(kinds)('are accepted for %s if and only if the schema accepts them', (kind) => {
+  test.each(kinds)('validateChange agrees with the schema for %s with any argument', (kind) => {
     const argument = fc.oneof({ weight: 9, arbitrary: withTypos(names[kind]) }, { weight: 1, arbitrary: junk });
     let isAccepted = 0;
     fc.assert(
@@ -561,12 +567,12 @@ describe('unparsed cart requests', () => {
       }),
       { numRuns: 2_000 },
     );
-    // Both outcomes must be frequent, otherwise the test would prove little.
+    // The generated arguments must contain many valid and many invalid ones, otherwise the test would prove little.
     expect(isAccepted).toBeGreaterThan(50);
     expect(isAccepted).toBeLessThan(1_900);
   });
 
-  test('have the same limits as the schemas', () => {
+  test('workflow code has the same limits for cart requests as the schemas', () => {
     expect(LIMITS.lines).toBe(MAX_CART_LINES);
     expect(LIMITS.quantity).toBe(MAX_LINE_QUANTITY);
     expect(LIMITS.seconds).toBe(MAX_IDLE_SECONDS);
@@ -580,7 +586,7 @@ describe('unparsed cart requests', () => {
     }
   });
 
-  test('have different fingerprints if they differ in more than their request ids', () => {
+  test('two cart requests have the same fingerprint only if they are equal', () => {
     const seconds = fc.integer({ min: 1, max: 3 });
     const line = { sku: fc.constantFrom('A', 'A-1'), quantity: fc.integer({ min: 1, max: 11 }) };
     const change = fc.oneof(
@@ -618,7 +624,7 @@ describe('unparsed cart requests', () => {
 
 const sortKeys = (object: object) => Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-/** Freezes a value deeply, so that a change of the state in place throws. */
+/** Freezes a value deeply, so that an attempt to modify the value throws. */
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) {
     for (const inner of Object.values(value)) deepFreeze(inner);

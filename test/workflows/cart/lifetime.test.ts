@@ -72,13 +72,13 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   const secondsBetween = (from: string | Date, to: string | Date) =>
     (new Date(to).getTime() - new Date(from).getTime()) / 1000;
 
-  /** Allows a minute of deviation: the time-skipping server's clock also advances by itself. */
+  /** Allows a difference of a minute, because the clock of the time-skipping server also advances by itself. */
   function expectAbout(seconds: number, expected: number): void {
     expect(seconds).toBeGreaterThanOrEqual(expected);
     expect(seconds).toBeLessThan(expected + MINUTE_SECONDS);
   }
 
-  /** Waits until the cart expires and expects that to be `afterSeconds` after its last change. */
+  /** Waits until the cart expires. Expects that this happens `afterSeconds` after the last change of the cart. */
   async function waitForExpiry(handle: CartHandle, afterSeconds: number): Promise<CartView> {
     const view = await handle.result();
     expect(view.status).toBe('expired');
@@ -90,7 +90,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     return view;
   }
 
-  test('sends one reminder after a day and one expiry notice after thirty days by default', async () => {
+  test('by default, a cart sends one reminder after a day and one expiry notification after thirty days', async () => {
     const handle = await startFilledCart();
     const { lastChangeAt, expiresAt } = await handle.query(cartQuery);
     expect(secondsBetween(lastChangeAt, expiresAt!)).toBe(30 * DAY_SECONDS);
@@ -102,7 +102,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
   });
 
-  test('reminds after two weeks and expires after nine if the input says so', async () => {
+  test('uses the reminder time and the expiry time of the input', async () => {
     const handle = await startFilledCart({
       remindAfterSeconds: 2 * WEEK_SECONDS,
       expireAfterSeconds: 9 * WEEK_SECONDS,
@@ -116,7 +116,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
   });
 
-  test('stays open after its reminder and shows the time of the reminder', async () => {
+  test('a cart stays open after the reminder, and its view shows when the reminder was sent', async () => {
     const handle = await startFilledCart();
 
     await skip(DAY_SECONDS + MINUTE_SECONDS);
@@ -128,12 +128,12 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
 
   describe('a change of a cart', () => {
     const changes: [string, (handle: CartHandle) => Promise<unknown>][] = [
-      ['an added item', (handle) => handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] })],
-      ['a set quantity', (handle) => handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] })],
-      ['a signalled item', (handle) => handle.signal(addItemSignal, { sku, quantity: 1 })],
-      ['a signalled quantity', (handle) => handle.signal(setQuantitySignal, { sku, quantity: 2 })],
+      ['an item update', (handle) => handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] })],
+      ['a quantity update', (handle) => handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] })],
+      ['an item signal', (handle) => handle.signal(addItemSignal, { sku, quantity: 1 })],
+      ['a quantity signal', (handle) => handle.signal(setQuantitySignal, { sku, quantity: 2 })],
     ];
-    test.each(changes)('restarts both timers if %s comes before the reminder', async (_description, change) => {
+    test.each(changes)('%s before the reminder restarts both timers', async (_description, change) => {
       const handle = await startFilledCart();
       const { lastChangeAt: before } = await handle.query(cartQuery);
       await skip(20 * HOUR_SECONDS);
@@ -149,7 +149,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
-    test('causes a new reminder and postpones the expiry if it comes after the reminder', async () => {
+    test('a change after the reminder causes a new reminder and postpones the expiry', async () => {
       const handle = await startFilledCart();
       await skip(25 * HOUR_SECONDS);
       await waitForNotifications(handle, ['cart_reminder']);
@@ -161,12 +161,12 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(secondsBetween(changed.lastChangeAt, changed.expiresAt!)).toBe(30 * DAY_SECONDS);
       const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
       expectAbout(secondsBetween(before, view.lastChangeAt), 25 * HOUR_SECONDS);
-      // Earlier than the first cart's expiry: the timer must be reset to an earlier time.
+      // The new reminder is due before the old expiry, so the cart must set its timer to an earlier time.
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_reminder', 'cart_expired']);
     });
 
-    test('causes no notification when repeated every twenty hours for weeks', async () => {
+    test('a cart that changes every twenty hours sends no notification for weeks', async () => {
       const handle = await startFilledCart();
       for (let number = 0; number < 20; number++) {
         await skip(20 * HOUR_SECONDS);
@@ -178,7 +178,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       await handle.signal(abandonSignal, {});
     });
 
-    test('postpones nothing if it is rejected, malformed or repeated', async () => {
+    test('a rejected, malformed or repeated change postpones neither the reminder nor the expiry', async () => {
       const handle = await open();
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, idempotencyKey: 'r' }] });
       const { lastChangeAt: before } = await handle.query(cartQuery);
@@ -197,7 +197,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   });
 
   describe('an item that sets the lifetime of the cart', () => {
-    test('sets the lifetime for later changes, too', async () => {
+    test('the lifetime that an item sets also applies after later changes', async () => {
       const handle = await open();
       const args = [
         { sku, quantity: 1, remindAfterSeconds: WEEK_SECONDS, expireAfterSeconds: 3 * WEEK_SECONDS },
@@ -213,7 +213,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
-    test('moves the timer to an earlier time, also in the next run', async () => {
+    test('an item with a shorter lifetime makes the reminder and the expiry earlier, also after continue-as-new', async () => {
       const handle = await startFilledCart({
         remindAfterSeconds: 4 * WEEK_SECONDS,
         expireAfterSeconds: 8 * WEEK_SECONDS,
@@ -230,7 +230,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   });
 
   describe('an empty cart', () => {
-    test('expires without notifications if it never had items', async () => {
+    test('a cart that never had items expires without notifications', async () => {
       const handle = await open();
 
       const view = await waitForExpiry(handle, 30 * DAY_SECONDS);
@@ -240,7 +240,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual([]);
     });
 
-    test('expires without notifications if all items were removed', async () => {
+    test('a cart whose items were all removed expires without notifications', async () => {
       const handle = await startFilledCart();
       await skip(HOUR_SECONDS);
       await handle.executeUpdate(removeItemUpdate, { args: [{ sku }] });
@@ -251,7 +251,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual([]);
     });
 
-    test('is reminded one day after its first item, even if the first reminder time has passed', async () => {
+    test('sends the reminder one day after the first item, even if the cart was open and empty for days before', async () => {
       const handle = await open();
       await skip(3 * DAY_SECONDS);
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
@@ -267,7 +267,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     test.each([
       ['after the expiry', 2 * HOUR_SECONDS],
       ['at the expiry', HOUR_SECONDS],
-    ])('is not sent if it is %s', async (_when, remindAfterSeconds) => {
+    ])('a cart does not send a reminder that is due %s', async (_when, remindAfterSeconds) => {
       const handle = await startFilledCart({ remindAfterSeconds, expireAfterSeconds: HOUR_SECONDS });
 
       const view = await waitForExpiry(handle, HOUR_SECONDS);
@@ -288,7 +288,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       },
     });
 
-    /** The time on the time-skipping server's clock, which is ahead. */
+    /** Returns the time of the time-skipping server's clock, which is ahead of the system clock. */
     const now = async () => {
       const probe = await open();
       const { lastChangeAt } = await probe.query(cartQuery);
@@ -296,7 +296,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       return new Date(lastChangeAt).getTime();
     };
 
-    test('sends no second reminder and keeps the expiry', async () => {
+    test('a run that continues a cart with a sent reminder sends no second reminder and keeps the expiry', async () => {
       const lastChangeAt = new Date((await now()) - 10 * DAY_SECONDS * 1000).toISOString();
       const remindedAt = new Date((await now()) - 9 * DAY_SECONDS * 1000).toISOString();
       const handle = await open(carriedState({ lastChangeAt, remindedAt, reminderPassed: true }));
@@ -307,7 +307,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_expired']);
     });
 
-    test('waits only for the rest of the time', async () => {
+    test('a run that continues an idle cart sends the reminder one day after the last change', async () => {
       const lastChangeAt = new Date((await now()) - 20 * HOUR_SECONDS * 1000).toISOString();
       const handle = await open(carriedState({ lastChangeAt }));
 
@@ -317,7 +317,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
-    test('sends reminder and expiry once and on time across many continue-as-new runs', async () => {
+    test('sends every reminder and the expiry notification once and on time across many continue-as-new runs', async () => {
       const handle = await startFilledCart({ continueAsNewAfterEvents: 1 });
       const { firstExecutionRunId } = handle;
       await skip(25 * HOUR_SECONDS);
@@ -335,10 +335,10 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
 
   test.each<[string, Partial<CartInput>, string]>([
     ['an expiry of zero seconds', { expireAfterSeconds: 0 }, '/expireAfterSeconds'],
-    ['a time too far in the future', { remindAfterSeconds: 1e12 }, '/remindAfterSeconds'],
-    ['half a second', { remindAfterSeconds: 0.5 }, '/remindAfterSeconds'],
+    ['a reminder too far in the future', { remindAfterSeconds: 1e12 }, '/remindAfterSeconds'],
+    ['a reminder after half a second', { remindAfterSeconds: 0.5 }, '/remindAfterSeconds'],
     ['a threshold of zero events', { continueAsNewAfterEvents: 0 }, '/continueAsNewAfterEvents'],
-  ])('fails at once as InvalidInput for %s', async (_description, input, pointer) => {
+  ])('a cart whose input has %s fails at once as InvalidInput', async (_description, input, pointer) => {
     const handle = await open(input);
 
     const failure = await handle.result().catch((error: unknown) => (error as WorkflowFailedError).cause);

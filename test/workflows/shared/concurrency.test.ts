@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { runConcurrently } from '../../../src/workflows/shared/concurrency.js';
 
-/** Work that starts immediately and ends when the test calls `finish`. */
+/** Creates pieces of work that end when the test calls `finish`. */
 function createManualWork() {
   const open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
   const begun: number[] = [];
@@ -11,7 +11,7 @@ function createManualWork() {
       begun.push(n);
       open.set(n, { resolve, reject });
     });
-  /** Ends one piece of work and lets its consequences happen. */
+  /** Ends one piece of work and waits until `runConcurrently` has handled that. */
   async function finish(n: number, error?: Error): Promise<void> {
     const { resolve, reject } = open.get(n)!;
     open.delete(n);
@@ -22,7 +22,7 @@ function createManualWork() {
   return { open, begun, run, finish };
 }
 
-test('runConcurrently runs each piece of work once, always as many at a time as the limit allows', async () => {
+test('runConcurrently runs each piece of work once, and always runs as many at the same time as the limit allows', async () => {
   const property = fc.asyncProperty(
     fc.nat(12),
     fc.integer({ min: 1, max: 5 }),
@@ -42,7 +42,7 @@ test('runConcurrently runs each piece of work once, always as many at a time as 
   await fc.assert(property);
 });
 
-test('runConcurrently starts nothing after a failure, waits for the open work and throws the first failure', async () => {
+test('after a failure, runConcurrently starts no more work, waits for running work and throws the first failure', async () => {
   const { begun, run, finish } = createManualWork();
   let isOver = false;
   const done = runConcurrently(9, 3, run).finally(() => (isOver = true));

@@ -33,11 +33,11 @@ describe('rootFailure', () => {
     ['thrown by the workflow itself', declined],
     ['of an activity', wrapInActivityFailure(declined)],
     ['of an activity in a child workflow', wrapInChildFailure(wrapInActivityFailure(declined))],
-  ])('finds the root of a failure %s', (_description, failure) => {
+  ])('rootFailure finds the root cause of a failure %s', (_description, failure) => {
     expect(rootFailure(failure)).toBe(declined);
   });
 
-  test('returns a failure without a cause as it is', () => {
+  test('rootFailure returns a failure without a cause unchanged', () => {
     const failure = wrapInActivityFailure();
 
     expect(rootFailure(failure)).toBe(failure);
@@ -58,18 +58,21 @@ describe('reasonOf', () => {
       wrapInActivityFailure(new TimeoutFailure('late', undefined, 'START_TO_CLOSE')),
       { type: 'TimeoutFailure', message: 'late' },
     ],
-  ])('names the reason of a failure that %s', (_description, failure, reason) => {
+  ])('reasonOf returns type and message of a failure that %s', (_description, failure, reason) => {
     expect(reasonOf(failure)).toEqual(reason);
   });
 });
 
 describe('isRejection', () => {
-  test.each(REJECTION_TYPES)('includes %s, which is not retried', (type) => {
+  test.each(REJECTION_TYPES)('isRejection returns true for the non-retryable type %s', (type) => {
     expect(isRejection(wrapInActivityFailure(ApplicationFailure.nonRetryable('no', type)))).toBe(true);
     expect(NON_RETRYABLE_ERROR_TYPES).toContain(type);
   });
 
-  test.each(['InvalidInput', 'PaymentGatewayUnavailable', 'DeliveryTimeout', 'ChargeVoided'])('excludes %s', (type) => {
-    expect(isRejection(wrapInActivityFailure(ApplicationFailure.nonRetryable('no', type)))).toBe(false);
-  });
+  test.each(['InvalidInput', 'PaymentGatewayUnavailable', 'DeliveryTimeout', 'ChargeVoided'])(
+    'isRejection returns false for %s',
+    (type) => {
+      expect(isRejection(wrapInActivityFailure(ApplicationFailure.nonRetryable('no', type)))).toBe(false);
+    },
+  );
 });

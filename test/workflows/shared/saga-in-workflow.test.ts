@@ -52,7 +52,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
       ...WAIT_OPTIONS,
     });
 
-  test('compensates all steps, the last one first, including a step that fails after its effect', async () => {
+  test('compensates all steps in reverse order, including a step that fails after its effect', async () => {
     const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', then: 'fails' }, { name: 'd' }] });
 
     expect(log).toEqual([
@@ -70,7 +70,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     ]);
   });
 
-  test('runs each compensation once when compensated twice', async () => {
+  test('runs each compensation once when the workflow calls compensate twice', async () => {
     const log = await logOf({ steps: [{ name: 'a' }], compensateCalls: 2 });
 
     expect(log).toEqual([
@@ -83,7 +83,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     ]);
   });
 
-  test('runs the compensations that were not forgotten', async () => {
+  test('runs only the compensations that were not unregistered', async () => {
     const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }], unregister: ['undo a', 'undo c'] });
 
     expect(log).toEqual(['a', 'b', 'c', 'all done', 'undo b started', 'undo b completed', 'compensate: true']);
@@ -112,7 +112,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     ]);
   });
 
-  test('runs a stuck compensation again on retry while older ones wait for a gate', async () => {
+  test('runs a stuck blocking compensation again on each retry, and the older compensations afterwards', async () => {
     const log = await logOf({
       steps: [{ name: 'a' }, { name: 'b', compensationBehaviours: ['fails', 'fails'], isGate: true }],
       decisions: ['retry', 'retry'],
@@ -134,7 +134,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     ]);
   });
 
-  test('runs the older compensations after a skip', async () => {
+  test('runs the older compensations after a stuck blocking compensation is skipped', async () => {
     const log = await logOf({
       steps: [{ name: 'a' }, { name: 'b', compensationBehaviours: ['fails'], isGate: true }],
       decisions: ['skip'],
@@ -153,7 +153,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     ]);
   });
 
-  test('still waits for a decision after a workflow cancellation', async () => {
+  test('a stuck compensation still waits for a decision after a workflow cancellation', async () => {
     const handle = await start({ steps: [{ name: 'a', compensationBehaviours: ['fails'] }] });
     await waitForLogLine(handle, 'undo a stuck: no route');
 
@@ -164,7 +164,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     expect((await handle.result()).slice(-3)).toEqual(['undo a stuck: no route', 'undo a skipped', 'compensate: true']);
   });
 
-  test('compensates nothing older past the point of no return until called again', async () => {
+  test('a PointOfNoReturn stops the compensation until the workflow calls compensate again', async () => {
     const log = await logOf({
       steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', compensationBehaviours: ['point of no return'] }],
       compensateCalls: 2,
@@ -186,8 +186,8 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     ]);
   });
 
-  // Last in the file, because the workflow never ends by itself.
-  test('fails the workflow task and compensates nothing older if a compensation has a bug', async () => {
+  // This test is the last in the file, because its workflow does not end by itself.
+  test('a bug in a compensation fails the workflow task, and no older step is compensated', async () => {
     const handle = await start({ steps: [{ name: 'a' }, { name: 'b', compensationBehaviours: ['bug'] }] });
 
     const failed = await waitUntil(

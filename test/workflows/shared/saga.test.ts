@@ -11,11 +11,12 @@ import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { PointOfNoReturn, Saga, type Compensation, type SagaObserver } from '../../../src/workflows/shared/saga.js';
 
-// Runs in plain Node with the SDK's cancellation scopes; saga.test.ts tests the same behaviour in a workflow.
+// These tests run the saga outside a workflow, with the SDK's cancellation scopes. saga-in-workflow.test.ts runs the
+// saga in a workflow.
 
 const noRoute = ApplicationFailure.create({ message: 'no route' });
 
-/** An observer that records its calls and returns `answers` in order. */
+/** Creates an observer that records its calls. `onStuck` returns the `responses` in order. */
 function createObserver(responses: ('retry' | 'skip')[] = []) {
   const calls: unknown[][] = [];
   const observer: SagaObserver = {
@@ -35,12 +36,12 @@ const makeCompensation = (name: string, run: Compensation['run'] = async () => u
 const failWith = (error: Error) => () => Promise.reject(error);
 const doNothing = async () => undefined;
 
-/** Runs a function like the main function of a workflow. */
+/** Runs a function in a root cancellation scope, as the SDK runs the main function of a workflow. */
 const inWorkflow = <T>(run: () => Promise<T>): Promise<T> => new RootCancellationScope().run(run);
 const compensate = (saga: Saga) => inWorkflow(() => saga.compensate());
 
 describe('a saga step', () => {
-  test('returns its result and compensates nothing on success', async () => {
+  test('a successful saga step returns its result and runs no compensation', async () => {
     const saga = new Saga(createObserver().observer);
     const undo = makeCompensation('undo');
 
@@ -49,7 +50,7 @@ describe('a saga step', () => {
     expect(undo.run).not.toHaveBeenCalled();
   });
 
-  test('throws its failure and can be compensated', async () => {
+  test('a failed saga step throws its failure and can be compensated', async () => {
     const saga = new Saga(createObserver().observer);
     const undo = makeCompensation('undo');
 
@@ -59,7 +60,7 @@ describe('a saga step', () => {
     expect(undo.run).toHaveBeenCalledOnce();
   });
 
-  test('is compensated even if the compensation starts while it runs', async () => {
+  test('a saga step is compensated even if the compensation starts during the step', async () => {
     const saga = new Saga(createObserver().observer);
     const undo = makeCompensation('undo');
 
@@ -70,10 +71,10 @@ describe('a saga step', () => {
 });
 
 describe('compensation', () => {
-  /** The course of a compensation: it fails and is retried `failures` times, then ends with `end`. */
+  /** A compensation that fails and is retried `failures` times, and then ends with `end`. */
   const history = fc.record({ failures: fc.nat(3), end: fc.constantFrom('completed', 'skipped', 'rejected') });
 
-  test('reports every compensation in turn, the last step first, for any course', async () => {
+  test('compensates any steps in reverse order and reports each status to the observer', async () => {
     const property = fc.asyncProperty(fc.array(history, { maxLength: 6 }), async (histories) => {
       const responses: ('retry' | 'skip')[] = [];
       const expected: unknown[][] = [];
@@ -109,7 +110,7 @@ describe('compensation', () => {
     await fc.assert(property);
   });
 
-  test('runs older compensations while a newer one is parked, and waits for the parked one at the end', async () => {
+  test('runs older compensations while a newer compensation is stuck, and then waits for the stuck compensation', async () => {
     const decisions: ((action: 'retry' | 'skip') => void)[] = [];
     const saga = new Saga({ onStuck: () => new Promise((resolve) => decisions.push(resolve)) });
     const [oldest, older] = [makeCompensation('oldest'), makeCompensation('older')];
@@ -134,7 +135,7 @@ describe('compensation', () => {
     expect(older.run).toHaveBeenCalledOnce();
   });
 
-  test('keeps older compensations waiting while a gate is parked', async () => {
+  test('does not run older compensations while a blocking compensation is stuck', async () => {
     const decisions: ((action: 'retry' | 'skip') => void)[] = [];
     const saga = new Saga({ onStuck: () => new Promise((resolve) => decisions.push(resolve)) });
     const older = makeCompensation('older');
@@ -152,14 +153,14 @@ describe('compensation', () => {
     expect(older.run).toHaveBeenCalledOnce();
   });
 
-  test('returns true if there is nothing to compensate', async () => {
+  test('compensate returns true if there is nothing to compensate', async () => {
     const { calls, observer } = createObserver();
 
     expect(await compensate(new Saga(observer))).toBe(true);
     expect(calls).toEqual([]);
   });
 
-  test('runs each compensation once when called twice at the same time', async () => {
+  test('runs each compensation once when compensate is called twice at the same time', async () => {
     const saga = new Saga(createObserver().observer);
     const compensations = ['a', 'b', 'c'].map((name) => makeCompensation(name));
     for (const compensation of compensations) await saga.runStep(doNothing, compensation);
@@ -169,7 +170,7 @@ describe('compensation', () => {
     for (const { run } of compensations) expect(run).toHaveBeenCalledOnce();
   });
 
-  test('runs older compensations only after a running newer one', async () => {
+  test('runs an older compensation only after the newer compensation has ended', async () => {
     const saga = new Saga(createObserver().observer);
     const older = makeCompensation('older');
     let end = () => {};
@@ -188,7 +189,7 @@ describe('compensation', () => {
     expect(older.run).toHaveBeenCalledOnce();
   });
 
-  test('leaves out all compensations with forgotten names', async () => {
+  test('does not run compensations whose names were unregistered', async () => {
     const { calls, observer } = createObserver();
     const saga = new Saga(observer);
     for (const name of ['a', 'b', 'a', 'c']) await saga.runStep(doNothing, makeCompensation(name));
@@ -226,7 +227,7 @@ describe('compensation', () => {
 
     expect(await undone).toBe(true);
     expect(workflow.consideredCancelled).toBe(true);
-    // The compensation, onStuck, and the compensation again.
+    // Recorded by the compensation, by onStuck, and by the retried compensation.
     expect(scopes).toHaveLength(3);
     for (const scope of scopes) expect(scope).toMatchObject({ cancellable: false, consideredCancelled: false });
   });
@@ -237,7 +238,7 @@ describe('a compensation that fails', () => {
     ['fails', noRoute],
     ['is cancelled', new CancelledFailure('stop')],
     ['has an activity that fails', new ActivityFailure('no', 'refund', '1', RetryState.TIMEOUT, 'worker', noRoute)],
-  ])('is reported to the observer, which decides, if it %s', async (_description, failure) => {
+  ])('asks the observer for a decision about a compensation that %s', async (_description, failure) => {
     const { calls, observer } = createObserver(['skip']);
     const saga = new Saga(observer);
     await saga.runStep(doNothing, makeCompensation('undo', failWith(failure)));
@@ -252,7 +253,7 @@ describe('a compensation that fails', () => {
     expect(calls[1]![2]).toBe(failure);
   });
 
-  test('throws a bug without calling the observer or compensating older steps', async () => {
+  test('a bug in a compensation makes compensate throw, without a call of onStuck or of older compensations', async () => {
     const { calls, observer } = createObserver();
     const saga = new Saga(observer);
     const older = makeCompensation('older');
@@ -266,7 +267,7 @@ describe('a compensation that fails', () => {
     expect(older.run).not.toHaveBeenCalled();
   });
 
-  test('is dropped past the point of no return, and older steps can be compensated later', async () => {
+  test('drops a compensation that throws PointOfNoReturn, and runs the older compensations in the next call', async () => {
     const saga = new Saga(createObserver().observer);
     const [older, failing] = [makeCompensation('older'), makeCompensation('undo', failWith(new PointOfNoReturn()))];
     await saga.runStep(doNothing, older);
@@ -280,11 +281,11 @@ describe('a compensation that fails', () => {
     expect(failing.run).toHaveBeenCalledOnce();
   });
 
-  test('shows PointOfNoReturn by name in a log', () => {
+  test('PointOfNoReturn is shown with its name and message', () => {
     expect(String(new PointOfNoReturn('the parcel has left'))).toBe('PointOfNoReturn: the parcel has left');
   });
 
-  test('works without an onCompensation observer', async () => {
+  test('a saga works without an onCompensation observer', async () => {
     const saga = new Saga({ onStuck: async () => 'skip' });
     const compensations = [
       makeCompensation('works'),

@@ -7,24 +7,24 @@ type CompensationBehaviour = 'ok' | 'slow' | 'fails' | 'point of no return' | 'b
 export interface SagaScript {
   steps: {
     name: string;
-    /** The behaviour of the step after its effect. `waits` runs until the step is cancelled. */
+    /** What the step does after its effect. With `waits`, the step runs until it is cancelled. */
     then?: 'ok' | 'fails' | 'waits';
-    /** The behaviour of its compensation, one entry a call, then `ok`. */
+    /** What the compensation of the step does in each call. Calls without an entry succeed. */
     compensationBehaviours?: CompensationBehaviour[];
-    /** Whether older compensations wait for its compensation. */
+    /** Whether older compensations wait for the compensation of this step. */
     isGate?: boolean;
   }[];
   unregister?: string[];
-  /** The operator's decisions, one for each time that a compensation is stuck. */
+  /** The operator's decisions, one for each call of `onStuck`. Without a decision, `onStuck` waits for a signal. */
   decisions?: ('retry' | 'skip')[];
-  /** The number of calls of `compensate`. */
+  /** How often the workflow calls `compensate`. */
   compensateCalls?: number;
 }
 
 export const logQuery = defineQuery<string[]>('log');
 export const continueSignal = defineSignal('continue');
 
-/** Runs a script with a saga and returns a log of what happened. */
+/** Runs the script with a saga. @returns a log of the steps and compensations. */
 export async function runScript({
   steps,
   unregister = [],
