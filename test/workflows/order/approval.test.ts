@@ -29,8 +29,8 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     shop().client.workflow.getHandle<typeof approval>(approvalWorkflowId(`order.${orderId}`));
 
   /**
-   * Waits until the shift lead is notified: the time-skipping server's time stops if a workflow ends while a mail is
-   * being sent.
+   * Waits until the shift lead has been notified. If a workflow ends while an activity still sends a mail, the
+   * time-skipping server stops advancing time.
    */
   async function waitForApprovalRequest(order: PlacedOrder): Promise<ApprovalView> {
     await order.waitForView(({ approval }) => approval?.status === 'pending', 'awaits its approval');
@@ -44,7 +44,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
   const decide = (order: PlacedOrder, approver: string, decision: 'approve' | 'reject') =>
     approvalOf(order).executeUpdate(decideUpdate, { args: [{ approver, decision }] });
 
-  test('starts no approval just below the threshold', async () => {
+  test('starts no approval for an order just below the approval threshold', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD - 2);
     await order.waitForStage('awaiting_pickup');
     await order.sendCarrierReports('in_transit', 'delivered');
@@ -54,7 +54,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(await order.eventTypes()).not.toContain('StartChildWorkflowExecutionInitiated');
   });
 
-  test('is charged after its approval and completes', async () => {
+  test('charges a large order only after its approval and completes it', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
     const question = await waitForApprovalRequest(order);
     expect(question).toMatchObject({
@@ -87,7 +87,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
 
   const nothing = { verdict: 'rolled back', charged: 0, refunded: 0, parcels: [] };
 
-  test('releases the stock and charges nothing when its approval is rejected', async () => {
+  test('releases the stock and charges nothing when an approver rejects the order', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
     await waitForApprovalRequest(order);
     await decide(order, 'shift-lead', 'reject');
@@ -101,7 +101,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(order.partnerRequests()).toEqual([]);
   });
 
-  test('is rejected when the last stage times out without a decision', async () => {
+  test('rejects the order when the last stage of the approval times out without a decision', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD, { approvalTimeoutSeconds: HOUR_SECONDS });
     const view = await order.result();
     expect(view).toMatchObject({ status: 'rejected', reason: { type: 'ApprovalTimedOut' } });
@@ -112,7 +112,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(Math.round(seconds / HOUR_SECONDS), 'two stages of an hour, as the order states').toBe(2);
   });
 
-  test("limits the customer's approval time-out to the shop's", async () => {
+  test("limits the approval timeout of an order to the shop's timeout", async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD, { approvalTimeoutSeconds: 8_000 * HOUR_SECONDS });
     const { deadline, trail } = await waitForApprovalRequest(order);
     expect(Math.round((Date.parse(deadline!) - Date.parse(trail[0]!.at)) / 1000 / HOUR_SECONDS)).toBe(24);
@@ -120,7 +120,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     await order.result();
   });
 
-  test('withdraws the approval and releases the stock when cancelled', async () => {
+  test('withdraws the approval and releases the stock when the customer cancels the order', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
     await waitForApprovalRequest(order);
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too slow' }] });
@@ -129,7 +129,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(await approvalOf(order).query(approvalQuery)).toMatchObject({ status: 'withdrawn' });
   });
 
-  test('shows no approval when it is cancelled during the reservation', async () => {
+  test('an order cancelled during the stock reservation has no approval', async () => {
     const product = await addProduct(shop().store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } });
     const lock = await lockProduct(shop().databaseUrl, product.sku);
     const order = await shop().placeOrder({ products: [product] });
@@ -143,7 +143,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(await order.balance()).toEqual(nothing);
   });
 
-  test('withdraws the approval and releases the stock when its workflow is cancelled', async () => {
+  test('withdraws the approval and releases the stock when the workflow of the order is cancelled', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
     await waitForApprovalRequest(order);
     await order.handle.cancel();
@@ -157,7 +157,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(await approvalOf(order).query(approvalQuery)).toMatchObject({ status: 'withdrawn' });
   });
 
-  test('is rejected when its approval is withdrawn', async () => {
+  test('rejects the order when its approval is withdrawn', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
     await waitForApprovalRequest(order);
     await approvalOf(order).executeUpdate(withdrawUpdate, { args: [{}] });
@@ -165,7 +165,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(await order.balance()).toEqual(nothing);
   });
 
-  test('is rejected when the workflow of its approval is cancelled', async () => {
+  test('rejects the order when the workflow of its approval is cancelled', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
     await waitForApprovalRequest(order);
     await approvalOf(order).cancel();
@@ -177,9 +177,9 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(await order.balance()).toEqual(nothing);
   });
 
-  test('cannot be approved by its own customer', async () => {
+  test('rejects a decision by the customer of the order as SelfApproval', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
-    // The time-skipping server loses a workflow task that cancels an activity which is just starting.
+    // If the order is cancelled while the mail activity starts, the time-skipping server loses the workflow task.
     await waitForApprovalRequest(order);
     await expect(decide(order, 'shift-lead', 'approve')).rejects.toMatchObject({ cause: { type: 'SelfApproval' } });
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -188,9 +188,9 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
 });
 
 describeWithOrderShop(
-  'a large order that only its customer could approve',
+  'a large order whose only approver is its customer',
   (shop) => {
-    test('is rejected before it is charged, and recorded as rejected', async () => {
+    test('rejects a large order whose only approver is its customer, and charges nothing', async () => {
       const products = [
         await addProduct(shop().store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } }),
       ];

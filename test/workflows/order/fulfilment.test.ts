@@ -5,7 +5,7 @@ import { newOrderId, describeWithOrderShop } from '../../support/shop/order-shop
 import { addProduct } from '../../support/shop/shop.js';
 import type { ActivityName } from '../../support/shop/activity-spy.js';
 
-/** The limit for the history of an order that completes, with the carrier's callbacks. */
+/** Maximum number of history events of an order that completes. The carrier's callbacks are included. */
 const MAX_EVENTS = 42;
 
 const steps = ['reserveStock', 'chargePayment', 'requestShipment'] as const;
@@ -13,7 +13,7 @@ const fulfilled: ActivityName[] = [...steps, 'closeOrder'];
 
 describeWithOrderShop('order fulfilment', (shop) => {
   describe('a completed order', () => {
-    test('is charged once at catalogue prices and delivered', async () => {
+    test('charges an order once at catalogue prices and completes it after the delivery', async () => {
       const products = [
         await addProduct(shop().store, { price: { value: 1250, currency: 'EUR' } }),
         await addProduct(shop().store, { price: { value: 990, currency: 'EUR' }, available: 3 }),
@@ -49,7 +49,7 @@ describeWithOrderShop('order fulfilment', (shop) => {
       expect(order.completedActivities()).toEqual(fulfilled);
     });
 
-    test(`has a history of at most ${MAX_EVENTS} events`, async () => {
+    test(`the history of a completed order has at most ${MAX_EVENTS} events`, async () => {
       const order = await shop().placeOrder();
       await waitUntil(() => order.completedActivities().includes('requestShipment') || undefined, {
         description: 'the shipment',
@@ -71,7 +71,7 @@ describeWithOrderShop('order fulfilment', (shop) => {
       ).toHaveLength(4);
     });
 
-    test('can be found by its status and customer', async () => {
+    test('the search attributes of an order contain its status and its customer', async () => {
       const order = await shop().placeOrder();
       await order.waitForStage('awaiting_pickup');
       const open = await order.handle.describe();
@@ -89,7 +89,7 @@ describeWithOrderShop('order fulfilment', (shop) => {
     const sold = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
 
     test.each(fulfilled)(
-      'is repeated with one effect if %s completes but the server does not learn of it',
+      'if the completion of %s does not reach the server, the activity runs again and has only one effect',
       async (name) => {
         const orderId = newOrderId();
         shop().activities.failAfterEffect(name, orderId);
@@ -111,7 +111,7 @@ describeWithOrderShop('order fulfilment', (shop) => {
       ['requestShipment', 'shipment', 'lose-response', '/carrier/shipments'],
       ['requestShipment', 'shipment', 'malformed', '/carrier/shipments'],
     ] as const)(
-      "is repeated with the same key if the partner's response to %s is lost or malformed (%s: %s)",
+      "repeats the call with the same key if the partner's response to %s is lost or malformed (%s: %s)",
       async (name, on, fault, path) => {
         const orderId = newOrderId();
         shop().fakes.faults.add({ on, orderId, fault });
@@ -130,7 +130,7 @@ describeWithOrderShop('order fulfilment', (shop) => {
   });
 
   describe('two orders for the last piece', () => {
-    test('end with one completed and one rejected', async () => {
+    test('of two orders for the last piece, one completes and the other is rejected', async () => {
       const products = [await addProduct(shop().store, { available: 1 })];
       const lines = [{ sku: products[0]!.sku, quantity: 1 }];
       const both = await Promise.all([shop().placeOrder({ products, lines }), shop().placeOrder({ products, lines })]);

@@ -5,7 +5,7 @@ import { ORDER_WORKFLOW_TYPE, ORDER_TASK_QUEUE, orderWorkflowId } from '../../..
 import { newOrderId, describeWithOrderShop, PlacedOrder, type OrderShop } from '../../support/shop/order-shop.js';
 import { makeOrder } from '../../support/shop/shop.js';
 
-/** Starts an order with any arguments, as a client without the schema might. */
+/** Starts an order workflow with arguments that need not match the schema. */
 async function startRaw(shop: OrderShop, args: unknown[], { workflowId = orderWorkflowId(newOrderId()) } = {}) {
   const handle = await shop.client.workflow.start(ORDER_WORKFLOW_TYPE, {
     workflowId,
@@ -39,12 +39,12 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
       ],
       ['no payment', [{ ...validInput, payment: null }], ['/payment']],
       [
-        'a time-out of thousands of years',
+        'a timeout of thousands of years',
         [{ ...validInput, deliveryTimeoutSeconds: 1e12 }],
         ['/deliveryTimeoutSeconds'],
       ],
       ["an order id other than the workflow's", [validInput], ['/orderId']],
-    ])('fails the order at once and names each problem if it is %s', async (_description, args, pointers) => {
+    ])('fails the order at once and lists each problem if the input is %s', async (_description, args, pointers) => {
       const order = await startRaw(shop(), args);
       const failure = await order.waitForFailure();
       const view = await order.view();
@@ -61,7 +61,7 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
       expect(events).not.toContain('WorkflowTaskFailed');
     });
 
-    test('fails the order if its workflow id lacks the prefix', async () => {
+    test('fails the order as InvalidInput if its workflow id lacks the "order:" prefix', async () => {
       const order = await startRaw(shop(), [validInput], { workflowId: validInput.orderId });
       const failure = await order.waitForFailure();
 
@@ -70,7 +70,7 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
     });
   });
 
-  test('does not change the order when malformed signals arrive', async () => {
+  test('an order ignores malformed and unknown signals', async () => {
     const order = await shop().placeOrder();
     const before = await order.waitForStage('awaiting_pickup');
     const { orderId } = order;
@@ -104,7 +104,7 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
     expect(await order.eventTypes()).not.toContain('WorkflowTaskFailed');
   });
 
-  test('is rejected as InvalidInput when malformed updates arrive, and the order completes', async () => {
+  test('an order rejects malformed updates as InvalidInput and completes', async () => {
     const order = await shop().placeOrder();
     const before = await order.waitForStage('awaiting_pickup');
     const updates: [string, unknown[]][] = [
@@ -141,7 +141,7 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
   test.each<[string, unknown[]]>([
     ['no argument', []],
     ['null', [null]],
-  ])('cancels the order without a reason on an update with %s', async (_description, args) => {
+  ])('a cancelOrder update with %s cancels the order without a reason', async (_description, args) => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     await order.handle.executeUpdate('cancelOrder', { args: args as [unknown] });

@@ -10,7 +10,10 @@ const makeReport = (overrides: Partial<ShipmentReport> = {}): ShipmentReport => 
   ...overrides,
 });
 
-/** A parcel whose shipment `sh_1` the carrier has confirmed, after the given reports, and whether each was news. */
+/**
+ * Applies reports to a parcel with the confirmed shipment `sh_1`. `news` says for each report whether the report
+ * changed the status.
+ */
 function applyReports(reports: ShipmentReport[]) {
   const parcel = new Parcel();
   parcel.setShipmentId('sh_1');
@@ -20,7 +23,7 @@ function applyReports(reports: ShipmentReport[]) {
 
 describe('isShipmentReport', () => {
   test.each(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'] as const)(
-    'accepts a report of %s',
+    'isShipmentReport accepts a report with status %s',
     (status) => {
       expect(isShipmentReport(makeReport({ status }), 'A1')).toBe(true);
     },
@@ -38,13 +41,13 @@ describe('isShipmentReport', () => {
     ['an unknown status', { ...makeReport(), status: 'requested' }],
     ['a status that is a property of every object', { ...makeReport(), status: 'constructor' }],
     ['a report for another order', makeReport({ orderId: 'A2' })],
-  ])('rejects %s', (_description, value) => {
+  ])('isShipmentReport rejects %s', (_description, value) => {
     expect(isShipmentReport(value, 'A1')).toBe(false);
   });
 });
 
 describe('Parcel', () => {
-  test('takes each report as news once and never goes back, in any order', () => {
+  test('a repeated or an outdated report does not change the status of a parcel', () => {
     const all = (['accepted', 'in_transit', 'delivered'] as const).map((status) => makeReport({ status }));
     expect(applyReports([...all, ...all]).news).toEqual([true, true, true, false, false, false]);
     expect(applyReports([...all].reverse())).toMatchObject({
@@ -54,7 +57,7 @@ describe('Parcel', () => {
     expect(applyReports([all[1]!, all[0]!, all[2]!]).news).toEqual([true, false, true]);
   });
 
-  test('has neither left nor a final status before the first report', () => {
+  test('a parcel without reports has not left and has no final status', () => {
     const { parcel } = applyReports([]);
 
     expect(parcel).toMatchObject({ status: 'requested', hasLeft: false, isFinal: false });
@@ -66,7 +69,7 @@ describe('Parcel', () => {
     ['delivered', true, true],
     ['lost', true, true],
     ['cancelled', false, true],
-  ] as const)('with status %s has hasLeft %s and isFinal %s', (status, hasLeft, isFinal) => {
+  ] as const)('a parcel with status %s returns hasLeft %s and isFinal %s', (status, hasLeft, isFinal) => {
     const { parcel, news } = applyReports([makeReport({ status })]);
 
     expect(parcel).toMatchObject({ status, hasLeft, isFinal });
@@ -79,21 +82,21 @@ describe('Parcel', () => {
     ['out of order', ['delivered', 'in_transit'], [true, false], 'delivered'],
     ['as delivered, then as lost', ['delivered', 'lost'], [true, false], 'delivered'],
     ['as lost, then as delivered', ['lost', 'delivered'], [true, false], 'lost'],
-  ] as const)('keeps the first final status if reports come %s', (_description, statuses, news, status) => {
+  ] as const)('a parcel keeps the first final status if reports arrive %s', (_description, statuses, news, status) => {
     const seen = applyReports(statuses.map((reported) => makeReport({ status: reported })));
 
     expect(seen.news).toEqual(news);
     expect(seen.parcel.status).toBe(status);
   });
 
-  test('ignores and counts a report on another shipment', () => {
+  test('a parcel ignores and counts a report about another shipment', () => {
     const { parcel, news } = applyReports([makeReport({ shipmentId: 'sh_2' })]);
 
     expect(news).toEqual([false]);
     expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'requested', ignoredReportCount: 1 });
   });
 
-  test('drops and counts early reports when the order ends without a shipment', () => {
+  test('dropEarlyReports drops and counts the reports that arrived before the shipment id', () => {
     const parcel = new Parcel();
     const isNews = parcel.applyReport(makeReport({ status: 'delivered' }));
     parcel.dropEarlyReports();
@@ -102,7 +105,7 @@ describe('Parcel', () => {
     expect(parcel).toMatchObject({ status: 'requested', hasLeft: false, ignoredReportCount: 1 });
   });
 
-  test('applies early reports once the response names the shipment', () => {
+  test('setShipmentId applies the early reports about this shipment and counts the other reports as ignored', () => {
     const parcel = new Parcel();
     const early = [makeReport(), makeReport({ shipmentId: 'sh_2', status: 'lost' })].map((report) =>
       parcel.applyReport(report),
@@ -116,7 +119,7 @@ describe('Parcel', () => {
     expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'in_transit', hasLeft: true, ignoredReportCount: 1 });
   });
 
-  test('keeps at most ten early reports', () => {
+  test('a parcel keeps at most ten early reports and counts all ignored reports', () => {
     const parcel = new Parcel();
     for (let count = 0; count < 12; count += 1) parcel.applyReport(makeReport({ shipmentId: 'sh_2' }));
     parcel.setShipmentId('sh_1');

@@ -12,20 +12,20 @@ import { addProduct } from '../../support/shop/shop.js';
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** The duration of a step on the clock of the time-skipping server. */
+/** The duration of a step in milliseconds, on the clock of the time-skipping server. */
 function durationOf({ steps }: OrderView, name: string): number {
   const { startedAt, endedAt } = steps.find((step) => step.name === name)!;
   return Date.parse(endedAt!) - Date.parse(startedAt);
 }
 
 describeWithOrderShop('a partner that expires idempotency keys', (shop) => {
-  /** Makes the partners expire each key immediately, as real partners expire old keys. */
+  /** Makes the fake partners forget each idempotency key immediately, as real partners forget old keys. */
   function forgetKeys(): void {
     shop().fakes.idempotencyKeys.retentionSeconds = 0;
     onTestFinished(() => void (shop().fakes.idempotencyKeys.retentionSeconds = null));
   }
 
-  test('charges and ships once if the order waits two days for its approval', async () => {
+  test('charges and ships once even if the partners have forgotten the idempotency keys after a two-day approval', async () => {
     const orderId = newOrderId();
     const { faults } = shop().fakes;
     faults.add({ on: 'charge', orderId, fault: 'lose-response' });
@@ -60,12 +60,12 @@ describeWithOrderShop('a partner that expires idempotency keys', (shop) => {
     });
   });
 
-  test("refunds once if the refund's response is lost and the retry comes days later", async () => {
+  test('refunds once if the response to the refund is lost and the retry happens days later', async () => {
     const orderId = newOrderId();
     const order = await shop().placeOrder({ orderId });
     await order.waitForStage('awaiting_pickup');
     const { faults } = shop().fakes;
-    // The first refund takes effect, then the gateway is down.
+    // The first refund takes effect but its response is lost. After that, the gateway is unavailable.
     faults.add({ on: 'refund', orderId, fault: 'lose-response' });
     faults.add({ on: 'payment', orderId, fault: 'slow', delayMs: 0 });
     faults.add({ on: 'payment', orderId, fault: 'error', times: -1 });
@@ -95,7 +95,7 @@ describeWithOrderShop("a partner that rejects the shop's configuration", (shop) 
     ['charge', 'chargePayment', 401],
     ['charge', 'chargePayment', 404],
     ['shipment', 'requestShipment', 403],
-  ] as const)('lets an order continue once the partner accepts a %s again (%s, %i)', async (on, step, status) => {
+  ] as const)('retries until the partner accepts a %s, and completes the order (%s, %i)', async (on, step, status) => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on, orderId, fault: 'error', status, code: null, times: 20 });
     const order = await shop().placeOrder({ orderId });
@@ -106,14 +106,14 @@ describeWithOrderShop("a partner that rejects the shop's configuration", (shop) 
 
     expect(view).toMatchObject({ status: 'completed', compensations: [] });
     expect(order.attemptOutcomes(step)).toHaveLength(21);
-    // The retry delay is five minutes.
+    // 20 retries with a delay of five minutes each.
     expect(durationOf(view, step) / MINUTE_MS).toBeCloseTo(100, -1);
     expect(await order.balance()).toMatchObject({ verdict: 'sold', charged: 2500 });
   });
 });
 
 describeWithOrderShop('a partner that sends Retry-After', (shop) => {
-  test('is called again after that delay', async () => {
+  test('calls a partner again after the delay in its Retry-After header', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 429, retryAfter: '1800' });
     const order = await shop().placeOrder({ orderId });

@@ -60,7 +60,7 @@ describeOnDevServer('an order that is reset', () => {
   const handleOf = ({ run: { workflowId, runId } }: Placed) =>
     shop.client.workflow.getHandle<typeof orderWorkflow>(workflowId, runId);
 
-  /** Waits until the newest run has a certain state. */
+  /** Waits until the view of the newest run matches. */
   const waitForView = (order: Placed, matches: (view: OrderView) => boolean, what: string) =>
     waitUntil(
       async () => {
@@ -76,7 +76,7 @@ describeOnDevServer('an order that is reset', () => {
   const awaitsPickup = (order: Placed) =>
     waitForView(order, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
 
-  /** Waits until a run waits for an approval that an earlier run started. */
+  /** Waits until `run` waits for an approval that an earlier run started. */
   const waitForRun = (run: WorkflowHandle) =>
     waitUntil(
       async () => {
@@ -93,7 +93,7 @@ describeOnDevServer('an order that is reset', () => {
     return await query.executeTakeFirst();
   };
 
-  /** The workflow tasks that completed after an activity of this type had completed. */
+  /** Returns the reset points after the completion of an activity of this type. */
   async function pointsAfter(order: Placed, activityType: string): Promise<number[]> {
     const { events } = await handleOf(order).fetchHistory();
     const scheduled = events?.find(
@@ -109,7 +109,7 @@ describeOnDevServer('an order that is reset', () => {
   const decideAboutRefund = (run: WorkflowHandle, action: 'retry' | 'skip' = 'retry') =>
     run.executeUpdate(resolveCompensationUpdate, { args: [{ compensation: 'refundPayment', attempt: 1, action }] });
 
-  /** The order's effects on money, stock and parcels across all runs. @throws if anything happened twice. */
+  /** Returns the effects of all runs on money, stock and parcels. @throws if an effect happened twice. */
   const balance = ({ input, product }: Placed) =>
     readBalance(shop, {
       orderId: input.orderId,
@@ -118,7 +118,7 @@ describeOnDevServer('an order that is reset', () => {
       token: input.payment.token,
     });
 
-  test('completes again after a reset to any workflow task, with one charge and one shipment', async () => {
+  test('an order reset to any workflow task completes again with one charge and one shipment', async () => {
     const order = await placeOrder();
     await awaitsPickup(order);
     await shop.fakes.carrier.reportNow(order.input.orderId, 'in_transit');
@@ -136,7 +136,7 @@ describeOnDevServer('an order that is reset', () => {
     }
   });
 
-  test('neither ships nor charges again after a reset of a cancelled order, and keeps its record', async () => {
+  test('a reset of a cancelled order neither ships nor charges again, and the record of the order does not change', async () => {
     const order = await placeOrder();
     await awaitsPickup(order);
     await handleOf(order).executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -147,7 +147,7 @@ describeOnDevServer('an order that is reset', () => {
     for (const point of points) {
       const run = await resetRun(shop.client, order.run, point, { without: true });
       const view = await waitForView(order, isAtRest, `settled after a reset to event ${point}`);
-      // The carrier has accepted the parcel, and this run has not cancelled the shipment yet.
+      // The reset dropped the cancellation and the run waits for the pickup, so the test cancels the order again.
       if (view.stage === 'awaiting_pickup') await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
       const ended = await waitForClose(run);
       const { reason } = await run.query(orderQuery);
@@ -160,12 +160,13 @@ describeOnDevServer('an order that is reset', () => {
       });
       expect(await recordOf(order)).toEqual({ status: 'cancelled', reservation: 'released' });
     }
-    // A reset to before the shipment request ends at the fence. A reset to a later point repeats the rollback.
+    // After a reset to a point before the shipment request, the run fails because the stock is already released. After a
+    // reset to a later point, the run repeats the rollback.
     expect(new Set(outcomes)).toContain('FAILED ReservationReleased');
     expect(outcomes.at(-1)).toBe('COMPLETED Cancelled');
   });
 
-  test('joins its open approval after a reset to any workflow task and completes on approval', async () => {
+  test('an order that is reset waits for its existing approval and completes when an approver approves', async () => {
     const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isApprovalPending = ({ approval }: OrderView) => approval?.status === 'pending';
@@ -191,8 +192,8 @@ describeOnDevServer('an order that is reset', () => {
 
   test.each([
     ['its approval is reset', false],
-    ['the approval that it joined is reset', true],
-  ])('completes if %s and then approved', async (_title, isJoined) => {
+    ['a reset order waits for its existing approval and this approval is reset', true],
+  ])('an order completes after the approval if %s', async (_title, isJoined) => {
     const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const describeApproval = () => approval.describe().catch(() => undefined);
@@ -218,7 +219,7 @@ describeOnDevServer('an order that is reset', () => {
     expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: ORDER_APPROVAL_THRESHOLD });
   });
 
-  test('withdraws the approval that it joined when cancelled', async () => {
+  test('a reset order that waits for its existing approval withdraws this approval when it is cancelled', async () => {
     const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isApprovalPending = ({ approval }: OrderView) => approval?.status === 'pending';
@@ -235,7 +236,7 @@ describeOnDevServer('an order that is reset', () => {
     expect(await balance(order)).toMatchObject({ verdict: 'rolled back', charged: 0 });
   });
 
-  test('charges nothing after a reset of a rejected order, and keeps its record', async () => {
+  test('a reset of a rejected order charges nothing, and the record of the order does not change', async () => {
     const order = await placeOrder({ payment: { token: 'tok_declined' } });
     expect(await handleOf(order).result()).toMatchObject({ status: 'rejected' });
     const points = await resetPoints(handleOf(order));
@@ -263,7 +264,7 @@ describeOnDevServer('an order that is reset', () => {
     return order;
   }
 
-  test('refunds once after a reset to the first, a middle or the last workflow task while its refund is stuck', async () => {
+  test('an order with a stuck refund refunds once after a reset to the first, a middle or the last workflow task', async () => {
     for (const which of ['first', 'shipped', 'last'] as const) {
       const order = await placeOrderStuckInRefund();
       const points =
@@ -282,7 +283,7 @@ describeOnDevServer('an order that is reset', () => {
     }
   });
 
-  test('rejects a decision that a reset reapplies before the compensation is stuck', async () => {
+  test('rejects a decision that a reset reapplies while the compensation is not stuck', async () => {
     const order = await placeOrderStuckInRefund();
     await decideAboutRefund(handleOf(order), 'skip');
     await waitForClose(handleOf(order));
@@ -290,13 +291,13 @@ describeOnDevServer('an order that is reset', () => {
     const run = await resetRun(shop.client, order.run, point!);
     await waitForClose(run);
 
-    // The skip is rejected: the refund is attempted, and succeeds this time.
+    // The order rejects the reapplied skip, so it attempts the refund again. This attempt succeeds.
     const { compensations } = await run.query(orderQuery);
     expect(compensations).toMatchObject([{}, { name: 'refundPayment', status: 'completed', attempt: 1 }, {}]);
     expect(await balance(order)).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
-  /** Places an order and waits until its parcel is overdue. */
+  /** Places an order and waits until its delivery is overdue. */
   async function placeOverdueOrder(): Promise<Placed> {
     const order = await placeOrder({ deliveryTimeoutSeconds: 3 });
     await awaitsPickup(order);
@@ -310,7 +311,7 @@ describeOnDevServer('an order that is reset', () => {
   const decideAboutParcel = ({ run: { workflowId } }: Placed, action: 'delivered' | 'write_off') =>
     shop.client.workflow.getHandle(workflowId).executeUpdate(resolveDeliveryUpdate, { args: [{ attempt: 1, action }] });
 
-  test('is overdue again after a reset to any workflow task, and completes on delivery', async () => {
+  test('an order with an overdue delivery is overdue again after a reset and completes when marked as delivered', async () => {
     const order = await placeOverdueOrder();
     for (const point of await resetPoints(handleOf(order))) {
       await resetRun(shop.client, order.run, point);
@@ -323,7 +324,7 @@ describeOnDevServer('an order that is reset', () => {
     expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: 2500, refunded: 0 });
   });
 
-  test('refunds once after a reset of a written-off order, and keeps its record', async () => {
+  test('a reset of a written-off order refunds once, and the record of the order does not change', async () => {
     const order = await placeOverdueOrder();
     await decideAboutParcel(order, 'write_off');
     expect(await waitForClose(handleOf(order))).toBe('FAILED');

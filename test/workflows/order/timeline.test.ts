@@ -18,7 +18,7 @@ function makeView(overrides: Partial<OrderView> = {}): OrderView {
 const startedAt = '2026-11-23T10:00:00.000Z';
 
 describe('Timeline', () => {
-  test('keeps one entry for a step, with its start and its end', () => {
+  test('the timeline has one entry per step, with the start and the end of the step', () => {
     const { entries, timeline } = makeTimeline();
     timeline.start('reserveStock');
     timeline.end('reserveStock', 'completed');
@@ -28,7 +28,7 @@ describe('Timeline', () => {
     ]);
   });
 
-  test('keeps the reason of a failed step', () => {
+  test('the timeline entry of a failed step has the reason of the failure', () => {
     const { entries, timeline } = makeTimeline();
     timeline.start('chargePayment');
     timeline.end('chargePayment', 'failed', { type: 'CardDeclined', message: 'no' });
@@ -36,7 +36,7 @@ describe('Timeline', () => {
     expect(entries).toMatchObject([{ status: 'failed', reason: { type: 'CardDeclined', message: 'no' } }]);
   });
 
-  test('keeps the entry and the first start of a step that starts again', () => {
+  test('a step that starts again keeps its timeline entry and its first start time', () => {
     const { entries, timeline } = makeTimeline();
     const { startedAt: first } = timeline.start('refundPayment');
     timeline.end('refundPayment', 'failed', { type: 'X', message: 'no' });
@@ -45,7 +45,7 @@ describe('Timeline', () => {
     expect(entries).toEqual([{ name: 'refundPayment', status: 'started', startedAt: first }]);
   });
 
-  test('ignores the end of a step that never started', () => {
+  test('the timeline ignores the end of a step that never started', () => {
     const { entries, timeline } = makeTimeline();
     timeline.end('refundPayment', 'completed');
 
@@ -54,13 +54,13 @@ describe('Timeline', () => {
 });
 
 describe('describeOrder', () => {
-  test('shows the stage and the steps of an open order as a Markdown list', () => {
+  test('describeOrder shows the stage of an open order and its steps as a Markdown list', () => {
     const view = makeView({ steps: [{ name: 'reserveStock', status: 'completed', startedAt }] });
 
     expect(describeOrder(view)).toBe('**processing**, charging_payment\n\nSteps:\n\n- reserveStock: completed');
   });
 
-  test('shows why an order ended', () => {
+  test('describeOrder shows why an order was rejected', () => {
     const view = makeView({
       status: 'rejected',
       stage: 'done',
@@ -70,7 +70,7 @@ describe('describeOrder', () => {
     expect(describeOrder(view)).toBe('**rejected**: OutOfStock, MUG: 2 wanted');
   });
 
-  test('shows first what an operator can do about a stuck compensation', () => {
+  test('describeOrder starts with the decision that a stuck compensation needs from an operator', () => {
     const reason = { type: 'X', message: 'no route' };
     const view = makeView({
       status: 'compensation_stuck',
@@ -102,7 +102,7 @@ describe('describeOrder', () => {
     );
   });
 
-  test('shows first that a delivery is overdue', () => {
+  test('describeOrder shows that an overdue delivery needs an operator', () => {
     const view = makeView({
       status: 'delivery_overdue',
       stage: 'in_transit',

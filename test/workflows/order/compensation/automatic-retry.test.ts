@@ -28,7 +28,7 @@ async function placeOrderStuckInRelease(
 
 const stockReleaseIn = ({ compensations }: OrderView) => compensations.find(({ name }) => name === 'releaseStock');
 
-/** The time of the next attempt after that many failures, in milliseconds since the epoch. */
+/** Waits for the given number of failures. @returns the time of the next attempt, in milliseconds since the epoch. */
 async function nextRetryTime(order: PlacedOrder, failures: number): Promise<number> {
   const countFailedReleases = () =>
     order.attemptOutcomes('releaseStock').filter((end) => end === 'failed').length >= failures || undefined;
@@ -37,7 +37,7 @@ async function nextRetryTime(order: PlacedOrder, failures: number): Promise<numb
   return Date.parse(stockReleaseIn(view)!.nextAttemptAt!);
 }
 
-test('stuckRetryDelaySeconds doubles from an hour to a day and ends after a year', () => {
+test('stuckRetryDelaySeconds doubles from an hour to a day, and is undefined after a year of attempts', () => {
   const hours = [1, 2, 3, 4, 5, 6, 7, 365].map((attempt) => stuckRetryDelaySeconds(attempt)! / 3600);
 
   expect(hours).toEqual([1, 2, 4, 8, 16, 24, 24, 24]);
@@ -45,7 +45,7 @@ test('stuckRetryDelaySeconds doubles from an hour to a day and ends after a year
 });
 
 describeWithOrderShop('a compensation that is stuck', (shop) => {
-  test('is retried after an hour without an operator, and the order is rolled back', async () => {
+  test('retries a stuck compensation after an hour without an operator, and rolls the order back', async () => {
     const order = await placeOrderStuckInRelease(shop());
     const stuck = stockReleaseIn(await order.view())!;
     const view = await order.result();
@@ -62,7 +62,7 @@ describeWithOrderShop('a compensation that is stuck', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
   });
 
-  test('waits twice as long after the next failure', async () => {
+  test('doubles the retry delay of a stuck compensation after a second failure', async () => {
     const order = await placeOrderStuckInRelease(shop(), { times: 2 });
     const first = await nextRetryTime(order, 1);
     await shop().skipTime('61 minutes');
@@ -76,7 +76,7 @@ describeWithOrderShop('a compensation that is stuck', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
   });
 
-  test('is resolved by an operator at once, without a further attempt', async () => {
+  test('an operator can skip a stuck compensation at once, without another attempt', async () => {
     const order = await placeOrderStuckInRelease(shop());
     await order.handle.executeUpdate(resolveCompensationUpdate, {
       args: [{ compensation: 'releaseStock', attempt: 1, action: 'skip' }],
@@ -88,7 +88,7 @@ describeWithOrderShop('a compensation that is stuck', (shop) => {
     expect(order.attemptOutcomes('releaseStock')).toEqual(['failed']);
   });
 
-  test('has a history that replays after the retries succeed', async () => {
+  test('the history of an order whose stuck compensation was retried replays', async () => {
     const order = await placeOrderStuckInRelease(shop(), { times: 2 });
     await order.result();
     const history = await order.handle.fetchHistory();

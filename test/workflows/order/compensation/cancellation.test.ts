@@ -19,7 +19,7 @@ import {
 import { makeOrder, addProduct } from '../../../support/shop/shop.js';
 import type { ActivityName } from '../../../support/shop/activity-spy.js';
 
-/** A point in the lifetime of an order at which it is cancelled. */
+/** A point in the lifetime of an order at which the test cancels the order. */
 interface CancellationPoint {
   during: string;
   /** Places an order and holds it at this point. */
@@ -31,9 +31,9 @@ interface CancellationPoint {
 
 interface HeldOrder {
   order: PlacedOrder;
-  /** Lets the step continue once the order knows about the cancellation. Without it, the cancellation ends the step. */
+  /** Lets the current step continue after the cancel request. If undefined, the cancellation itself ends the step. */
   resume?: () => Promise<void>;
-  /** The late effect of a partner call, applied after the order has closed. */
+  /** Lets a partner call take effect after the order has closed. */
   applyLateEffect?: () => Promise<void>;
 }
 
@@ -129,7 +129,7 @@ async function waitForCancelRequest(order: PlacedOrder): Promise<void> {
   await waitUntil(hasCancelRequest, { description: 'a cancellation request', timeoutMs: 20_000, intervalMs: 50 });
 }
 
-/** The error type of a rejected update. */
+/** Returns the error type of a rejected update. */
 async function rejectionTypeOf(update: Promise<unknown>): Promise<string> {
   const error = await update.then(
     () => new Error('the update was accepted'),
@@ -139,14 +139,14 @@ async function rejectionTypeOf(update: Promise<unknown>): Promise<string> {
   return (error.cause as { type?: string }).type ?? 'no type';
 }
 
-/** The completed compensations among the activities that were done. */
+/** Returns the compensations among the completed activities, as they appear in the view. */
 const compensationsIn = (done: ActivityName[]) =>
   done
     .filter((name) => ['cancelShipment', 'refundPayment', 'releaseStock'].includes(name))
     .map((name) => ({ name, status: 'completed' }));
 
 describeWithOrderShop('cancelling an order', (shop) => {
-  test('runs no step if the cancellation comes with the start', async () => {
+  test('runs no step if an update-with-start cancels the order', async () => {
     const products = [await addProduct(shop().store)];
     const input = makeOrder({ lines: [{ sku: products[0]!.sku, quantity: 1 }] });
     const startWorkflowOperation = new WithStartWorkflowOperation<typeof order>(ORDER_WORKFLOW_TYPE, {
@@ -167,7 +167,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
   describe.each(cancellationPoints)(
     'during $during',
     ({ placeAndHold, balance, completedActivities, partnerRequests }) => {
-      test('ends as cancelled with everything compensated after a cancel update', async () => {
+      test('a cancel update ends the order as cancelled with all steps compensated', async () => {
         const { order, resume, applyLateEffect } = await placeAndHold(shop());
         const args = [{ reason: 'changed my mind' }] as const;
         const responding = order.handle.executeUpdate(cancelOrderUpdate, { args: [...args] });
@@ -190,7 +190,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
         expect(order.partnerRequests()).toEqual(partnerRequests);
       });
 
-      test('ends as Cancelled with everything compensated after a workflow cancellation', async () => {
+      test('a workflow cancellation ends the workflow as Cancelled with all steps compensated', async () => {
         const { order, resume, applyLateEffect } = await placeAndHold(shop());
         await order.handle.cancel();
         if (resume) await waitForCancelRequest(order).then(resume);
@@ -212,7 +212,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     },
   );
 
-  test('compensates a charge in progress only after the charge has ended', async () => {
+  test('cancelling an order compensates a running charge only after the charge has ended', async () => {
     const { order } = await holdAtPartner(shop(), 'charge', 'response');
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await order.result();
@@ -231,7 +231,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     expect(order.completedActivities().slice(-3)).toEqual(['refundPayment', 'releaseStock', 'closeOrder']);
   });
 
-  test('refunds the first attempt of a charge when cancelled between two attempts', async () => {
+  test('refunds a charge whose response was lost when the order is cancelled before the next attempt', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'charge', orderId, fault: 'lose-response', times: -1 });
     const order = await shop().placeOrder({ orderId });
@@ -246,7 +246,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     expect(await order.balance()).toEqual({ verdict: 'rolled back', charged: 2500, refunded: 2500, parcels: [] });
   });
 
-  test('compensates once, for the first reason, when cancelled again during compensation', async () => {
+  test('an order that is cancelled again during compensation compensates once and keeps the first reason', async () => {
     const orderId = newOrderId();
     const hold = shop().fakes.hold('refund', orderId);
     const order = await shop().placeOrder({ orderId });
@@ -292,7 +292,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
   describe.each(['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'] as const)(
     '%s with a lost response',
     (name) => {
-      test('is repeated, and everything is compensated once', async () => {
+      test(`repeats ${name} after a lost response, and compensates every step once`, async () => {
         const order = await shop().placeOrder();
         await order.waitForStage('awaiting_pickup');
         shop().activities.failAfterEffect(name, order.orderId);
@@ -318,10 +318,10 @@ describeWithOrderShop('cancelling an order', (shop) => {
   );
 
   test.each([
-    // The next attempt finds the refund by the order id.
+    // The second attempt finds the refund by the order id and does not call this path again.
     ['refund', 'refundPayment', '/payments/refunds', 1],
     ['cancellation', 'cancelShipment', '/carrier/cancellations', 2],
-  ] as const)('compensates once when the response to a %s is cut off', async (on, compensation, path, calls) => {
+  ] as const)('compensates once when the response to a %s is lost', async (on, compensation, path, calls) => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     shop().fakes.faults.add({ on, orderId: order.orderId, fault: 'lose-response' });
@@ -337,7 +337,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
   describe('after the pickup', () => {
     const sold = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
 
-    test('rejects a cancel and completes the order once the pickup is reported', async () => {
+    test('rejects a cancel update after a reported pickup and completes the order', async () => {
       const order = await shop().placeOrder();
       await order.waitForStage('awaiting_pickup');
       await order.sendCarrierReports('in_transit');
@@ -351,7 +351,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       expect(await order.balance()).toEqual(sold);
     });
 
-    test('ignores a workflow cancellation and completes the order once the pickup is reported', async () => {
+    test('ignores a workflow cancellation after a reported pickup and completes the order', async () => {
       const order = await shop().placeOrder();
       await order.waitForStage('awaiting_pickup');
       await order.sendCarrierReports('in_transit');
@@ -366,7 +366,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       expect(order.partnerRequests()).not.toContain('/carrier/cancellations');
     });
 
-    test('rejects an accepted cancel and completes the order if the pickup report comes late', async () => {
+    test('marks an accepted cancel as rejected and completes the order if the pickup was not reported yet', async () => {
       const order = await placeOrderPickedUpUnreported(shop());
       await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too late' }] });
       const forward = await order.waitForStage('in_transit');
@@ -392,7 +392,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       ]);
     });
 
-    test('overrules a workflow cancellation if the pickup report comes late, and rejects a later cancel', async () => {
+    test('completes the order despite a workflow cancellation if the pickup was not reported yet, and rejects a later cancel', async () => {
       const order = await placeOrderPickedUpUnreported(shop());
       await order.handle.cancel();
       await order.waitForStage('in_transit');
@@ -425,7 +425,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       });
     });
 
-    test("rejects a cancel before the carrier's response and completes the order", async () => {
+    test("marks a cancel as rejected if the pickup is reported before the carrier's response, and completes the order", async () => {
       const { order, applyLateEffect } = await holdAtPartner(shop(), 'shipment', 'response');
       await order.sendCarrierReports('in_transit');
       await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -440,7 +440,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       expect(await order.balance()).toEqual(sold);
     });
 
-    test('rejects an accepted cancel when the shipment request ends after the pickup', async () => {
+    test('marks an accepted cancel as rejected if the pickup is reported before the shipment request ends', async () => {
       const orderId = newOrderId();
       const hold = shop().fakes.hold('shipment', orderId, { waitBefore: 'response' });
       const order = await shop().placeOrder({ orderId });
@@ -458,7 +458,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       expect(await order.balance()).toEqual(sold);
     });
 
-    test("overrules a workflow cancellation before the carrier's response", async () => {
+    test("completes the order despite a workflow cancellation if the pickup is reported before the carrier's response", async () => {
       const { order } = await holdAtPartner(shop(), 'shipment', 'response');
       await order.sendCarrierReports('in_transit');
       await order.handle.cancel();
@@ -475,7 +475,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
   });
 });
 
-/** Places an order whose parcel is picked up while the carrier's reports are rejected. */
+/** Places an order whose parcel is picked up, although the order receives no report of the pickup. */
 async function placeOrderPickedUpUnreported(shop: OrderShop): Promise<PlacedOrder> {
   const order = await shop.placeOrder();
   await order.waitForStage('awaiting_pickup');

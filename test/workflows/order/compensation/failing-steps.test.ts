@@ -4,12 +4,12 @@ import { addProduct } from '../../../support/shop/shop.js';
 
 const UNDONE_BALANCE = { verdict: 'rolled back', charged: 0, refunded: 0, parcels: [] };
 
-/** Seconds between two points of a view's timeline. */
+/** The seconds between two timestamps. */
 const secondsBetween = (start: string, end: string) => (Date.parse(end) - Date.parse(start)) / 1000;
 
 describeWithOrderShop('an order with a failing step', (shop) => {
   describe('quote', () => {
-    test('rejects an order with an unknown SKU before any effect', async () => {
+    test('rejects an order with an unknown SKU before any reservation or charge', async () => {
       const products = [await addProduct(shop().store)];
       const lines = [
         { sku: products[0]!.sku, quantity: 1 },
@@ -30,7 +30,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
       expect(order.partnerRequests()).toEqual([]);
     });
 
-    test('rejects an order with several currencies before any effect', async () => {
+    test('rejects an order with several currencies before any reservation or charge', async () => {
       const products = [
         await addProduct(shop().store, { price: { value: 100, currency: 'EUR' } }),
         await addProduct(shop().store, { price: { value: 100, currency: 'USD' } }),
@@ -46,7 +46,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
   });
 
   describe('reservation', () => {
-    test('reserves and charges nothing if one line is out of stock', async () => {
+    test('rejects the order and reserves and charges nothing if one line is out of stock', async () => {
       const products = [await addProduct(shop().store), await addProduct(shop().store, { available: 1 })];
       const order = await shop().placeOrder({ products });
       const view = await order.result();
@@ -62,7 +62,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
       expect(order.partnerRequests()).toEqual([]);
     });
 
-    test("leaves another execution's effects alone if the order id is taken", async () => {
+    test('rejects an order whose order id is taken, and does not compensate the existing order', async () => {
       const first = await shop().placeOrder();
       await first.waitForStage('awaiting_pickup');
       await first.sendCarrierReports('delivered');
@@ -81,7 +81,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
       expect(first.partnerRequests()).toEqual(before);
     });
 
-    test('releases the stock if the reservation takes effect and then fails permanently', async () => {
+    test('releases the stock if the reservation fails permanently after its effect', async () => {
       const orderId = newOrderId();
       shop().activities.failAfterEffect('reserveStock', orderId, { nonRetryable: true });
 
@@ -116,7 +116,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
       expect(order.partnerRequests(), 'no retries').toEqual(['/payments/charges', '/payments/refunds']);
     });
 
-    test('fails after six hours of retries if the gateway stays unavailable', async () => {
+    test('fails the order after six hours of retries if the payment gateway stays unavailable', async () => {
       const started = performance.now();
       const order = await shop().placeOrder({ token: 'tok_gateway_down' });
       const failure = await order.waitForFailure();
@@ -133,7 +133,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
       expect(realSeconds).toBeLessThan(30);
     });
 
-    test('refunds a charge that took effect without a response', async () => {
+    test('refunds a charge that succeeded at the gateway but whose response was lost', async () => {
       const orderId = newOrderId();
       shop().fakes.faults.add({ on: 'charge', orderId, fault: 'lose-response', times: -1 });
 
@@ -157,7 +157,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
     ];
 
     test.each(['error', 'unreachable'] as const)(
-      'refunds and releases the stock if the carrier stays unavailable (%s)',
+      'refunds the order and releases the stock if the carrier stays unavailable (%s)',
       async (fault) => {
         const orderId = newOrderId();
         shop().fakes.faults.add({ on: 'shipment', orderId, fault, times: -1 });
@@ -179,7 +179,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
       },
     );
 
-    test('cancels a shipment that was accepted without a response', async () => {
+    test('cancels a shipment that the carrier accepted but whose response was lost', async () => {
       const orderId = newOrderId();
       shop().fakes.faults.add({ on: 'shipment', orderId, fault: 'lose-response', times: -1 });
 

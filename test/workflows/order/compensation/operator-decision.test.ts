@@ -28,7 +28,7 @@ const waitUntilStuck = (order: PlacedOrder) =>
 const readStatusAttribute = async (order: PlacedOrder) =>
   (await order.handle.describe()).typedSearchAttributes.get(orderStatusAttribute);
 
-/** Places and cancels an order whose refund the gateway rejects `times` times. */
+/** Places and cancels an order whose refund the gateway rejects `times` times, and waits until the refund is stuck. */
 async function placeOrderStuckInRefund(shop: OrderShop, { times = 1 } = {}): Promise<PlacedOrder> {
   const orderId = newOrderId();
   shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times });
@@ -40,7 +40,7 @@ async function placeOrderStuckInRefund(shop: OrderShop, { times = 1 } = {}): Pro
 }
 
 describeWithOrderShop('a compensation that keeps failing', (shop) => {
-  test('waits for an operator after its last attempt and shows that in view, search attribute and record', async () => {
+  test('the view, the search attribute and the record of an order show that its refund is stuck', async () => {
     const order = await placeOrderStuckInRefund(shop());
     const view = await order.waitForView(
       ({ compensations }) =>
@@ -68,7 +68,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(await readStatusAttribute(order)).toBe('cancelled');
   });
 
-  test('completes the rollback when the operator retries it', async () => {
+  test('completes the rollback when an operator retries the stuck refund', async () => {
     const order = await placeOrderStuckInRefund(shop());
     const response = await resolveCompensation(order, 'retry');
     const view = await order.result();
@@ -100,7 +100,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     ]);
   });
 
-  test('waits for the operator again if the retry fails', async () => {
+  test('the refund is stuck again if the retry of the operator fails', async () => {
     const order = await placeOrderStuckInRefund(shop(), { times: 2 });
     await resolveCompensation(order, 'retry');
     await waitUntilStuck(order);
@@ -112,7 +112,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
-  test('lets the other compensations finish when skipped, and leaves the refund open in the audit', async () => {
+  test('a skipped refund does not stop the other compensations, and the audit reports the missing refund', async () => {
     const order = await placeOrderStuckInRefund(shop());
     await resolveCompensation(order, 'skip');
     const view = await order.result();
@@ -129,7 +129,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     await expect(order.balance()).rejects.toThrow('does not balance (stock, money, parcel): back, kept, cancelled');
   });
 
-  test("is stuck once all retries have failed, and completes on a retry after the gateway's return", async () => {
+  test('the refund is stuck after all retries failed, and a retry succeeds when the gateway is available again', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'refund', orderId, fault: 'unreachable', times: 10 });
     const order = await shop().placeOrder({ orderId });
@@ -145,7 +145,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
-  test.each(['cancelShipment', 'releaseStock'] as const)('can be retried if %s is stuck', async (name) => {
+  test.each(['cancelShipment', 'releaseStock'] as const)('an operator can retry %s when it is stuck', async (name) => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     shop().activities.failBeforeEffect(name, order.orderId);
@@ -163,7 +163,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(order.completedActivities().filter((done) => compensated.includes(done))).toEqual(compensated);
   });
 
-  test('keeps the original reason of the failed order', async () => {
+  test('an order with a stuck compensation keeps the reason for which it was rejected', async () => {
     const orderId = newOrderId();
     shop().activities.failBeforeEffect('releaseStock', orderId);
     const order = await shop().placeOrder({ orderId, token: 'tok_declined' });
@@ -174,7 +174,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
   });
 
-  test('lets the order complete if the parcel leaves before cancelShipment is retried', async () => {
+  test('the order completes if the parcel leaves before an operator retries the stuck cancelShipment', async () => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     shop().activities.failBeforeEffect('cancelShipment', order.orderId);
@@ -192,7 +192,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toEqual({ verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] });
   });
 
-  test('still waits for the operator after a workflow cancellation', async () => {
+  test('a stuck refund still waits for an operator after a workflow cancellation', async () => {
     const order = await placeOrderStuckInRefund(shop());
     await order.handle.cancel();
     const after = await order.view();
@@ -203,7 +203,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
-  test('applies a decision once: a repeated skip does not affect the next stuck compensation', async () => {
+  test('a repeated skip of one compensation does not skip another stuck compensation', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
     shop().activities.failBeforeEffect('releaseStock', orderId);
@@ -230,7 +230,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(order.completedActivities()).toContain('releaseStock');
   });
 
-  test('accepts a decision by signal, for runs that accept no further updates', async () => {
+  test('accepts a decision by signal and ignores a signal for another attempt', async () => {
     const order = await placeOrderStuckInRefund(shop());
     const decision = { compensation: 'refundPayment', attempt: 1, action: 'retry' } as const;
     await order.handle.signal(resolveCompensationSignal, { ...decision, attempt: 2 });
@@ -249,7 +249,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
       return error instanceof WorkflowUpdateFailedError ? error.cause : error;
     }
 
-    test('is rejected, and the order continues', async () => {
+    test('rejects a decision about a compensation that is not stuck, and the order continues', async () => {
       const order = await shop().placeOrder();
       await order.waitForStage('awaiting_pickup');
       const rejections = [
@@ -263,7 +263,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
       expect(await order.balance()).toMatchObject({ verdict: 'sold' });
     });
 
-    test("is rejected after another operator's decision", async () => {
+    test('rejects a second decision about the same attempt of a compensation', async () => {
       const order = await placeOrderStuckInRefund(shop());
       const hold = shop().fakes.hold('refund', order.orderId);
       await resolveCompensation(order, 'retry');

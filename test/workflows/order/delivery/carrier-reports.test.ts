@@ -16,7 +16,7 @@ import {
 const SOLD_BALANCE = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
 const FORWARD_STEPS = ['reserveStock', 'chargePayment', 'requestShipment'];
 
-/** The steps and compensations that were done, in order, without the records of contradicting reports. */
+/** Returns the completed activities in order, without the activities that record contradicting reports. */
 const stepsOf = (order: PlacedOrder) =>
   order.completedActivities().filter((name) => name !== 'recordContradictingReport');
 
@@ -29,7 +29,7 @@ const sendForgedReport = (order: PlacedOrder, report: Partial<ShipmentReport>) =
     ...report,
   });
 
-/** Places an order whose parcel is accepted while the carrier's response is held back. */
+/** Places an order whose parcel the carrier has accepted. The test holds the carrier's response back. */
 async function placeOrderAwaitingShipmentResponse(shop: OrderShop) {
   const orderId = newOrderId();
   const hold = shop.fakes.hold('shipment', orderId);
@@ -38,7 +38,7 @@ async function placeOrderAwaitingShipmentResponse(shop: OrderShop) {
   return { order, release: () => hold.release() };
 }
 
-/** Seconds on the workflow's clock from the shipment request to the first compensation. */
+/** The seconds from the shipment request to the first compensation, on the workflow's clock. */
 function secondsWaited({ steps, compensations }: OrderView): number {
   const handover = steps.find(({ name }) => name === 'requestShipment')!.startedAt;
   return (Date.parse(compensations[0]!.startedAt) - Date.parse(handover)) / 1000;
@@ -50,7 +50,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     [['delivered']],
     [['in_transit', 'in_transit', 'delivered', 'delivered']],
     [['in_transit', 'delivered', 'in_transit', 'lost']],
-  ])('complete the order once for the sequence %j', async (statuses) => {
+  ])('completes the order once when the carrier reports %j', async (statuses) => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     await order.sendCarrierReports(...statuses);
@@ -61,7 +61,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     expect(stepsOf(order)).toEqual([...FORWARD_STEPS, 'closeOrder']);
   });
 
-  test("apply the first final status if they precede the carrier's response out of order", async () => {
+  test("applies the first final status when reports arrive out of order before the carrier's response", async () => {
     const { order, release } = await placeOrderAwaitingShipmentResponse(shop());
     await order.sendCarrierReports('delivered', 'in_transit', 'lost');
     const early = await order.view();
@@ -74,7 +74,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });
 
-  test("are kept if they overtake the carrier's response", async () => {
+  test("keeps a report that arrives before the carrier's response", async () => {
     const { order, release } = await placeOrderAwaitingShipmentResponse(shop());
     await order.sendCarrierReports('in_transit');
     await release();
@@ -86,7 +86,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });
 
-  test('change nothing if they are about another shipment or order', async () => {
+  test('ignores reports about another shipment or another order', async () => {
     const order = await shop().placeOrder();
     const before = await order.waitForStage('awaiting_pickup');
     const { shipmentId } = before.shipment!;
@@ -101,7 +101,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });
 
-  test('change nothing after the order is closed', async () => {
+  test('a report that arrives after the order is closed has no effect', async () => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -114,7 +114,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     expect(await order.balance()).toEqual(before);
   });
 
-  test('do not stop a compensation once the parcel is cancelled', async () => {
+  test('reports about a cancelled parcel are recorded and do not stop the compensation', async () => {
     const orderId = newOrderId();
     const hold = shop().fakes.hold('refund', orderId);
     const order = await shop().placeOrder({ orderId });
@@ -142,7 +142,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
       [['in_transit', 'lost']],
       [['lost']],
       [['lost', 'delivered']],
-    ])('with the reports %j refunds the order without releasing stock or calling the carrier', async (statuses) => {
+    ])('after the reports %j, refunds the order but keeps the stock reduced', async (statuses) => {
       const order = await shop().placeOrder();
       await order.waitForStage('awaiting_pickup');
       await order.sendCarrierReports(...statuses);
@@ -172,7 +172,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     const awaitsReports = (order: PlacedOrder) =>
       order.completedActivities().filter((name) => name !== 'trackShipment');
 
-    test('fails the order with everything compensated after two weeks, which the server skips', async () => {
+    test('fails and compensates an order without carrier reports after two weeks', async () => {
       const started = performance.now();
       const order = await shop().placeOrder();
       const failure = await order.waitForFailure();
@@ -193,7 +193,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
       expect(realSeconds).toBeLessThan(30);
     });
 
-    test('fails the order after the time-out of its input', async () => {
+    test('fails an order without carrier reports after the delivery timeout of its input', async () => {
       const order = await shop().placeOrder({ deliveryTimeoutSeconds: 3600 });
       const failure = await order.waitForFailure();
       const view = await order.view();
@@ -205,7 +205,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     });
   });
 
-  test('completes the order if it picked up the parcel but never responded', async () => {
+  test('completes the order if the carrier picked up the parcel but its response to the request was lost', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'shipment', orderId, fault: 'lose-response', times: -1 });
     const hold = shop().fakes.hold('cancellation', orderId, { waitBefore: 'effect' });

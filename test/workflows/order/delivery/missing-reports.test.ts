@@ -4,7 +4,7 @@ import { describeWithOrderShop, type OrderShop, type PlaceOrderOptions } from '.
 
 const DAY_MS = CARRIER_POLL_INTERVAL_SECONDS * 1000;
 
-/** Places an order that the carrier has accepted and whose reports do not arrive. */
+/** Places an order whose shipment the carrier has accepted. The carrier's reports do not reach the order. */
 async function placeOrderWithoutReports(shop: OrderShop, options: PlaceOrderOptions = {}) {
   const order = await shop.placeOrder(options);
   await order.waitForStage('awaiting_pickup');
@@ -13,7 +13,7 @@ async function placeOrderWithoutReports(shop: OrderShop, options: PlaceOrderOpti
 }
 
 describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
-  test('is polled after a day, and the order completes if the parcel is delivered', async () => {
+  test('polls the carrier after a day without reports, and completes the order if the parcel is delivered', async () => {
     const order = await placeOrderWithoutReports(shop());
     await order.sendCarrierReports('in_transit', 'delivered');
     const view = await order.result();
@@ -26,7 +26,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     expect((closeTime!.getTime() - Date.parse(handedOver.endedAt!)) / DAY_MS).toBeCloseTo(1, 1);
   });
 
-  test('is polled before any compensation if the delivery time-out is under a day', async () => {
+  test('polls the carrier before any compensation if the delivery timeout is less than a day', async () => {
     const order = await placeOrderWithoutReports(shop(), { deliveryTimeoutSeconds: 3600 });
     await order.sendCarrierReports('in_transit', 'delivered');
 
@@ -35,7 +35,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'sold' });
   });
 
-  test('is polled, and the order fails if the parcel is lost', async () => {
+  test('polls the carrier after a day without reports, and fails the order if the parcel is lost', async () => {
     const order = await placeOrderWithoutReports(shop());
     await order.sendCarrierReports('lost');
 
@@ -43,7 +43,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'written off', refunded: 2500, parcels: ['lost'] });
   });
 
-  test('is polled every day until the parcel is delivered', async () => {
+  test('polls the carrier every day until the parcel is delivered', async () => {
     const order = await placeOrderWithoutReports(shop());
     await order.sendCarrierReports('in_transit');
     await shop().skipTime('25 hours');
@@ -55,7 +55,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     expect(order.attemptOutcomes('trackShipment')).toEqual(['done', 'done']);
   });
 
-  test('is polled once a day until the time-out compensates an order whose parcel never left', async () => {
+  test('polls the carrier once a day until the delivery timeout, and then compensates an order whose parcel never left', async () => {
     const order = await placeOrderWithoutReports(shop(), {
       deliveryTimeoutSeconds: 3.5 * CARRIER_POLL_INTERVAL_SECONDS,
     });
@@ -67,7 +67,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     expect(done.indexOf('cancelShipment')).toBeGreaterThan(done.lastIndexOf('trackShipment'));
   });
 
-  test('is polled again the next day if a poll fails', async () => {
+  test('polls the carrier again the next day if a poll fails', async () => {
     const order = await placeOrderWithoutReports(shop());
     shop().activities.failBeforeEffect('trackShipment', order.orderId);
     await order.sendCarrierReports('in_transit', 'delivered');
@@ -76,7 +76,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     expect(order.attemptOutcomes('trackShipment')).toEqual(['failed', 'done']);
   });
 
-  test('is not polled within a day of its last report', async () => {
+  test('does not poll the carrier within a day after its last report', async () => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     await shop().skipTime('23 hours');
@@ -90,7 +90,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     expect(before).toEqual([]);
   });
 
-  test('is not polled while the order is compensated', async () => {
+  test('does not poll the carrier during the compensation of the order', async () => {
     const order = await placeOrderWithoutReports(shop());
     shop().activities.failBeforeEffect('cancelShipment', order.orderId, { times: 5 });
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });

@@ -27,7 +27,7 @@ const resolveDelivery = (
   attempt = 1,
 ): Promise<OrderView> => order.handle.executeUpdate(resolveDeliveryUpdate, { args: [{ ...decision, attempt }] });
 
-/** Places an order whose parcel is in transit and must arrive within an hour. */
+/** Places an order whose parcel is in transit. The delivery timeout is an hour. */
 async function placeOrderInTransit(shop: OrderShop, { isReported = true } = {}): Promise<PlacedOrder> {
   const order = await shop.placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
   await order.waitForStage('awaiting_pickup');
@@ -37,7 +37,7 @@ async function placeOrderInTransit(shop: OrderShop, { isReported = true } = {}):
   return order;
 }
 
-/** The same order after its delivery time-out. */
+/** Places an order whose parcel is in transit, and waits until its delivery is overdue. */
 async function placeOverdueOrder(shop: OrderShop): Promise<PlacedOrder> {
   const order = await placeOrderInTransit(shop);
   await shop.skipTime('61 minutes');
@@ -45,8 +45,8 @@ async function placeOverdueOrder(shop: OrderShop): Promise<PlacedOrder> {
   return order;
 }
 
-describeWithOrderShop('a parcel that is in transit at the delivery time-out', (shop) => {
-  test('is not refunded: the order waits for an operator and completes on delivery', async () => {
+describeWithOrderShop('a parcel that is in transit at the delivery timeout', (shop) => {
+  test('an order with an overdue delivery is not refunded and completes when the parcel is delivered', async () => {
     const order = await placeOverdueOrder(shop());
     const view = await order.view();
     const { typedSearchAttributes } = await order.handle.describe();
@@ -67,7 +67,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });
 
-  test('is recorded as overdue, and as completed after its delivery', async () => {
+  test('the record of an order with an overdue delivery is delivery_overdue, and completed after the delivery', async () => {
     const order = await placeOverdueOrder(shop());
     await order.waitForView(() => order.completedActivities().includes('recordOrderStatus'), 'recorded');
     const open = await shop().store.findOrder(order.orderId);
@@ -79,7 +79,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     expect(closed).toMatchObject({ status: 'completed', stage: 'done' });
   });
 
-  test('has the full time from its departure, even if it leaves just before the time-out', async () => {
+  test('a parcel that leaves just before the delivery timeout has the full timeout again from its departure', async () => {
     const order = await shop().placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
     await order.waitForStage('awaiting_pickup');
     await shop().skipTime('59 minutes');
@@ -93,11 +93,11 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     expect(await order.result()).toMatchObject({ status: 'completed' });
   });
 
-  test('stays in transit if the carrier rejects the cancellation at the time-out', async () => {
+  test('completes the order if the carrier rejects the cancellation of the parcel at the delivery timeout', async () => {
     const order = await shop().placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
     await order.waitForStage('awaiting_pickup');
     shop().carrierWebhooks.rejectReports(order.orderId);
-    // The last tracking call returns the old status. The parcel leaves right after it.
+    // The parcel leaves after the last tracking call and before the cancellation.
     const hold = shop().fakes.hold('cancellation', order.orderId, { waitBefore: 'effect' });
     await shop().skipTime('61 minutes');
     await hold.arrived;
@@ -114,7 +114,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });
 
-  test('is not refunded while tracking is down: the order polls the carrier every hour', async () => {
+  test('does not refund the order while tracking fails, and polls the carrier until tracking works again', async () => {
     const order = await placeOrderInTransit(shop(), { isReported: false });
     shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 3 });
     await order.sendCarrierReports('delivered');
@@ -125,7 +125,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });
 
-  test('waits for an operator if tracking stays down for a day', async () => {
+  test('the delivery is overdue if tracking fails for a day, and an operator can mark the parcel as delivered', async () => {
     const order = await placeOrderInTransit(shop(), { isReported: false });
     shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 25 });
     await shop().skipTime('26 hours');
@@ -138,7 +138,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     expect(order.partnerRequests()).not.toContain('/payments/refunds');
   });
 
-  test('is no longer overdue after a late departure, and rejects later decisions', async () => {
+  test('a late departure report ends the overdue status, and the order rejects later decisions', async () => {
     const order = await placeOrderInTransit(shop(), { isReported: false });
     shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 25 });
     await shop().skipTime('26 hours');
@@ -157,7 +157,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
   });
 
   describe('an operator of an overdue delivery', () => {
-    test('writes the parcel off: the customer is refunded and the stock stays reduced', async () => {
+    test('when an operator writes an overdue parcel off, refunds the customer and does not release the stock', async () => {
       const order = await placeOverdueOrder(shop());
       const response = await resolveDelivery(order, { action: 'write_off' });
       const failure = await order.waitForFailure();
@@ -179,7 +179,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
       });
     });
 
-    test('marks the parcel as delivered: the order completes', async () => {
+    test('completes the order when an operator marks an overdue parcel as delivered', async () => {
       const order = await placeOverdueOrder(shop());
       await resolveDelivery(order, { action: 'delivered' });
 
@@ -187,7 +187,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
       expect(order.partnerRequests()).not.toContain('/payments/refunds');
     });
 
-    test('extends the time: the order is overdue again afterwards, and only the new attempt can be decided', async () => {
+    test('an extended delivery becomes overdue again as attempt 2, and the order rejects a decision about attempt 1', async () => {
       const order = await placeOverdueOrder(shop());
       const response = await resolveDelivery(order, { action: 'wait', extendBySeconds: 2 * HOUR_SECONDS });
       await shop().skipTime('3 hours');
@@ -201,7 +201,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
       expect(await order.result()).toMatchObject({ status: 'completed' });
     });
 
-    test('is rejected while the delivery is not overdue', async () => {
+    test('rejects a decision about a delivery that is not overdue', async () => {
       const order = await placeOrderInTransit(shop());
       const rejected = await resolveDelivery(order, { action: 'write_off' }).catch((error: unknown) => error);
       await order.sendCarrierReports('delivered');
@@ -211,7 +211,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     });
   });
 
-  test('can still be cancelled by the customer if it never left', async () => {
+  test('the customer can cancel an order with an overdue delivery if the parcel never left', async () => {
     const order = await shop().placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
     await order.waitForStage('awaiting_pickup');
     shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 25 });
@@ -232,13 +232,13 @@ describe('the daily tracking calls to the carrier', () => {
     ['a millisecond early', -1, 0],
     ['hours late', 20 * HOUR_SECONDS * 1000, 0],
     ['five days late', 5 * day + 1, 5],
-  ])('are made once if the workers are %s', (_when, late, days) => {
+  ])('latestPollTime returns the newest daily poll time if the workers are %s', (_when, late, days) => {
     expect(latestPollTime(1_000, 1_000 + late)).toBe(1_000 + days * day);
   });
 });
 
 describeWithOrderShop('a carrier that accepts a shipment late', (shop) => {
-  test('has the full delivery time from its acceptance', async () => {
+  test('the delivery timeout starts when the carrier accepts the shipment', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'shipment', orderId, fault: 'error', times: 10 });
     const order = await shop().placeOrder({ orderId, deliveryTimeoutSeconds: 600 });
@@ -261,7 +261,7 @@ describeWithOrderShop('a report about another parcel', (shop) => {
       status: 'delivered',
     });
 
-  test('does not block a cancellation before the shipment, and is counted', async () => {
+  test('a report about another parcel is counted and does not block a cancellation before the shipment', async () => {
     const orderId = newOrderId();
     const hold = shop().fakes.hold('charge', orderId);
     const order = await shop().placeOrder({ orderId });
@@ -274,7 +274,7 @@ describeWithOrderShop('a report about another parcel', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
   });
 
-  test('does not complete an order that ships later', async () => {
+  test('an early report about another parcel does not complete the order', async () => {
     const orderId = newOrderId();
     const hold = shop().fakes.hold('charge', orderId);
     const order = await shop().placeOrder({ orderId });
@@ -290,7 +290,7 @@ describeWithOrderShop('a report about another parcel', (shop) => {
 });
 
 describeWithOrderShop('a shipment that the carrier cancels itself', (shop) => {
-  test('is compensated at once without a cancellation call to the carrier', async () => {
+  test('compensates the order without a cancellation call when the carrier itself cancels the shipment', async () => {
     const order = await shop().placeOrder();
     const { shipment } = await order.waitForStage('awaiting_pickup');
     await order.handle.signal(shipmentReportedSignal, {
@@ -316,7 +316,7 @@ describeWithOrderShop('a shipment that the carrier cancels itself', (shop) => {
 });
 
 describeWithOrderShop('an order with a total of 0', (shop) => {
-  test('completes without a charge', async () => {
+  test('an order with a total of 0 completes without a charge', async () => {
     const products = [await addProduct(shop().store, { price: { value: 0, currency: 'EUR' } })];
     const order = await shop().placeOrder({ products });
     await order.waitForStage('awaiting_pickup');
@@ -328,7 +328,7 @@ describeWithOrderShop('an order with a total of 0', (shop) => {
     expect(order.partnerRequests()).toEqual(['/carrier/shipments']);
   });
 
-  test('is cancelled without a refund', async () => {
+  test('an order with a total of 0 is cancelled without a refund', async () => {
     const products = [await addProduct(shop().store, { price: { value: 0, currency: 'EUR' } })];
     const order = await shop().placeOrder({ products });
     await order.waitForStage('awaiting_pickup');
