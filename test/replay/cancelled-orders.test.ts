@@ -15,8 +15,8 @@ import { describeOnDevServer, startDevServer } from '../support/temporal/dev-ser
 import { makeOrder, addProduct, startShop, type Shop } from '../support/shop/shop.js';
 
 /**
- * Each order is cancelled two milliseconds later after its start than the previous order. With local activities, one of
- * eight orders did not replay, so 30 orders miss such a fault once in fifty runs.
+ * The number of orders. The orders are cancelled 0, 2, 4, ... ms after their start. With local activities, one of eight
+ * orders failed to replay. With 30 orders, the test misses a fault of this frequency once in fifty runs.
  */
 const ORDERS = 30;
 const CONCURRENT_ORDERS = 4;
@@ -43,7 +43,7 @@ describeOnDevServer('orders that are polled and cancelled', () => {
       args: [input],
     });
     let settled = false;
-    // An order whose history does not replay answers neither queries nor the cancel. Its history is the evidence.
+    // If a history does not replay, its query fails too. The test ignores that error and checks the history.
     const poll = async () => {
       while (!settled) await handle.query(orderQuery).catch(() => undefined);
     };
@@ -64,7 +64,7 @@ describeOnDevServer('orders that are polled and cancelled', () => {
     return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId, type: ORDER_WORKFLOW_TYPE, isClosed };
   }
 
-  test('replays every history when orders are polled and cancelled in their first milliseconds', async () => {
+  test('the histories of orders that are queried and cancelled in their first milliseconds replay', async () => {
     const moments = Array.from({ length: ORDERS }, (_, index) => 2 * index);
     const runs: Awaited<ReturnType<typeof placePollAndCancel>>[] = [];
     const runOrders = async () => {

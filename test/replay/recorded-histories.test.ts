@@ -9,7 +9,7 @@ import { eventTypeName } from '../../tools/replay/history-events.js';
 import '../support/setup/quiet-runtime.js';
 import { recordedHistories as histories } from '../support/replay/recorded-histories.js';
 
-/** The difference between each history and its replay by file name, undefined without a difference. */
+/** Replays the histories. @returns the difference between history and replay by file name, or undefined if equal. */
 async function findDifferences(
   histories: (RecordedHistory & { file: string })[],
   bundle: Bundle,
@@ -28,7 +28,7 @@ describe('replay of committed histories', () => {
     expect(Object.entries(found).filter(([, difference]) => difference)).toEqual([]);
   });
 
-  test('reports where an order that charges before it reserves differs from a completed order', async () => {
+  test('reports the first difference when the workflow code charges before it reserves', async () => {
     const { code } = await bundleWorkflowCode({
       workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
       logger: new DefaultLogger('ERROR'),
@@ -45,7 +45,7 @@ describe('replay of committed histories', () => {
     );
   });
 
-  test('has a summary on every activity, timer and child start of the recorded histories', () => {
+  test('every activity, timer and child start in the recorded histories has a summary', () => {
     const types = ['ActivityTaskScheduled', 'TimerStarted', 'StartChildWorkflowExecutionInitiated'];
     const scheduled = histories.flatMap(({ file, history }) =>
       history.events!.map((event) => ({ file, event })).filter(({ event }) => types.includes(eventTypeName(event))),
@@ -56,7 +56,7 @@ describe('replay of committed histories', () => {
     expect(withoutSummary.map(({ file, event }) => `${file}, event ${String(event.eventId)}`)).toEqual([]);
   });
 
-  test('has a recorded history of every outcome', async () => {
+  test('there is a recorded history for every scenario in `recordings`', async () => {
     const recorded = new Set(histories.map(({ file }) => basename(file, '.json')));
 
     expect(Object.keys(recordings).filter((name) => !recorded.has(name))).toEqual([]);

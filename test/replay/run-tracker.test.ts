@@ -15,7 +15,7 @@ import type * as workflows from './fixtures/non-deterministic.workflows.js';
 
 const taskQueue = 'not-deterministic';
 
-test('does not replay a workflow task that is still open', async () => {
+test('Replayer does not replay a workflow task that is still open', async () => {
   const {
     EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
     EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
@@ -57,7 +57,7 @@ describeOnDevServer('the replay after every test', () => {
   const start = (type: keyof typeof workflows) =>
     server.client.workflow.start(type, { taskQueue, workflowId: randomUUID() });
 
-  /** The differences that would fail a test that leaves these workflows behind. */
+  /** Replays the workflows of the current test. @returns the differences that would fail this test. */
   async function differences(): Promise<string[]> {
     await replayAdvancedRuns();
     return takeDifferences();
@@ -88,7 +88,7 @@ describeOnDevServer('the replay after every test', () => {
     expect(await differences()).toEqual([expectedDifference(handle.workflowId)]);
   });
 
-  test('reports a workflow that another process continued', async () => {
+  test('reports a non-deterministic workflow of a separate worker process in a tracked namespace', async () => {
     const handle = await start('sleepUnlessReplaying');
     await handle.result();
     await differences();
@@ -105,13 +105,13 @@ describeOnDevServer('the replay after every test', () => {
     expect(await differences()).toContainEqual(expectedDifference(handle.workflowId));
   });
 
-  test('reports nothing for a deterministic workflow', async () => {
+  test('reports no difference for a deterministic workflow', async () => {
     await (await start('sleepAlways')).result();
 
     expect(await differences()).toEqual([]);
   });
 
-  test('reports nothing for a workflow task that fails the same way on replay', async () => {
+  test('reports no difference for a workflow task that fails in the same way on replay', async () => {
     const handle = await start('throwTypeError');
     await waitUntil(() => hasFailedTask(handle), { description: 'a failed workflow task', timeoutMs: 20_000 });
     const found = await differences();
