@@ -20,26 +20,28 @@ import { registerTestInterface } from './test-interface.js';
 import { WebhookSender } from './carrier/webhook-sender.js';
 
 export interface FakesOptions {
-  /** The journal file. Without it, the ledger is kept in memory. */
+  /** Path of the journal file. If unset, the ledger is kept in memory. */
   ledgerFile?: string | undefined;
-  /** The URL for the carrier's reports; it can be set later. */
+  /** The URL that receives the carrier's reports. `setCallbackUrl` can set the URL later. */
   callbackUrl?: string | undefined;
-  /** Signs the carrier's reports (`whsec_` and base64). Without it the carrier sends none. */
+  /**
+   * The secret that signs the carrier's reports: `whsec_` followed by base64. If unset, the carrier sends no reports.
+   */
   webhookSecret?: string | undefined;
   pickupSeconds?: number | undefined;
   deliverySeconds?: number | undefined;
-  /** Whether parcels move by themselves. */
+  /** Whether the carrier picks up and delivers parcels automatically. */
   autoDeliver?: boolean | undefined;
   /** How long the receiver of a report may return 404 before the carrier stops retrying the report. */
   unknownOrderTimeoutSeconds?: number | undefined;
-  /** The folder of the mails. Without it, mails are kept in memory. */
+  /** The folder that stores the mails. If unset, mails are kept in memory. */
   mailFolder?: string | undefined;
   logger?: FastifyServerOptions['logger'];
 }
 
 /**
  * Builds the fake external systems: a payment gateway and a parcel carrier behind one HTTP server, and a mail server.
- * Neither listens yet.
+ * The caller starts both servers with `app.listen` and `listenSmtp`.
  */
 export function buildFakes(options: FakesOptions = {}): Fakes {
   const app: FastifyInstance = Fastify({
@@ -66,7 +68,7 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
   const holds = new Holds();
   const requests = new ReceivedRequests();
   const closing = new AbortController();
-  // Every delayed call listens to this signal; 0 turns off the warning about many listeners.
+  // Every delayed call adds a listener to this signal. 0 disables Node's warning about many listeners.
   setMaxListeners(0, closing.signal);
 
   const context: CallContext = { ledger, faults, holds, requests, closing: closing.signal };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
-/** The environment variables of the fake external systems; the README.md in this folder explains them. */
+/** The environment variables of the fake external systems. README.md in this folder explains each variable. */
 export const environmentSchema = z
   .object({
     FAKES_HOST: z.string().min(1).default('127.0.0.1'),
@@ -21,5 +21,5 @@ export const environmentSchema = z
   })
   .refine((env) => env.CARRIER_CALLBACK_URL === undefined || env.CARRIER_WEBHOOK_SECRET !== undefined, {
     path: ['CARRIER_WEBHOOK_SECRET'],
-    error: 'is needed to sign what goes to CARRIER_CALLBACK_URL',
+    error: 'must be set when CARRIER_CALLBACK_URL is set, because it signs the reports',
   });

@@ -16,12 +16,12 @@ export interface Fakes {
   idempotencyKeys: IdempotencyKeys;
   carrier: ReturnType<typeof createFakeCarrier>;
   mailbox: Mailbox;
-  /** The ledger, and the calls received since the start, of one order or of all. */
+  /** Returns the ledger records and the received calls of one order, or of all orders if `orderId` is undefined. */
   records: (orderId?: string) => ReturnType<Ledger['records']> & { requests: ReceivedRequest[] };
-  /** Makes the calls of one kind for one order wait until they are released. */
+  /** Makes the calls of one kind for one order wait until the returned hold is released. */
   hold: (on: OperationName, orderId: string, options?: HoldOptions) => Hold;
   setCallbackUrl: (url: string) => void;
-  /** Starts to accept mails and returns the address: `smtp://host:port`. Port 0 chooses a free port. */
+  /** Starts the mail server and returns its address, `smtp://host:port`. Port 0 chooses a free port. */
   listenSmtp: (where: { host: string; port: number }) => Promise<string>;
   close: () => Promise<void>;
 }

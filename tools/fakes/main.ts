@@ -34,7 +34,7 @@ await listen('FAKES_PORT', env.data.FAKES_PORT, (port) => {
 async function listen(variable: string, port: number, start: (port: number) => Promise<string>): Promise<string> {
   return start(port).catch((error: NodeJS.ErrnoException) => {
     const taken = error.code === 'EADDRINUSE';
-    return fail(taken ? `Port ${port} on ${host} is taken; set ${variable} to another one.` : String(error));
+    return fail(taken ? `Port ${port} on ${host} is taken; set ${variable} to another port.` : String(error));
   });
 }
 

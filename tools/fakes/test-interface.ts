@@ -28,7 +28,7 @@ const retentionSchema = z.strictObject({ retentionSeconds: z.number().nonnegativ
 const orderQuerySchema = z.strictObject({ orderId: z.string().optional() });
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
-/** The routes with which tests and demos inspect the fake external systems and inject faults. */
+/** Registers the routes that tests and demos use to inspect the fake external systems and to inject faults. */
 export function registerTestInterface(app: FastifyInstance, fakes: Omit<Fakes, 'app' | 'close'>): void {
   const { ledger, faults, holds, idempotencyKeys, carrier, mailbox } = fakes;
 
@@ -122,5 +122,5 @@ function holdState(hold: Hold) {
 }
 
 function unknownHoldResponse(holdId: string): FakeResponse {
-  return errorResponse(404, 'unknown_hold', `There is no hold "${holdId}", or it is released.`);
+  return errorResponse(404, 'unknown_hold', `The hold "${holdId}" does not exist or is already released.`);
 }

@@ -916,7 +916,7 @@ describe('the process of the fake partners', () => {
       const { output, exited } = start({ [variable]: port });
 
       expect(await exited).toEqual([1, null]);
-      expect(output.text).toContain(`Port ${port} on 127.0.0.1 is taken; set ${variable} to another one.`);
+      expect(output.text).toContain(`Port ${port} on 127.0.0.1 is taken; set ${variable} to another port.`);
     },
   );
 

@@ -8,11 +8,11 @@ import type { Hold, Holds } from './holds.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ReceivedRequests } from './received-requests.js';
 
-/** A call with an effect. The effect happens once per idempotency key, whatever happens to the response. */
+/** A call with an effect, for example a charge. A repeated call with the same idempotency key has no second effect. */
 export interface Operation<Body extends { orderId: string }> {
   name: OperationName;
   body: z.ZodType<Body>;
-  /** Decides and records synchronously, so that calls never interleave. */
+  /** Must be synchronous, so that no other call runs between the check and the ledger entry. */
   effect: (key: string, body: Body) => FakeResponse;
 }
 
@@ -28,8 +28,8 @@ const idempotencyKeySchema = z.string().min(1).max(255);
 const NO_RESPONSE = Symbol('no response');
 
 /**
- * Creates the route handler of an operation: validates, waits at a hold, applies an injected fault, performs the
- * effect, responds.
+ * Creates the route handler of an operation. The handler validates the request, applies holds and injected faults,
+ * performs the effect and sends the response.
  */
 export function operationHandler<Body extends { orderId: string }>(operation: Operation<Body>, context: CallContext) {
   return async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -56,8 +56,8 @@ export function operationHandler<Body extends { orderId: string }>(operation: Op
 }
 
 /**
- * Creates the route handler of a query by order id: waits at a hold, applies an injected fault, responds. Queries are
- * not recorded.
+ * Creates the route handler of a query by order id. The handler applies holds and injected faults and sends the
+ * response. Queries are not recorded in `requests`.
  */
 export function lookupHandler(name: OperationName, lookUp: (orderId: string) => FakeResponse, context: CallContext) {
   return async function handle(
@@ -78,7 +78,7 @@ interface CallOptions {
   onFault?: (fault: CallFault) => void;
 }
 
-/** Handles a call, with the hold and the injected fault for it, if any. */
+/** Handles a call and applies the hold and the injected fault that match the call, if any. */
 async function handleCall(name: OperationName, orderId: string, { context, socket, effect, onFault }: CallOptions) {
   const fault = context.faults.take(name, orderId);
   if (fault) onFault?.(fault);
@@ -121,10 +121,10 @@ function sendResponse(reply: FastifyReply, socket: Socket, response: FakeRespons
     .send(response.body);
 }
 
-/** The response of the fault `error`. */
+/** Builds the response of the fault `error`. */
 function injectedError({ status, code, retryAfter }: CallFault): FakeResponse {
   const response =
-    code === null ? htmlErrorResponse(status) : errorResponse(status, code, 'This call fails by an injected fault.');
+    code === null ? htmlErrorResponse(status) : errorResponse(status, code, 'An injected fault rejects this call.');
   return {
     ...response,
     headers: { ...response.headers, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) },

@@ -1,8 +1,8 @@
 import type { Server, Socket } from 'node:net';
 
 /**
- * Returns a function that closes the connections without a request. HTTP clients open spare connections; Node does not
- * count a connection that never sent a request as idle and would wait for it.
+ * Returns a function that closes all connections that never sent a request. HTTP clients open spare connections. Node
+ * does not treat an unused connection as idle, so closing the server would wait for that connection.
  */
 export function trackConnections(server: Server): () => void {
   const connections = new Set<Socket>();

@@ -6,17 +6,21 @@ import { type OperationName, operationSchema } from './call-faults.js';
 export const holdSchema = z.strictObject({
   on: operationSchema,
   orderId: z.string().min(1),
-  /** `response`: the effect happens at once and only the response is held. `effect`: the effect happens at the release. */
+  /**
+   * `response`: the effect happens immediately, and only the response waits. `effect`: the effect waits for the
+   * release.
+   */
   waitBefore: z.enum(['response', 'effect']).default('response'),
   /**
-   * Whether an effect that was held still happens when the client has disconnected, as on a network that delivers late.
+   * Whether a held effect still happens after its client has disconnected. True simulates a network that delivers the
+   * request late.
    */
   applyAfterDisconnect: z.boolean().default(true),
 });
 
 export type HoldOptions = Partial<Pick<z.infer<typeof holdSchema>, 'waitBefore' | 'applyAfterDisconnect'>>;
 
-/** A gate at which the calls of one kind for one order wait, so that a test can act exactly during a step. */
+/** Makes all calls of one kind for one order wait until the release, so that a test can act in the middle of a call. */
 export class Hold {
   readonly holdId = randomUUID();
   readonly on: OperationName;
@@ -40,7 +44,10 @@ export class Hold {
     this.#remove = remove;
   }
 
-  /** Resolves when the first call waits here; with `waitBefore: 'response'`, its effect is then in the ledger. */
+  /**
+   * Resolves when the first call waits. With `waitBefore: 'response'`, the ledger then already contains the effect of
+   * the call.
+   */
   get arrived(): Promise<void> {
     return this.#arrived.promise;
   }
@@ -50,30 +57,30 @@ export class Hold {
     return this.#disconnected.promise;
   }
 
-  /** How many calls arrived, and how many of their clients disconnected. */
+  /** The number of calls that arrived, and the number of calls whose client disconnected. */
   get counts(): { arrived: number; disconnected: number } {
     return { arrived: this.#arrivals, disconnected: this.#disconnections };
   }
 
-  /** Lets waiting and later calls through. Resolves when the waiting calls are finished. */
+  /** Removes the hold, so that later calls do not wait. Resolves when all waiting calls have finished. */
   async release(): Promise<void> {
     this.#remove();
     this.#opened.happen();
     await Promise.allSettled(this.#calls);
   }
 
-  /** Ends the waiting calls without an effect, because the server stops. */
+  /** Ends the waiting calls without a response when the server stops. */
   drop(): void {
     this.#dropped = true;
     this.#opened.happen();
   }
 
-  /** For the server: the release waits for this call. */
+  /** Called by the server. `release` waits until the added call has finished. */
   addCall(call: Promise<unknown>): void {
     this.#calls.push(call);
   }
 
-  /** For the server: waits until the gate opens. Returns false if the call must be dropped. */
+  /** Called by the server. Waits for the release. Returns false if the call must end without a response. */
   async waitForRelease(client: Socket): Promise<boolean> {
     const onDisconnect = () => {
       this.#disconnections++;
@@ -90,33 +97,31 @@ export class Hold {
   }
 }
 
-/** All gates that are closed at the moment. */
+/** All holds that are not released. */
 export class Holds {
   readonly #holds = new Map<string, Hold>();
 
-  /** Closes a gate. */
   add(options: z.input<typeof holdSchema>): Hold {
     const hold: Hold = new Hold(holdSchema.parse(options), () => this.#holds.delete(hold.holdId));
     this.#holds.set(hold.holdId, hold);
     return hold;
   }
 
-  /** The gate with this id, unless it is released. */
+  /** Returns the hold with this id, or undefined after the release of the hold. */
   get(holdId: string): Hold | undefined {
     return this.#holds.get(holdId);
   }
 
-  /** The gate that blocks this call, if any. */
+  /** Returns the hold for this call, if any. */
   find(on: OperationName, orderId: string): Hold | undefined {
     return [...this.#holds.values()].find((hold) => hold.on === on && hold.orderId === orderId);
   }
 
-  /** Opens every gate. */
   async releaseAll(): Promise<void> {
     await Promise.all([...this.#holds.values()].map((hold) => hold.release()));
   }
 
-  /** Drops every waiting call, because the server stops. */
+  /** Ends all waiting calls without a response when the server stops. */
   dropAll(): void {
     for (const hold of this.#holds.values()) hold.drop();
   }

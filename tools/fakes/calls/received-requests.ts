@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 
 const MAX_REQUESTS = 10_000;
 
-/** A received call. `status` is null until there is a response, and stays null if there is none. */
+/** A received call. `status` is null until the response is sent, and stays null if no response is sent. */
 export interface ReceivedRequest {
   at: string;
   method: string;
@@ -16,11 +16,11 @@ export interface ReceivedRequest {
   fault?: string;
 }
 
-/** The newest calls, in memory, so that a test can check what was really sent. */
+/** Keeps the newest calls in memory, so that tests can check what the application sent. */
 export class ReceivedRequests {
   readonly #requests: ReceivedRequest[] = [];
 
-  /** Records a call on its arrival; the response is added later. */
+  /** Records a call on arrival. The route handler sets `status` and `fault` of the returned record later. */
   record({ method, url, headers, body }: FastifyRequest): ReceivedRequest {
     const orderId = (body as { orderId?: unknown } | null | undefined)?.orderId;
     const key = headers['idempotency-key'];
@@ -39,7 +39,7 @@ export class ReceivedRequests {
     return received;
   }
 
-  /** The calls for one order, or all. */
+  /** Returns the calls for one order, or all calls if `orderId` is undefined. */
   list(orderId?: string): ReceivedRequest[] {
     const requests = this.#requests.filter((request) => orderId === undefined || request.orderId === orderId);
     return requests.map((request) => ({ ...request }));

@@ -7,22 +7,25 @@ import type { Cancellation, CarrierReport, Shipment } from '../ledger/ledger-ent
 import type { CancellationRequest, ReportedStatus, ShipmentRequest } from './requests.js';
 import type { DeliveryAttempt, WebhookSender } from './webhook-sender.js';
 
-/** When parcels move by themselves (both times count from the acceptance), and whether moves are reported. */
+/**
+ * When the carrier moves parcels automatically, and whether the carrier reports it. Both times start at the acceptance
+ * of the parcel.
+ */
 export interface DeliverySchedule {
   autoDeliver: boolean;
   pickupSeconds: number;
   deliverySeconds: number;
-  /** A silent carrier keeps its reports and sends them, late, when `silent` becomes false. */
+  /** A silent carrier withholds its reports and sends them when `silent` becomes false. */
   silent: boolean;
 }
 
-/** A report that a test requests; its status may be false. */
+/** A report that a test requests. The report may contradict the actual status of the parcel. */
 export interface RequestedReport {
-  /** A known status, which the parcel takes if possible, or any other text. */
+  /** Any text. If this is a valid next status, the status of the parcel changes too. */
   status: string;
-  /** Names another parcel than the order's own. */
+  /** Reports about this parcel instead of the order's own parcel. */
   shipmentId?: string | undefined;
-  /** Further fields of the report. */
+  /** Additional fields of the report. */
   extra?: Record<string, unknown> | undefined;
 }
 
@@ -35,9 +38,9 @@ const NEXT_STATUS = {
 } as const;
 
 /**
- * The fake carrier. It accepts, cancels, picks up and delivers parcels, and reports each move by webhook. It
- * deduplicates by idempotency key only, and keys expire: a repeated shipment with an expired key is a second parcel.
- * Order ids never expire.
+ * The fake carrier accepts, cancels, picks up and delivers parcels, and reports each status change by webhook. The
+ * carrier deduplicates only by idempotency key. Keys expire, and a repeated shipment request with an expired key
+ * creates a second parcel. Lookups by order id never expire.
  */
 export function createFakeCarrier(
   ledger: Ledger,
@@ -48,7 +51,7 @@ export function createFakeCarrier(
   let defaultSchedule = { ...defaults };
   const scheduleByOrder = new Map<string, Partial<DeliverySchedule>>();
   const timers = new Map<string, NodeJS.Timeout>();
-  /** The newest parcel of an order, if it has several. */
+  /** Returns the newest parcel of an order, because an order can have several parcels. */
   const shipmentOf = (orderId: string): Shipment | undefined => ledger.shipments.findByOrder(orderId).at(-1);
 
   function accept(key: string, request: ShipmentRequest): FakeResponse {
@@ -57,7 +60,11 @@ export function createFakeCarrier(
     if (earlier)
       return isDeepStrictEqual(earlier.request, request) ? shipmentResponse(earlier) : idempotencyMismatchResponse(key);
     if (ledger.cancellations.findByOrder(orderId).length > 0) {
-      return errorResponse(409, 'shipment_cancelled', `The shipment of "${orderId}" was cancelled before it arrived.`);
+      return errorResponse(
+        409,
+        'shipment_cancelled',
+        `The shipment of "${orderId}" was cancelled before this request arrived.`,
+      );
     }
     const shipment: Shipment = {
       at: new Date().toISOString(),
@@ -72,7 +79,7 @@ export function createFakeCarrier(
   }
 
   /**
-   * Cancels a shipment that is not picked up yet. If the order has no shipment, a shipment that arrives later is
+   * Cancels a shipment before the pickup. If the order has no shipment yet, later shipment requests for the order are
    * rejected.
    */
   function cancel(key: string, request: CancellationRequest): FakeResponse {
@@ -98,7 +105,7 @@ export function createFakeCarrier(
     return cancellationResponse(cancellation);
   }
 
-  /** The status of an order's parcel in the ledger. */
+  /** Returns the current status of an order's newest parcel. */
   function track(orderId: string): FakeResponse {
     const shipment = shipmentOf(orderId);
     if (!shipment) return errorResponse(404, 'unknown_shipment', `There is no shipment of "${orderId}".`);
@@ -107,9 +114,9 @@ export function createFakeCarrier(
   }
 
   /**
-   * Reports a status of the order's parcel at once, even if the status is false or the carrier is silent. Returns the
-   * result of the first attempt; a failed report is retried like any other. Returns undefined if the order has no
-   * parcel and the report names none.
+   * Sends a report immediately, even if the status is wrong or the carrier is silent. Returns the result of the first
+   * attempt. A failed report is retried like every other report. Returns undefined if the order has no parcel and the
+   * report has no `shipmentId`.
    */
   async function reportNow(orderId: string, status: ReportedStatus): Promise<DeliveryAttempt | undefined>;
   async function reportNow(orderId: string, report: RequestedReport): Promise<DeliveryAttempt | undefined>;
@@ -124,7 +131,7 @@ export function createFakeCarrier(
     return webhooks.sendNow(report);
   }
 
-  /** Changes when parcels move, for one order or for all. */
+  /** Changes the schedule of one order, or the default schedule if `orderId` is undefined. */
   function configure(change: Partial<DeliverySchedule>, orderId?: string): DeliverySchedule {
     if (orderId === undefined) defaultSchedule = { ...defaultSchedule, ...change };
     else scheduleByOrder.set(orderId, { ...scheduleByOrder.get(orderId), ...change });
@@ -137,7 +144,7 @@ export function createFakeCarrier(
     return { ...defaultSchedule, ...(orderId === undefined ? {} : scheduleByOrder.get(orderId)) };
   }
 
-  // Always computes the schedule from the ledger, so that a restart and a change of the times need no extra code.
+  // Computes the next move from the ledger, so that a restart and a changed schedule need no extra code.
   function schedule(shipment: Shipment): void {
     clearTimeout(timers.get(shipment.shipmentId));
     timers.delete(shipment.shipmentId);
@@ -173,19 +180,19 @@ export function createFakeCarrier(
     return report;
   }
 
-  /** Sends the reports that a silent carrier kept or that a restart left pending. */
+  /** Sends the pending reports of all orders for which the carrier is not silent. */
   function sendPendingReports(): void {
     for (const report of ledger.reports.values())
       if (report.state === 'pending' && !scheduleOf(report.orderId).silent) webhooks.send(report);
   }
 
-  /** Continues from the state in the ledger. */
+  /** Resumes pending reports and parcel moves after a restart. */
   function resume(): void {
     sendPendingReports();
     for (const shipment of ledger.shipments.all) schedule(shipment);
   }
 
-  /** Stops all movement of parcels. */
+  /** Stops moving parcels. */
   function stop(): void {
     for (const timer of timers.values()) clearTimeout(timer);
     timers.clear();
@@ -194,7 +201,8 @@ export function createFakeCarrier(
   return { accept, cancel, track, reportNow, configure, resume, stop };
 }
 
-// A repeated request gets the response of the first one, whatever the parcel's status is by now.
+// A repeated request must get the original response, so the status is always `accepted`, even after the parcel has
+// moved.
 function shipmentResponse({ shipmentId }: Shipment): FakeResponse {
   return { status: 201, body: { shipmentId, status: 'accepted' } };
 }

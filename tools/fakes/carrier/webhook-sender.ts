@@ -8,7 +8,9 @@ const MAX_BACKOFF_MS = 30_000;
 const ATTEMPT_TIMEOUT_MS = 10_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** The result of one attempt to deliver a webhook: the receiver's status, or why there is none. */
+/**
+ * The result of one attempt to deliver a webhook: the HTTP status of the receiver, or the error if no response arrived.
+ */
 export interface DeliveryAttempt {
   delivered: boolean;
   status?: number;
@@ -18,14 +20,16 @@ export interface DeliveryAttempt {
 interface WebhookSenderOptions {
   callbackUrl?: string | undefined;
   secret?: string | undefined;
-  /** How long a receiver may return 404 (it may not know the order yet) before the carrier stops retrying a report. */
+  /**
+   * How long the carrier retries a report while the receiver returns 404. The receiver may not know a new order yet.
+   */
   unknownOrderTimeoutSeconds: number;
   log: { warn(details: object, message: string): void };
 }
 
 /**
- * Delivers the carrier's reports as Standard Webhooks: the reports of one parcel in order, each until the receiver
- * returns 2xx. The ledger records the delivery.
+ * Delivers the carrier's reports as Standard Webhooks. Sends the reports of one parcel in order, and retries each
+ * report until the receiver returns 2xx. The ledger records the result.
  */
 export class WebhookSender {
   readonly #ledger: Ledger;
@@ -44,17 +48,17 @@ export class WebhookSender {
     if (options.callbackUrl !== undefined) this.setCallbackUrl(options.callbackUrl);
   }
 
-  /** Sets the URL for reports; reports that wait for a URL or a retry are attempted at once. */
+  /** Sets the URL that receives reports, and immediately sends all reports that wait for a URL or a retry. */
   setCallbackUrl(url: string): void {
-    if (!this.#signer) throw new Error('A callback URL needs a webhook secret to sign with.');
+    if (!this.#signer) throw new Error('A callback URL requires a webhook secret that signs the reports.');
     this.#callbackUrl = url;
     this.#newUrl.abort();
     this.#newUrl = new AbortController();
   }
 
   /**
-   * Delivers a report after the earlier ones of the same parcel, and retries as long as needed. A report that is
-   * already queued is not queued again.
+   * Queues a report after the earlier reports of the same parcel, and retries failed attempts. Ignores a report that is
+   * already queued.
    */
   send(report: CarrierReport): void {
     if (this.#queued.has(report.reportId)) return;
@@ -70,14 +74,17 @@ export class WebhookSender {
     this.#queues.set(report.shipmentId, queue);
   }
 
-  /** Makes one attempt now, ahead of all others, and returns its result; a failed report is then retried as usual. */
+  /**
+   * Makes one attempt immediately, ahead of all queued reports, and returns its result. Queues a failed report for
+   * retries.
+   */
   async sendNow(report: CarrierReport): Promise<DeliveryAttempt> {
     const delivery = await this.#attempt(report);
     if (!delivery.delivered) this.send(report);
     return delivery;
   }
 
-  /** Stops delivering; pending reports stay pending in the ledger. */
+  /** Stops all deliveries. Pending reports stay pending in the ledger. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#queues.values());

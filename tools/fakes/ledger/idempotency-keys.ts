@@ -1,20 +1,20 @@
-/** How long an idempotency key is valid. The test interface can change it. */
+/** Default lifetime of an idempotency key. The test interface can change the lifetime. */
 const DEFAULT_RETENTION_SECONDS = 24 * 60 * 60;
 
-/** The validity of idempotency keys. A call with an expired key is a new call. */
+/** Decides which idempotency keys have expired. A call with an expired key counts as a new call. */
 export class IdempotencyKeys {
-  /** Null: keys never expire. */
+  /** Null means that keys never expire. */
   retentionSeconds: number | null = DEFAULT_RETENTION_SECONDS;
 
-  /** When the keys of an order expired early, by order id. */
+  /** The time at which a test expired the keys of an order, by order id. */
   readonly #expiredAt = new Map<string, number>();
 
-  /** Makes the keys that calls for an order have used so far expire. */
+  /** Expires all keys that calls for this order have used so far. */
   expire(orderId: string): void {
     this.#expiredAt.set(orderId, Date.now());
   }
 
-  /** The record of an earlier call with the same key, unless the key has expired. */
+  /** Returns the record of an earlier call, or undefined if the key of that call has expired. */
   unlessExpired<Record extends { at: string; request: { orderId: string } }>(
     record: Record | undefined,
   ): Record | undefined {

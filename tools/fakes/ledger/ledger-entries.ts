@@ -10,7 +10,7 @@ export type LedgerEntry =
   | { type: 'report'; report: CarrierReport }
   | { type: 'reportSettled'; at: string; reportId: string; state: 'delivered' | 'given_up' };
 
-/** A call with an effect, by its idempotency key. */
+/** A recorded call that had an effect, with its idempotency key. */
 export interface KeyedRecord<Request> {
   at: string;
   key: string;
@@ -22,7 +22,7 @@ export interface Charge extends KeyedRecord<ChargeRequest> {
   status: 'succeeded' | 'declined';
 }
 
-/** Refunded money, or (`voided`) an order id that no charge may use any more. */
+/** The outcome of a refund request. `voided` means that the order had no charge and that later charges are rejected. */
 export interface Refund extends KeyedRecord<RefundRequest> {
   outcome: { status: 'refunded'; refundId: string; amount: Amount } | { status: 'voided' };
 }
@@ -32,19 +32,22 @@ export interface Shipment extends KeyedRecord<ShipmentRequest> {
   status: 'accepted' | 'cancelled' | ReportedStatus;
 }
 
-/** A cancelled shipment, or (`voided`) an order id that no shipment may use any more. */
+/**
+ * The outcome of a cancellation request. `voided` means that the order had no shipment and that later shipments are
+ * rejected.
+ */
 export interface Cancellation extends KeyedRecord<CancellationRequest> {
   outcome: { status: 'cancelled'; shipmentId: string } | { status: 'voided' };
 }
 
-/** A report of the carrier about one parcel; `reportId` is also the webhook's id. */
+/** A report of the carrier about one parcel. `reportId` is also the id of the webhook. */
 export interface CarrierReport {
   at: string;
   reportId: string;
   orderId: string;
   shipmentId: string;
   status: string;
-  /** Further fields of the webhook. */
+  /** Additional fields of the webhook body. */
   extra?: Record<string, unknown>;
   state: 'pending' | 'delivered' | 'given_up';
 }

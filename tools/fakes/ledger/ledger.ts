@@ -16,7 +16,9 @@ const appendToFile = promisify<number, string>(appendFile);
 const syncFile = promisify(fdatasync);
 const closeFile = promisify(close);
 
-/** The records of one kind, oldest first. Two records have the same key when the key expired in between. */
+/**
+ * All records of one kind, oldest first. Two records can have the same key if the key expired after the first record.
+ */
 class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
   readonly all: Entry[] = [];
   readonly #byKey = new Map<string, Entry>();
@@ -31,12 +33,12 @@ class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
     else this.#byOrder.set(orderId, [entry]);
   }
 
-  /** The newest record with this key. */
+  /** Returns the newest record with this key. */
   findByKey(key: string): Entry | undefined {
     return this.#byKey.get(key);
   }
 
-  /** The records of an order, oldest first. */
+  /** Returns the records of an order, oldest first. */
   findByOrder(orderId: string): readonly Entry[] {
     return this.#byOrder.get(orderId) ?? [];
   }
@@ -44,7 +46,7 @@ class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
 
 /**
  * The state of the fake external systems: an append-only journal with one JSON line per entry, and the state derived
- * from it. Without a file it is kept in memory only.
+ * from it. Without a file, the ledger is kept in memory only.
  */
 export class Ledger {
   readonly charges = new RecordIndex<Charge>();
@@ -71,23 +73,23 @@ export class Ledger {
     this.#file = descriptor;
   }
 
-  /** Applies an entry at once; it is on disk when the next `flush()` resolves. */
+  /** Applies an entry immediately. The entry is on disk when the next `flush()` resolves. */
   append(entry: LedgerEntry): void {
     if (this.#file !== undefined) this.#unwritten += JSON.stringify(entry) + '\n';
     this.#apply(entry);
   }
 
   /**
-   * Resolves when everything appended so far is on disk. Every response waits for this, even a repeated one, because
-   * the original entry may not be written yet. Calls during a sync share the next one. After a failed write all later
-   * calls fail too, because the state in memory is then permanently ahead of the disk.
+   * Resolves when all appended entries are on disk. Every response waits for `flush`, even the response to a repeated
+   * request, because the original entry may not be on disk yet. Calls during a sync share the next sync. After a failed
+   * write, all later calls fail, because the state in memory is permanently ahead of the disk.
    */
   flush(): Promise<void> {
     this.#written = this.#written.then(() => this.#write());
     return this.#written;
   }
 
-  /** All records, of one order or of all, in chronological order. */
+  /** Returns the records of one order, or all records if `orderId` is undefined, oldest first. */
   records(orderId?: string) {
     const ofOrder = <R extends { orderId: string }>(rows: R[]) =>
       orderId === undefined ? rows : rows.filter((row) => row.orderId === orderId);
@@ -126,8 +128,7 @@ export class Ledger {
 
   #replay(file: string, descriptor: number): void {
     const journal = readFileSync(descriptor);
-    // A crash can leave an incomplete last line, whose call never got a response. Cut it off, or the next entry would
-    // be appended to it.
+    // A crash can leave an incomplete last line. Its call never got a response, so the line is removed.
     const end = journal.lastIndexOf('\n') + 1;
     if (end < journal.length) ftruncateSync(descriptor, end);
     const lines = journal.toString('utf8', 0, end).split('\n').slice(0, -1);
@@ -177,8 +178,8 @@ export class Ledger {
   }
 }
 
-// A report that a test requested may be false: a duplicate, out of order, about a cancelled parcel, or with an unknown
-// status. The parcel does not change then.
+// Only a step forward changes the parcel. A test can request a report that is a duplicate, is out of order, concerns a
+// cancelled parcel or has an unknown status.
 function isStepForward(from: Shipment['status'], to: string): to is ReportedStatus {
   const isFurther = ['in_transit', 'delivered', 'lost', 'cancelled'].includes(to) && to !== from;
   return isFurther && (from === 'accepted' || from === 'in_transit');

@@ -10,7 +10,7 @@ const PAGE_HEADERS = {
   'cache-control': 'no-store',
 };
 
-// The frame of a mail is white, because mails are written for a white background.
+// The iframe of a mail is white even in dark mode, because senders design mails for a white background.
 const STYLE = [
   ':root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }',
   'main { max-width: 60rem; margin: 0 auto; padding: 0 1rem 2rem; overflow-wrap: anywhere; }',
@@ -23,7 +23,7 @@ const STYLE = [
   'iframe { width: 100%; height: 36rem; border: 1px solid GrayText; color-scheme: light; background: white; }',
 ].join('\n');
 
-/** The pages that show the mails to a person. They display a mail's content and never run scripts in it. */
+/** Registers the HTML pages that show the received mails. Scripts in a mail never run. */
 export function registerMailPages(app: FastifyInstance, mailbox: Mailbox): void {
   app.get('/mails', async (_request, reply) =>
     sendPage(reply, 'Mails', mailListHtml((await mailbox.mails()).reverse())),
@@ -92,7 +92,7 @@ function mailListHtml(mails: Mail[]): string {
 }
 
 function mailHtml(mail: Mail): string {
-  // A link in the HTML opens outside the frame, because the frame itself may load nothing.
+  // Links in the mail open in a new tab, because the content security policy blocks all loading in the iframe.
   const framed = `<base target="_blank">${mail.html}`;
   return html`<p><a href="/mails">All mails</a> · <a href="/mails/${String(mail.id)}.eml">Source</a></p>
     <dl>
@@ -117,7 +117,7 @@ function mailHtml(mail: Mail): string {
     }`;
 }
 
-/** The text with its http(s) links as HTML links, in pieces of HTML. */
+/** Returns the text as pieces of escaped HTML, with each http(s) URL as a link. */
 function linkifyText(text: string): string[] {
   return text.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]])/i).map((piece, index) => {
     const shown = html`${piece}`;
@@ -134,6 +134,6 @@ function timeHtml({ receivedAt }: Mail): string {
 }
 
 function sendUnknownMail(reply: FastifyReply, id: string): FastifyReply {
-  const { status, body } = errorResponse(404, 'unknown_mail', `There is no mail "${id}", or it was deleted.`);
+  const { status, body } = errorResponse(404, 'unknown_mail', `The mail "${id}" does not exist or was deleted.`);
   return reply.code(status).send(body);
 }

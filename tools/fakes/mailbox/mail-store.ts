@@ -9,22 +9,22 @@ const envelopeSchema = z.object({
   receivedAt: z.iso.datetime(),
 });
 
-/** The actual sender and recipients of a mail; its own headers may differ. */
+/** Sender and recipients from the SMTP session. The headers of the mail can differ. */
 export type Envelope = z.infer<typeof envelopeSchema>;
 
-/** A received mail, in a folder or in memory. */
+/** A received mail. `content` is undefined when the mail is stored in a folder. */
 export interface StoredMail {
   id: number;
   envelope: Envelope;
   content: Buffer | undefined;
 }
 
-// The envelope is the first line of the file, where no sender can put another one.
+// The store writes the envelope as the first line of the file, so a sender cannot forge the envelope.
 const ENVELOPE_HEADER = 'X-Envelope: ';
 
 /**
- * Keeps the newest mails, each as `<number>.eml` in a folder, or in memory. A folder belongs to one store at a time;
- * other files in it stay untouched.
+ * Keeps the newest mails in memory, or as `<number>.eml` files in a folder. Only one store at a time may use a folder.
+ * The store does not change other files in the folder.
  */
 export class MailStore {
   readonly #folder: string | undefined;
@@ -38,7 +38,7 @@ export class MailStore {
     if (folder !== undefined) this.#open(folder);
   }
 
-  /** Keeps a mail; it is on disk when this resolves. */
+  /** Stores a mail. If the store has a folder, the mail is on disk when the promise resolves. */
   async add(envelope: Envelope, raw: Buffer): Promise<StoredMail> {
     const id = ++this.#lastId;
     const content = Buffer.concat([Buffer.from(`${ENVELOPE_HEADER}${JSON.stringify(envelope)}\r\n`), raw]);
@@ -53,12 +53,12 @@ export class MailStore {
     return this.#mails.get(id);
   }
 
-  /** All mails, oldest first. */
+  /** Returns all mails, oldest first. */
   list(): StoredMail[] {
     return [...this.#mails.values()].sort((one, other) => one.id - other.id);
   }
 
-  /** The whole mail, with its envelope as first header. */
+  /** Returns the complete mail, with the envelope as the first header line. */
   async content({ id, content }: StoredMail): Promise<Buffer> {
     return content ?? readFile(mailFile(this.#folder!, id));
   }
@@ -86,7 +86,7 @@ export class MailStore {
   }
 }
 
-/** A crash leaves a `.part` file or a whole mail, never an incomplete `.eml`. */
+/** Writes a `.part` file and renames it, so that a crash never leaves an incomplete `.eml` file. */
 async function writeDurably(folder: string, id: number, content: Buffer): Promise<void> {
   const part = join(folder, `${id}.part`);
   await writeFile(part, content, { flush: true });

@@ -13,12 +13,12 @@ const MAX_MAIL_BYTES = 10_000_000;
 /** How long `close` waits for a client that keeps its connection open for later mails. */
 const CLOSE_TIMEOUT_MS = 100;
 
-/** A mail as a person would read it. */
+/** A parsed mail. */
 export interface Mail {
   id: number;
-  /** `Name <address>`, or the address alone. */
+  /** `Name <address>`, or only the address. */
   from: string;
-  /** The actual recipients, whatever the headers say. */
+  /** The recipients from the SMTP session. The headers can differ. */
   to: string[];
   subject: string;
   /** Empty when the mail has no text part. */
@@ -26,18 +26,19 @@ export interface Mail {
   html: string;
   messageId: string;
   receivedAt: string;
-  /** By lower-case name; the first value of a repeated header. */
+  /** Headers by lower-case name. For a repeated header, the first value. */
   headers: Record<string, string>;
 }
 
 interface MailboxOptions {
-  /** Without it, mails are kept in memory. */
+  /** If unset, mails are kept in memory. */
   mailFolder?: string | undefined;
   log: { warn(details: object, message: string): void };
 }
 
 /**
- * The fake mailbox: a mail server that accepts mails to any address, delivers them nowhere, and keeps the newest 1,000.
+ * The fake mailbox: an SMTP server that accepts mails to any address, does not forward them, and keeps the newest 1,000
+ * mails.
  */
 export class Mailbox {
   readonly #store: MailStore;
@@ -61,7 +62,7 @@ export class Mailbox {
     this.#server.on('error', (error: Error) => log.warn({ error }, 'a mail was not received'));
   }
 
-  /** Starts to accept mails and returns the address; port 0 chooses a free port. */
+  /** Starts the server and returns its address. Port 0 chooses a free port. */
   async listen({ host, port }: { host: string; port: number }): Promise<string> {
     const listening = once(this.#server.server, 'listening');
     this.#server.listen(port, host);
@@ -70,12 +71,12 @@ export class Mailbox {
     return `smtp://${family === 'IPv6' ? `[${address}]` : address}:${taken}`;
   }
 
-  /** The mails to an address, oldest first. A mail is included as soon as its sender has received the reply 250. */
+  /** Returns the mails to an address, oldest first. Contains every mail whose sender has received the reply 250. */
   async mailsTo(address: string): Promise<Mail[]> {
     return this.#readAll((recipient) => isSameAddress(recipient, address));
   }
 
-  /** All mails, oldest first. */
+  /** Returns all mails, oldest first. */
   async mails(): Promise<Mail[]> {
     return this.#readAll(() => true);
   }
@@ -85,25 +86,24 @@ export class Mailbox {
     return stored && this.#mail(stored);
   }
 
-  /** The mail as it was sent, after a header line with its envelope. */
+  /** Returns the mail exactly as received, preceded by one header line that contains the envelope. */
   async raw(id: number): Promise<Buffer | undefined> {
     const stored = this.#store.get(id);
     return stored && this.#store.content(stored);
   }
 
-  /** Makes mails to an address fail. Default: the next mail. */
+  /** Makes mails to an address fail. By default, only the next mail fails. */
   addFault(address: string, options: Omit<z.input<typeof smtpFaultSchema>, 'to'> = {}): SmtpFault {
     const fault = smtpFaultSchema.parse({ to: address, ...options });
     this.#faults.add(fault);
     return fault;
   }
 
-  /** Removes all faults. */
   clearFaults(): void {
     this.#faults.clear();
   }
 
-  /** Stops accepting mails; stored mails can still be read. */
+  /** Stops accepting mails. Stored mails stay readable. */
   async close(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.close(resolve));
   }
@@ -129,7 +129,7 @@ export class Mailbox {
   async #applyFault(fault: SmtpFault | undefined): Promise<void> {
     if (!fault) return;
     await sleep(fault.delayMs, undefined, { ref: false });
-    throw smtpError(fault.code, 'This mail fails by an injected fault.');
+    throw smtpError(fault.code, 'An injected fault rejects this mail.');
   }
 
   async #readAll(isRecipient: (recipient: string) => boolean): Promise<Mail[]> {

@@ -11,12 +11,12 @@ const DECLINE_REASONS: Readonly<Record<string, { code: string; message: string }
   tok_insufficient_funds: { code: 'insufficient_funds', message: 'The card has insufficient funds.' },
 };
 
-/** The kind of card. `tok_ok-0042` is one of the `tok_ok` cards. */
+/** Returns the token without its suffix: `tok_ok-0042` behaves like `tok_ok`. */
 const tokenKind = ({ token }: Pick<ChargeRequest, 'token'>): string => token.replace(/-.*$/, '');
 
 /**
- * The fake payment gateway: charges by token, refunds and voids by order id. It deduplicates by idempotency key only
- * and keys expire: a repeated charge or refund with an expired key moves money again.
+ * The fake payment gateway charges by token, and refunds or voids by order id. The gateway deduplicates only by
+ * idempotency key. Keys expire, and a repeated charge or refund with an expired key moves money again.
  */
 export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
   function charge(key: string, request: ChargeRequest): FakeResponse {
@@ -48,7 +48,7 @@ export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
     return chargeResponse(made);
   }
 
-  /** Refunds the charge of an order. An order without a successful charge is voided: later charges are rejected. */
+  /** Refunds the charge of an order. Voids an order without a successful charge, so that later charges are rejected. */
   function refund(key: string, request: RefundRequest): FakeResponse {
     const earlier = keys.unlessExpired(ledger.refunds.findByKey(key));
     if (earlier)
@@ -69,7 +69,7 @@ export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
     return refundResponse(refund);
   }
 
-  /** The charge and refund of an order, by order id. Order ids never expire. */
+  /** Returns the charge and the refund of an order. Unlike idempotency keys, order ids never expire. */
   function find(orderId: string): FakeResponse {
     const charge = chargeOf(orderId) ?? ledger.charges.findByOrder(orderId).at(-1);
     const refund = ledger.refunds.findByOrder(orderId).at(-1);
