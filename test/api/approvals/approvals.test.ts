@@ -36,7 +36,7 @@ describeOnDevServer('/v1/approvals', () => {
     await shop?.close();
   });
 
-  /** Requests an approval over HTTP from one approver without a notification address. */
+  /** Requests an approval over HTTP. By default, its only approver has no notification address. */
   async function startNotifiedApproval(overrides: Partial<ApprovalInput> = {}): Promise<ApprovalInput> {
     const input = makeApproval({ stages: [makeStage({ id: 'lead' })], ...overrides });
     expect((await api.post('/v1/approvals', input)).status).toBe(202);
@@ -62,7 +62,7 @@ describeOnDevServer('/v1/approvals', () => {
     );
 
   describe('requesting an approval', () => {
-    test('returns 202 with the location, and the approval is pending', async () => {
+    test('an approval request returns 202 with the location, and the approval is pending', async () => {
       const input = makeApproval({ stages: [makeStage({ id: 'lead' })], description: 'Please' });
       const { status, headers, body } = await api.post('/v1/approvals', input);
 
@@ -87,13 +87,13 @@ describeOnDevServer('/v1/approvals', () => {
       expect(Math.abs(due - 10 * DAY_SECONDS * 1000)).toBeLessThan(60_000);
     });
 
-    test('generates an id when none is given', async () => {
+    test('generates an approval id when the request has none', async () => {
       const { approvalId: _left, ...rest } = makeApproval({ stages: [makeStage({ id: 'lead' })] });
       const { body } = await api.post<Body>('/v1/approvals', rest);
       expect((await get(body.approvalId)).status).toBe(200);
     });
 
-    test('returns the existing approval for a repeated request and rejects other content with 409', async () => {
+    test('returns the existing approval for a repeated request, and 409 for the same id with other content', async () => {
       const input = await startNotifiedApproval();
       const again = await api.post('/v1/approvals', input);
       expect([again.status, again.body]).toEqual([202, { approvalId: input.approvalId, status: 'pending' }]);
@@ -117,16 +117,19 @@ describeOnDevServer('/v1/approvals', () => {
       ['a callback URL with a password', { callbackUrl: 'https://a:b@example.com/' }, '/callbackUrl'],
       ['a title with NUL', { title: 'a\0b' }, '/title'],
       ['an unknown currency', { amount: { value: 1, currency: 'ABC' } }, '/amount/currency'],
-    ])('rejects %s with 400 and its location', async (_description, change, pointer) => {
-      const input = { ...makeApproval({ stages: [makeStage({ id: 'lead' })] }), ...change };
-      const { status, body } = await api.post('/v1/approvals', input);
-      expect(status).toBe(400);
-      expect(body.errors?.map((error) => error.pointer)).toEqual([pointer]);
-    });
+    ])(
+      'returns 400 and the pointer of the field for an approval request with %s',
+      async (_description, change, pointer) => {
+        const input = { ...makeApproval({ stages: [makeStage({ id: 'lead' })] }), ...change };
+        const { status, body } = await api.post('/v1/approvals', input);
+        expect(status).toBe(400);
+        expect(body.errors?.map((error) => error.pointer)).toEqual([pointer]);
+      },
+    );
   });
 
   describe('decisions', () => {
-    test('returns the outcome for a decision and its repetition, and rejects a different decision with 409', async () => {
+    test('returns the outcome for a decision and for its repetition, and 409 for a different decision', async () => {
       const { approvalId } = await startNotifiedApproval({ stages: [makeStage({ id: 'lead' }, { id: 'boss' })] });
       const first = await decide(approvalId, { approver: 'lead', decision: 'approve', comment: 'fine' });
       expect(first.status).toBe(200);
@@ -154,12 +157,12 @@ describeOnDevServer('/v1/approvals', () => {
       expect((await get(approvalId)).body.trail, 'the same comment again').toHaveLength(3);
     });
 
-    test('keeps a closed approval readable and its id taken when Temporal no longer has the workflow', async () => {
+    test('a closed approval stays readable and its id stays taken when Temporal no longer has the workflow', async () => {
       const input = await startNotifiedApproval();
       const { approvalId } = input;
       await decide(approvalId, { approver: 'lead', decision: 'approve' });
       await closed(approvalId);
-      // An empty namespace, as after the retention period.
+      // In an empty namespace, the workflow is missing, like after the retention period.
       const { client } = await server.openNamespace(`later-${randomUUID()}`);
       const later = await startApi({ client, store: shop.store });
       const path = `/v1/approvals/${approvalId}`;
@@ -184,14 +187,14 @@ describeOnDevServer('/v1/approvals', () => {
     test.each([
       ['stranger', '/problems/not-an-approver'],
       ['somebody', '/problems/self-approval'],
-    ])('denies the decision of %s with 403 and keeps the approval pending', async (approver, type) => {
+    ])('denies a decision of "%s" with 403, and the approval stays pending', async (approver, type) => {
       const { approvalId } = await startNotifiedApproval({ stages: [makeStage({ id: 'lead' }, { id: 'somebody' })] });
       const { status, body } = await decide(approvalId, { approver, decision: 'approve' });
       expect([status, body.type]).toEqual([403, type]);
       expect((await get(approvalId)).body).toMatchObject({ status: 'pending', approvers: ['lead'] });
     });
 
-    test('returns 404 for an unknown approval', async () => {
+    test('returns 404 for reading, deciding or withdrawing an unknown approval', async () => {
       expect((await get(randomUUID())).status).toBe(404);
       expect((await decide(randomUUID(), { approver: 'lead', decision: 'approve' })).status).toBe(404);
       expect((await api.post(`/v1/approvals/${randomUUID()}/withdraw`)).status).toBe(404);
@@ -202,14 +205,14 @@ describeOnDevServer('/v1/approvals', () => {
       [{ approver: 'lead', decision: 'maybe' }, '/decision'],
       [{ approver: 'lead', decision: 'approve', via: 'link' }, '/via'],
       [{ approver: 'lead', decision: 'approve', comment: 'x'.repeat(1_001) }, '/comment'],
-    ])('rejects the body %j with 400', async (body, pointer) => {
+    ])('rejects a decision with the body %j with 400', async (body, pointer) => {
       const { approvalId } = await startNotifiedApproval();
       const response = await api.post(`/v1/approvals/${approvalId}/decision`, body);
       expect(response.status).toBe(400);
       expect(response.body.errors?.map((error) => error.pointer)).toEqual([pointer]);
     });
 
-    test('accepts a repeated withdrawal and rejects a decision after it with 409', async () => {
+    test('accepts a repeated withdrawal, and rejects a decision about a withdrawn approval with 409', async () => {
       const { approvalId } = await startNotifiedApproval();
       const withdraw = () => api.post<Body>(`/v1/approvals/${approvalId}/withdraw`, { reason: 'done otherwise' });
       const { status, body } = await withdraw();
@@ -220,13 +223,13 @@ describeOnDevServer('/v1/approvals', () => {
       expect([late.status, late.body.type]).toEqual([409, '/problems/approval-closed']);
     });
 
-    test('loses no decision while notification mails are being sent', async () => {
+    test('loses no decision that arrives while notification mails are being sent', async () => {
       const responses = await Promise.all(
         Array.from({ length: 20 }, async () => {
           const approvers = Array.from({ length: 10 }, () => makeApprover());
           const [approver] = approvers as [(typeof approvers)[number]];
           const { approvalId } = await startNotifiedApproval({ stages: [makeStage(...approvers)] });
-          // On a busy machine the workers may not respond in time. A caller that gets 503 tries again.
+          // On a busy machine, the workers may not respond in time, so a 503 is retried.
           const isDecided = async () => {
             const response = await decide(approvalId, { approver: approver.id, decision: 'approve' });
             return response.status === 503 ? undefined : response;
@@ -237,9 +240,8 @@ describeOnDevServer('/v1/approvals', () => {
       expect(responses.map(({ status, body }) => `${status} ${body.status}`)).toEqual(Array(20).fill('200 approved'));
     });
 
-    test('reaches one outcome when decisions race the deadline, and every response agrees with it', async () => {
-      // The timeout is long enough that some decisions precede the deadline and others follow it, even on a busy
-      // machine.
+    test('when decisions race the deadline, an approval has one outcome and every response agrees with the outcome', async () => {
+      // With this timeout, some decisions arrive before the deadline and some after it, even on a busy machine.
       const stages = [{ approvers: [{ id: 'lead' }], timeoutSeconds: 3 }];
       const inputs = await Promise.all(Array.from({ length: 24 }, () => startNotifiedApproval({ stages })));
       const responses = await Promise.all(
@@ -289,7 +291,7 @@ describeOnDevServer('/v1/approvals', () => {
       await waitUntil(
         async () => (await isListed('status=withdrawn')).includes(`${approvalId} withdrawn`) || undefined,
         {
-          description: 'the terminated one in the list',
+          description: 'the terminated approval in the list',
           timeoutMs: 10_000,
         },
       );
@@ -299,7 +301,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect([late.status, late.body.type]).toEqual([409, '/problems/approval-closed']);
     });
 
-    /** Places a large order, which waits for its approval. */
+    /** Places an order that needs an approval, and waits until the approval is requested. */
     async function placeOrderAwaitingApproval(): Promise<{ orderId: string; approvalId: string }> {
       const { sku } = await addProduct(shop.store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } });
       const order = makeOrder({ lines: [{ sku, quantity: 1 }] });
@@ -310,13 +312,13 @@ describeOnDevServer('/v1/approvals', () => {
         'awaiting approval',
       );
       const { approvalId } = approval!;
-      // The order reports its approval before Temporal has started the approval workflow.
+      // The order shows its approval id before Temporal has started the approval workflow.
       const isRequested = async () => (await get(approvalId)).body.deadline;
       await waitUntil(isRequested, { description: 'the approval of the order', timeoutMs: 10_000 });
       return { orderId: order.orderId, approvalId };
     }
 
-    test('rejects an order whose approval is terminated, as after a withdrawal', async () => {
+    test('a terminated approval rejects its order, like a withdrawn approval', async () => {
       const { orderId, approvalId } = await placeOrderAwaitingApproval();
       await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).terminate();
       expect(await api.waitForOrder(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
@@ -327,7 +329,7 @@ describeOnDevServer('/v1/approvals', () => {
       });
     });
 
-    test('withdraws the approval of a terminated order', async () => {
+    test('an approval is withdrawn when its order is terminated', async () => {
       const { orderId, approvalId } = await placeOrderAwaitingApproval();
       expect((await get(approvalId)).body.status).toBe('pending');
       await shop.client.workflow.getHandle(`order:${orderId}`).terminate();
@@ -338,14 +340,14 @@ describeOnDevServer('/v1/approvals', () => {
       expect(status.name).toBe('CANCELLED');
     });
 
-    test('does not show an approval whose input was invalid', async () => {
+    test('does not show an approval whose workflow failed because of invalid input', async () => {
       const input = makeApproval({ stages: [] });
       const handle = await startApproval(shop.client, input);
       await handle.result().catch(() => undefined);
       expect((await get(input.approvalId)).status).toBe(404);
       const good = await startNotifiedApproval();
       await waitUntil(async () => (await isListed('')).includes(`${good.approvalId} pending`) || undefined, {
-        description: 'the newer one in the list',
+        description: 'the newer approval in the list',
         timeoutMs: 10_000,
       });
       expect((await isListed('')).join()).not.toContain(input.approvalId);
@@ -359,7 +361,7 @@ describeOnDevServer('/v1/approvals', () => {
       'http://localhost/',
       'http://[::1]/',
       'http://10.0.0.1/',
-    ])('rejects %s with 400 when private addresses are not allowed', async (url) => {
+    ])('rejects the callback or webhook URL %s with 400 when private addresses are not allowed', async (url) => {
       const outgoing = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: false });
       const guarded = await startApi({ ...shop, outgoing });
       const stages = [makeStage({ id: 'lead', webhookUrl: url })];
@@ -385,7 +387,7 @@ describeOnDevServer('/v1/approvals', () => {
     };
     const ids = async (query: string) => (await list(query)).items.map(({ approvalId }) => approvalId);
 
-    test('shows the details of an approval, and a decision at once', async () => {
+    test('lists approvals with their details, and shows a decision immediately', async () => {
       const [lead, boss] = [makeApprover(), makeApprover()];
       const requestedBy = `requester-${randomUUID()}`;
       const amount = { value: 1_250_000, currency: 'HUF' };
@@ -419,7 +421,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect((await api.get('/v1/approvals?status=open')).status).toBe(400);
     });
 
-    test('repeats and skips no approval while approvals close between two pages', async () => {
+    test('the approval list neither repeats nor skips an approval when approvals close between two pages', async () => {
       const requestedBy = `requester-${randomUUID()}`;
       const inputs: ApprovalInput[] = [];
       for (let count = 0; count < 6; count += 1) {
@@ -435,14 +437,14 @@ describeOnDevServer('/v1/approvals', () => {
         seen.push(...items.map(({ approvalId }) => approvalId));
         if (!nextCursor) break;
         cursor = nextCursor;
-        // One approval of a page that was already read, and one of the last page.
+        // Decides one approval that was already listed and one approval of the last page.
         for (const approvalId of [seen.at(-1)!, newestFirst[5]!])
           await decide(approvalId, { approver: 'lead', decision: 'approve' });
       }
       expect(seen).toEqual(newestFirst);
     });
 
-    test('lists no workflow whose id does not have the form of an approval id', async () => {
+    test('does not list a workflow whose id is not a valid approval workflow id', async () => {
       const requestedBy = `requester-${randomUUID()}`;
       const input = makeApproval({ requestedBy, stages: [makeStage({ id: 'lead' })] });
       const start = async (workflowId: string, taskQueue: string) => {
@@ -468,7 +470,7 @@ describeOnDevServer('/v1/approvals', () => {
   describe('POST /v1/callbacks/approvals', () => {
     const PATH = '/v1/callbacks/approvals';
 
-    test('records one decision when a system sends its callback twice', async () => {
+    test('a callback that is delivered twice is recorded once', async () => {
       const receiver = await startWebhookReceiver();
       const { approvalId } = await startNotifiedApproval({
         stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })],
@@ -478,7 +480,7 @@ describeOnDevServer('/v1/approvals', () => {
         const { events } = await handle.fetchHistory();
         return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes).length;
       };
-      // The decision of a non-approver leaves the approval open for the second delivery.
+      // The sender is not an approver, so the approval stays open for the second delivery.
       const otherCaller = signDecision(
         { approvalId, approver: 'stranger', decision: 'approve' },
         { webhookId: 'msg_1' },
@@ -489,7 +491,7 @@ describeOnDevServer('/v1/approvals', () => {
       const { status, body } = await api.request('POST', PATH, decision);
       expect([status, body]).toEqual([202, { status: 'accepted' }]);
       await closed(approvalId);
-      expect(await hasSignal(), 'the replay left no trace').toBe(2);
+      expect(await hasSignal(), 'the second delivery sends no signal').toBe(2);
       expect((await get(approvalId)).body).toMatchObject({
         status: 'rejected',
         decision: { approver: 'robot', via: 'webhook', comment: 'too much' },
@@ -520,7 +522,7 @@ describeOnDevServer('/v1/approvals', () => {
       return Number(line?.split(' ').at(-1));
     };
 
-    test('answers an unknown verdict with 200, counts it, and keeps it in the trail of the open approval', async () => {
+    test('answers a callback with an unknown verdict with 200, and adds the verdict to the metrics and to the trail of the open approval', async () => {
       const { approvalId } = await startNotifiedApproval();
       await hasStarted(approvalId);
       const before = await countReports('unknown_verdict');
@@ -539,7 +541,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect(await countReports('unknown_verdict')).toBe(before + 2);
     });
 
-    test('answers a decision about a closed approval with 200 and counts it', async () => {
+    test('answers a callback about a closed approval with 200 and counts the callback', async () => {
       const { approvalId } = await startNotifiedApproval();
       await decide(approvalId, { approver: 'lead', decision: 'approve' });
       await closed(approvalId);
@@ -555,7 +557,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect(await countReports('approval_closed')).toBe(before + 1);
     });
 
-    test('rejects a signature that is missing, expired or made with another secret with 401', async () => {
+    test('rejects a callback with 401 when its signature is missing, expired or made with another secret', async () => {
       const { approvalId } = await startNotifiedApproval();
       const decision = { approvalId, approver: 'lead', decision: 'approve' } as const;
       const secret = `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}`;
@@ -570,7 +572,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect((await hasStarted(approvalId)).trail).toHaveLength(1);
     });
 
-    test('returns 404 for an unknown approval and 413 for a body that is too large', async () => {
+    test('an approval callback returns 404 for an unknown approval and 413 for a body that is too large', async () => {
       const decision = { approvalId: randomUUID(), approver: 'lead', decision: 'approve' } as const;
       expect((await api.request('POST', PATH, signDecision(decision))).status).toBe(404);
       const large = signDecision(JSON.stringify({ ...decision, comment: 'x'.repeat(300 * 1024) }));
@@ -578,8 +580,8 @@ describeOnDevServer('/v1/approvals', () => {
     });
   });
 
-  // This test comes last because it stops the worker.
-  test('without a worker accepts callbacks and answers decisions with 503; a later worker completes both', async () => {
+  // This is the last test, because it stops the worker.
+  test('without a worker, the API accepts callbacks and returns 503 for decisions, and a later worker processes both', async () => {
     const receiver = await startWebhookReceiver();
     const robot = await startNotifiedApproval({ stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })] });
     const person = await startNotifiedApproval();

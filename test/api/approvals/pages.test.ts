@@ -26,7 +26,7 @@ import { startShop, type Shop } from '../../support/shop/shop.js';
 
 const HOUR_MS = 60 * 60_000;
 
-/** The page as plain text, without markup. */
+/** Returns the text of the page without markup. */
 const textOf = (html: string) =>
   html
     .replace(/<style>.*?<\/style>/s, '')
@@ -40,7 +40,7 @@ interface Page {
   text: string;
 }
 
-/** Sends the request that a browser would send, without following redirects. */
+/** Sends the request of a browser, but does not follow redirects. */
 async function openPage(
   url: string,
   { method = 'GET', form }: { method?: string; form?: string[][] } = {},
@@ -55,7 +55,7 @@ async function openPage(
   return { status: response.status, headers: response.headers, html, text: textOf(html) };
 }
 
-/** Checks the headers and rules that every page shares. */
+/** Checks the status of a page, and the headers and HTML rules that apply to every page. */
 function expectPage({ status, headers, html }: Page, expected: number): void {
   expect(status, html).toBe(expected);
   expect(headers.get('content-type')).toBe('text/html; charset=utf-8');
@@ -89,7 +89,7 @@ test.each([
   [HOUR_MS + 2 * 60_000, '1 hour 2 minutes left'],
   [24 * HOUR_MS + 5 * 60_000, '1 day left'],
   [51 * HOUR_MS + 59 * 60_000, '2 days 3 hours left'],
-])('shows a deadline in %d ms as "%s"', (ms, expectedText) => {
+])('formats a deadline that is %d ms away as "%s"', (ms, expectedText) => {
   const now = new Date('2026-11-23T07:00:00Z');
   expect(formatRemainingTime(new Date(now.getTime() + ms), now)).toBe(expectedText);
 });
@@ -112,7 +112,7 @@ describeOnDevServer('approval pages', () => {
   interface Asked {
     input: ApprovalInput;
     handle: ApprovalHandle;
-    /** Builds the link URL. Fields that are not given have the values of the link in the mail. */
+    /** Builds the link URL. Omitted fields have the same values as in the link of the mail. */
     url: (link?: Partial<ApprovalLink> & { expiresAt?: Date }) => Promise<string>;
     decide: (decision: Partial<Decision> & Pick<Decision, 'decision'>) => Promise<unknown>;
     decisions: () => Promise<ApprovalResource['trail']>;
@@ -124,7 +124,7 @@ describeOnDevServer('approval pages', () => {
   async function startNotifiedApproval(overrides: Partial<ApprovalInput> = {}): Promise<Asked> {
     const input = makeApproval({ stages: [makeStage(lead, manager)], ...overrides });
     const handle = await startApproval(shop.client, input);
-    // The workflow has no open work, so later history events come from the test alone.
+    // After this, the workflow has no pending work, so only the test adds events to the history.
     await waitForApproval(
       handle,
       (view) => view.trail.length > 0 && isEveryoneNotified(view),
@@ -151,7 +151,7 @@ describeOnDevServer('approval pages', () => {
   const pastTime = () => new Date(Date.now() - 1_000);
 
   describe('opening the approval link', () => {
-    test('shows the request, the requester, the approver’s identity, the remaining time and a form', async () => {
+    test('an approval link shows the request, the requester, the approver’s identity, the remaining time and a form', async () => {
       const { url } = await startNotifiedApproval({
         title: 'A second roaster',
         description: 'The old one fails.\nThis is the cheapest.',
@@ -182,13 +182,13 @@ describeOnDevServer('approval pages', () => {
       [{ value: 500, currency: 'JPY' }, '¥500'],
       [{ value: 1_250_000, currency: 'HUF' }, 'HUF 12,500.00'],
       [{ value: 1_500, currency: 'KWD' }, 'KWD 1.500'],
-    ])('shows %j in the format of its currency', async (amount, expectedText) => {
+    ])('an approval page shows the amount %j in the format of its currency', async (amount, expectedText) => {
       const { url } = await startNotifiedApproval({ amount });
 
       expect((await openPage(await url())).text.replaceAll('\u00a0', ' ')).toContain(`Amount ${expectedText}`);
     });
 
-    test('makes no decision when the link is opened, prefetched or scanned repeatedly', async () => {
+    test('repeated opening, prefetching or scanning of an approval link decides nothing', async () => {
       const { url, handle } = await startNotifiedApproval();
       const link = await url();
       const historyLength = async () => (await handle.describe()).historyLength;
@@ -204,7 +204,7 @@ describeOnDevServer('approval pages', () => {
       expect(await historyLength()).toBe(before);
     });
 
-    test('escapes hostile text', async () => {
+    test('approval pages escape HTML in the text of a request', async () => {
       const evil = `</title></textarea><script>alert(1)</script><img src=x onerror=alert(2)> "quoted" 'single' $\{7} &lt;`;
       const { url, input } = await startNotifiedApproval({ title: evil, description: `href="${evil}` });
       const link = await url();
@@ -244,33 +244,36 @@ describeOnDevServer('approval pages', () => {
     test.each([
       ['approve', 'approved', 'Approved by you'],
       ['reject', 'rejected', 'Rejected by you'],
-    ])('accepts "%s" and redirects to the outcome', async (decision, status, expectedText) => {
-      const { url, input } = await startNotifiedApproval();
-      const link = await url();
+    ])(
+      'accepts the decision "%s" from the form and redirects to the outcome',
+      async (decision, status, expectedText) => {
+        const { url, input } = await startNotifiedApproval();
+        const link = await url();
 
-      const sent = await openPage(link, {
-        form: [
-          ['comment', '  one\r\ntwo \r\n'],
-          ['decision', decision],
-        ],
-      });
+        const sent = await openPage(link, {
+          form: [
+            ['comment', '  one\r\ntwo \r\n'],
+            ['decision', decision],
+          ],
+        });
 
-      expect(sent.status).toBe(303);
-      expectSecurityHeaders(sent.headers);
-      expect(new URL(sent.headers.get('location')!, link).href).toBe(link);
-      const { body } = await api.get<ApprovalResource>(`/v1/approvals/${input.approvalId}`);
-      expect(body).toMatchObject({
-        status,
-        decision: { approver: lead.id, via: 'link', stage: 1, comment: 'one\ntwo' },
-      });
+        expect(sent.status).toBe(303);
+        expectSecurityHeaders(sent.headers);
+        expect(new URL(sent.headers.get('location')!, link).href).toBe(link);
+        const { body } = await api.get<ApprovalResource>(`/v1/approvals/${input.approvalId}`);
+        expect(body).toMatchObject({
+          status,
+          decision: { approver: lead.id, via: 'link', stage: 1, comment: 'one\ntwo' },
+        });
 
-      const outcome = await openPage(link);
-      expectPage(outcome, 200);
-      expect(outcome.text).toMatch(new RegExp(`${expectedText} On \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC one two`));
-      expect(outcome.html).not.toContain('<form');
-    });
+        const outcome = await openPage(link);
+        expectPage(outcome, 200);
+        expect(outcome.text).toMatch(new RegExp(`${expectedText} On \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC one two`));
+        expect(outcome.html).not.toContain('<form');
+      },
+    );
 
-    test('accepts a comment of 1,000 characters whose line breaks the browser sends as CRLF', async () => {
+    test('accepts a comment of 1,000 characters even when the browser sends its line breaks as CRLF', async () => {
       const { url, decisions } = await startNotifiedApproval();
       const comment = 'x\n'.repeat(500).slice(0, -1) + 'x';
       expect(comment).toHaveLength(1_000);
@@ -286,7 +289,7 @@ describeOnDevServer('approval pages', () => {
       expect(await decisions()).toMatchObject([{ comment }]);
     });
 
-    test('stores an empty comment as no comment', async () => {
+    test('stores no comment when the comment of the form is blank', async () => {
       const { url, decisions } = await startNotifiedApproval();
 
       expect(
@@ -305,7 +308,7 @@ describeOnDevServer('approval pages', () => {
       expect(decided).not.toHaveProperty('comment');
     });
 
-    test('makes one decision when the form is sent twice at once and once more', async () => {
+    test('records one decision when the form is sent twice concurrently and then again', async () => {
       const { url, decisions } = await startNotifiedApproval();
       const link = await url();
       const send = () => openPage(link, { form: [['decision', 'approve']] });
@@ -317,9 +320,9 @@ describeOnDevServer('approval pages', () => {
     });
 
     test.each<[string, string[][], string]>([
-      ['names no decision', [['comment', 'Well "thought"']], 'Choose “Approve” or “Reject”.'],
+      ['has no decision', [['comment', 'Well "thought"']], 'Choose “Approve” or “Reject”.'],
       [
-        'names another decision',
+        'has an unknown decision',
         [
           ['comment', 'Well "thought"'],
           ['decision', 'maybe'],
@@ -327,7 +330,7 @@ describeOnDevServer('approval pages', () => {
         'Choose “Approve”',
       ],
       [
-        'names both',
+        'has both decisions',
         [
           ['comment', 'Well "thought"'],
           ['decision', 'approve'],
@@ -344,7 +347,7 @@ describeOnDevServer('approval pages', () => {
         '1,001',
       ],
       [
-        'has a NUL',
+        'has a NUL character in its comment',
         [
           ['comment', 'Well "thought"\0'],
           ['decision', 'approve'],
@@ -366,7 +369,7 @@ describeOnDevServer('approval pages', () => {
       },
     );
 
-    test('rejects an empty form with 400 and JSON with 415', async () => {
+    test('the approval page rejects an empty form with 400 and JSON with 415', async () => {
       const { url, decisions } = await startNotifiedApproval();
       const link = await url();
       const json = await fetch(link, {
@@ -382,7 +385,7 @@ describeOnDevServer('approval pages', () => {
       expect(await decisions()).toEqual([]);
     });
 
-    test('rejects a form that is too large with 413 and another method with 405', async () => {
+    test('the approval page rejects a form that is too large with 413, and the method DELETE with 405', async () => {
       const link = await (await startNotifiedApproval()).url();
 
       expectPage(await openPage(link, { form: [['comment', 'x'.repeat(256 * 1024)]] }), 413);
@@ -391,7 +394,7 @@ describeOnDevServer('approval pages', () => {
       expect(deleted.headers.get('allow')).toBe('GET, HEAD, POST');
     });
 
-    test('rejects a form sent to the JSON API with 415', async () => {
+    test('the JSON API rejects a form with 415', async () => {
       const { input, decisions } = await startNotifiedApproval();
       const form = { 'content-type': 'application/x-www-form-urlencoded' };
       const path = `/v1/approvals/${input.approvalId}/decision`;
@@ -404,7 +407,7 @@ describeOnDevServer('approval pages', () => {
   });
 
   describe('the link of a decided approval', () => {
-    test('shows the decision, its time and comment, and calls its approver "you"', async () => {
+    test('the link of a decided approval shows the decision, its time and its comment, and addresses the decider as "you"', async () => {
       const { url, decide } = await startNotifiedApproval();
       await decide({ decision: 'reject', comment: 'Too expensive' });
 
@@ -418,7 +421,7 @@ describeOnDevServer('approval pages', () => {
       expect(mine.text).toContain('Rejected by you');
     });
 
-    test('accepts the same decision of the same approver again and records it once', async () => {
+    test('accepts a repeated decision of the same approver and records the decision once', async () => {
       const { url, decide, decisions } = await startNotifiedApproval();
       await decide({ decision: 'approve' });
 
@@ -439,19 +442,22 @@ describeOnDevServer('approval pages', () => {
         [['decision', 'reject']],
         'You have already decided',
       ],
-    ])('rejects %s with 409 and shows the outcome', async (_description, link, form, expectedText) => {
-      const { url, decide, decisions } = await startNotifiedApproval();
-      await decide({ decision: 'approve' });
+    ])(
+      'after a decision, rejects %s with 409 and shows the outcome',
+      async (_description, link, form, expectedText) => {
+        const { url, decide, decisions } = await startNotifiedApproval();
+        await decide({ decision: 'approve' });
 
-      const page = await openPage(await url(link), { form });
+        const page = await openPage(await url(link), { form });
 
-      expectPage(page, 409);
-      expect(/<div[^>]*role="alert">.*?<\/div>/s.exec(page.html)?.[0]).toContain(expectedText);
-      expect(page.text).toMatch(/Approved by (you|lead-)/);
-      expect(await decisions()).toMatchObject([{ decision: 'approve' }]);
-    });
+        expectPage(page, 409);
+        expect(/<div[^>]*role="alert">.*?<\/div>/s.exec(page.html)?.[0]).toContain(expectedText);
+        expect(page.text).toMatch(/Approved by (you|lead-)/);
+        expect(await decisions()).toMatchObject([{ decision: 'approve' }]);
+      },
+    );
 
-    test('shows the outcome through an expired link', async () => {
+    test('an expired link of a decided approval shows the outcome', async () => {
       const { url, decide } = await startNotifiedApproval();
       await decide({ decision: 'approve' });
 
@@ -462,7 +468,7 @@ describeOnDevServer('approval pages', () => {
     });
   });
 
-  test('shows a withdrawal, and rejects a decision after it with 409', async () => {
+  test('the link of a withdrawn approval shows the withdrawal, and rejects a decision with 409', async () => {
     const { url, handle } = await startNotifiedApproval();
     await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'We keep <the old one>' }] });
 
@@ -476,7 +482,7 @@ describeOnDevServer('approval pages', () => {
     ['timed_out', 'Closed, because nobody decided in time'],
     ['approved', 'Approved, because nobody decided in time'],
     ['rejected', 'Rejected, because nobody decided in time'],
-  ] as const)('shows "%s" when nobody decided in time', async (onTimeout, expectedText) => {
+  ] as const)('shows an approval as "%s" when nobody decided in time', async (onTimeout, expectedText) => {
     const { url, handle } = await startNotifiedApproval({
       stages: [{ approvers: [lead], timeoutSeconds: 1 }],
       onTimeout,
@@ -489,9 +495,9 @@ describeOnDevServer('approval pages', () => {
     expect(page.text).toMatch(new RegExp(`This is closed .*${expectedText} On \\d{4}-`));
   });
 
-  test('answers the link of an earlier stage with 410 and accepts the link of the current stage', async () => {
+  test('returns 410 for the link of an earlier stage, and accepts the link of the current stage', async () => {
     const { url, handle, decisions } = await startNotifiedApproval({
-      // An approver of both stages decides through the link of the current stage.
+      // `lead` approves in both stages, so only the link distinguishes the stages.
       stages: [{ approvers: [lead], timeoutSeconds: 1 }, makeStage(lead, manager)],
     });
     await waitForApproval(handle, (view) => view.stage === 2 && isEveryoneNotified(view), 'the second stage');
@@ -509,7 +515,7 @@ describeOnDevServer('approval pages', () => {
     expect(sent.status).toBe(303);
   });
 
-  test('rejects an expired link of an open approval with 410 and records no decision', async () => {
+  test('returns 410 for an expired link of an open approval, and records no decision', async () => {
     const { url, decisions } = await startNotifiedApproval();
     const link = await url({ expiresAt: pastTime() });
 
@@ -521,7 +527,7 @@ describeOnDevServer('approval pages', () => {
     expect(await decisions()).toEqual([]);
   });
 
-  test('shows requesters their own request without a form and denies their decision with 403', async () => {
+  test('shows requesters their own request without a form, and denies their decision with 403', async () => {
     const { url, decisions } = await startNotifiedApproval({ requestedBy: lead.id });
 
     const page = await openPage(await url());
@@ -555,9 +561,9 @@ describeOnDevServer('approval pages', () => {
       ],
       ['followed by a path', async () => `${await signToken('approval-link')}/more`, 404],
       ['empty', () => '', 404],
-      ['longer than a token may be', () => 'x'.repeat(1_001), 414],
+      ['longer than the maximum length', () => 'x'.repeat(1_001), 414],
       ['not URL-encoded', () => '%zz', 400],
-    ])('says that a link does not work when its token is %s', async (_description, make, status) => {
+    ])('says that an approval link does not work when its token is %s', async (_description, make, status) => {
       const link = `${api.url}/approvals/${await make()}`;
 
       for (const page of [await openPage(link), await openPage(link, { form: [['decision', 'approve']] })]) {
@@ -566,7 +572,7 @@ describeOnDevServer('approval pages', () => {
       }
     });
 
-    test('answers a valid link to an unknown approval with 404', async () => {
+    test('returns 404 for a valid link to an unknown approval', async () => {
       const link = `${api.url}/approvals/${await signToken('approval-link')}`;
 
       for (const page of [await openPage(link), await openPage(link, { form: [['decision', 'approve']] })]) {
@@ -576,7 +582,7 @@ describeOnDevServer('approval pages', () => {
     });
   });
 
-  test('shows the outcome through an old link when its id is started again', async () => {
+  test('an old link still shows the outcome after its approval id is started again', async () => {
     const { url, input, handle, decide } = await startNotifiedApproval({ title: 'The old one' });
     await decide({ decision: 'reject' });
     await handle.result();
@@ -591,7 +597,7 @@ describeOnDevServer('approval pages', () => {
     expectPage(await openPage(await url(), { form: [['decision', 'approve']] }), 409);
   });
 
-  test('returns 503 without a worker, asks the approver to try again and keeps the comment', async () => {
+  test('without a worker, the approval page returns 503, asks the approver to try again and keeps the comment', async () => {
     const { client } = await server.openNamespace(`quiet-${randomUUID()}`);
     const quiet = await startApi({ client, store: shop.store });
     const input = makeApproval({ stages: [makeStage(lead)] });
@@ -623,7 +629,7 @@ describeOnDevServer('approval pages', () => {
     expect(sent.html).toContain('value="approve"');
   });
 
-  test('returns 503 when Temporal is unreachable', async () => {
+  test('the approval page returns 503 when Temporal is unreachable', async () => {
     const nowhere = `127.0.0.1:${await freePort()}`;
     const client = createClient({ TEMPORAL_ADDRESS: nowhere, TEMPORAL_NAMESPACE: 'default' });
     const alone = await startApi({ client, store: shop.store });
@@ -661,7 +667,7 @@ describeOnDevServer('approval pages', () => {
       return { page, log };
     }
 
-    test('logs no token when a link is opened or a form is sent', async () => {
+    test('logs no token of an approval link when the link is opened or the form is sent', async () => {
       const { url } = await startNotifiedApproval();
       const { pathname } = new URL(await url());
       const token = pathname.split('/')[2]!;
@@ -692,13 +698,13 @@ describeOnDevServer('approval pages', () => {
       }
     });
 
-    test('logs the path of a JSON API request without the query, which may name a customer', async () => {
+    test('logs the path of a JSON API request without the query, because the query may contain a customer id', async () => {
       expect((await openPageAndReadLog('/v1/approvals/some-approval?x=1')).log).toContain(
         '"url":"/v1/approvals/some-approval"',
       );
     });
 
-    test('returns 500 without details on an unexpected error and logs the details', async () => {
+    test('on an unexpected error, the approval page returns 500 without details, and the log contains the details', async () => {
       const { url } = await startNotifiedApproval();
       const broken = new Proxy(shop.client, {
         get: (client, name) => {

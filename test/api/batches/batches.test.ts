@@ -37,7 +37,7 @@ describeOnDevServer('/v1/batches', () => {
       expect([status, body.type]).toEqual([404, '/problems/not-found']);
     });
 
-    test('returns 404 for a batch id with a workflow but without an upload', async () => {
+    test('returns 404 for a batch id that has a workflow but no upload', async () => {
       const batchId = randomUUID();
       const handle = await shop.client.workflow.start('batch', {
         workflowId: batchWorkflowId(batchId),
@@ -66,7 +66,7 @@ describeOnDevServer('/v1/batches', () => {
       nextCursor?: string;
     }
 
-    test('lists failed items page by page in the order of their lines', async () => {
+    test('lists failed items page by page in line order', async () => {
       const { sku } = await addProduct(shop.store);
       const items = createMany(9, (n) => ({ sku: n % 2 ? sku : `NONE-${n}`, quantity: 1 }));
       const { body } = await upload(api, { text: ndjson(items), query: { itemsPerChunk: '4' } });
@@ -93,12 +93,12 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('returns an empty list when no item failed', async () => {
+    test('returns an empty failure list when no item of a batch failed', async () => {
       const batchId = await runBatchWithFailures(0);
       expect((await api.get(`/v1/batches/${batchId}/failures`)).body).toEqual({ items: [] });
     });
 
-    test('rejects a cursor of another list with 400', async () => {
+    test('rejects an invalid cursor or the cursor of another list with 400', async () => {
       const batchId = await runBatchWithFailures(3);
       await addProduct(shop.store);
       const { body: products } = await api.get<Page>('/v1/products?limit=1');
@@ -117,10 +117,13 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test.each(['limit=0', 'limit=201', 'limit=x', 'page=2'])('rejects the query %s with 400', async (query) => {
-      const batchId = await stageTestBatch(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
-      expect((await api.get(`/v1/batches/${batchId}/failures?${query}`)).status).toBe(400);
-    });
+    test.each(['limit=0', 'limit=201', 'limit=x', 'page=2'])(
+      'rejects the query %s of a failure list with 400',
+      async (query) => {
+        const batchId = await stageTestBatch(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
+        expect((await api.get(`/v1/batches/${batchId}/failures?${query}`)).status).toBe(400);
+      },
+    );
   });
 
   describe('pause, resume, cancel and retry', () => {
@@ -130,7 +133,7 @@ describeOnDevServer('/v1/batches', () => {
       return `${status} ${String(body.type)}`;
     };
 
-    test('processes all items after repeated pauses and resumes', async () => {
+    test('a batch processes all items after repeated pauses and resumes', async () => {
       const batchId = await startBlockedBatch();
       const pauses = [await sendCommand(batchId, 'pause'), await sendCommand(batchId, 'pause')];
       expect(pauses.map(({ status, body }) => [status, body.batchId])).toEqual(createMany(2, () => [202, batchId]));
@@ -150,14 +153,14 @@ describeOnDevServer('/v1/batches', () => {
       expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, attempt: 1 });
     });
 
-    test('resumes a running batch without an effect', async () => {
+    test('accepts a resume of a running batch and changes nothing', async () => {
       const batchId = await startBlockedBatch();
       expect(await sendCommand(batchId, 'resume')).toMatchObject({ status: 202, body: { status: 'running' } });
       tests.unblockCalls();
       await waitForStatus(batchId, 'completed');
     });
 
-    test('accepts a repeated cancel, and a retry processes the remaining items', async () => {
+    test('accepts a repeated cancel of a batch, and a retry processes the remaining items', async () => {
       const batchId = await startBlockedBatch();
       for (let count = 0; count < 2; count += 1) expect((await sendCommand(batchId, 'cancel')).status).toBe(202);
       expect(await waitForStatus(batchId, 'cancelled')).toMatchObject({ succeeded: 0, closedAt: expect.any(String) });
@@ -196,11 +199,11 @@ describeOnDevServer('/v1/batches', () => {
       await waitForStatus(batchId, 'cancelled');
     });
 
-    test('rejects a retry with 409 when every item succeeded', async () => {
+    test('rejects a retry of a batch with 409 when every item succeeded', async () => {
       expect(await commandRejection(await runBatchWithFailures(0), 'retry')).toBe('409 /problems/nothing-to-retry');
     });
 
-    test('retries only the failed items', async () => {
+    test('a retry of a batch processes only the failed items', async () => {
       const { sku } = await addProduct(shop.store);
       const late = `LATE-${randomUUID().slice(0, 8).toUpperCase()}`;
       const items = createMany(7, (n) => ({ sku: n % 2 ? late : sku, quantity: 1 }));
@@ -221,7 +224,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await description.staticSummary()).toBe('restock: retry of 3 items');
     });
 
-    test('starts one attempt for simultaneous retries', async () => {
+    test('simultaneous retries of a batch start one attempt', async () => {
       const batchId = await runBatchWithFailures(2);
       const responses = await Promise.all(createMany(5, () => sendCommand(batchId, 'retry')));
 
@@ -232,8 +235,8 @@ describeOnDevServer('/v1/batches', () => {
       expect(await waitForStatus(batchId, 'completed_with_failures')).toMatchObject({ attempt: 2 });
     });
 
-    test('shows a batch as failed after its workflow is terminated, and a retry completes the rest', async () => {
-      // More items than the running chunks hold; those chunks still complete.
+    test('shows a batch as failed after its workflow is terminated, and a retry completes the remaining items', async () => {
+      // Running chunks still complete, so the batch has more items than these chunks contain.
       const count = 20;
       const batchId = await startBlockedBatch(count);
       await shop.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();
@@ -246,7 +249,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await waitForStatus(batchId, 'completed')).toMatchObject({ succeeded: count, attempt: 2 });
     });
 
-    test('starts a staged batch on retry and rejects pause, resume and cancel with 409', async () => {
+    test('a retry starts a staged batch, but pause, resume and cancel return 409', async () => {
       const { sku } = await addProduct(shop.store);
       const batchId = await stageTestBatch(shop.store, { items: [{ sku, quantity: 1 }] });
       const { body } = await get(batchId);
@@ -269,7 +272,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await stockOf(sku)).toBe(11);
     });
 
-    test('rejects a retry with unknown body fields with 400', async () => {
+    test('rejects a batch retry with unknown body fields with 400', async () => {
       const batchId = await stageTestBatch(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
       const { status, body } = await api.post(`/v1/batches/${batchId}/retry`, { force: true });
       expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/force']]);
@@ -282,7 +285,7 @@ describeOnDevServer('/v1/batches', () => {
       items: BatchSummary[];
       nextCursor?: string;
     }
-    /** Reads all pages of a list. */
+    /** Reads all pages of a batch list. */
     async function listBatches(query: Record<string, string>): Promise<BatchSummary[]> {
       const found: BatchSummary[] = [];
       for (let cursor: string | undefined = ''; cursor !== undefined;) {
@@ -295,7 +298,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(new Set(found.map(({ batchId }) => batchId)).size).toBe(found.length);
       return found;
     }
-    /** Visibility lags by up to about a second. */
+    /** Retries the list, because visibility lags by up to about a second. */
     const waitUntilListed = (query: Record<string, string>, batchIds: string[]) =>
       waitUntil(
         async () => {
@@ -333,7 +336,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(all).toEqual(mine);
     });
 
-    test('moves a batch through the lists by status', async () => {
+    test('lists a batch under its current status as the status changes', async () => {
       const batchId = await startBlockedBatch();
       expect(await waitUntilListed({ status: 'running' }, [batchId])).toMatchObject([{ batchId, status: 'running' }]);
       await sendCommand(batchId, 'pause');
@@ -351,7 +354,7 @@ describeOnDevServer('/v1/batches', () => {
       ]);
     });
 
-    test('lists a retried batch once, with the counts of all its runs', async () => {
+    test('lists a retried batch once, with counts over all its runs', async () => {
       const { sku } = await addProduct(shop.store);
       const late = `LATE-${randomUUID().slice(0, 8).toUpperCase()}`;
       const text = ndjson([sku, late].map((each) => ({ sku: each, quantity: 1 })));
@@ -366,7 +369,7 @@ describeOnDevServer('/v1/batches', () => {
       await waitUntilNotListed({ status: 'completed_with_failures' }, batchId);
     });
 
-    test('neither repeats nor skips a batch while batches close between two pages', async () => {
+    test('the batch list neither repeats nor skips a batch when batches close between two pages', async () => {
       const held = [await startBlockedBatch(), await startBlockedBatch()];
       const first = await api.get<Page>('/v1/batches?limit=1');
       expect(first.body.items).toMatchObject([{ batchId: held[1], status: 'running' }]);
@@ -380,7 +383,7 @@ describeOnDevServer('/v1/batches', () => {
       tests.unblockCalls();
     });
 
-    test('does not list a workflow whose id does not have the form of a batch id', async () => {
+    test('does not list a workflow whose id is not a valid batch workflow id', async () => {
       const workflowId = `plain-${randomUUID()}`;
       const unlistedWorkflow = await shop.client.workflow.start('batch', {
         workflowId,
@@ -408,14 +411,14 @@ describeOnDevServer('/v1/batches', () => {
       ['limit=201', '/limit'],
       ['cursor=AAAA', '/cursor'],
       ['operation=restock', '/operation'],
-    ])('rejects the query %s with 400 that names %s', async (query, pointer) => {
+    ])('rejects the query %s of a batch list with 400 and the pointer %s', async (query, pointer) => {
       const { status, body } = await api.get(`/v1/batches?${query}`);
       expect([status, body.errors?.map((error) => error.pointer)]).toEqual([400, [pointer]]);
     });
   });
 
   describe('unavailable workers or servers', () => {
-    test('accepts, shows and pauses batches without a worker', async () => {
+    test('without a worker, the API accepts, shows and pauses batches', async () => {
       const other = await server.openNamespace(`no-worker-${randomUUID()}`);
       const idle = await startShop(other, { withWorker: false });
       const idleApi = await startApi(idle);
@@ -443,7 +446,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('returns 503 but stores the items without Temporal; the same upload starts the batch later', async () => {
+    test('when Temporal is unavailable, an upload returns 503 and keeps the items, and a repeated upload starts the batch', async () => {
       const client = createClient({
         TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
         TEMPORAL_NAMESPACE: server.namespace,

@@ -15,7 +15,7 @@ describeOnDevServer('the event stream of a batch', () => {
   beforeAll(() => void ({ shop, api } = batchApi));
 
   describe('GET /v1/batches/{id}/events', () => {
-    test('streams progress while a batch runs, and an end event when it closes', async () => {
+    test('streams progress events while a batch runs, and an end event when the batch closes', async () => {
       const batchId = await startBlockedBatch();
       const events = await openEventStream(api, batchId);
 
@@ -37,13 +37,13 @@ describeOnDevServer('the event stream of a batch', () => {
       expect(rest.at(-1)!.data).toMatchObject({ status: 'completed', succeeded: 4 });
     });
 
-    test('sends only the end event for a closed batch', async () => {
+    test('the event stream of a closed batch contains only the end event', async () => {
       const batchId = await runBatchWithFailures(1);
       const events = await openEventStream(api, batchId);
       expect(await events.rest()).toEqual([{ event: 'end', data: (await get(batchId)).body }]);
     });
 
-    test('waits for the start of a staged batch', async () => {
+    test('the event stream of a staged batch stays open until the batch starts and ends', async () => {
       const { sku } = await addProduct(shop.store);
       const batchId = await stageTestBatch(shop.store, { items: [{ sku, quantity: 1 }] });
       const events = await openEventStream(api, batchId);
@@ -58,7 +58,7 @@ describeOnDevServer('the event stream of a batch', () => {
       ['*/*', 200],
       ['text/*', 200],
       ['text/html, text/event-stream;q=0.9', 200],
-    ])('answers Accept %s with %i', async (accept, expected) => {
+    ])('the event stream answers a request with Accept: %s with %i', async (accept, expected) => {
       const batchId = await runBatchWithFailures(0);
       const response = await fetch(`${api.url}/v1/batches/${batchId}/events`, { headers: { accept } });
       const text = await response.text();
@@ -68,7 +68,7 @@ describeOnDevServer('the event stream of a batch', () => {
       else expect(text).toMatch(/^retry: \d+\n\nevent: end\ndata: \{.*\}\n\n$/);
     });
 
-    test('ends the stream without an end event when the API closes', async () => {
+    test('when the API closes, the event stream ends without an end event', async () => {
       const batchId = await startBlockedBatch();
       const closing = await startApi(shop);
       const events = await openEventStream(closing, batchId);
@@ -82,7 +82,7 @@ describeOnDevServer('the event stream of a batch', () => {
       expect((await get(batchId)).body.status).toBe('running');
     });
 
-    /** An API that records its progress polls and takes as long for one as the test wants. */
+    /** Starts an API that records its progress polls. Each poll waits until `until` resolves. */
     async function startApiWithFollower() {
       const follower = { looks: 0, lookedAt: 0, until: Promise.resolve() };
       const countBatch: Shop['store']['countBatchProgress'] = async (id) => {
@@ -95,7 +95,7 @@ describeOnDevServer('the event stream of a batch', () => {
       return { watched: follower, url, close };
     }
 
-    test('waits for a running progress poll when the API closes, then ends the stream', async () => {
+    test('when the API closes, the event stream waits for a running progress poll and then ends', async () => {
       const batchId = await startBlockedBatch();
       const { watched: follower, url, close } = await startApiWithFollower();
       const events = await openEventStream({ url }, batchId);
@@ -115,7 +115,11 @@ describeOnDevServer('the event stream of a batch', () => {
           () => undefined,
           () => true,
         );
-      await waitUntil(isUnresponsive, { description: 'no request being taken', timeoutMs: 5_000, intervalMs: 20 });
+      await waitUntil(isUnresponsive, {
+        description: 'the API rejecting connections',
+        timeoutMs: 5_000,
+        intervalMs: 20,
+      });
       const began = performance.now();
       lookOn();
       await closed;
@@ -124,7 +128,7 @@ describeOnDevServer('the event stream of a batch', () => {
       expect((await rest).map(({ event }) => event)).not.toContain('end');
     });
 
-    test('stops polling when the client disconnects', async () => {
+    test('the event stream stops polling when the client disconnects', async () => {
       const batchId = await startBlockedBatch();
       const { watched: follower, url, close } = await startApiWithFollower();
       try {
@@ -132,7 +136,7 @@ describeOnDevServer('the event stream of a batch', () => {
         request.on('error', () => undefined);
         await waitUntil(() => follower.looks >= 3 || undefined, { description: 'progress polls', timeoutMs: 10_000 });
         request.destroy();
-        // The stream polled once per second before.
+        // Polls were one second apart, so 2.5 s without a poll mean that polling has stopped.
         const isQuiet = () => performance.now() - follower.lookedAt > 2_500 || undefined;
         await waitUntil(isQuiet, { description: 'the end of the polls', timeoutMs: 8_000 });
       } finally {
@@ -140,7 +144,7 @@ describeOnDevServer('the event stream of a batch', () => {
       }
     });
 
-    test('does not poll for a HEAD request', async () => {
+    test('a HEAD request for the event stream does not poll the progress', async () => {
       const batchId = await startBlockedBatch();
       const { watched: follower, url, close } = await startApiWithFollower();
       try {
@@ -153,7 +157,7 @@ describeOnDevServer('the event stream of a batch', () => {
       }
     });
 
-    test('keeps the stream open while the database is unreachable', async () => {
+    test('the event stream stays open while the database is unreachable', async () => {
       const batchId = await startBlockedBatch();
       let away = false;
       let rejected = 0;

@@ -31,7 +31,7 @@ const noteOptions: ParseItemsOptions = {
 
 const bodyOf = (...chunks: (string | Uint8Array)[]) => Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
 
-/** A body of a start text and then repeated chunks. It counts the requested bytes of the chunks. */
+/** Creates a body of the text `first` and then repeated chunks. `bytes` counts the chunk bytes that were read. */
 function createRepeatingBody(chunk: string, { first = '', bytes = Infinity } = {}) {
   const buffer = Buffer.from(chunk);
   const body = new Readable({
@@ -53,7 +53,7 @@ async function readChunks(body: Readable, options: ParseItemsOptions): Promise<S
 
 const readItems = async (text: string, options: ParseItemsOptions) => (await readChunks(bodyOf(text), options)).flat();
 
-/** Returns the problem that a client gets for a rejected upload. */
+/** Returns the problem with which an upload is rejected. */
 async function rejectionOf(upload: Promise<unknown>) {
   const problem = await upload.then(
     () => undefined,
@@ -67,7 +67,7 @@ async function rejectionOf(upload: Promise<unknown>) {
 const errorsOf = async (text: string, options: ParseItemsOptions) =>
   (await rejectionOf(readItems(text, options))).errors;
 
-/** Splits the bytes of a text at places that may lie within a character. */
+/** Splits the bytes of a text at the given places, which may lie within a character. */
 const splitBytes = (text: string, places: number[]): Buffer[] => {
   const bytes = Buffer.from(text);
   const borders = [0, ...places.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
@@ -81,7 +81,7 @@ describe('chunks of items', () => {
   test.each<[ItemFormat, string, number]>([
     ['ndjson', '{"sku":"A"}\n{"sku":"B"}\n{"sku":"C"}\n{"sku":"D"}\n{"sku":"E"}\n', 1],
     ['csv', 'sku\nA\nB\nC\nD\nE\n', 2],
-  ])('fills every chunk except the last (%s)', async (format, text, first) => {
+  ])('every chunk of items is full except the last (%s)', async (format, text, first) => {
     const lists = await readChunks(bodyOf(text), { ...ndjsonOptions, format, itemsPerChunk: 2 });
 
     expect(lists).toEqual([
@@ -97,7 +97,7 @@ describe('chunks of items', () => {
     ]);
   });
 
-  test('adds no empty chunk after a full one', async () => {
+  test('adds no empty chunk when the last chunk is full', async () => {
     const lists = await readChunks(bodyOf('{"sku":"A"}\n{"sku":"B"}'), { ...ndjsonOptions, itemsPerChunk: 1 });
     expect(lists.map(({ length }) => length)).toEqual([1, 1]);
   });
@@ -109,7 +109,7 @@ describe('chunks of items', () => {
     ['blank lines', 'ndjson', '\n  \r\n\n'],
     ['blank lines', 'csv', '\n  \r\n\n'],
     ['a header', 'csv', 'sku,quantity\n'],
-  ])('reports that there are no items in a body of %s (%s)', async (_description, format, text) => {
+  ])('rejects a body of %s without items (%s)', async (_description, format, text) => {
     expect(await rejectionOf(readItems(text, { ...ndjsonOptions, format }))).toMatchObject({
       status: 422,
       kind: 'invalid-items',
@@ -119,7 +119,7 @@ describe('chunks of items', () => {
 });
 
 describe('invalid lines', () => {
-  test('reports each problem with its line', async () => {
+  test('reports each problem of an upload with its line number', async () => {
     const text = '{"sku":"A"}\n{"sku":"b","more":1}\n\n[]\n{"sku":"C"}\n{"sku":\n';
 
     const rejection = await rejectionOf(readItems(text, ndjsonOptions));
@@ -137,11 +137,11 @@ describe('invalid lines', () => {
     ]);
   });
 
-  test('counts a single invalid line in the detail', async () => {
+  test('the detail of the rejection says "1 line is invalid" for a single invalid line', async () => {
     expect((await rejectionOf(readItems('{}', ndjsonOptions))).detail).toBe('1 line is invalid; nothing was stored');
   });
 
-  test('emits no chunk after an invalid line, but reads the body to its end', async () => {
+  test('after an invalid line, emits no more chunks but reads the body to its end', async () => {
     const body = bodyOf('{"sku":"A"}\n{"sku":"B"}\n{}\n', '{"sku":"C"}\n{"sku":"D"}\n', '{}\n');
     const lists: unknown[] = [];
 
@@ -154,7 +154,7 @@ describe('invalid lines', () => {
     expect(body.readableEnded).toBe(true);
   });
 
-  test('reports the first 100 problems', async () => {
+  test('reports only the first 100 problems of an upload', async () => {
     const rejection = await rejectionOf(readChunks(bodyOf('{"sku":1,"x":1,"y":1}\n'.repeat(1_234)), ndjsonOptions));
 
     expect(rejection.detail).toBe('at least 34 lines are invalid; nothing was stored');
@@ -162,7 +162,7 @@ describe('invalid lines', () => {
     expect(rejection.errors.at(-1)).toMatchObject({ line: 34, pointer: '/sku' });
   });
 
-  test('truncates the reported text of a line that is not JSON', async () => {
+  test('limits the detail for a line that is not JSON to 200 characters', async () => {
     const [error] = (await errorsOf(`{"sku":"${'x'.repeat(900)}`, ndjsonOptions)) as { detail: string }[];
     expect(error!.detail.length).toBeLessThanOrEqual(200);
   });
@@ -184,7 +184,7 @@ describe('invalid lines', () => {
 });
 
 describe('NDJSON', () => {
-  test('keeps line numbers across blank lines, CRLF and a missing last line end', async () => {
+  test('NDJSON line numbers stay correct with blank lines, CRLF and a missing final line ending', async () => {
     expect(await readItems('\uFEFF{"sku":"A"}\r\n\r\n \t\n{"sku":"B"}\n\n{"sku":"C"}', ndjsonOptions)).toMatchObject([
       { line: 1, item: { sku: 'A' } },
       { line: 4, item: { sku: 'B' } },
@@ -192,7 +192,7 @@ describe('NDJSON', () => {
     ]);
   });
 
-  test('reads the same items however the body is split', async () => {
+  test('reads the same NDJSON items regardless of how the body is split', async () => {
     const anyLine = fc.tuple(fc.option(anyNote, { nil: undefined }), anyLineEnding);
     await fc.assert(
       fc.asyncProperty(fc.array(anyLine), splitPositions, async (lines, places) => {
@@ -220,18 +220,21 @@ describe('JSON that would silently lose data', () => {
     ['a repeated name with the same value', '{"sku":"A","sku":"A"}', '/sku', /more than once/],
     ['a number that is rounded', '{"sku":"A","quantity":0.99999999999999999999}', '/quantity', /would become 1;/],
     ['a number that is too large', '{"sku":"A","quantity":1e400}', '/quantity', /would become Infinity;/],
-  ])('rejects a line with %s and reports it once with its pointer', async (_description, text, pointer, detail) => {
-    expect(await errorsOf(`{"sku":"A"}\n${text}\n`, one)).toEqual([
-      { line: 2, pointer, detail: expect.stringMatching(detail) },
-    ]);
-  });
+  ])(
+    'rejects a line with %s and reports the problem once with its pointer',
+    async (_description, text, pointer, detail) => {
+      expect(await errorsOf(`{"sku":"A"}\n${text}\n`, one)).toEqual([
+        { line: 2, pointer, detail: expect.stringMatching(detail) },
+      ]);
+    },
+  );
 
-  test('rejects a line that is nested deeper than 32 levels', async () => {
+  test('rejects a line whose JSON is nested deeper than 32 levels', async () => {
     const text = '['.repeat(33) + ']'.repeat(33);
     expect(await errorsOf(text, one)).toEqual([{ line: 1, pointer: '', detail: 'is nested deeper than 32 levels' }]);
   });
 
-  test('also reports the other problems of the line', async () => {
+  test('reports a lossy number together with the other problems of the line', async () => {
     expect(await errorsOf('{"sku":7,"quantity":1e999,"more":1}', one)).toMatchObject([
       { pointer: '/quantity' },
       { pointer: '/sku' },
@@ -243,7 +246,7 @@ describe('JSON that would silently lose data', () => {
 describe('parseJson', () => {
   const pointersIn = (text: string) => parseJson(text).losses.map(({ pointer }) => pointer);
 
-  test('accepts all output of JSON.stringify and returns the value', () => {
+  test('parseJson accepts all output of JSON.stringify and returns the value', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), fc.constantFrom(undefined, 2), (value, space) => {
         const text = JSON.stringify(value, undefined, space);
@@ -253,14 +256,14 @@ describe('parseJson', () => {
     );
   });
 
-  test('reports exactly the numbers that change', () => {
+  test('parseJson reports exactly the numbers that a JavaScript number cannot represent', () => {
     const digits = fc.tuple(fc.bigInt(0n, 10n ** 25n), fc.nat(30), fc.integer({ min: -30, max: 30 }));
     fc.assert(
       fc.property(digits, ([value, places, exponent]) => {
         const padded = value.toString().padStart(places + 1, '0');
         const whole = padded.slice(0, padded.length - places);
         const literal = `${whole}${places ? `.${padded.slice(-places)}` : ''}e${exponent}`;
-        // A float prints with all its digits, so that BigInt can compare it.
+        // String() prints all digits of a number, so the comparison as BigInt is exact.
         const isSame = sameDecimal(literal, String(Number(literal)));
         expect(pointersIn(`{"a":[1,${literal}]}`)).toEqual(isSame ? [] : ['/a/1']);
       }),
@@ -268,7 +271,7 @@ describe('parseJson', () => {
     );
   });
 
-  /** Compares two decimals as integers. */
+  /** Compares two decimal numbers exactly, as scaled integers. */
   function sameDecimal(one: string, other: string): boolean {
     const toScaledInteger = (text: string) => {
       const [mantissa = '', exponent = '0'] = text.toLowerCase().split('e');
@@ -278,7 +281,7 @@ describe('parseJson', () => {
     return toScaledInteger(one) === toScaledInteger(other);
   }
 
-  test('finds every repeated name, whatever strings contain', () => {
+  test('parseJson finds every repeated name, even when strings contain JSON syntax', () => {
     const name = fc.constantFrom('a', 'b', '"', '\\', '\\"', ':', '{', '__proto__', '~/');
     const fields = fc.array(fc.tuple(name, fc.constantFrom(':', '{"a":1,"a":2}', '1e999', '\\', '"')), {
       maxLength: 6,
@@ -303,14 +306,14 @@ describe('CSV', () => {
     }),
   };
 
-  test('reads a dot in a column name as a nested field', async () => {
+  test('reads a CSV column name with a dot as a nested field', async () => {
     expect(await readItems('\uFEFFprice.value,sku,price.currency\r\n1999,A,EUR\r\n-0.5,B,USD', price)).toEqual([
       { line: 2, item: { sku: 'A', price: { value: 1999, currency: 'EUR' } } },
       { line: 3, item: { sku: 'B', price: { value: -0.5, currency: 'USD' } } },
     ]);
   });
 
-  test('treats empty cells as missing fields', async () => {
+  test('treats empty CSV cells as missing fields', async () => {
     const text = 'sku,price.value,price.currency\nA,,\n"",1,EUR\nC,1,""\n';
 
     expect(await errorsOf(text, price)).toMatchObject([
@@ -328,7 +331,7 @@ describe('CSV', () => {
     ['a number with a default', z.number().default(7)],
     ['a number with several of these wrappers', z.number().nullable().optional().default(7).readonly()],
     ['a transformed number', z.number().transform((value) => value)],
-  ])('converts text to a number when the field is %s', async (_description, field) => {
+  ])('converts CSV text to a number when the field is %s', async (_description, field) => {
     const options = { ...csvOptions, schema: z.strictObject({ field, text: z.string() }) };
     expect(await readItems('field,text\n42,42\n', options)).toEqual([{ line: 2, item: { field: 42, text: '42' } }]);
   });
@@ -336,7 +339,7 @@ describe('CSV', () => {
   test.each([
     ['semicolon', ';'],
     ['tab', '\t'],
-  ])('reads records with a %s between values', async (_name, delimiter) => {
+  ])('reads CSV records with a %s as the delimiter', async (_name, delimiter) => {
     const options = { ...price, delimiter };
     const lines = ['price.value|sku|price.currency', '1999|"A|1"|EUR', '"20"|B,C|USD', '|D|'];
     const text = `${lines.join('\r\n').replaceAll('|', delimiter)}\r\n\r\n`;
@@ -351,14 +354,14 @@ describe('CSV', () => {
     ]);
   });
 
-  test('does not treat a record of empty tab-separated values as a blank line', async () => {
+  test('does not treat a CSV record of empty tab-separated values as a blank line', async () => {
     const options = { ...price, delimiter: '\t' };
     expect(await errorsOf('price.value\tsku\tprice.currency\n\t\t\n', options)).toMatchObject([
       { line: 2, pointer: '/sku' },
     ]);
   });
 
-  test('rejects a decimal comma in a record with semicolons', async () => {
+  test('rejects a decimal comma in a CSV record with semicolons', async () => {
     const text = 'price.value;sku;price.currency\n19,99;A;EUR\n';
     expect(await errorsOf(text, { ...price, delimiter: ';' })).toEqual([
       { line: 2, pointer: '/price/value', detail: expect.stringContaining('not "19,99"') },
@@ -366,7 +369,7 @@ describe('CSV', () => {
   });
 
   test.each(['x', '1E+02', '0x10', '+1', ' 1', '1 ', '.5', '5.', 'NaN', 'Infinity', '"1,000"'])(
-    'rejects the number %s with the reason and an example',
+    'rejects the CSV number %s with the reason and an example',
     async (value) => {
       const text = value.replaceAll('"', '');
       expect(await errorsOf(`sku,quantity\nA,${value}\n`, csvOptions)).toEqual([
@@ -383,7 +386,7 @@ describe('CSV', () => {
     ['0.99999999999999999999', '0.99999999999999999999 would become 1'],
     ['9007199254740993', '9007199254740993 would become 9007199254740992'],
     ['9'.repeat(400), `${'9'.repeat(40)}… would become Infinity`],
-  ])('rejects the number %s, which would lose precision', async (value, becomes) => {
+  ])('rejects the CSV number %s because it would lose precision', async (value, becomes) => {
     expect(await errorsOf(`price.value,sku,price.currency\n${value},A,EUR\n`, price)).toEqual([
       {
         line: 2,
@@ -393,7 +396,7 @@ describe('CSV', () => {
     ]);
   });
 
-  test('numbers an item by its first line across line feeds in values and blank lines', async () => {
+  test('the line number of a CSV item is its first line, even with blank lines and line feeds in values', async () => {
     const text = 'note,tag\r\n\r\n"two\r\nlines ""quoted""","a,b"\n\n"",c\nd,"\n\n"\n"e",f';
 
     expect(await readItems(text, { ...noteOptions, format: 'csv' })).toEqual([
@@ -411,7 +414,7 @@ describe('CSV', () => {
     ['has an unknown column', 'sku,a~b/c', '/a~0b~1c', /not a known field/],
     ['names a parent field', 'sku,price', '/price', /one column for each of its fields/],
     ['has a misplaced quote', 'sku"', '', /has a quote within a value/],
-  ])('reports only the header when it %s', async (_description, header, pointer, detail) => {
+  ])('reports only the CSV header when the header %s', async (_description, header, pointer, detail) => {
     const body = bodyOf(`${header}\nA\n`, 'A,1\n', 'A\n');
 
     expect((await rejectionOf(readChunks(body, price))).errors).toEqual([
@@ -420,7 +423,7 @@ describe('CSV', () => {
     expect(body.readableEnded).toBe(true);
   });
 
-  test('reports each record with more or fewer columns than the header', async () => {
+  test('reports each CSV record that has more or fewer columns than the header', async () => {
     expect(await errorsOf('sku,quantity\nA\nB,1\n"C,1",1,"1,1"\nd,1\nE,1', csvOptions)).toEqual([
       { line: 2, pointer: '', detail: 'must have as many columns as the header: 2, not 1' },
       { line: 4, pointer: '', detail: 'must have as many columns as the header: 2, not 3' },
@@ -431,7 +434,7 @@ describe('CSV', () => {
   test.each([
     ['within a value', 'C"C,1', /^has a quote within a value/],
     ['before the end of a value', '"C"C,1', /^has text after the closing quote/],
-  ])('reports a quote %s and skips the rest', async (_where, record, detail) => {
+  ])('reports a CSV quote %s and skips the rest of the upload', async (_where, record, detail) => {
     const body = bodyOf(`sku,quantity\nA,1\nb,1\n${record}\nd,1\n`, 'e,1\n'.repeat(10));
 
     expect((await rejectionOf(readChunks(body, { ...csvOptions, maxLineLength: 20 }))).errors).toEqual([
@@ -441,13 +444,13 @@ describe('CSV', () => {
     expect(body.readableEnded).toBe(true);
   });
 
-  test('reports the line of a quote that is never closed', async () => {
+  test('reports the line of a CSV quote that is never closed', async () => {
     expect(await errorsOf('sku,quantity\nA,1\n"B,1\nC,1\n', csvOptions)).toEqual([
       { line: 3, pointer: '', detail: 'has a quote that is not closed; the rest of the upload was not read' },
     ]);
   });
 
-  test('reads the same items however the body is split', async () => {
+  test('reads the same CSV items regardless of how the body is split', async () => {
     const anyRecord = fc.record({ note: anyNote, tag: anyNote, end: anyLineEnding, blank: fc.boolean() });
     await fc.assert(
       fc.asyncProperty(fc.array(anyRecord, { minLength: 1 }), splitPositions, async (records, places) => {
@@ -471,7 +474,7 @@ describe('CSV', () => {
     );
   });
 
-  test('agrees with the CSV library on any text', async () => {
+  test('reads any text like the library csv-parse', async () => {
     const anyText = fc.string({ unit: fc.constantFrom('a', '"', '"', ',', '\n', '\n', '\r\n'), maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(anyText, splitPositions, async (text, places) => {
@@ -499,7 +502,7 @@ describe('CSV', () => {
 });
 
 describe('size limits', () => {
-  test('accepts a body of exactly the maximum size', async () => {
+  test('accepts an upload body of exactly the maximum size and rejects a longer body', async () => {
     const text = '{"sku":"Ä"}\n';
     const options = {
       ...ndjsonOptions,
@@ -515,7 +518,7 @@ describe('size limits', () => {
     });
   });
 
-  test.each(formats)('stops reading %s at the maximum size', async (format) => {
+  test.each(formats)('stops reading a body of %s at the maximum size', async (format) => {
     const upload = createRepeatingBody('\n'.repeat(BUFFER_BYTES));
 
     const rejection = await rejectionOf(readChunks(upload.body, { ...ndjsonOptions, format, maxBytes: MB }));
@@ -527,7 +530,7 @@ describe('size limits', () => {
   test.each<[ItemFormat, string, string]>([
     ['ndjson', '\n{"tag":"x"}\n', '{"tag":"…"}'],
     ['csv', 'tag\nx\n', '"…\n"'],
-  ])('accepts a line of %s of the maximum length and rejects a longer one', async (format, before, line) => {
+  ])('accepts a line of %s with the maximum length and rejects a longer line', async (format, before, line) => {
     const options = { ...noteOptions, format, maxLineLength: 50 };
     const longest = line.replace('…', '好'.repeat(50 - line.length + 1));
     const longer = line.replace('…', '好'.repeat(50 - line.length + 2));
@@ -555,7 +558,7 @@ describe('size limits', () => {
     ['a record of only delimiters', 'csv', 'sku\n', ','],
     ['a record of only quotes', 'csv', 'sku\n', '"'],
     ['a value in quotes', 'csv', 'sku\n"', 'x\n'],
-  ])('stops reading %s that never ends at the maximum length', async (_description, format, before, endless) => {
+  ])('stops reading at the maximum length when %s never ends', async (_description, format, before, endless) => {
     const upload = createRepeatingBody(endless.repeat(BUFFER_BYTES / endless.length), { first: before });
     const options = { ...ndjsonOptions, format, maxLineLength: 4 * BUFFER_BYTES, maxBytes: 1_000 * MB };
 
@@ -575,7 +578,7 @@ describe('size limits', () => {
     ['has half of a surrogate pair', [0xed, 0xa0, 0x80]],
     ['is Latin-1', [...Buffer.from('{"sku":"Ä"}', 'latin1')]],
     ['ends within a character', [0x0a, 0xe2, 0x82]],
-  ])('rejects a body that %s as not UTF-8', async (_description, bytes) => {
+  ])('rejects a body that %s, because it is not UTF-8', async (_description, bytes) => {
     const chunks = bytes.map((byte) => Uint8Array.of(byte));
 
     for (const format of formats) {
@@ -591,7 +594,7 @@ describe('size limits', () => {
 describe('the request body', () => {
   const line = '{"sku":"A"}\n';
 
-  test('reads at most what the buffers hold while no chunk is consumed', async () => {
+  test('reads no more of the body than fits into the buffers while no chunk is consumed', async () => {
     const upload = createRepeatingBody(line.repeat(1_000), { bytes: 50 * MB });
     const lists = parseItems(upload.body, ndjsonOptions);
     for (let turns = 0; turns < 100; turns += 1) await turn();
@@ -607,7 +610,7 @@ describe('the request body', () => {
   test.each<[string, (body: Readable) => void, RegExp]>([
     ['is destroyed', (body) => body.destroy(), /premature close/i],
     ['fails', (body) => body.destroy(new Error('ECONNRESET')), /ECONNRESET/],
-  ])('fails when the body %s before its end', async (_description, breakOff, error) => {
+  ])('parseItems fails when the body %s before its end', async (_description, breakOff, error) => {
     for (const before of [0, 1, 2]) {
       const body = new Readable({ read: () => undefined });
       body.on('error', () => undefined);
@@ -623,7 +626,7 @@ describe('the request body', () => {
     }
   });
 
-  test('leaves the body open when the consumer stops early', async () => {
+  test('does not destroy the body when the consumer stops early', async () => {
     const { body } = createRepeatingBody(line.repeat(1_000), { bytes: MB });
     const listeners = () => body.eventNames().map((name) => [name, body.listenerCount(name)]);
     const before = listeners();
@@ -644,7 +647,7 @@ describe('the request body', () => {
       server?.close();
     });
 
-    /** Starts an upload and does not end it. */
+    /** Starts an upload and leaves it unfinished. */
     async function startUpload() {
       server = createServer();
       await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -656,7 +659,7 @@ describe('the request body', () => {
       return { client, incoming, response };
     }
 
-    test('delivers the response when it rejects an upload before its end', async () => {
+    test('a client receives the response when its unfinished upload is rejected', async () => {
       const { client, incoming, response } = await startUpload();
 
       const { status } = await rejectionOf(readChunks(incoming, { ...ndjsonOptions, maxBytes: 1 }));
@@ -665,7 +668,7 @@ describe('the request body', () => {
       expect(await once(client, 'response')).toMatchObject([{ statusCode: 413 }]);
     });
 
-    test('fails when the client disconnects', async () => {
+    test('parseItems fails when the client disconnects', async () => {
       const { client, incoming } = await startUpload();
       const lists = readChunks(incoming, ndjsonOptions);
 

@@ -29,7 +29,7 @@ describeOnDevServer('POST /v1/batches', () => {
   let api: Api;
   beforeAll(() => void ({ shop, api } = batchApi));
 
-  /** Waits until the database reports this number of running uploads. */
+  /** Waits until the database has this number of running uploads. */
   const waitForCopies = (count: number) =>
     waitUntil(
       async () => {
@@ -40,7 +40,7 @@ describeOnDevServer('POST /v1/batches', () => {
       { description: `${count} uploads being in progress`, timeoutMs: 15_000, intervalMs: 20 },
     );
 
-  /** Checks that neither the store nor Temporal has the batch and that no orphaned items remain. */
+  /** Checks that neither the store nor Temporal has the batch, and that the store has no orphaned items. */
   async function expectNotStored(batchId: string): Promise<void> {
     const { rows } = await sql<{ batches: number; orphans: number }>`
       select (select count(*)::int from batches where batch_id = ${batchId}) as batches,
@@ -54,7 +54,7 @@ describeOnDevServer('POST /v1/batches', () => {
   }
 
   describe('uploads', () => {
-    test('returns 202 with the location for NDJSON and processes each item', async () => {
+    test('an NDJSON upload returns 202 with the location, and each item is processed', async () => {
       const { sku } = await addProduct(shop.store, { available: 0 });
       const batchId = randomUUID();
       const items = createMany(25, () => ({ sku, quantity: 2 }));
@@ -87,7 +87,7 @@ describeOnDevServer('POST /v1/batches', () => {
       expect(await description.staticSummary()).toBe('restock: 25 items');
     });
 
-    test('reads the columns of CSV as item fields', async () => {
+    test('reads the columns of a CSV upload as item fields', async () => {
       const [mug, filter] = [await addProduct(shop.store), await addProduct(shop.store)];
       const text = `sku,price.value,price.currency\r\n${mug.sku},77,EUR\r\n"${filter.sku}",88,EUR\r\nNOT-THERE,1,EUR\r\n`;
       const { status, body } = await upload(api, {
@@ -112,7 +112,7 @@ describeOnDevServer('POST /v1/batches', () => {
       });
     });
 
-    test('creates a new batch for each upload without an id', async () => {
+    test('creates a new batch for each upload that has no batch id', async () => {
       const { sku } = await addProduct(shop.store);
       const text = ndjson([{ sku, quantity: 1 }]);
       const [first, second] = [await upload(api, { text }), await upload(api, { text })];
@@ -133,7 +133,7 @@ describeOnDevServer('POST /v1/batches', () => {
       ['Application/JSONL', 2],
       ['text/csv', 1],
       ['TEXT/CSV; header=present', 1],
-    ])('accepts the content type %s', async (type, total) => {
+    ])('accepts an upload with the content type %s', async (type, total) => {
       const { sku } = await addProduct(shop.store);
       const items = [
         { sku, quantity: 1 },
@@ -151,7 +151,7 @@ describeOnDevServer('POST /v1/batches', () => {
       ['1', 1, 7],
       ['3', 3, 3],
       ['5000', 5_000, 1],
-    ])('with itemsPerChunk %s, puts at most %i items into a chunk', async (given, itemsPerChunk, chunks) => {
+    ])('with itemsPerChunk=%s, a chunk contains at most %i items', async (given, itemsPerChunk, chunks) => {
       const { sku } = await addProduct(shop.store);
       const text = ndjson(createMany(7, () => ({ sku, quantity: 1 })));
       const { body } = await upload(api, { text, query: { ...(given && { itemsPerChunk: given }) } });
@@ -175,20 +175,23 @@ describeOnDevServer('POST /v1/batches', () => {
       ['the id is empty', { batchId: '' }, '', '/batchId'],
       ['the id is too long', { batchId: 'x'.repeat(65) }, '', '/batchId'],
       ['the id has a slash', { batchId: 'a/0' }, '', '/batchId'],
-      ['there is an unknown field', { limit: '1' }, '', '/limit'],
-    ])('rejects a query with 400 and the wrong parameter: %s', async (_description, query, more, pointer) => {
-      const { status, headers, body } = await api.request('POST', uploadPath(query) + more, {
-        text: ndjson([{ sku: 'MUG', quantity: 1 }]),
-        headers: { 'content-type': NDJSON },
-      });
+      ['the query has an unknown parameter', { limit: '1' }, '', '/limit'],
+    ])(
+      'rejects an upload with 400 and the name of the invalid parameter when %s',
+      async (_description, query, more, pointer) => {
+        const { status, headers, body } = await api.request('POST', uploadPath(query) + more, {
+          text: ndjson([{ sku: 'MUG', quantity: 1 }]),
+          headers: { 'content-type': NDJSON },
+        });
 
-      expect(status).toBe(400);
-      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
-      expect(body).toMatchObject({ type: '/problems/invalid-request', errors: [{ pointer }] });
-      expect(body.errors).toHaveLength(1);
-    });
+        expect(status).toBe(400);
+        expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+        expect(body).toMatchObject({ type: '/problems/invalid-request', errors: [{ pointer }] });
+        expect(body.errors).toHaveLength(1);
+      },
+    );
 
-    test('rejects an unknown operation with 400 and the known ones, and a missing operation with 400', async () => {
+    test('rejects an unknown or missing operation with 400, and lists the known operations for an unknown operation', async () => {
       const unknown = await upload(api, { text: '', query: { operation: 'delete-all' } });
       expect(unknown.body.errors).toEqual([{ pointer: '/operation', detail: 'must be one of price-update, restock' }]);
       const { status, body } = await api.request('POST', '/v1/batches', {
@@ -206,7 +209,7 @@ describeOnDevServer('POST /v1/batches', () => {
       'multipart/form-data; boundary=x',
       'application/x-www-form-urlencoded',
       'nonsense',
-    ])('rejects the content type %s with 415', async (type) => {
+    ])('rejects an upload with the content type %s with 415', async (type) => {
       const batchId = randomUUID();
       const { status, headers, body } = await upload(api, { text: '{"sku":"MUG"}', type, query: { batchId } });
 
@@ -224,7 +227,7 @@ describeOnDevServer('POST /v1/batches', () => {
       return response;
     };
 
-    test('accepts NDJSON with Content-Encoding gzip', async () => {
+    test('accepts an NDJSON upload with Content-Encoding: gzip', async () => {
       const { sku } = await addProduct(shop.store, { available: 0 });
       const batchId = randomUUID();
       const items = createMany(2_500, () => ({ sku, quantity: 1 }));
@@ -236,7 +239,7 @@ describeOnDevServer('POST /v1/batches', () => {
       expect(await stockOf(sku)).toBe(2_500);
     });
 
-    test('accepts CSV with Content-Encoding gzip and semicolons', async () => {
+    test('accepts a CSV upload with semicolons and Content-Encoding: x-gzip', async () => {
       const { sku } = await addProduct(shop.store, { available: 0 });
       const batchId = randomUUID();
       const text = `quantity;sku\r\n7;${sku}\r\n`;
@@ -251,8 +254,8 @@ describeOnDevServer('POST /v1/batches', () => {
     test.each<[string, (compressed: Buffer) => Uint8Array]>([
       ['is not gzip', () => Buffer.from('{"sku":"MUG","quantity":1}')],
       ['is cut off', (compressed) => compressed.subarray(0, compressed.length - 12)],
-      ['is changed', (compressed) => compressed.map((byte, at) => (at > 30 ? byte ^ 0x55 : byte))],
-    ])('rejects a compressed body that %s with 400 and stores nothing', async (_description, change) => {
+      ['is corrupt', (compressed) => compressed.map((byte, at) => (at > 30 ? byte ^ 0x55 : byte))],
+    ])('returns 400 and stores nothing when a gzip body %s', async (_description, change) => {
       const batchId = randomUUID();
       const items = createMany(500, (index) => ({ sku: `SKU-${index}`, quantity: 1 }));
 
@@ -263,7 +266,7 @@ describeOnDevServer('POST /v1/batches', () => {
       await expectNotStored(batchId);
     });
 
-    test('rejects a small body that expands beyond the limit with 413', async () => {
+    test('rejects a compressed body with 413 when its decompressed size exceeds the limit', async () => {
       const small = await startApi({ ...shop, uploadLimits: { maxBytes: 1_000_000 } });
       try {
         const bomb = gzipSync(Buffer.from('{"sku":"MUG","quantity":1}\n'.repeat(400_000)));
@@ -280,7 +283,7 @@ describeOnDevServer('POST /v1/batches', () => {
       }
     });
 
-    test('rejects another compression with 415 that lists the accepted types', async () => {
+    test('rejects a compression other than gzip with 415 and lists the accepted types', async () => {
       const batchId = randomUUID();
       const { status, headers, body } = await sendCompressed(Buffer.from('x'), { batchId }, NDJSON, 'br');
 
@@ -293,7 +296,7 @@ describeOnDevServer('POST /v1/batches', () => {
       await expectNotStored(batchId);
     });
 
-    test('rejects an unknown delimiter, and any delimiter for NDJSON, with 400', async () => {
+    test('returns 400 for an unknown delimiter, and for any delimiter with NDJSON', async () => {
       for (const [type, delimiter] of [
         [NDJSON, 'comma'],
         ['text/csv', '|'],
@@ -303,23 +306,26 @@ describeOnDevServer('POST /v1/batches', () => {
       }
     });
 
-    test.each(['a body', 'no body'])('rejects a request with %s and without a content type with 415', async (what) => {
-      const { request, response } = openRequest(api, uploadPath(), {
-        headers: what === 'a body' ? { 'transfer-encoding': 'chunked' } : { 'content-length': '0' },
-      });
-      request.end(what === 'a body' ? '{"sku":"MUG"}' : undefined);
-      const { status, body } = await response;
+    test.each(['a body', 'no body'])(
+      'rejects an upload with %s with 415 when the content type is missing',
+      async (what) => {
+        const { request, response } = openRequest(api, uploadPath(), {
+          headers: what === 'a body' ? { 'transfer-encoding': 'chunked' } : { 'content-length': '0' },
+        });
+        request.end(what === 'a body' ? '{"sku":"MUG"}' : undefined);
+        const { status, body } = await response;
 
-      expect([status, body.type]).toEqual([415, '/problems/unsupported-media-type']);
-    });
+        expect([status, body.type]).toEqual([415, '/problems/unsupported-media-type']);
+      },
+    );
 
-    test.each(['PUT', 'DELETE', 'PATCH'])('rejects the method %s with 405', async (method) => {
+    test.each(['PUT', 'DELETE', 'PATCH'])('rejects %s /v1/batches with 405', async (method) => {
       expect((await api.request(method, '/v1/batches')).status).toBe(405);
     });
   });
 
   describe('uploads with invalid items', () => {
-    test('rejects invalid lines with 422, names each with its pointer and stores nothing', async () => {
+    test('rejects an upload with invalid lines with 422, lists each line with its pointer and stores nothing', async () => {
       const batchId = randomUUID();
       const good = JSON.stringify({ sku: 'MUG', quantity: 1 });
       const lines = [
@@ -355,7 +361,7 @@ describeOnDevServer('POST /v1/batches', () => {
       await expectNotStored(batchId);
     });
 
-    test('names the first 100 invalid lines', async () => {
+    test('lists only the first 100 invalid lines of an upload', async () => {
       const batchId = randomUUID();
       const items = createMany(250, (n) => ({ sku: 'MUG', quantity: n % 2 }));
       const { status, body } = await upload(api, { text: ndjson(items), query: { batchId, itemsPerChunk: '1' } });
@@ -373,14 +379,14 @@ describeOnDevServer('POST /v1/batches', () => {
       ['no items', 'text/csv', ''],
       ['a wrong column', 'text/csv', 'sku,amount\nMUG,1\n'],
       ['a wrong value', 'text/csv', 'sku,quantity\nMUG,none\n'],
-    ])('rejects %s in %s with 422 and stores nothing', async (_description, type, text) => {
+    ])('returns 422 and stores nothing for an upload with %s in %s', async (_description, type, text) => {
       const batchId = randomUUID();
       const { status, body } = await upload(api, { text, type, query: { batchId } });
       expect([status, body.type]).toEqual([422, '/problems/invalid-items']);
       await expectNotStored(batchId);
     });
 
-    test('leaves the id of a rejected upload free for a corrected one', async () => {
+    test('a corrected upload can use the batch id of a rejected upload', async () => {
       const batchId = randomUUID();
       const { sku } = await addProduct(shop.store);
       expect((await upload(api, { text: '{}', query: { batchId } })).status).toBe(422);
@@ -388,7 +394,7 @@ describeOnDevServer('POST /v1/batches', () => {
       await waitForStatus(batchId, 'completed');
     });
 
-    test('rejects a body that is not UTF-8 with 400 and stores nothing', async () => {
+    test('returns 400 and stores nothing when an upload is not UTF-8', async () => {
       const batchId = randomUUID();
       const { request, response } = openRequest(api, uploadPath({ batchId }));
       request.end(Buffer.concat([Buffer.from(ndjson([{ sku: 'MUG', quantity: 1 }])), Buffer.from([0xff, 0xfe])]));
@@ -413,7 +419,7 @@ describeOnDevServer('POST /v1/batches', () => {
       ['a line is too long', NDJSON, `${line.repeat(3)}{"sku":"${'M'.repeat(100)}"}\n`, /^line 4 has more than 100/],
       ['a line never ends', NDJSON, 'x'.repeat(200), /^line 1 has more than 100/],
       ['a quote is never closed', 'text/csv', `sku,quantity\n"MUG,1\n${'MUG,1\n'.repeat(30)}`, /^the record at line 2/],
-    ])('rejects an upload with 413 and stores nothing: %s', async (_description, type, text, detail) => {
+    ])('returns 413 and stores nothing when %s', async (_description, type, text, detail) => {
       const batchId = randomUUID();
       const { status, body } = await upload(small, { text, type, query: { batchId, itemsPerChunk: '1' } });
 
@@ -422,20 +428,20 @@ describeOnDevServer('POST /v1/batches', () => {
       await expectNotStored(batchId);
     });
 
-    test('accepts a body of exactly the maximum size', async () => {
+    test('accepts an upload of exactly the maximum size', async () => {
       const text = line.repeat(50).padEnd(LIMITS.maxBytes, '\n');
       const { status, body } = await upload(small, { text });
       expect([status, body.total]).toEqual([202, 50]);
       await waitForStatus(body.batchId, 'completed_with_failures');
     });
 
-    test('delivers the 413 to a client that sends its whole body before it reads the response', async () => {
+    test('a client that sends its whole body before it reads the response still receives the 413', async () => {
       const { request, response } = openRequest(small, uploadPath());
       request.end(line.repeat(500_000));
       expect((await response).status).toBe(413);
     });
 
-    test('reuses or closes the connection after it rejects an upload midway', async () => {
+    test('the next upload succeeds after an upload on the same connection was rejected midway', async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       try {
         for (const text of [line.repeat(50_000), line]) {
@@ -454,9 +460,9 @@ describeOnDevServer('POST /v1/batches', () => {
 
   describe('interrupted uploads', () => {
     test.each([
-      ['is sent in chunks', {}],
-      ['has a length', { 'content-length': '100000' }],
-    ])('stores nothing when the client disconnects during a body that %s', async (_description, more) => {
+      ['uses chunked transfer encoding', {}],
+      ['has a Content-Length', { 'content-length': '100000' }],
+    ])('stores nothing when the client disconnects during an upload that %s', async (_description, more) => {
       const batchId = randomUUID();
       const { sku } = await addProduct(shop.store);
       const query = { batchId, itemsPerChunk: '1' };
@@ -473,7 +479,7 @@ describeOnDevServer('POST /v1/batches', () => {
       expect(await stockOf(sku)).toBe(30);
     });
 
-    test('returns 503 when the database drops the connection of an upload, and accepts the next upload', async () => {
+    test('an upload returns 503 when the database closes its connection, and the next upload succeeds', async () => {
       const batchId = randomUUID();
       const { sku } = await addProduct(shop.store);
       const item = ndjson([{ sku, quantity: 1 }]);
@@ -494,7 +500,7 @@ describeOnDevServer('POST /v1/batches', () => {
       await waitForStatus(batchId, 'completed');
     });
 
-    test('returns 503 when a write discovers the lost database connection', async () => {
+    test('an upload returns 503 when a write to the database fails with EPIPE', async () => {
       const stageBatch = () => Promise.reject(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
       const cut = await startApi({ ...shop, store: { ...shop.store, stageBatch } });
       try {
@@ -505,7 +511,7 @@ describeOnDevServer('POST /v1/batches', () => {
       }
     });
 
-    test('serves many uploads over one connection without a warning', async () => {
+    test('many uploads over one connection cause no Node.js warning', async () => {
       const warnings: string[] = [];
       const recordWarning = ({ name }: Error) => void warnings.push(name);
       process.on('warning', recordWarning);
@@ -534,7 +540,7 @@ describeOnDevServer('POST /v1/batches', () => {
   });
 
   describe('the batch id as an idempotency key', () => {
-    test('returns the same batch for a repeated upload and processes each item once', async () => {
+    test('a repeated upload returns the same batch, and each item is processed once', async () => {
       const { sku } = await addProduct(shop.store);
       const given = { text: ndjson(createMany(5, () => ({ sku, quantity: 1 }))), query: { batchId: randomUUID() } };
       const { batchId } = given.query;
@@ -557,18 +563,24 @@ describeOnDevServer('POST /v1/batches', () => {
         { text: ndjson([{ sku: 'MUG', price: { value: 1, currency: 'EUR' } }]), query: { operation: 'price-update' } },
       ],
       ['another chunk size', { query: { itemsPerChunk: '7' } }],
-    ])('rejects a repeated id with %s with 409 and keeps the first batch', async (_description, { text, query }) => {
-      const batchId = randomUUID();
-      const given = { text: ndjson([{ sku: 'MUG', quantity: 1 }]), query: { batchId } };
-      await upload(api, given);
-      const { status, body } = await upload(api, { text: text ?? given.text, query: { ...given.query, ...query } });
+    ])(
+      'returns 409 for a repeated batch id with %s, and keeps the first batch',
+      async (_description, { text, query }) => {
+        const batchId = randomUUID();
+        const given = { text: ndjson([{ sku: 'MUG', quantity: 1 }]), query: { batchId } };
+        await upload(api, given);
+        const { status, body } = await upload(api, { text: text ?? given.text, query: { ...given.query, ...query } });
 
-      expect(status).toBe(409);
-      expect(body).toMatchObject({ type: '/problems/batch-id-taken', batchId });
-      expect(await waitForStatus(batchId, 'completed_with_failures')).toMatchObject({ operation: 'restock', total: 1 });
-    });
+        expect(status).toBe(409);
+        expect(body).toMatchObject({ type: '/problems/batch-id-taken', batchId });
+        expect(await waitForStatus(batchId, 'completed_with_failures')).toMatchObject({
+          operation: 'restock',
+          total: 1,
+        });
+      },
+    );
 
-    test('runs an upload whose batch was started before it and failed', async () => {
+    test('an upload runs although a workflow with its batch id was started earlier and failed', async () => {
       const batchId = randomUUID();
       const early = await startBatch(shop.client, batchId);
       await expect(early.result()).rejects.toThrow();
@@ -581,7 +593,7 @@ describeOnDevServer('POST /v1/batches', () => {
       await waitForBatchProgress(shop.store, batchId, ({ succeeded }) => succeeded === 1, 'its item');
     });
 
-    test('creates one batch for simultaneous identical uploads and returns it to each', async () => {
+    test('simultaneous identical uploads create one batch, and each upload returns this batch', async () => {
       const { sku } = await addProduct(shop.store);
       const batchId = randomUUID();
       const text = ndjson(createMany(10, () => ({ sku, quantity: 1 })));
@@ -596,7 +608,7 @@ describeOnDevServer('POST /v1/batches', () => {
       expect(await stockOf(sku)).toBe(20);
     });
 
-    test('gives the id to one of two different simultaneous uploads and returns 409 to the other', async () => {
+    test('of two different simultaneous uploads with the same batch id, one returns 202 and the other 409', async () => {
       const { sku } = await addProduct(shop.store, { available: 0 });
       const batchId = randomUUID();
       const uploads = [1, 1_000].map((quantity) => {
@@ -618,7 +630,7 @@ describeOnDevServer('POST /v1/batches', () => {
   });
 
   describe('simultaneous uploads', () => {
-    test('returns 503 for a fifth upload until one of four ends', async () => {
+    test('a fifth simultaneous upload returns 503 until one of the other four ends', async () => {
       const item = ndjson([{ sku: 'MUG', quantity: 1 }]);
       const open = createMany(4, () => openRequest(api, uploadPath({ itemsPerChunk: '1' })));
       for (const { request } of open) request.write(item);
@@ -640,7 +652,7 @@ describeOnDevServer('POST /v1/batches', () => {
       for (const response of responses) await waitForStatus(response.body.batchId, 'completed_with_failures');
     });
 
-    test('does not count rejected uploads as running', async () => {
+    test('rejected uploads do not count toward the limit of simultaneous uploads', async () => {
       for (let count = 0; count < 6; count += 1) expect((await upload(api, { text: '{}' })).status).toBe(422);
       expect((await upload(api, { text: ndjson([{ sku: 'MUG', quantity: 1 }]) })).status).toBe(202);
     });
