@@ -36,7 +36,7 @@ describe('the runbook', () => {
   });
 
   test.each(paragraphs)('explains $title, how to investigate it and what to do', ({ text }) => {
-    for (const part of ['What it means', 'How to look', 'What to do']) expect(text).toContain(`**${part}.**`);
+    for (const part of ['What it means', 'How to diagnose', 'What to do']) expect(text).toContain(`**${part}.**`);
   });
 
   test('names only existing commands, pages and paragraphs', () => {
