@@ -5,7 +5,7 @@ import type { ChaosResult } from './chaos-run.js';
 import type { PlannedFault } from './faults/plan.js';
 import type { ShopUnderTest } from './shop-under-test.js';
 
-/** Saves everything that is needed to investigate the violations: logs, plan, client log, audit and histories. */
+/** Saves the data for an investigation of the violations: logs, plan, client log, audit and histories. */
 export async function saveArtifacts(
   folder: string,
   { client, copyLogs }: ShopUnderTest,
@@ -18,7 +18,7 @@ export async function saveArtifacts(
     await writeFile(join(folder, `${name}.json`), JSON.stringify(value, null, 2));
   await copyLogs(join(folder, 'logs'));
   for (const workflowId of new Set(violations.map(({ workflowId }) => workflowId))) {
-    // Not every violation names an existing workflow.
+    // A violation can concern something that is not a workflow, such as a product.
     const history = await client.workflow
       .getHandle(workflowId)
       .fetchHistory()

@@ -13,37 +13,40 @@ import { planFaults, type Fault, type PlannedFault } from './faults/plan.js';
 import { SeededRandom } from './random.js';
 import { startShopUnderTest, type ShopUnderTest } from './shop-under-test.js';
 
-/** The time limit for responses to the clients' requests. */
+/** How long to wait for the last responses after the faults. */
 const RESPONSE_DEADLINE_MS = 120_000;
-/** The time limit until all accepted work has ended. */
+/** How long to wait until all accepted work has ended. */
 const AUDIT_DEADLINE_MS = 300_000;
 
 /**
- * The load of a run shorter than a minute, which is one of many tests on its machine: a small load is enough to detect
- * lost work.
+ * The load of a run shorter than a minute. Such a run is part of the test suite and shares its machine with other
+ * tests. A small load is enough to detect lost work.
  */
 const LIGHT_LOAD: Partial<LoadProfile> = { clients: 4, linesPerBatch: 1_000 };
 
 export interface ChaosOptions {
   seed: number;
-  /** No fault begins later than this, but one whole cycle of faults always runs. */
+  /** No fault starts later than this, but at least one whole round of faults runs. */
   seconds: number;
   server: ServerKind;
   report: Reporter;
   signal?: AbortSignal;
-  /** Replaces the faults that the seed determines. */
+  /** The faults to inject. Default: the faults that the seed determines. */
   plan?: PlannedFault[];
   workflowBundle?: string;
-  /** The time limit for responses to the clients' requests. Default: two minutes. */
+  /** How long to wait for the last responses after the faults. Default: two minutes. */
   responseDeadlineMs?: number;
-  /** The folder for the logs of a run with violations. Default: a folder in DATA_DIR. */
+  /** The folder for the artifacts of a run with violations. Default: a folder in DATA_DIR. */
   artifactsDir?: string;
 }
 
-/** A fault from which the shop recovered. */
+/** A fault, and how long the shop took to recover from it. */
 export interface Recovery {
   fault: Fault;
-  /** From the kill or reset, or the end of a lasting fault, until an order that was placed afterwards is completed. */
+  /**
+   * The time from the kill, the reset or the end of a lasting fault until a probe order completes that was placed
+   * afterwards.
+   */
   recoveryMs: number;
 }
 
@@ -51,22 +54,25 @@ export interface Recovery {
 export interface ChaosResult {
   server: ServerKind;
   seed: number;
-  /** From the first client until the recovery from the last fault. */
+  /** The time from the start of the clients until the recovery from the last fault. */
   seconds: number;
-  /** How long an order takes without a fault, as clients measure it. */
+  /** How long an order takes without a fault, as a client measures it. */
   baselineMs: number | undefined;
   recoveries: Recovery[];
   log: ClientLog;
   audit: AuditResult;
-  /** The audit's violations, requests that never got a response, and faults from which the shop did not recover. */
+  /**
+   * The violations that the audit found, the requests that never got a response, and the faults from which the shop did
+   * not recover.
+   */
   violations: Violation[];
-  /** The folder with logs, plan, client log and histories, when there are violations. */
+  /** The folder with logs, plan, client log and histories. Undefined when there are no violations. */
   artifactsDir: string | undefined;
 }
 
 /**
- * Runs a shop under load, injects faults, and audits the result. Deletes everything afterwards, except the data that is
- * needed to investigate violations.
+ * Runs a shop under load, injects faults, and audits the result. Afterwards deletes everything except the artifacts of
+ * a run with violations.
  *
  * @throws when there is no result: the shop does not start, the load generator fails, or the run is interrupted.
  */
@@ -113,7 +119,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   }
 }
 
-/** Starts the shop. After its start, the output of its processes goes to their logs only. */
+/** Starts the shop. After the start, its processes write only to their log files. */
 async function startQuietShop({ server, report, signal, workflowBundle }: ChaosOptions): Promise<ShopUnderTest> {
   let isReady = false;
   const shop = await startShopUnderTest({

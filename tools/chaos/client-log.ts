@@ -2,22 +2,26 @@ import type { OrderLine } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 
 /**
- * The requests of the load generator and their outcomes, as plain JSON. The auditor uses nothing else of it.
+ * The requests of the load generator and their outcomes, as plain JSON. The auditor reads only this log and nothing
+ * else from the load generator.
  */
 export interface ClientLog {
-  /** The products that the load generator buys and restocks, with their initial stock. Nothing else may change their stock. */
+  /**
+   * The products that the load generator buys and restocks, with their initial stock. Only the load generator may
+   * change this stock.
+   */
   products: Product[];
   orders: LoggedOrder[];
   carts: LoggedCart[];
   approvals: LoggedApproval[];
   batches: LoggedBatch[];
-  /** Callbacks in the carrier's name, in addition to the carrier's own. */
+  /** Counts the callbacks that the load generator sent in place of the carrier. The fake carrier also sends its own. */
   callbacks: { sent: number; repeated: number; outOfOrder: number };
-  /** Orders for which the carrier reported another parcel as delivered. */
+  /** The orders that got a delivery report about a parcel of another order. */
   foreignReportOrderIds: string[];
-  /** Workflow ids of executions that were reset. */
+  /** The ids of the workflows that were reset. */
   resetWorkflowIds: string[];
-  /** The outcome of each edge case that ran in this run. */
+  /** The edge cases of this run and their outcomes. */
   edgeCases: EdgeCase[];
   /** The number of HTTP requests sent, including reads. */
   requestsSent: number;
@@ -26,17 +30,18 @@ export interface ClientLog {
 }
 
 /**
- * A request with its Idempotency-Key, sent until its outcome is known. An `accepted` request has its effect exactly once,
- * a `rejected` request has none. An `unknown` request got no definite response: it has one effect or none.
+ * A request with its idempotency key. The client sends it until its outcome is known. An `accepted` request must have
+ * exactly one effect, and a `rejected` request none. An `unknown` request got no definite response and may have one
+ * effect or none.
  */
 export interface LoggedRequest {
   key: string;
   outcome: 'accepted' | 'rejected' | 'unknown';
-  /** The result in each 2xx response, or `rejected` for a rejected repetition. All entries must be equal. */
+  /** The result of each 2xx response, or `rejected` for each rejection. All entries must be equal. */
   responses: string[];
 }
 
-/** An order. Its responses contain the order id; the customer has no other order. */
+/** An order. `responses` contains the order id. The customer has no other order. */
 export interface LoggedOrder extends LoggedRequest {
   customerId: string;
   lines: OrderLine[];
@@ -44,35 +49,38 @@ export interface LoggedOrder extends LoggedRequest {
   cancellation?: LoggedRequest;
 }
 
-/** A cart, with all changes; the changes of one customer are in order. */
+/** A cart with all its changes. The changes of one customer are in the order of sending. */
 export interface LoggedCart {
   cartId: string;
   changes: CartChange[];
-  /** The intended end: some carts stay open by design. */
+  /** The intended end. Some carts stay open on purpose. */
   end: 'open' | 'checked out' | 'abandoned';
-  /** The requests that were to end the cart, sent at the same time. Responses to a checkout contain the order id. */
+  /** The requests to close the cart, all sent at the same time. The responses to a checkout contain the order id. */
   closingRequests: LoggedRequest[];
-  /** The customer and the payment of the order that the cart becomes. */
+  /** The customer of the order that the checkout creates. `token` is its payment. */
   customerId: string;
   token: string;
 }
 
-/** A change of one line. Its responses contain the line's new quantity, if no other customer changes the line. */
+/**
+ * A change of one line. `responses` contains the new quantity of the line. For a line that several customers change, it
+ * contains a constant.
+ */
 export interface CartChange extends LoggedRequest {
   kind: 'add' | 'set' | 'remove';
   sku: string;
   quantity: number;
 }
 
-/** An approval, of an order or on its own. */
+/** An approval. It belongs to an order or was requested through the API. */
 export interface LoggedApproval {
   approvalId: string;
-  /** The order that waits for the approval, or the request that started it. */
+  /** The order that needs the approval, or the API request that created the approval. */
   source: { orderId: string } | { request: LoggedRequest };
   decisions: LoggedDecision[];
 }
 
-/** A decision. Its responses contain the effective decision; responses to a callback do not. */
+/** A decision. `responses` contains the effective decision, or a constant for a callback. */
 export interface LoggedDecision extends LoggedRequest {
   approver: string;
   decision: 'approve' | 'reject';
@@ -80,31 +88,31 @@ export interface LoggedDecision extends LoggedRequest {
 }
 
 /**
- * An upload that restocks one piece per line, of products that no other upload restocks. Its responses contain batch id
- * and number of lines.
+ * An upload that restocks one unit per line. No other upload restocks the same products. `responses` contains the batch
+ * id and the number of lines.
  */
 export interface LoggedBatch extends LoggedRequest {
   batchId: string;
   lineCount: number;
-  /** Lines that a rule rejects, counted from one. */
+  /** The numbers of the lines that must fail, counted from one. */
   invalidLines: number[];
   /** The number of lines for each product, without the invalid lines. */
   quantityBySku: Record<string, number>;
 }
 
-/** The outcome of an edge case in which all of its steps happened. */
+/** The outcome of an edge case whose steps all happened. */
 export const COMPLETE = 'complete';
 
-/** A rare situation that one client produces in every run. */
+/** A rare situation. One client produces it in every run. */
 export interface EdgeCase {
   name: string;
   /** The workflow id of the order, once the order is placed. */
   workflowId?: string;
-  /** `COMPLETE`, or what prevented it. Missing while the edge case is not finished. */
+  /** `COMPLETE`, or what prevented it. Missing while the edge case runs. */
   outcome?: string;
 }
 
-/** The requests that had no response when the load generator stopped, with the workflow of each. */
+/** Returns the requests that had no response when the load generator stopped. */
 export function unresolvedRequests({
   orders,
   carts,

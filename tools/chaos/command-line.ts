@@ -3,7 +3,7 @@ import { parseArguments, UsageError } from '../terminal/command-line.js';
 
 export const SERVER_KINDS = ['dev', 'full'] as const;
 
-/** The dev server with its database file, or the full server on PostgreSQL. */
+/** `dev`: Temporal's dev server with a database file. `full`: the full Temporal server on PostgreSQL. */
 export type ServerKind = (typeof SERVER_KINDS)[number];
 
 /** The arguments of `npm run chaos`. */
@@ -22,7 +22,7 @@ export const usage = `Usage: npm run chaos -- [options]
 Starts a shop, injects faults into its processes and network while clients use it, then audits all results.
 
   --seed <n>       determines the faults, their times and what the clients do: 0 to ${MAX_SEED}; default: random
-  --seconds <n>    duration, ${MIN_SECONDS} to ${MAX_SECONDS}; default: 60. One cycle of nine faults always completes
+  --seconds <n>    duration, ${MIN_SECONDS} to ${MAX_SECONDS}; default: 60. At least one round of nine faults runs
   --server <name>  dev (Temporal's dev server; default), full (the full server on PostgreSQL), both (one after the other)
   --help
 
@@ -30,11 +30,7 @@ Example: npm run chaos -- --seed 42 --seconds 120 --server full
 
 Exit code: 0 nothing lost and nothing duplicated, 1 violations, 2 invalid arguments, 130 ended by Ctrl-C.`;
 
-/**
- * Reads the arguments of `npm run chaos`.
- *
- * @throws UsageError with the invalid argument.
- */
+/** Parses the arguments of `npm run chaos`. @throws UsageError that contains the invalid argument. */
 export function readCommandLine(args: string[]): ChaosCommand | 'help' {
   const { values, positionals } = parseArguments({
     args,

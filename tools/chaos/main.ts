@@ -9,12 +9,12 @@ import { loadSettings } from '../stack/settings/settings.js';
 import { stopLiveProcesses } from '../processes/processes.js';
 
 /**
- * `npm run chaos`: a chaos run of a shop, and the auditor's findings. Progress goes to stderr, the tables go to
- * stdout: `npm run --silent chaos -- --seed 42 > tables.md`.
+ * `npm run chaos`: runs the fault injection and prints the auditor's findings. Progress goes to stderr and the tables
+ * go to stdout: `npm run --silent chaos -- --seed 42 > tables.md`.
  */
 const report = createReporter(process.stderr);
 const interruptedExitCode = 130;
-// The auditor replays histories, and this command reports what it finds; the SDK would log it again.
+// The auditor reports replay failures itself, so the SDK must not log them too.
 const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });
 Runtime.install({
   logger: new DefaultLogger('ERROR', () => undefined),
@@ -25,8 +25,7 @@ Runtime.install({
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
-    // The first signal stops running parts in order. A second one also stops processes that are still starting, which
-    // no part owns yet.
+    // The first signal stops the run in order. The second signal also kills processes that are still starting.
     if (interrupted.signal.aborted) void stopLiveProcesses();
     else report.print('Stopping everything. Press Ctrl-C again to kill it at once.');
     interrupted.abort(new Error('interrupted'));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /**
- * A random number generator that depends on its seed alone. A concurrent part of a run uses its own branch, so that its
+ * A random number generator that depends only on its seed. Concurrent parts of a run each use a fork, so that their
  * numbers do not depend on timing.
  */
 export class SeededRandom {
@@ -13,12 +13,12 @@ export class SeededRandom {
     this.#state = createHash('sha256').update(this.#seed).digest().readUInt32LE();
   }
 
-  /** A generator whose numbers depend only on this seed and the name, however many numbers were drawn here. */
+  /** Returns a generator that depends only on this seed and the name, not on the numbers that were already drawn. */
   fork(name: string | number): SeededRandom {
     return new SeededRandom(`${this.#seed}/${name}`);
   }
 
-  /** From 0 (included) to 1 (excluded): mulberry32. */
+  /** Returns a number from 0 (included) to 1 (excluded). The algorithm is mulberry32. */
   number(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -26,7 +26,7 @@ export class SeededRandom {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** An integer, both ends included. */
+  /** Returns an integer from `min` to `max`, both included. */
   integer(min: number, max: number): number {
     return min + Math.floor(this.number() * (max - min + 1));
   }
@@ -35,9 +35,9 @@ export class SeededRandom {
     return this.number() < probability;
   }
 
-  /** Returns one of the choices. @throws when there are none. */
+  /** Returns a random choice. @throws when `choices` is empty. */
   pick<T>(choices: readonly T[]): T {
-    if (choices.length === 0) throw new Error('nothing to choose from');
+    if (choices.length === 0) throw new Error('pick needs at least one choice');
     return choices[this.integer(0, choices.length - 1)]!;
   }
 }

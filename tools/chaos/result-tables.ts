@@ -10,7 +10,7 @@ const SERVER_NAMES: Record<ServerKind, string> = {
   full: 'the full Temporal server on PostgreSQL',
 };
 
-/** The outcome of a run as Markdown that also reads well on a terminal. `machine`: the hardware of the run. */
+/** Formats the outcome of a run as Markdown that is also readable in a terminal. `machine` describes the hardware. */
 export function renderResult(outcome: ChaosResult, machine: string): string {
   const { server, seed, seconds, baselineMs, recoveries, log, audit } = outcome;
   const baseline = baselineMs === undefined ? 'no order was completed' : formatSeconds(baselineMs);
@@ -98,7 +98,7 @@ function summaryText({ seed, violations, artifactsDir }: ChaosResult): string {
   ].join('\n');
 }
 
-/** A table with aligned columns. All columns but the first are right-aligned, if the table has more than two. */
+/** Formats a table with aligned columns. In a table with more than two columns, all but the first are right-aligned. */
 function markdownTable(head: string[], rows: string[][]): string {
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]!.length)));
   const isText = head.length === 2;

@@ -15,18 +15,21 @@ import type { ServerKind } from './command-line.js';
 import { ProxiedLinks } from './faults/proxied-links.js';
 import type { KILLABLE_PROCESSES } from './faults/plan.js';
 
-/** A shop whose processes can be killed and whose links can have faults; each part is one process. */
+/**
+ * A running shop for fault injection: its processes can be killed, and its network links can have faults. It has one
+ * process of each kind.
+ */
 export interface ShopUnderTest {
-  /** Clients connect through a link, the auditor connects directly. */
+  /** Clients connect to the API through a proxied link. */
   readonly addresses: StackAddresses;
   readonly processes: Record<(typeof KILLABLE_PROCESSES)[number], SupervisedProcess>;
   readonly links: ProxiedLinks;
-  /** Client and store with full access, on direct connections without faults. */
+  /** A Temporal client and a store for the auditor. They have full access and connect directly, without faults. */
   readonly client: Client;
   readonly store: Store;
-  /** The bundle that the shop's worker runs. */
+  /** The workflow bundle of the shop's worker. */
   readonly workflowBundle: Bundle;
-  /** Resolves with the reason when a process fails and is not restarted. */
+  /** Resolves with an error when a process fails and its supervisor does not restart it. */
   readonly failure: Promise<Error>;
   /** Copies the logs of the shop's processes. */
   copyLogs(folder: string): Promise<void>;
@@ -37,15 +40,15 @@ interface ShopUnderTestOptions {
   server: ServerKind;
   report: Reporter;
   signal?: AbortSignal;
-  /** An existing bundle to use instead of bundling the workflows again. */
+  /** The path of an existing bundle. Default: a new bundle of the workflows. */
   workflowBundle?: string;
 }
 
 /**
- * Starts a new shop: free ports, temporary folders, and commits that wait for the disk. On the full server, Temporal
- * keeps its state in the shop's PostgreSQL.
+ * Starts a shop with free ports, temporary folders and commits that wait for the disk. With the full server, Temporal
+ * stores its state in the shop's PostgreSQL.
  *
- * @throws after it has stopped everything that it had started.
+ * @throws when the shop does not start. Everything that was started is stopped first.
  */
 export async function startShopUnderTest({
   server,
@@ -64,22 +67,22 @@ export async function startShopUnderTest({
 
     const links = new ProxiedLinks();
     closing.push(() => links.close());
-    const throughLinks = links.mapPort;
+    const { mapPort } = links;
     let cluster: TemporaryCluster | undefined;
     if (server === 'full') {
-      cluster = await startTemporaryCluster(report, { durable: true, mapPort: throughLinks });
+      cluster = await startTemporaryCluster(report, { durable: true, mapPort });
       closing.push(() => cluster!.stop());
       signal?.throwIfAborted();
     }
     const stack = await startTemporaryStack(
       {
         sharedServers: cluster?.sharedServers,
-        // A parcel can be recalled only for a short moment before its pickup.
+        // With this short pickup time, a cancellation can come before or after the pickup.
         carrierPickupSeconds: 0.3,
         carrierDeliverySeconds: 0.6,
         applicationEnv: { WORKFLOW_BUNDLE: bundle },
       },
-      { report, durable: true, workerCount: 1, apiCount: 1, mapPort: throughLinks, ...(signal && { signal }) },
+      { report, durable: true, workerCount: 1, apiCount: 1, mapPort, ...(signal && { signal }) },
     );
     closing.push(() => stack.stop());
 

@@ -4,87 +4,87 @@ import { readExample, type TourClient, type Scenario } from './tour-client.js';
 import { orderReader } from './order-steps.js';
 
 /**
- * A cart with a new id. Each change has an idempotency key, so that it can be repeated, and prints the cart's new
- * content.
+ * Returns the steps of the tour for a cart with a new id. Each change sends an idempotency key and prints the new
+ * content of the cart.
  */
-function createTourCart(guide: TourClient) {
+function createTourCart(client: TourClient) {
   const cartId = `tour-${randomUUID()}`;
   const path = { cartId };
-  const named = (key: string = randomUUID()) => ({ 'Idempotency-Key': key });
+  const idempotencyHeader = (key: string = randomUUID()) => ({ 'Idempotency-Key': key });
 
-  function tell(cart: Schemas['Cart']): Schemas['Cart'] {
+  function printCart(cart: Schemas['Cart']): Schemas['Cart'] {
     const lines = cart.lines.map(({ sku, quantity }) => `${quantity} x ${sku}`).join(', ');
     const { total } = cart;
-    guide.print(`    ${lines || 'empty'}${total ? `, ${(total.value / 100).toFixed(2)} ${total.currency}` : ''}`);
+    client.print(`    ${lines || 'empty'}${total ? `, ${(total.value / 100).toFixed(2)} ${total.currency}` : ''}`);
     return cart;
   }
-  const adding = (body: Schemas['AddItemRequest'], key?: string) =>
-    guide.api.POST('/v1/carts/{cartId}/items', { params: { path, header: named(key) }, body });
+  const postItem = (body: Schemas['AddItemRequest'], key?: string) =>
+    client.api.POST('/v1/carts/{cartId}/items', { params: { path, header: idempotencyHeader(key) }, body });
 
   return {
     cartId,
-    adding,
+    postItem,
     add: async (body: Schemas['AddItemRequest'], key?: string) =>
-      tell(await guide.expectStatus(200, adding(body, key))),
+      printCart(await client.expectStatus(200, postItem(body, key))),
     async set(sku: string, quantity: number) {
-      const params = { path: { cartId, sku }, header: named() };
-      const call = guide.api.PATCH('/v1/carts/{cartId}/items/{sku}', { params, body: { quantity } });
-      return tell(await guide.expectStatus(200, call));
+      const params = { path: { cartId, sku }, header: idempotencyHeader() };
+      const call = client.api.PATCH('/v1/carts/{cartId}/items/{sku}', { params, body: { quantity } });
+      return printCart(await client.expectStatus(200, call));
     },
     async checkOut(body: Schemas['CheckoutRequest']) {
-      const { orderId } = await guide.expectStatus(
+      const { orderId } = await client.expectStatus(
         202,
-        guide.api.POST('/v1/carts/{cartId}/checkout', { params: { path }, body }),
+        client.api.POST('/v1/carts/{cartId}/checkout', { params: { path }, body }),
       );
       return orderId!;
     },
-    /** The response of the closed cart, with its outcome. */
-    end: () => guide.expectError(410, guide.api.GET('/v1/carts/{cartId}', { params: { path } })),
-    gone: () =>
-      guide.pollUntilStatus(
+    /** Reads the 410 response of the closed cart, which contains its outcome. */
+    readClosed: () => client.expectError(410, client.api.GET('/v1/carts/{cartId}', { params: { path } })),
+    waitUntilClosed: () =>
+      client.pollUntilStatus(
         410,
-        () => guide.silentApi.GET('/v1/carts/{cartId}', { params: { path } }),
-        'the cart is gone',
+        () => client.silentApi.GET('/v1/carts/{cartId}', { params: { path } }),
+        'the end of the cart',
       ),
   };
 }
 
-/** The cart entity: one execution for its whole life. */
+/** Scenarios of carts: one workflow execution for the whole life of a cart. */
 export const cartScenarios: Scenario[] = [
   {
     title: 'A cart that is filled, changed and checked out into an order',
-    async run(guide) {
-      const cart = createTourCart(guide);
+    async run(client) {
+      const cart = createTourCart(client);
       const item = await readExample('AddItemRequest', 'cart-item.json');
       await cart.add(item, 'first');
       const repeated = await cart.add(item, 'first');
-      guide.assert(repeated.lines[0]?.quantity === item.quantity, 'the repeated request was applied once');
+      client.assert(repeated.lines[0]?.quantity === item.quantity, 'the repeated request was applied once');
       await cart.add({ sku: 'MUG-ENAMEL', quantity: 5 });
       await cart.set('MUG-ENAMEL', 1);
-      await guide.expectError(422, cart.adding({ sku: 'SCALE-POCKET', quantity: 1 }));
+      await client.expectError(422, cart.postItem({ sku: 'SCALE-POCKET', quantity: 1 }));
 
       const orderId = await cart.checkOut(await readExample('CheckoutRequest', 'cart-checkout.json'));
-      const order = await guide.pollUntil(
-        orderReader(guide, orderId),
+      const order = await client.pollUntil(
+        orderReader(client, orderId),
         ({ status }) => status === 'completed',
         `the completion of order ${orderId}`,
       );
-      guide.printWorkflowLink({ workflowId: `cart:${cart.cartId}` });
-      guide.printWorkflowLink(order.workflow);
-      guide.assert(order.lines?.length === 2, 'the order has the two lines of the cart');
-      const closed = await cart.end();
-      guide.assert(closed.orderId === orderId, 'the closed cart names its order');
+      client.printWorkflowLink({ workflowId: `cart:${cart.cartId}` });
+      client.printWorkflowLink(order.workflow);
+      client.assert(order.lines?.length === 2, 'the order has the two lines of the cart');
+      const closed = await cart.readClosed();
+      client.assert(closed.orderId === orderId, 'the closed cart names its order');
     },
   },
   {
     title: 'A cart that expires',
-    async run(guide) {
-      const cart = createTourCart(guide);
+    async run(client) {
+      const cart = createTourCart(client);
       await cart.add(await readExample('AddItemRequest', 'cart-item-short-lived.json'));
-      await cart.gone();
-      const { cartStatus } = await cart.end();
-      guide.printWorkflowLink({ workflowId: `cart:${cart.cartId}` });
-      guide.assert(cartStatus === 'expired', 'the cart expired');
+      await cart.waitUntilClosed();
+      const { cartStatus } = await cart.readClosed();
+      client.printWorkflowLink({ workflowId: `cart:${cart.cartId}` });
+      client.assert(cartStatus === 'expired', 'the cart expired');
     },
   },
 ];

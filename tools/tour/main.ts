@@ -10,8 +10,8 @@ import { cartScenarios } from './carts.js';
 import { orderScenarios } from './orders.js';
 
 /**
- * `npm run tour`: demonstrates the shop as a client of the HTTP API, against the running stack or else a temporary one.
- * Exits with code 1 when an outcome is not the expected one.
+ * `npm run tour`: demonstrates the shop as a client of the HTTP API. Uses the running stack, or starts a temporary one.
+ * Exits with code 1 when an outcome differs from the expected one.
  */
 const report = createReporter();
 const scenarios = [...orderScenarios, ...cartScenarios, ...approvalScenarios, ...batchScenarios];
@@ -23,18 +23,18 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 const failedScenarios: string[] = [];
 try {
-  const guide = new TourClient((await findTourStack()) ?? (await startTourStack()));
-  await guide.checkAccess();
+  const client = new TourClient((await findTourStack()) ?? (await startTourStack()));
+  await client.checkAccess();
   for (const [index, { title, run }] of scenarios.entries()) {
-    guide.print(`\n${index + 1}. ${title}`);
+    client.print(`\n${index + 1}. ${title}`);
     try {
-      await run(guide);
+      await run(client);
     } catch (error) {
       failedScenarios.push(title);
-      guide.print(`  UNEXPECTED: ${(error as Error).message}`);
+      client.print(`  UNEXPECTED: ${(error as Error).message}`);
     }
   }
-  guide.print(
+  client.print(
     failedScenarios.length
       ? `\n${failedScenarios.length} of ${scenarios.length} scenarios had an unexpected outcome: ${failedScenarios.join('; ')}`
       : `\nAll ${scenarios.length} scenarios had the expected outcome.`,
@@ -48,7 +48,7 @@ try {
 }
 process.exit(failedScenarios.length ? 1 : 0);
 
-/** The stack of `npm start`, if it runs. */
+/** Finds the stack of `npm start`, if it is running. */
 async function findTourStack(): Promise<TourAddresses | undefined> {
   const known = await findRunningStack();
   if (!known) return undefined;

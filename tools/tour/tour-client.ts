@@ -3,14 +3,14 @@ import { z } from 'zod';
 import { connectApi, type ApiClient, type Schemas } from '../api-client/client.js';
 import { waitUntil } from '../processes/wait.js';
 
-/** The addresses that the tour needs. */
+/** The addresses that the tour uses, and its output. */
 export interface TourAddresses {
   /** The API's processes. */
   apiUrls: readonly [string, ...string[]];
-  /** Without it, the tour prints workflow ids instead of links. */
+  /** If missing, the tour prints workflow ids instead of links. */
   webUiUrl?: string | undefined;
   namespace: string;
-  /** The fake mailbox, if mails go there. */
+  /** The URL of the fake mailbox. Missing when the shop sends mails elsewhere. */
   mailboxUrl?: string | undefined;
   print: (text: string) => void;
 }
@@ -24,17 +24,20 @@ interface ApiResponse {
   response: Response;
 }
 
-/** An outcome differs from the expected one. */
+/** Thrown when an outcome differs from the expected one. */
 export class UnexpectedOutcomeError extends Error {
   override readonly name = 'UnexpectedOutcomeError';
 }
 
-/** Calls the HTTP API, prints what it does, and throws a UnexpectedOutcomeError when an outcome is not the expected one. */
+/**
+ * Calls the HTTP API and prints its requests. Throws UnexpectedOutcomeError when an outcome differs from the expected
+ * one.
+ */
 export class TourClient {
   readonly print: (text: string) => void;
   /** Prints every response. */
   readonly api: ApiClient;
-  /** Prints nothing; for polling. */
+  /** Prints nothing, for polling. */
   readonly silentApi: ApiClient;
   private readonly addresses: TourAddresses;
 
@@ -48,7 +51,10 @@ export class TourClient {
     });
   }
 
-  /** @throws when the API denies access: the tour then needs a key with all roles that it uses. */
+  /**
+   * Checks that the API allows access. @throws UnexpectedOutcomeError when the API returns 401 or 403, because the tour
+   * then needs an API key with all roles that it uses.
+   */
   async checkAccess(): Promise<void> {
     const { response } = await this.silentApi.GET('/v1/batches', { params: { query: { limit: 1 } } });
     if (response.status !== 401 && response.status !== 403) return;
@@ -66,7 +72,7 @@ export class TourClient {
     return data;
   }
 
-  /** Returns the error of a rejected call. @throws UnexpectedOutcomeError when the response has another status. */
+  /** Returns the error body of a rejected call. @throws UnexpectedOutcomeError when the response has another status. */
   async expectError<T extends ApiResponse>(status: number, call: Promise<T>): Promise<NonNullable<T['error']>> {
     const { data, error, response } = await call;
     if (response.status !== status || error === undefined || error === null)
@@ -74,15 +80,18 @@ export class TourClient {
     return error;
   }
 
-  /** Opens a page, or submits its form, like a browser without JavaScript. @returns its HTML. */
+  /** Requests a page or submits its form, like a browser without JavaScript. @returns the HTML. */
   async requestPage(method: 'GET' | 'POST', url: string, form?: Record<string, string>): Promise<string> {
     const response = await fetch(url, { method, ...(form && { body: new URLSearchParams(form) }) });
     this.print(`  ${method} ${new URL(url).pathname.replace(/(.{20}).+/, '$1…')} -> ${response.status}`);
-    if (!response.ok) throw new UnexpectedOutcomeError(`${method} of the page returned ${response.status}`);
+    if (!response.ok) throw new UnexpectedOutcomeError(`${method} request of the page returned ${response.status}`);
     return await response.text();
   }
 
-  /** The link in the mail that contains `about`, or undefined if mails do not go to the fake mailbox. */
+  /**
+   * Waits for a mail that contains `about` and returns its link to `path`. Returns undefined when there is no fake
+   * mailbox.
+   */
   async findMailLink(to: string, path: string, about: string): Promise<string | undefined> {
     const { mailboxUrl } = this.addresses;
     if (mailboxUrl === undefined) return undefined;
@@ -97,7 +106,7 @@ export class TourClient {
     );
   }
 
-  /** Polls a resource until it matches. */
+  /** Polls a resource until `matches` accepts it. */
   async pollUntil<T extends ApiResponse>(
     read: () => Promise<T>,
     matches: (resource: NonNullable<T['data']>) => boolean,
@@ -112,7 +121,7 @@ export class TourClient {
     );
   }
 
-  /** Polls a resource until it matches and is unchanged a second later. */
+  /** Polls a resource until `matches` accepts it and it has not changed for a second. */
   async pollUntilStable<T extends ApiResponse>(
     read: () => Promise<T>,
     matches: (resource: NonNullable<T['data']>) => boolean,
@@ -140,7 +149,7 @@ export class TourClient {
     });
   }
 
-  /** Prints the link of a workflow in the Web UI, or its id. */
+  /** Prints the link to a workflow in the Web UI. Without a Web UI, prints the workflow id. */
   printWorkflowLink({ workflowId, runId }: { workflowId: string; runId?: string }): void {
     const { webUiUrl, namespace } = this.addresses;
     this.print(
@@ -159,14 +168,16 @@ export class TourClient {
 const unexpectedStatusError = (status: number, { url, status: actual }: Response, body: unknown) =>
   new UnexpectedOutcomeError(`${new URL(url).pathname} returned ${actual}, not ${status}: ${JSON.stringify(body)}`);
 
-/** An input file of `examples/`, typed as the API's schema of this name; only the API validates it. */
+/**
+ * Reads an input file of `examples/`. The type argument is the name of its API schema. Only the API validates the file.
+ */
 export async function readExample<Name extends keyof Schemas>(_name: Name, file: string): Promise<Schemas[Name]> {
   const text = await readFile(new URL(`../../examples/${file}`, import.meta.url), 'utf8');
   return JSON.parse(text) as Schemas[Name];
 }
 
-/** One scenario of the tour. */
+/** A scenario of the tour. */
 export interface Scenario {
   title: string;
-  run: (guide: TourClient) => Promise<void>;
+  run: (client: TourClient) => Promise<void>;
 }

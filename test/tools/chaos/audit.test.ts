@@ -217,7 +217,7 @@ describeOnDevServer('the audit of a load run', () => {
         await shop.client.workflow.getHandle(workflowId).terminate();
         return workflowId;
       },
-      expectedViolation: /accepted changes, but does not exist or does not answer its query/,
+      expectedViolation: /accepted changes, but does not exist or does not respond to its query/,
     },
     'an open cart is abandoned': {
       inject() {
@@ -235,7 +235,7 @@ describeOnDevServer('the audit of a load run', () => {
         for (const asked of decisions) asked.decision = asked.decision === 'approve' ? 'reject' : 'approve';
         return approvalWorkflowId(approvalId);
       },
-      expectedViolation: /but no client that decided so got this result/,
+      expectedViolation: /but no client that made this decision got this result/,
     },
     'a batch counts other items than the uploaded ones': {
       inject() {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   KILLABLE_PROCESSES,
   planFaults,
-  FAULTS_PER_CYCLE,
+  FAULTS_PER_ROUND,
   type Fault,
   type PlannedFault,
 } from '../../../tools/chaos/faults/plan.js';
@@ -13,8 +13,8 @@ const seeds = fc.integer({ min: 0 });
 const lengths = fc.integer({ min: 10, max: 3_600 });
 
 const faultRoundsOf = (plan: PlannedFault[]): Fault[][] =>
-  Array.from({ length: plan.length / FAULTS_PER_CYCLE }, (_, round) =>
-    plan.slice(round * FAULTS_PER_CYCLE, (round + 1) * FAULTS_PER_CYCLE).map(({ fault }) => fault),
+  Array.from({ length: plan.length / FAULTS_PER_ROUND }, (_, round) =>
+    plan.slice(round * FAULTS_PER_ROUND, (round + 1) * FAULTS_PER_ROUND).map(({ fault }) => fault),
   );
 
 /** The earliest start of each fault, as if the shop recovered immediately. */

@@ -6,9 +6,12 @@ import type { Evidence } from './evidence.js';
 import { isOrderRun } from './runs.js';
 import { isAnyPossible, isAnyAccepted, type Findings } from './findings.js';
 
-/** Checks that every approval has at most one decision, that a caller made it, and that every response names it. */
+/**
+ * Checks that every approval has at most one decision, that a client made this decision, and that every response to a
+ * decision shows it.
+ */
 export function auditApprovals(log: ClientLog, evidence: Evidence, findings: Findings): void {
-  for (const asked of log.approvals) auditApproval(asked, log, evidence, findings);
+  for (const approval of log.approvals) auditApproval(approval, log, evidence, findings);
 
   const known = new Set(log.approvals.map(({ approvalId }) => approvalId));
   const ofOrders = new Set(
@@ -17,7 +20,7 @@ export function auditApprovals(log: ClientLog, evidence: Evidence, findings: Fin
   for (const { workflowId, type } of evidence.runs) {
     const approvalId = approvalIdOf(workflowId);
     if (type !== 'approval' || known.has(approvalId)) continue;
-    // The approval of an order, which nobody has decided.
+    // This approval belongs to an order, and no client has sent a decision for it.
     if (ofOrders.has(approvalId)) auditApproval({ approvalId, decisions: [] }, log, evidence, findings);
     else findings.addViolation(workflowId, 'exists, but no client requested it');
   }
@@ -31,7 +34,7 @@ function auditApproval(
 ): void {
   const workflowId = approvalWorkflowId(approvalId);
   const request = source && 'request' in source ? [source.request] : [];
-  for (const asked of [...request, ...decisions]) findings.compareResponses(workflowId, asked);
+  for (const logged of [...request, ...decisions]) findings.compareResponses(workflowId, logged);
   if (isAnyAccepted(decisions)) findings.accepted.decisions += 1;
 
   const [run, ...more] = evidence.runsOf(workflowId);
@@ -57,28 +60,32 @@ const STATUS_BY_DECISION = { approve: 'approved', reject: 'rejected' } as const;
 
 function auditEffectiveDecision(
   workflowId: string,
-  { decision: made, status, trail }: ApprovalView,
+  { decision: effective, status, trail }: ApprovalView,
   decisions: LoggedApproval['decisions'],
   findings: Findings,
 ): void {
   const counted = trail.filter(({ event }) => event === 'decided').length;
   if (counted > 1) findings.addDuplicate(workflowId, `was decided ${counted} times`);
-  if (!made) {
+  if (!effective) {
     if (isAnyAccepted(decisions)) findings.addLost(workflowId, `accepted a decision, but is ${status} without one`);
     return;
   }
-  const said = `${made.approver}: ${made.decision}`;
-  if (status !== STATUS_BY_DECISION[made.decision])
-    findings.addViolation(workflowId, `was decided (${said}), but is ${status}`);
-  const isSame = (asked: LoggedApproval['decisions'][number]) => `${asked.approver}: ${asked.decision}` === said;
-  if (!decisions.some((asked) => isSame(asked) && asked.outcome !== 'rejected'))
-    findings.addViolation(workflowId, `was decided (${said}), but no client that decided so got this result`);
-  // Only API decisions count here: an accepted callback does not promise that its decision counts.
-  for (const asked of decisions.filter(({ via, outcome }) => via === 'api' && outcome === 'accepted')) {
-    if (!isSame(asked) || asked.responses.some((answer) => answer !== said))
+  const effectiveText = `${effective.approver}: ${effective.decision}`;
+  if (status !== STATUS_BY_DECISION[effective.decision])
+    findings.addViolation(workflowId, `was decided (${effectiveText}), but is ${status}`);
+  const isSame = (logged: LoggedApproval['decisions'][number]) =>
+    `${logged.approver}: ${logged.decision}` === effectiveText;
+  if (!decisions.some((logged) => isSame(logged) && logged.outcome !== 'rejected'))
+    findings.addViolation(
+      workflowId,
+      `was decided (${effectiveText}), but no client that made this decision got this result`,
+    );
+  // Callbacks are excluded, because an accepted callback does not have to be the effective decision.
+  for (const logged of decisions.filter(({ via, outcome }) => via === 'api' && outcome === 'accepted')) {
+    if (!isSame(logged) || logged.responses.some((response) => response !== effectiveText))
       findings.addViolation(
         workflowId,
-        `was decided (${said}); the response to ${asked.approver}: ${asked.decision} was ${asked.responses.join(' | ')}`,
+        `was decided (${effectiveText}); the response to ${logged.approver}: ${logged.decision} was ${logged.responses.join(' | ')}`,
       );
   }
 }

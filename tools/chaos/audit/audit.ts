@@ -8,29 +8,29 @@ import { Findings, type AuditResult } from './findings.js';
 import { auditOrders } from './orders.js';
 
 /**
- * Waits until everything that was accepted has ended. Then compares the promises with the records: PostgreSQL, the
- * ledger of the external systems, and every history of the namespace, which only the load generator may have used.
- * Anything that has not ended by the deadline is a violation, unless the product itself reports it.
+ * Waits until all accepted work has ended. Then compares the responses that clients got with PostgreSQL, the ledger of
+ * the fakes, and every history of the namespace. The namespace must contain only workflows of the load generator. Work
+ * that has not ended by the deadline is a violation, unless the shop itself reports the workflow as stuck.
  */
 export async function audit(
   log: ClientLog,
-  books: AuditSources,
+  sources: AuditSources,
   { deadlineMs }: { deadlineMs: number },
 ): Promise<AuditResult> {
   const findings = new Findings(log.edgeCases);
-  const { runs, reportedOpen } = await waitUntilSettled(books.client, log, deadlineMs);
+  const { runs, reportedOpen } = await waitUntilSettled(sources.client, log, deadlineMs);
   findings.reportedOpen = [...reportedOpen];
-  const evidence = await gatherEvidence(runs, books, findings);
+  const evidence = await gatherEvidence(runs, sources, findings);
   auditOrders(log, evidence, findings);
   auditCarts(log, evidence, findings);
   auditApprovals(log, evidence, findings);
-  await auditBatches(log, evidence, books.store, findings);
+  await auditBatches(log, evidence, sources.store, findings);
   auditStock(log, evidence, findings);
   auditEdgeCases(log, findings);
   return findings;
 }
 
-/** Checks that stock plus reservations equal the initial stock, for every product that no batch restocks. */
+/** Checks that stock plus reservations equal the initial stock. Skips products that a batch restocks. */
 function auditStock({ products, batches }: ClientLog, evidence: Evidence, findings: Findings): void {
   const restocked = new Set(batches.flatMap(({ quantityBySku }) => Object.keys(quantityBySku)));
   for (const { sku, available } of products) {
@@ -43,18 +43,18 @@ function auditStock({ products, batches }: ClientLog, evidence: Evidence, findin
     if (stock + reserved !== available)
       findings.addViolation(
         `product ${sku}`,
-        `${stock} in stock and ${reserved} reserved, but ${available} were there`,
+        `${stock} in stock and ${reserved} reserved, but the initial stock was ${available}`,
       );
   }
 }
 
-/** Reports every edge case that did not complete, because an incomplete edge case proves nothing. */
+/** Reports every incomplete edge case, because it tested nothing. */
 function auditEdgeCases({ edgeCases }: ClientLog, findings: Findings): void {
   for (const { name, workflowId, outcome } of edgeCases) {
     if (outcome === COMPLETE) continue;
     findings.addViolation(
       workflowId ?? `(edge case: ${name})`,
-      `was not completed: ${outcome ?? 'the client still waited'}`,
+      `was not completed: ${outcome ?? 'its client was still waiting'}`,
     );
   }
 }

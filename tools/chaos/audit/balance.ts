@@ -4,10 +4,10 @@ import type { OrderLine } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import type { Fakes } from '../../fakes/fakes.js';
 
-/** The data of an order that its balance depends on. */
+/** The data of an order that determines how it must balance. */
 export interface ExpectedOrder {
   orderId: string;
-  /** The products of the order, with their stock from before the order. Further products do not matter. */
+  /** The products of the order, with their stock before the order. The list may contain other products. */
   products: Product[];
   lines: OrderLine[];
   token: string;
@@ -17,10 +17,10 @@ export interface ExpectedOrder {
 export type PartnerRecords = ReturnType<Fakes['records']>;
 
 /**
- * The three valid outcomes of an order's balance.
- * - `undone`: as if the order had never existed.
- * - `sold`: goods for money.
- * - `written off`: the goods are in transit or lost, and the money was refunded.
+ * The three valid balances of an order.
+ * - `rolled back`: the order holds no stock, and the customer has paid nothing.
+ * - `sold`: the customer has paid, and the parcel is accepted, in transit or delivered.
+ * - `written off`: the goods are in transit or lost, and the customer got a refund.
  */
 export type BalanceVerdict = 'rolled back' | 'sold' | 'written off';
 
@@ -29,17 +29,17 @@ export interface Balance {
   /** Amounts in minor units (cents). */
   charged: number;
   refunded: number;
-  /** Statuses of the order's parcels: at most one parcel. */
+  /** The statuses of the order's parcels. An order has at most one parcel. */
   parcels: string[];
 }
 
-/** An effect happened more than once. */
+/** Thrown when a charge, refund, shipment or cancellation happened more than once. */
 export class DuplicateEffectError extends Error {
   override readonly name = 'DuplicateEffectError';
 }
 
 /**
- * Computes an order's balance from the records of the external systems and the pieces of each product that the order
+ * Computes an order's balance from the records of the external systems and the quantity of each product that the order
  * holds.
  *
  * @throws when the order does not balance, or when a call had a wrong key or body. @throws DuplicateEffectError when an
@@ -93,7 +93,7 @@ export function catalogueTotal({ lines, products }: Pick<ExpectedOrder, 'lines' 
   };
 }
 
-/** Whether the order holds its pieces: all or none. @throws when the order holds only some of them. */
+/** Whether the order holds all ordered quantities. False when it holds nothing. @throws when it holds only a part. */
 function holdsStock({ orderId, lines, products }: ExpectedOrder, pieces: ReadonlyMap<string, number>): boolean {
   const ordered = (sku: string) => sum(lines.filter((line) => line.sku === sku).map(({ quantity }) => quantity));
   const held = products.map(({ sku }) => pieces.get(sku) ?? 0);
@@ -109,7 +109,7 @@ function assertAtMostOnce(effects: Record<string, unknown[]>): void {
   }
 }
 
-/** Checks that every call, including each repetition, has the one key and the one body that the order allows. */
+/** Checks that every call, including each retry, has the idempotency key and the body that the order determines. */
 function checkRequests(order: ExpectedOrder, requests: PartnerRecords['requests']): void {
   const { orderId, token } = order;
   const key = (what: string) => `order:${orderId}:${what}`;
@@ -122,7 +122,7 @@ function checkRequests(order: ExpectedOrder, requests: PartnerRecords['requests'
   for (const { path, idempotencyKey, body } of requests) {
     const call = { idempotencyKey, body };
     if (isDeepStrictEqual(call, expected[path])) continue;
-    throw new Error(`a call of ${path} has ${JSON.stringify(call)}, not ${JSON.stringify(expected[path])}`);
+    throw new Error(`the call of ${path} was ${JSON.stringify(call)}, expected ${JSON.stringify(expected[path])}`);
   }
 }
 

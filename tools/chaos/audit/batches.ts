@@ -5,8 +5,7 @@ import type { Evidence } from './evidence.js';
 import { isAnyAccepted, type Findings } from './findings.js';
 
 /**
- * Checks that every accepted batch counts as many items as were uploaded, and that the stock contains each successful
- * item once.
+ * Checks that every accepted batch counts all uploaded items, and that the stock contains each successful item once.
  */
 export async function auditBatches(
   { batches, products }: ClientLog,

@@ -7,7 +7,8 @@ import { isAnyPossible, isAnyAccepted, acceptedResults, type Findings } from './
 import { auditIntendedOrder } from './orders.js';
 
 /**
- * Checks that every accepted change is in its cart once, and that each checkout became one order with the cart's lines.
+ * Checks that every accepted change was applied to its cart once. Checks also that each checkout became one order with
+ * the lines of the cart.
  */
 export function auditCarts(log: ClientLog, evidence: Evidence, findings: Findings): void {
   const known = new Set(log.carts.map(({ cartId }) => cartId));
@@ -30,30 +31,30 @@ function auditCart(cart: LoggedCart, log: ClientLog, evidence: Evidence, finding
   const view = evidence.viewOf<CartView>(workflowId);
   if (!view) {
     if (isAnyAccepted([...changes, ...closingRequests]))
-      findings.addLost(workflowId, 'accepted changes, but does not exist or does not answer its query');
+      findings.addLost(workflowId, 'accepted changes, but does not exist or does not respond to its query');
     for (const orderId of evidence.ordersOf(customerId))
       findings.addViolation(orderWorkflowId(orderId), 'exists, but its cart does not');
     return;
   }
-  // A change without a response may have opened the cart anew after the cart's end.
+  // A change without a response may have reopened the cart after it was closed.
   if (lives.length > 1 && changes.every(({ outcome }) => outcome !== 'unknown'))
-    findings.addDuplicate(workflowId, `accepted changes in ${lives.length} lives`);
+    findings.addDuplicate(workflowId, `was opened ${lives.length} times`);
   compareContents(workflowId, cart, view, findings);
   compareStatus(workflowId, cart, view, evidence, findings);
 
   const checkouts = cart.end === 'checked out' ? closingRequests : [];
-  const asked = checkouts.filter(({ outcome }) => outcome !== 'rejected');
-  if (asked.length === 0 && evidence.ordersOf(customerId).length === 0) return;
+  const possibleCheckouts = checkouts.filter(({ outcome }) => outcome !== 'rejected');
+  if (possibleCheckouts.length === 0 && evidence.ordersOf(customerId).length === 0) return;
   // If no checkout can have succeeded, any order of this customer is a violation.
   auditIntendedOrder(
-    { requests: asked.length ? asked : checkouts, customerId, lines: view.lines, token },
+    { requests: possibleCheckouts.length ? possibleCheckouts : checkouts, customerId, lines: view.lines, token },
     log,
     evidence,
     findings,
   );
-  const [promised] = acceptedResults(asked);
+  const [promised] = acceptedResults(possibleCheckouts);
   if (promised !== undefined && promised !== view.orderId)
-    findings.addViolation(workflowId, `says that it became order ${view.orderId}, but the response named ${promised}`);
+    findings.addViolation(workflowId, `has order ${view.orderId}, but the checkout returned order ${promised}`);
 }
 
 function compareContents(workflowId: string, { changes }: LoggedCart, { lines }: CartView, findings: Findings): void {
@@ -62,8 +63,8 @@ function compareContents(workflowId: string, { changes }: LoggedCart, { lines }:
     const there = lines.find((line) => line.sku === sku)?.quantity ?? 0;
     const ofLine = changes.filter((change) => change.sku === sku);
     const possible = possibleQuantities(ofLine, (change, possible) => {
-      const said = acceptedResults([change]).filter((answer) => /^\d+$/.test(answer));
-      for (const quantity of said) {
+      const quantities = acceptedResults([change]).filter((response) => /^\d+$/.test(response));
+      for (const quantity of quantities) {
         if (!possible.has(Number(quantity)))
           findings.addViolation(
             workflowId,

@@ -16,54 +16,61 @@ import { readHistories, type HistoryFacts } from './histories.js';
 export interface AuditSources {
   addresses: Pick<StackAddresses, 'paymentsUrl'>;
   client: Client;
-  /** The store of the database owner, who may read everything. */
+  /** A store that connects as the database owner, who may read all tables. */
   store: Store;
-  /** The code that replays histories. */
+  /** The workflow code with which the auditor replays histories. */
   workflowCode: WorkflowCode;
 }
 
-/** Workers that have just restarted may be busy. */
+/** A worker that has just restarted may need this long to answer a query. */
 const QUERY_DEADLINE_MS = 20_000;
 
-/** The store's record of an order. */
+/** A row of the table `orders`. */
 export interface OrderRecord {
   status: string;
   reservation: string;
 }
 
-/** All evidence that the auditor reads. */
+/** The data that the auditor compares with the client log. */
 export interface Evidence {
-  /** Newest first, as visibility lists them. */
+  /** All runs, newest first, as visibility lists them. */
   runs: WorkflowRun[];
   runsOf: (workflowId: string) => WorkflowRun[];
-  /** The orders of a customer. */
+  /** Returns the ids of a customer's orders. */
   ordersOf: (customerId: string) => string[];
-  /** The view of the newest run: its result, or else its query result; undefined when it has neither. */
+  /**
+   * Returns the result of the newest run. While that run is open, returns its query result. Undefined when the run has
+   * neither.
+   */
   viewOf: <View>(workflowId: string) => View | undefined;
   facts: HistoryFacts;
-  /** The records of an order in the external systems. */
+  /** Returns the records of an order in the external systems. */
   partnerRecordsOf: (orderId: string) => PartnerRecords;
-  /** The pieces that an order holds, by SKU. */
+  /** Returns the quantities that an order holds, by SKU. */
   heldQuantitiesOf: (orderId: string) => ReadonlyMap<string, number>;
-  /** The record of an order in the store. */
+  /** Returns the order's row in the store. */
   orderRecordOf: (orderId: string) => OrderRecord | undefined;
-  /** Orders that hold stock. */
+  /** The ids of orders that hold stock. */
   orderIdsHoldingStock: string[];
-  /** The pieces that are still for sale, by SKU. */
+  /** The available quantities, by SKU. */
   stockBySku: ReadonlyMap<string, number>;
 }
 
 /** Reads all evidence once, and replays the histories. */
-export async function gatherEvidence(runs: WorkflowRun[], books: AuditSources, findings: Findings): Promise<Evidence> {
-  const { client, workflowCode } = books;
+export async function gatherEvidence(
+  runs: WorkflowRun[],
+  sources: AuditSources,
+  findings: Findings,
+): Promise<Evidence> {
+  const { client, workflowCode } = sources;
   const facts = await readHistories(client, runs, workflowCode, findings);
   const byWorkflow = groupBy(runs, ({ workflowId }) => workflowId);
   const orders = groupBy(runs.filter(isOrderRun), ({ customerId = '' }) => customerId);
   const views = new Map<string, unknown>();
   for (const [workflowId, [newest]] of byWorkflow) views.set(workflowId, await readView(client, newest!, facts));
-  const statement = await readPartnerRecords(books);
-  const pieces = await readHeldQuantities(books);
-  const records = await readOrderRecords(books);
+  const partnerRecords = await readPartnerRecords(sources);
+  const pieces = await readHeldQuantities(sources);
+  const records = await readOrderRecords(sources);
   return {
     runs,
     runsOf: (workflowId) => byWorkflow.get(workflowId) ?? [],
@@ -72,11 +79,11 @@ export async function gatherEvidence(runs: WorkflowRun[], books: AuditSources, f
     ],
     viewOf: <View>(workflowId: string) => views.get(workflowId) as View | undefined,
     facts,
-    partnerRecordsOf: (orderId) => filterByOrder(statement, orderId),
+    partnerRecordsOf: (orderId) => filterByOrder(partnerRecords, orderId),
     heldQuantitiesOf: (orderId) => pieces.get(orderId) ?? new Map(),
     orderRecordOf: (orderId) => records.get(orderId),
     orderIdsHoldingStock: [...pieces.keys()],
-    stockBySku: await readStock(books),
+    stockBySku: await readStock(sources),
   };
 }
 
@@ -88,8 +95,8 @@ async function readView(
   if (status === 'COMPLETED') return facts.results.get(runId);
   const query = { order: orderQuery, cart: cartQuery, approval: approvalQuery }[type];
   if (!query || status === 'TERMINATED') return undefined;
-  const ask = () => client.workflow.getHandle(workflowId, runId).query<unknown>(query.name);
-  return await waitUntil(ask, {
+  const queryView = () => client.workflow.getHandle(workflowId, runId).query<unknown>(query.name);
+  return await waitUntil(queryView, {
     description: `${workflowId} answering its query`,
     timeoutMs: QUERY_DEADLINE_MS,
   }).catch(() => undefined);
@@ -97,13 +104,13 @@ async function readView(
 
 async function readPartnerRecords({ addresses }: AuditSources): Promise<PartnerRecords> {
   const response = await fetch(new URL('/test/ledger', addresses.paymentsUrl));
-  if (!response.ok) throw new Error(`the fakes do not return their ledger: ${response.status}`);
+  if (!response.ok) throw new Error(`the fakes returned ${response.status} for their ledger`);
   return (await response.json()) as PartnerRecords;
 }
 
-const filterByOrder = (statement: PartnerRecords, orderId: string): PartnerRecords =>
+const filterByOrder = (partnerRecords: PartnerRecords, orderId: string): PartnerRecords =>
   Object.fromEntries(
-    Object.entries(statement).map(([kind, rows]) => [
+    Object.entries(partnerRecords).map(([kind, rows]) => [
       kind,
       (rows as { orderId: string | null }[]).filter((row) => row.orderId === orderId),
     ]),

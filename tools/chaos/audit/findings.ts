@@ -1,28 +1,28 @@
 import type { LoggedRequest, EdgeCase } from '../client-log.js';
 
-/** A broken promise of the shop. */
+/** A contradiction between what the shop responded and what it did. */
 export interface Violation {
-  /** The workflow that it concerns; `product <sku>` for stock that no workflow accounts for. */
+  /** The workflow of the violation, or `product <sku>` for a stock difference that belongs to no workflow. */
   workflowId: string;
   message: string;
 }
 
-/** The kinds of promises that a table counts. */
+/** The kinds of requests that the result table counts. */
 export type CountedKind = 'orders' | 'cart changes' | 'decisions' | 'batch items';
 
 export interface AuditResult {
   accepted: Record<CountedKind, number>;
-  /** Effects that exist, including those of requests that never got a response. */
+  /** The effects found in the records. Includes effects of requests that never got a response. */
   effects: Record<CountedKind, number>;
-  /** Accepted requests without their effect. */
+  /** The number of accepted requests that had no effect. */
   lost: number;
-  /** Requests with more than one effect. */
+  /** The number of requests that had more than one effect. */
   duplicated: number;
   /** The number of orders by outcome: `completed`, `rejected: CardDeclined`, … */
   outcomes: Record<string, number>;
   /**
-   * Open workflows that the product itself reports: parked compensations, overdue deliveries, and pending approvals
-   * with their orders.
+   * The ids of open workflows that the shop itself reports: orders with a stuck compensation or an overdue delivery,
+   * pending approvals, and the orders that wait for these approvals.
    */
   reportedOpen: string[];
   replayed: { histories: number; events: number };
@@ -42,7 +42,7 @@ export class Findings implements AuditResult {
 
   readonly #edgeCases: Map<string | undefined, string>;
 
-  /** A violation of an order that belongs to an edge case names that edge case. */
+  /** The message of a violation includes the name of the edge case to which its order belongs. */
   constructor(edgeCases: readonly EdgeCase[] = []) {
     this.#edgeCases = new Map(edgeCases.map(({ name, workflowId }) => [workflowId, name]));
   }
@@ -62,7 +62,7 @@ export class Findings implements AuditResult {
     this.addViolation(workflowId, what);
   }
 
-  /** Checks that repetitions of a request under its key get the first response again. */
+  /** Checks that all responses to one idempotency key are equal. */
   compareResponses(workflowId: string, { key, responses }: LoggedRequest): void {
     const different = new Set(responses);
     if (different.size > 1)
@@ -77,13 +77,14 @@ const zeroCounts = (): Record<CountedKind, number> => ({
   'batch items': 0,
 });
 
-/** The promises in the responses: everything that a response says was done. */
+/** Returns the distinct results in the 2xx responses, for example order ids. */
 export const acceptedResults = (requests: LoggedRequest[]): string[] => [
-  ...new Set(requests.flatMap(({ responses }) => responses.filter((answer) => answer !== 'rejected'))),
+  ...new Set(requests.flatMap(({ responses }) => responses.filter((response) => response !== 'rejected'))),
 ];
 
-/** `isPromised`: whether a caller got the response that it is done. `isPossible`: whether it may have been done. */
+/** Whether the API accepted at least one of the requests. */
 export const isAnyAccepted = (requests: LoggedRequest[]): boolean =>
   requests.some(({ outcome }) => outcome === 'accepted');
+/** Whether at least one of the requests was accepted or may have been accepted. */
 export const isAnyPossible = (requests: LoggedRequest[]): boolean =>
   requests.some(({ outcome }) => outcome !== 'rejected');

@@ -6,13 +6,13 @@ import { replayHistories, type WorkflowCode, type RecordedHistory } from '../../
 import type { WorkflowRun } from './runs.js';
 import type { Findings } from './findings.js';
 
-/** Facts that only histories contain. */
+/** Facts that the auditor can read only from histories. */
 export interface HistoryFacts {
   /** The results of completed runs, by run id. */
   results: Map<string, unknown>;
   /**
-   * The request ids of the changes to carts, by workflow id and first run id of each life of the cart. A cart whose
-   * first change was rejected never opened and is not included.
+   * The idempotency keys of completed cart changes, by workflow id and by the run id of each first run. Each reopening
+   * of a cart starts a new first run. A cart whose first change was rejected never opened and is not included.
    */
   cartChangeIds: Map<string, Map<string, Set<string>>>;
 }
@@ -21,7 +21,7 @@ type RunReference = Pick<WorkflowRun, 'workflowId' | 'runId' | 'type'>;
 
 const CART_CHANGE_UPDATES: readonly unknown[] = ['addItem', 'setQuantity', 'removeItem'];
 
-/** Reads and replays every history. A difference from the code is a violation. */
+/** Reads and replays every history. Records a violation when a history does not replay. */
 export async function readHistories(
   client: Client,
   runs: RunReference[],

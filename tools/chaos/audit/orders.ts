@@ -9,10 +9,10 @@ import type { Evidence, OrderRecord } from './evidence.js';
 import { isOrderRun } from './runs.js';
 import { isAnyPossible, isAnyAccepted, acceptedResults, type Findings } from './findings.js';
 
-/** One intended order, and the requests that all mean this same order. */
+/** An order that a client intended, with all requests for it. */
 export interface IntendedOrder {
   requests: LoggedRequest[];
-  /** The customer has no other order. */
+  /** Identifies the order: each customer has only one order. */
   customerId: string;
   lines: OrderLine[];
   token: string;
@@ -34,7 +34,7 @@ export function auditOrders(log: ClientLog, evidence: Evidence, findings: Findin
   }
 }
 
-/** Compares the promises about one order with the orders that exist. */
+/** Compares the responses for one intended order with the orders that exist. */
 export function auditIntendedOrder(
   purchase: IntendedOrder,
   log: ClientLog,
@@ -84,7 +84,7 @@ function auditOrder(orderId: string, purchase: IntendedOrder, log: ClientLog, ev
     findings.addViolation(workflowId, `has ended (${run.status.toLowerCase()}), but has no outcome`);
     return;
   }
-  // An order that was rolled back and then reset ends at the fence before the charge.
+  // An order that was reset after its rollback must stop before the charge: its reservation is already released.
   const isFenced = isReset && view.reason?.type === 'ReservationReleased';
   const outcome = outcomeLabel(view);
   findings.outcomes[outcome] = (findings.outcomes[outcome] ?? 0) + 1;
@@ -93,11 +93,11 @@ function auditOrder(orderId: string, purchase: IntendedOrder, log: ClientLog, ev
   for (const complaint of isFenced ? [] : outcomeMismatches(view, purchase, approval))
     findings.addViolation(workflowId, complaint);
 
-  const statement = evidence.partnerRecordsOf(orderId);
+  const partnerRecords = evidence.partnerRecordsOf(orderId);
   const isApproved = approval ? approval.status === 'approved' : !needsApproval;
-  if (!isApproved && statement.charges.length + statement.shipments.length > 0)
+  if (!isApproved && partnerRecords.charges.length + partnerRecords.shipments.length > 0)
     findings.addViolation(workflowId, `was charged or shipped without an approval`);
-  const parcel = String(statement.shipments[0]?.status);
+  const parcel = String(partnerRecords.shipments[0]?.status);
   if (log.foreignReportOrderIds.includes(orderId) && view.status === 'completed' && parcel !== 'delivered')
     findings.addViolation(workflowId, `is completed by a report about another parcel; its own is ${parcel}`);
   if (view.reason?.type === 'DeliveryTimeout' && PICKED_UP_STATUSES.includes(parcel))
@@ -113,7 +113,7 @@ function auditOrder(orderId: string, purchase: IntendedOrder, log: ClientLog, ev
     const { lines, token } = purchase;
     const { verdict } = checkBalance(
       { orderId, products: log.products, lines, token },
-      statement,
+      partnerRecords,
       evidence.heldQuantitiesOf(orderId),
     );
     if (!allowedVerdicts(view).includes(verdict))
@@ -128,20 +128,26 @@ function auditOrder(orderId: string, purchase: IntendedOrder, log: ClientLog, ev
 /** A parcel with one of these statuses was picked up. */
 const PICKED_UP_STATUSES: readonly string[] = ['in_transit', 'delivered', 'lost'];
 
-/** How the record of an order contradicts its end. A deleted record shows in the balance. */
+/**
+ * Describes how the order's row contradicts the final status of the workflow. Ignores a missing row, because the
+ * balance check finds it.
+ */
 function recordMismatch(record: OrderRecord | undefined, { status }: OrderView): string | undefined {
   if (!record || record.status === status) return undefined;
   return `is ${status}, but is recorded as ${record.status}`;
 }
 
-/** A run that ends at the fence leaves the record of the earlier run, which was rolled back. */
+/**
+ * Describes how the row contradicts a run that stopped because its reservation was released. This run must leave the
+ * row of the earlier, rolled back run unchanged.
+ */
 function fencedRecordMismatch(record: OrderRecord | undefined): string | undefined {
   if (record?.reservation === 'released' && record.status !== 'completed') return undefined;
   const recorded = record ? `${record.status} with its pieces ${record.reservation}` : 'nothing';
   return `ended after a reset because it had been rolled back, but is recorded as ${recorded}`;
 }
 
-/** The balance that each outcome requires. */
+/** The balances that are valid for each final status. */
 const VERDICTS_BY_STATUS: Partial<Record<OrderView['status'], BalanceVerdict[]>> = {
   completed: ['sold'],
   rejected: ['rolled back'],
@@ -149,7 +155,10 @@ const VERDICTS_BY_STATUS: Partial<Record<OrderView['status'], BalanceVerdict[]>>
   failed: ['rolled back'],
 };
 
-/** Only goods that were lost in transit are written off. No timer writes off a parcel that was picked up. */
+/**
+ * Only goods that were lost in transit or written off by an operator may have the balance `written off`. A delivery
+ * timeout never writes off a parcel that was picked up.
+ */
 const allowedVerdicts = ({ status, reason }: OrderView): BalanceVerdict[] =>
   ['ShipmentLost', 'WrittenOff'].includes(reason?.type ?? '') ? ['written off'] : (VERDICTS_BY_STATUS[status] ?? []);
 
@@ -168,8 +177,8 @@ const OUTCOME_BY_APPROVAL_STATUS: Partial<Record<ApprovalView['status'], string>
 };
 
 /**
- * How an order's outcome contradicts the requests and decisions. The status failed with a reason is always a valid
- * outcome.
+ * Describes how an order's outcome contradicts the requests and decisions. The status `failed` is always valid when it
+ * has a reason.
  */
 function outcomeMismatches(view: OrderView, purchase: IntendedOrder, approval: ApprovalView | undefined): string[] {
   const { lines, token, cancellation } = purchase;
@@ -184,7 +193,7 @@ function outcomeMismatches(view: OrderView, purchase: IntendedOrder, approval: A
   if (cancellation?.outcome === 'accepted' && !isCancelled && !view.cancellation?.rejected)
     complaints.push(`is ${outcome}, although its cancellation was accepted`);
   if (view.approval && view.approval.status !== approval?.status)
-    complaints.push(`says that its approval is ${view.approval.status}, but the approval is ${approval?.status}`);
+    complaints.push(`shows its approval as ${view.approval.status}, but the approval is ${approval?.status}`);
   const bought = view.lines?.map(({ sku, quantity }) => ({ sku, quantity }));
   if (bought && !isDeepStrictEqual(bought, lines))
     complaints.push(`has the lines ${JSON.stringify(bought)}, not ${JSON.stringify(lines)}`);

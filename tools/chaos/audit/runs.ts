@@ -15,7 +15,7 @@ import { waitUntil } from '../../processes/wait.js';
 import type { ClientLog } from '../client-log.js';
 import { isAnyAccepted, acceptedResults } from './findings.js';
 
-/** The visibility record of a run. */
+/** A workflow run as visibility lists it. */
 export interface WorkflowRun {
   workflowId: string;
   runId: string;
@@ -26,20 +26,20 @@ export interface WorkflowRun {
   approvalDueAt: Date | undefined;
 }
 
-/** A pending approval that is due later than this will not end while the auditor waits. */
+/** The auditor does not wait for a pending approval that is due later than this. */
 const DUE_SOON_MS = 60_000;
 
 export const isOrderRun = ({ type }: WorkflowRun): boolean => type === ORDER_WORKFLOW_TYPE;
 
-/** The runs of a namespace, and the ids of open workflows that report why they are open. */
+/** The runs of a namespace, and the ids of open workflows that the shop itself reports. */
 interface SettledRuns {
   runs: WorkflowRun[];
   reportedOpen: Set<string>;
 }
 
 /**
- * Waits until visibility shows everything that was promised and every open run has a reason to be open. Returns every
- * run of the namespace; after the deadline, in whatever state the runs are.
+ * Waits until visibility lists every accepted workflow and every open run has a reason to be open. Returns all runs of
+ * the namespace. After the deadline, returns the runs in their current state.
  */
 export async function waitUntilSettled(client: Client, log: ClientLog, deadlineMs: number): Promise<SettledRuns> {
   const promised = requiredWorkflowIds(log);
@@ -50,7 +50,7 @@ export async function waitUntilSettled(client: Client, log: ClientLog, deadlineM
     const runs = await listRuns(client, '');
     const known = new Set(runs.map(({ workflowId }) => workflowId));
     const missing = promised.filter((workflowId) => !known.has(workflowId));
-    // A workflow that Temporal itself does not know will not appear in visibility later.
+    // Waits only for workflows that exist in Temporal, because no other workflow will appear in visibility later.
     const late = await Promise.all(missing.map((workflowId) => workflowExists(client, workflowId)));
     return late.includes(true) ? undefined : { runs, reportedOpen };
   };
@@ -63,11 +63,11 @@ export async function waitUntilSettled(client: Client, log: ClientLog, deadlineM
 }
 
 /** The statuses of open orders that wait for an operator. */
-const PARKED_STATUSES: readonly unknown[] = ['compensation_stuck', 'delivery_overdue'];
+const OPERATOR_STATUSES: readonly unknown[] = ['compensation_stuck', 'delivery_overdue'];
 
 /**
- * The open workflows that report why they are open: orders with a parked compensation or an overdue delivery, approvals
- * that nobody has decided before their deadline, and the orders that wait for those.
+ * Returns the open workflows that the shop itself reports: orders with a stuck compensation or an overdue delivery,
+ * approvals whose deadline is far away and that no client has decided, and the orders that wait for these approvals.
  */
 function findReportedOpen(open: WorkflowRun[], log: ClientLog): Set<string> {
   const decided = new Set(
@@ -75,28 +75,28 @@ function findReportedOpen(open: WorkflowRun[], log: ClientLog): Set<string> {
       .filter(({ decisions }) => isAnyAccepted(decisions))
       .map(({ approvalId }) => approvalWorkflowId(approvalId)),
   );
-  const isWaiting = ({ workflowId, type, approvalDueAt }: WorkflowRun) =>
+  const isPendingForLong = ({ workflowId, type, approvalDueAt }: WorkflowRun) =>
     type === 'approval' &&
     !decided.has(workflowId) &&
     approvalDueAt !== undefined &&
     approvalDueAt.getTime() > Date.now() + DUE_SOON_MS;
-  const questions = new Set(open.filter(isWaiting).map(({ workflowId }) => workflowId));
+  const pendingApprovals = new Set(open.filter(isPendingForLong).map(({ workflowId }) => workflowId));
   const orders = open.filter(
     (run) =>
       isOrderRun(run) &&
-      (PARKED_STATUSES.includes(run.orderStatus) ||
-        questions.has(approvalWorkflowId(approvalIdOfOrder(orderIdOf(run.workflowId))))),
+      (OPERATOR_STATUSES.includes(run.orderStatus) ||
+        pendingApprovals.has(approvalWorkflowId(approvalIdOfOrder(orderIdOf(run.workflowId))))),
   );
-  return new Set([...questions, ...orders.map(({ workflowId }) => workflowId)]);
+  return new Set([...pendingApprovals, ...orders.map(({ workflowId }) => workflowId)]);
 }
 
-/** Whether the run is a cart that no accepted request has ended. */
+/** Whether the run is a cart without an accepted closing request. */
 export function isOpenByDesign({ workflowId }: WorkflowRun, { carts }: ClientLog): boolean {
   const cart = carts.find(({ cartId }) => cartWorkflowId(cartId) === workflowId);
   return cart !== undefined && !isAnyAccepted(cart.closingRequests);
 }
 
-/** The ids of the workflows that must exist. */
+/** Returns the ids of all workflows that a response has confirmed. */
 function requiredWorkflowIds({ orders, carts, approvals, batches }: ClientLog): string[] {
   return [
     ...acceptedResults(orders).map(orderWorkflowId),

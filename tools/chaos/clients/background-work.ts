@@ -1,7 +1,7 @@
-/** Work in progress that nobody awaits yet. Keeps the first error. */
+/** A set of running promises. Records the first error instead of rejecting. */
 export class BackgroundWork {
   readonly #running = new Set<Promise<void>>();
-  /** The first error of any work. */
+  /** The first error. */
   failure: Error | undefined;
 
   add(work: Promise<void>): void {
@@ -12,7 +12,7 @@ export class BackgroundWork {
     void settled.then(() => this.#running.delete(settled));
   }
 
-  /** Resolves when no work is left. Never rejects. */
+  /** Resolves when all work has ended. Never rejects. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }

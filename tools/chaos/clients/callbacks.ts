@@ -6,43 +6,43 @@ import { isClosed, pollOrder } from './scenarios/order-steps.js';
 import { createRequest, type ClientSession } from './client-session.js';
 
 /**
- * Sends a signed callback until it is accepted or rejected. Its key is the message id: a repetition of the message
- * changes nothing.
+ * Sends a signed callback until the API accepts or rejects it. The request's key is the message id, so a repeated
+ * message changes nothing.
  */
 export async function sendCallback(
   { http, endpoints }: ClientSession,
-  asked: LoggedRequest,
-  about: 'shipments' | 'approvals',
+  request: LoggedRequest,
+  subject: 'shipments' | 'approvals',
   body: ShipmentReport | DecisionCallback,
 ): Promise<void> {
-  const secret = about === 'shipments' ? endpoints.carrierWebhookSecret : endpoints.approvalWebhookSecret;
+  const secret = subject === 'shipments' ? endpoints.carrierWebhookSecret : endpoints.approvalWebhookSecret;
   const text = JSON.stringify(body);
   await http.send(
-    asked,
-    `callback about ${about}`,
+    request,
+    `callback about ${subject}`,
     async ({ signal }) => {
       const at = new Date();
-      const response = await fetch(`${endpoints.apiUrl}/v1/callbacks/${about}`, {
+      const response = await fetch(`${endpoints.apiUrl}/v1/callbacks/${subject}`, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
-          'webhook-id': asked.key,
+          'webhook-id': request.key,
           'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-          'webhook-signature': new Webhook(secret).sign(asked.key, at, text),
+          'webhook-signature': new Webhook(secret).sign(request.key, at, text),
         },
         body: text,
         signal,
       });
-      const said: unknown = await response.json();
-      return response.ok ? { data: said, response } : { error: said, response };
+      const responseBody: unknown = await response.json();
+      return response.ok ? { data: responseBody, response } : { error: responseBody, response };
     },
-    () => 'taken',
+    () => 'accepted',
   );
 }
 
 /**
- * Sends reports on a parcel directly to the API: delivered before it was picked up, the same report twice, and all of
- * them again long after the order is completed.
+ * Sends reports about a parcel directly to the API in the wrong order: `delivered` before `in_transit`, one report
+ * twice, and two reports again after the order is completed.
  */
 export async function sendDisorderedReports(session: ClientSession, orderId: string): Promise<void> {
   const { callbacks } = session.log;

@@ -4,52 +4,52 @@ import type { LoggedRequest, ClientLog } from '../client-log.js';
 import type { SeededRandom } from '../random.js';
 import { newLoggedRequest, type ApiResponse, type SendContext, type RetryingClient } from './retrying-client.js';
 
-/** One customer who runs one scenario: with the shared ledger and connection, but with its own ids and random numbers. */
+/**
+ * One customer who runs one scenario. All sessions share the log and the HTTP client. Each session has its own ids and
+ * random numbers.
+ */
 export interface ClientSession {
-  /** Unique to this session; its ids and keys begin with it. */
+  /** Unique to this session. All ids and keys of the session start with it. */
   id: string;
   random: SeededRandom;
   log: ClientLog;
   http: RetryingClient;
-  /** Aborted when the session has to end. */
+  /** Aborts when the session must end. */
   stopSignal: AbortSignal;
-  /** URLs that receive callbacks, and the secrets that sign callbacks to the API. */
+  /** The URLs for callbacks, and the secrets with which the session signs callbacks to the API. */
   endpoints: { apiUrl: string; webhookSinkUrl: string; carrierWebhookSecret: string; approvalWebhookSecret: string };
 }
 
-/** What edge cases need besides the API. */
+/** What edge cases use in addition to the API. */
 export interface DirectAccess {
-  /** For actions that need Temporal's own client: a start with other options, a reset. */
+  /** For actions that only a Temporal client can do, such as a reset. */
   client: Client;
-  /** For situations that take days: it backdates records. */
+  /** For backdating records, which simulates situations that take days. */
   store: Store;
-  /** Records the order that the edge case is about. */
+  /** Sets the order to which the edge case belongs. */
   setOrderId: (orderId: string) => void;
 }
 
-/**
- * The share of requests that are repeated after their response, and the share that is sent twice at the same moment.
- */
+/** The probabilities that a request is repeated after its response, and that it is sent twice at the same time. */
 const REPEAT_PROBABILITY = 0.1;
 const DUPLICATE_PROBABILITY = 0.05;
 
-/** A new request of this session. */
+/** Creates a request of this session. */
 export const createRequest = ({ id }: ClientSession, name: string): LoggedRequest => newLoggedRequest(`${id}-${name}`);
 
-/** The request's Idempotency-Key header. */
 export const idempotencyHeader = ({ key }: LoggedRequest) => ({ 'Idempotency-Key': key });
 
-/** Sends a request until its outcome is known, and sometimes repeats it under the same key. */
+/** Sends a request until its outcome is known. Sometimes sends it twice or repeats it under the same key. */
 export async function sendRequest<T>(
   { http, random }: ClientSession,
-  asked: LoggedRequest,
+  request: LoggedRequest,
   what: string,
   send: (attempt: SendContext) => Promise<ApiResponse<T>>,
   summarise: (body: T) => string,
 ): Promise<T | undefined> {
-  const once = () => http.send(asked, what, send, summarise);
-  const [atOnce, again] = [random.chance(DUPLICATE_PROBABILITY), random.chance(REPEAT_PROBABILITY)];
-  const [said] = await Promise.all(atOnce ? [once(), once()] : [once()]);
-  if (again && asked.outcome !== 'unknown') await once();
-  return said;
+  const once = () => http.send(request, what, send, summarise);
+  const [isDuplicated, isRepeated] = [random.chance(DUPLICATE_PROBABILITY), random.chance(REPEAT_PROBABILITY)];
+  const [result] = await Promise.all(isDuplicated ? [once(), once()] : [once()]);
+  if (isRepeated && request.outcome !== 'unknown') await once();
+  return result;
 }

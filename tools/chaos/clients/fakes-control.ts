@@ -1,6 +1,6 @@
 import type { ClientSession } from './client-session.js';
 
-/** Calls the test interface of the fake partners. @throws when the call fails. */
+/** Calls the test interface of the fakes. @throws when the call fails. */
 export async function callTestInterface(
   { webhookSinkUrl }: ClientSession['endpoints'],
   method: string,
@@ -15,7 +15,7 @@ export async function callTestInterface(
   return response;
 }
 
-/** Sets when the carrier moves the parcel of one order; the order may be placed later. */
+/** Sets when the fake carrier moves the parcel of an order. The order may not exist yet. */
 export async function scheduleParcel(
   session: ClientSession,
   orderId: string,
@@ -26,7 +26,7 @@ export async function scheduleParcel(
   );
 }
 
-/** Makes the carrier move the parcel of an order and report the move. */
+/** Makes the fake carrier move the parcel of an order and report the new status. */
 export async function moveParcel(session: ClientSession, orderId: string, status: string): Promise<void> {
   await retryUntilDone(session, () =>
     callTestInterface(session.endpoints, 'POST', `/test/shipments/${orderId}`, { status }),

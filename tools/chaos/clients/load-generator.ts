@@ -17,54 +17,57 @@ import { RecoveryProbe } from './recovery-probe.js';
 
 export interface LoadGeneratorOptions {
   addresses: Pick<StackAddresses, 'apiUrls' | 'paymentsUrl' | 'carrierWebhookSecret' | 'approvalWebhookSecret'>;
-  /** What edge cases need besides the API. Without it, no edge case runs. */
+  /** What edge cases use in addition to the API. If missing, no edge case runs. */
   directAccess?: { client: Client; store: Store };
-  /** Decides what the clients do, but not when. */
+  /** Determines what the clients do. The timing also depends on the shop. */
   random: SeededRandom;
   profile?: Partial<LoadProfile>;
 }
 
-/** The amount of load. */
+/** How much load the clients generate. */
 export interface LoadProfile {
-  /** The number of clients; each runs one scenario after the other. */
+  /** The number of clients. Each client runs one scenario after the other. */
   clients: number;
   /** The longest pause of a client between two scenarios. */
   maxPauseMs: number;
-  /** The number of lines of an upload. */
+  /** The number of lines per upload. */
   linesPerBatch: number;
 }
 
 const DEFAULT_LOAD_PROFILE: LoadProfile = { clients: 8, maxPauseMs: 1_000, linesPerBatch: 3_000 };
 
-/** The load generator: clients that use only the shop's HTTP API and keep retrying while it is unavailable. */
+/**
+ * Generates load with clients that use the HTTP API and retry while it is unavailable. Only edge cases use other
+ * access.
+ */
 export interface LoadGenerator {
-  /** The requests of the clients and their outcomes so far. */
+  /** All requests until now, and their outcomes. */
   readonly log: ClientLog;
   /**
-   * Places small probe orders, one every half second, until one of them is completed: the shop works again. The log
-   * contains them like all other orders.
+   * Places a small probe order every half second until one of them completes, which shows that the shop works again.
+   * The log contains probe orders like all other orders.
    *
-   * @returns performance.now() at that moment. @throws after the deadline.
+   * @returns performance.now() when the probe order completed. @throws after the deadline.
    */
   waitForCompletedOrder(deadlineMs: number): Promise<number>;
   /**
-   * Starts nothing new and waits until everything in progress ends. Requests that are still open at the deadline have
-   * an unknown outcome.
+   * Starts no new scenario and waits until the running ones end. Requests without a response at the deadline keep the
+   * outcome `unknown`.
    *
-   * @throws when a scenario itself failed, which is a bug in the load generator.
+   * @throws when a scenario failed, which is a bug in the load generator.
    */
   stop(deadlineMs: number): Promise<ClientLog>;
 }
 
-/** Starts the load. The products must exist already: see `addLoadProducts`. */
+/** Starts the clients. Call `addLoadProducts` first. */
 export function startLoadGenerator({ addresses, directAccess, random, profile }: LoadGeneratorOptions): LoadGenerator {
   const { clients, maxPauseMs, linesPerBatch } = { ...DEFAULT_LOAD_PROFILE, ...profile };
   const log = emptyLog();
   const stopController = new AbortController();
-  // Every request in progress listens to this signal; 0 turns off the warning about many listeners.
+  // Every running request listens to this signal. 0 turns off the warning about many listeners.
   setMaxListeners(0, stopController.signal);
   const http = new RetryingClient(addresses.apiUrls, { counts: log, stopSignal: stopController.signal });
-  // Makes ids unique when two load generators use one shop.
+  // Makes ids unique when two load generators use the same shop.
   const name = `load-${random.fork('name').integer(0, 0xff_ff_ff).toString(16)}`;
   const createSession = (id: string): ClientSession => ({
     id: `${name}-${id}`,
@@ -90,7 +93,7 @@ export function startLoadGenerator({ addresses, directAccess, random, profile }:
     }
   }
 
-  /** Uploads one batch at the beginning, and another one later. */
+  /** Uploads one batch at the start and another one later. */
   async function uploadTwoBatches(): Promise<void> {
     await uploadRestockBatch(createSession('batch-1'), 0, linesPerBatch);
     const [session, orderCount] = [createSession('batch-2'), random.fork('batches').integer(10, 40)];
@@ -100,7 +103,7 @@ export function startLoadGenerator({ addresses, directAccess, random, profile }:
 
   for (let client = 1; client <= clients; client += 1) work.add(runScenarios(client));
   work.add(uploadTwoBatches());
-  // Ensures repeated and out-of-order callbacks in every run, however short the run and whatever its seed.
+  // Guarantees repeated and out-of-order callbacks in every run, even in a short one and with any seed.
   work.add(buyWithDisorderedReports(createSession('disordered-reports')));
   for (const edgeCase of directAccess ? Object.keys(EDGE_CASES) : [])
     work.add(runEdgeCase(edgeCase, createSession(edgeCase.replaceAll(' ', '-')), directAccess!));
@@ -121,7 +124,7 @@ export function startLoadGenerator({ addresses, directAccess, random, profile }:
   };
 }
 
-/** What the clients do, weighted by repetition. */
+/** The scenarios of the clients. A scenario that occurs more often is more likely. */
 const SCENARIOS = [
   ...Array<typeof runOrderScenario>(7).fill(runOrderScenario),
   runCartScenario,

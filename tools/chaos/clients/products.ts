@@ -4,22 +4,22 @@ import type { Store } from '../../../src/store/index.js';
 const EUR = (value: number) => ({ value, currency: 'EUR' });
 const AMPLE_STOCK = 10_000_000;
 
-/** Products for small orders, far below the threshold for approvals. */
+/** Products for small orders, whose totals are far below the approval threshold. */
 export const SMALL_PRODUCTS: Product[] = [
-  { sku: 'LOAD-BEANS', name: 'Beans for the crowd', price: EUR(1_890), available: AMPLE_STOCK },
-  { sku: 'LOAD-FILTERS', name: 'Filters for the crowd', price: EUR(390), available: AMPLE_STOCK },
-  { sku: 'LOAD-MUG', name: 'A mug for the crowd', price: EUR(1_250), available: AMPLE_STOCK },
+  { sku: 'LOAD-BEANS', name: 'Beans', price: EUR(1_890), available: AMPLE_STOCK },
+  { sku: 'LOAD-FILTERS', name: 'Filters', price: EUR(390), available: AMPLE_STOCK },
+  { sku: 'LOAD-MUG', name: 'A mug', price: EUR(1_250), available: AMPLE_STOCK },
 ];
 
-/** One piece exceeds the threshold. */
+/** A product for large orders: one unit exceeds the approval threshold. */
 export const LARGE_PRODUCT: Product = {
   sku: 'LOAD-MACHINE',
-  name: 'An espresso machine for the crowd',
+  name: 'An espresso machine',
   price: EUR(129_000),
   available: AMPLE_STOCK,
 };
 
-/** The products of carts: one for each of a cart's customers, and the last one for all of them. */
+/** The products of carts. Each customer of a cart has an own product, and all customers share the last one. */
 export const CART_PRODUCTS: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => ({
   sku: `LOAD-CART-${name}`,
   name: `Cart item ${name}`,
@@ -27,7 +27,7 @@ export const CART_PRODUCTS: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => 
   available: AMPLE_STOCK,
 }));
 
-/** The products that batches restock; no two batches share a product. */
+/** The products that batches restock. No two batches share a product. */
 export const PRODUCTS_BY_BATCH: Product[][] = [1, 2].map((batch) =>
   ['A', 'B', 'C'].map((name) => ({
     sku: `LOAD-BATCH-${batch}${name}`,
@@ -37,10 +37,10 @@ export const PRODUCTS_BY_BATCH: Product[][] = [1, 2].map((batch) =>
   })),
 );
 
-/** All products that the load generator buys and restocks. */
+/** All products of the load generator. */
 export const PRODUCTS: Product[] = [...SMALL_PRODUCTS, LARGE_PRODUCT, ...CART_PRODUCTS, ...PRODUCTS_BY_BATCH.flat()];
 
-/** Adds the load generator's products to the catalogue, which requires the database owner. */
+/** Adds the load generator's products to the catalogue. Only the database owner may do this. */
 export async function addLoadProducts(owner: Pick<Store, 'addProducts'>): Promise<void> {
   await owner.addProducts(PRODUCTS);
 }

@@ -4,7 +4,7 @@ import type { ClientSession } from './client-session.js';
 import type { RetryingClient } from './retrying-client.js';
 import { placeOrder, pollOrder } from './scenarios/order-steps.js';
 
-/** How often a probe order is placed, and how many probe orders may be open at once. */
+/** The interval between probe orders, and the maximum number of open ones. */
 const PROBE_INTERVAL_MS = 500;
 const MAX_OPEN_PROBES = 5;
 
@@ -15,7 +15,7 @@ interface RecoveryProbeOptions {
   isRunning: () => boolean;
 }
 
-/** Measures when the shop completes orders again, by small probe orders. */
+/** Measures with small probe orders when the shop completes orders again. */
 export class RecoveryProbe {
   readonly #options: RecoveryProbeOptions;
   #probeCount = 0;
@@ -24,7 +24,9 @@ export class RecoveryProbe {
     this.#options = options;
   }
 
-  /** @returns performance.now() when a probe order is completed. @throws after the deadline. */
+  /**
+   * Places probe orders until one completes. @returns performance.now() when it completed. @throws after the deadline.
+   */
   async waitForCompletedOrder(deadlineMs: number): Promise<number> {
     const { createSession, http, work, isRunning } = this.#options;
     const finished = new AbortController();

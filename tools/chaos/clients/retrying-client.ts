@@ -2,13 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connectApi, type ApiClient } from '../../api-client/client.js';
 import type { LoggedRequest, ClientLog } from '../client-log.js';
 
-/** A request without a response by then is sent again. The API itself gives up on a worker after eight seconds. */
+/**
+ * The client repeats a request without a response after this time. The API waits for a worker for at most eight
+ * seconds.
+ */
 const REQUEST_TIMEOUT_MS = 10_000;
 const INITIAL_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 2_000;
 const POLL_INTERVAL_MS = 200;
 
-/** A response of the typed client, or one of the same shape. */
+/** A response of the typed client, or a `fetch` response in the same shape. */
 export interface ApiResponse<T> {
   data?: T | undefined;
   error?: unknown;
@@ -21,13 +24,13 @@ export interface SendContext {
 
 type AttemptOutcome<T> = { outcome: 'accepted'; body: T } | { outcome: 'rejected' };
 
-/** A client that repeats requests until it gets a definite response, and records the responses. */
+/** A client that repeats a request until it gets a definite response, and records the responses. */
 export class RetryingClient {
   readonly api: ApiClient;
   readonly #counts: Pick<ClientLog, 'requestsSent' | 'failedRequests'>;
   readonly #stopSignal: AbortSignal;
 
-  /** `counts` receives the number of requests. `stopSignal` ends all attempts. */
+  /** `counts` counts requests and failures. `stopSignal` ends all requests. */
   constructor(
     apiUrls: readonly [string, ...string[]],
     { counts, stopSignal }: { counts: Pick<ClientLog, 'requestsSent' | 'failedRequests'>; stopSignal: AbortSignal },
@@ -38,10 +41,11 @@ export class RetryingClient {
   }
 
   /**
-   * Sends a request under its key until its outcome is known, and records the outcome in `request`. A second call
-   * with the same `request` repeats a request that may already have a response.
+   * Sends a request under its key until its outcome is known, and records the outcome in `request`. A second call with
+   * the same `request` repeats it.
    *
    * @param summarise turns a response into the result that the log keeps.
+   *
    * @returns the response, or undefined when the request was rejected or its outcome is unknown.
    */
   async send<T>(
@@ -61,7 +65,7 @@ export class RetryingClient {
     return undefined;
   }
 
-  /** Polls until `matches` accepts the response. @returns undefined when the client is stopped first. */
+  /** Polls until `matches` accepts the response. @returns undefined when the client stops or `until` aborts first. */
   async pollUntil<T>(
     read: (attempt: SendContext) => Promise<ApiResponse<T>>,
     matches: (body: T) => boolean,
@@ -76,13 +80,13 @@ export class RetryingClient {
     return undefined;
   }
 
-  /** Waits. Ends early when the client is stopped or `until` aborts. */
+  /** Waits. Ends early when the client stops or `until` aborts. */
   async pause(ms: number, until?: AbortSignal): Promise<void> {
     const signal = until ? AbortSignal.any([this.#stopSignal, until]) : this.#stopSignal;
     await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 
-  /** @returns undefined when the request has to be repeated. */
+  /** Sends a request once. @returns undefined when the outcome is still unknown. */
   async #attempt<T>(
     name: string,
     send: (attempt: SendContext) => Promise<ApiResponse<T>>,
@@ -107,10 +111,10 @@ export class RetryingClient {
   }
 }
 
-/** A request without a response yet. */
+/** Creates a request without a response. */
 export const newLoggedRequest = (key: string): LoggedRequest => ({ key, outcome: 'unknown', responses: [] });
 
-/** The system's code for a broken connection, or else the error's own name. */
+/** Returns the system error code (`ECONNRESET`), or the error's name when there is no code. */
 function errorCode(error: unknown): string {
   let name = 'Error';
   for (let reason = error; reason instanceof Error; reason = reason.cause) {

@@ -3,9 +3,9 @@ import type { ShopUnderTest } from '../shop-under-test.js';
 import type { Fault } from './plan.js';
 
 /**
- * Injects a fault; ends it again if it is a lasting one.
+ * Injects a fault. Waits until a lasting fault ends.
  *
- * @returns performance.now() at the moment from which the shop can recover: the kill or reset, or the end of a lasting
+ * @returns performance.now() when the shop can start to recover: at the kill or reset, or at the end of a lasting
  * fault.
  */
 export async function injectFault(
@@ -55,7 +55,7 @@ export async function injectFault(
 
 const PROCESS_LABELS = { worker: 'the worker', api: 'the API', temporal: 'Temporal', postgres: 'PostgreSQL' };
 
-/** The fault as a line of the run's progress. */
+/** Formats a fault as a line of progress. */
 export function describeFault(fault: Fault): string {
   const lasting = 'forMs' in fault ? ` for ${(fault.forMs / 1000).toFixed(1)} s` : '';
   switch (fault.kind) {
@@ -74,7 +74,7 @@ export function describeFault(fault: Fault): string {
   }
 }
 
-/** The fault as a row of the table: faults of the same kind share their figures. */
+/** Returns the label of a fault in the result table. Faults with the same label share a row. */
 export function faultLabel(fault: Fault): string {
   switch (fault.kind) {
     case 'kill':

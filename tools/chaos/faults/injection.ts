@@ -4,9 +4,9 @@ import type { ChaosResult } from '../chaos-run.js';
 import type { LoadGenerator } from '../clients/load-generator.js';
 import type { ShopUnderTest } from '../shop-under-test.js';
 import { describeFault, injectFault } from './inject.js';
-import { FAULTS_PER_CYCLE, type PlannedFault } from './plan.js';
+import { FAULTS_PER_ROUND, type PlannedFault } from './plan.js';
 
-/** After every fault, an order must be completed within this time. */
+/** The shop has not recovered when no order completes within this time after a fault. */
 const RECOVERY_DEADLINE_MS = 90_000;
 
 type InjectionResult = Pick<ChaosResult, 'baselineMs' | 'recoveries' | 'violations'>;
@@ -15,13 +15,13 @@ interface InjectionOptions {
   shop: ShopUnderTest;
   loadGenerator: LoadGenerator;
   plan: readonly PlannedFault[];
-  /** No fault begins later than this, but one whole cycle of faults always runs. */
+  /** No fault starts later than this, but at least one whole round of faults runs. */
   seconds: number;
   report: Reporter;
   signal: AbortSignal | undefined;
 }
 
-/** Injects the planned faults until the time is over or the shop does not recover. */
+/** Injects the planned faults. Stops after `seconds`, or when the shop does not recover. */
 export async function injectPlannedFaults(options: InjectionOptions): Promise<InjectionResult> {
   const { shop, loadGenerator, plan, seconds, report, signal } = options;
   const result: InjectionResult = { baselineMs: undefined, recoveries: [], violations: [] };
@@ -31,11 +31,11 @@ export async function injectPlannedFaults(options: InjectionOptions): Promise<In
   failed.catch(() => undefined);
   const waitForRecovery = (): Promise<number> =>
     Promise.race([loadGenerator.waitForCompletedOrder(RECOVERY_DEADLINE_MS), failed]);
-  const isOver = () => performance.now() - startedAt >= seconds * 1000 && result.recoveries.length >= FAULTS_PER_CYCLE;
+  const isOver = () => performance.now() - startedAt >= seconds * 1000 && result.recoveries.length >= FAULTS_PER_ROUND;
 
   let lastEvent = 'its start';
   try {
-    // The first order finds cold caches, so the second one is measured.
+    // The first order runs with cold caches, so only the second order is the baseline.
     const warmAt = await waitForRecovery();
     result.baselineMs = (await waitForRecovery()) - warmAt;
     for (const { afterMs, fault } of plan) {

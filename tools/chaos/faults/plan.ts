@@ -4,10 +4,10 @@ import { SeededRandom } from '../random.js';
 
 export const KILLABLE_PROCESSES = ['worker', 'api', 'temporal', 'postgres'] as const;
 
-/** Without PostgreSQL, which consists of many processes; a silent link to it has the same effect. */
+/** PostgreSQL is missing because it consists of many processes. A blackhole on its link has the same effect. */
 export const FREEZABLE_PROCESSES = ['worker', 'api', 'temporal'] as const;
 
-/** A fault. `forMs` is the duration of a lasting one. */
+/** A fault. `forMs` is the duration of a lasting fault. */
 export type Fault =
   | { kind: 'kill'; process: (typeof KILLABLE_PROCESSES)[number] }
   | { kind: 'freeze'; process: (typeof FREEZABLE_PROCESSES)[number]; forMs: number }
@@ -17,34 +17,34 @@ export type Fault =
   | { kind: 'blackhole'; link: NetworkLink; forMs: number };
 
 export interface PlannedFault {
-  /** Counted from the moment when the shop has recovered from the previous fault, so two outages never overlap. */
+  /** The delay after the recovery from the previous fault. Therefore two outages never overlap. */
   afterMs: number;
   fault: Fault;
 }
 
-/** In each round, each part is killed once, and each other kind of fault hits one target. */
-const FAULT_CYCLE = [...KILLABLE_PROCESSES, 'freeze', 'reset', 'refuse', 'delay', 'blackhole'] as const;
+/** The faults of one round: kills each process once, and injects each other kind of fault once. */
+const FAULT_ROUND = [...KILLABLE_PROCESSES, 'freeze', 'reset', 'refuse', 'delay', 'blackhole'] as const;
 
-/** The smallest number of faults that contains each kind, and the kill of each part. */
-export const FAULTS_PER_CYCLE = FAULT_CYCLE.length;
+/** The number of faults in a round. */
+export const FAULTS_PER_ROUND = FAULT_ROUND.length;
 
 export interface PlanOptions {
   seed: number;
   seconds: number;
-  /** The links that exist. */
+  /** The network links of the shop. */
   links?: readonly NetworkLink[];
 }
 
 /**
- * The faults of a run, in order, determined by the seed alone: more than fit into the time. In each round of nine, each
- * part is killed once and each other kind of fault happens once. Over the rounds, each link and each part gets its
- * turn.
+ * Plans the faults of a run. The plan depends only on the seed and the duration, and contains more faults than fit into
+ * the duration. Each round of nine kills each process once and injects each other kind of fault once, in random order.
+ * Over several rounds, every link and every process is a target.
  */
 export function planFaults({ seed, seconds, links = NETWORK_LINKS }: PlanOptions): PlannedFault[] {
   const random = new SeededRandom(seed).fork('faults');
   const { restMs, longestMs } = faultTiming(seconds);
   const processes = new ShuffledCycle(FREEZABLE_PROCESSES, random.fork('freeze'));
-  const decks = new Map(
+  const linkCycles = new Map(
     (['reset', 'refuse', 'delay', 'blackhole'] as const).map((kind) => [
       kind,
       new ShuffledCycle(links, random.fork(kind)),
@@ -52,27 +52,28 @@ export function planFaults({ seed, seconds, links = NETWORK_LINKS }: PlanOptions
   );
   const lasting = () => ({ forMs: random.integer(Math.ceil(longestMs / 4), longestMs) });
 
-  const faultOf = (card: (typeof FAULT_CYCLE)[number]): Fault => {
-    if (card === 'freeze') return { kind: card, process: processes.next(), ...lasting() };
-    const deck = decks.get(card as Exclude<Fault['kind'], 'kill' | 'freeze'>);
-    if (!deck) return { kind: 'kill', process: card as (typeof KILLABLE_PROCESSES)[number] };
-    const link = deck.next();
-    if (card === 'reset') return { kind: card, link };
-    if (card === 'delay') return { kind: card, link, ...lasting(), latency: randomLatency(random) };
-    return { kind: card as 'refuse' | 'blackhole', link, ...lasting() };
+  const faultOf = (entry: (typeof FAULT_ROUND)[number]): Fault => {
+    if (entry === 'freeze') return { kind: entry, process: processes.next(), ...lasting() };
+    const linkCycle = linkCycles.get(entry as Exclude<Fault['kind'], 'kill' | 'freeze'>);
+    if (!linkCycle) return { kind: 'kill', process: entry as (typeof KILLABLE_PROCESSES)[number] };
+    const link = linkCycle.next();
+    if (entry === 'reset') return { kind: entry, link };
+    if (entry === 'delay') return { kind: entry, link, ...lasting(), latency: randomLatency(random) };
+    return { kind: entry as 'refuse' | 'blackhole', link, ...lasting() };
   };
-  const rounds = Math.ceil((seconds * 1000) / restMs / FAULTS_PER_CYCLE) + 1;
-  return Array.from({ length: rounds }, () => shuffle(FAULT_CYCLE, random)).flatMap((round) =>
-    round.map((card) => ({ afterMs: random.integer(restMs, 2 * restMs), fault: faultOf(card) })),
+  const rounds = Math.ceil((seconds * 1000) / restMs / FAULTS_PER_ROUND) + 1;
+  return Array.from({ length: rounds }, () => shuffle(FAULT_ROUND, random)).flatMap((round) =>
+    round.map((entry) => ({ afterMs: random.integer(restMs, 2 * restMs), fault: faultOf(entry) })),
   );
 }
 
 /**
- * In a short run all times are short. In a longer run the pauses are long enough that no part dies more often than its
- * supervisor allows (five times a minute), and a lasting fault may outlast the ten seconds of a workflow task timeout.
+ * Scales pauses and faults with the duration of the run. In a longer run, the pauses are long enough that no process
+ * dies more often than its supervisor allows (five times a minute). A lasting fault can then exceed the workflow task
+ * timeout of ten seconds.
  */
 function faultTiming(seconds: number): { restMs: number; longestMs: number } {
-  const shareMs = (seconds * 1000) / FAULTS_PER_CYCLE;
+  const shareMs = (seconds * 1000) / FAULTS_PER_ROUND;
   return {
     restMs: Math.ceil(Math.min(Math.max(shareMs / 3, 300), 2_000)),
     longestMs: Math.ceil(Math.min(Math.max(shareMs / 2, 1_200), 12_000)),
@@ -83,26 +84,26 @@ function randomLatency(random: SeededRandom): Latency {
   return { latencyMs: random.integer(20, 200), jitterMs: random.integer(10, 100) };
 }
 
-/** Deals all of its cards in random order before it shuffles and deals them again. */
-class ShuffledCycle<Card> {
-  readonly #cards: readonly Card[];
+/** Returns all items once in random order, then again in a new order. */
+class ShuffledCycle<Item> {
+  readonly #items: readonly Item[];
   readonly #random: SeededRandom;
-  #left: Card[] = [];
+  #left: Item[] = [];
 
-  constructor(cards: readonly Card[], random: SeededRandom) {
-    this.#cards = cards;
+  constructor(items: readonly Item[], random: SeededRandom) {
+    this.#items = items;
     this.#random = random;
   }
 
-  next(): Card {
-    if (this.#left.length === 0) this.#left = shuffle(this.#cards, this.#random);
+  next(): Item {
+    if (this.#left.length === 0) this.#left = shuffle(this.#items, this.#random);
     return this.#left.pop()!;
   }
 }
 
-function shuffle<T>(cards: readonly T[], random: SeededRandom): T[] {
-  return cards
-    .map((card) => ({ card, at: random.number() }))
+function shuffle<T>(items: readonly T[], random: SeededRandom): T[] {
+  return items
+    .map((item) => ({ item, at: random.number() }))
     .sort((a, b) => a.at - b.at)
-    .map(({ card }) => card);
+    .map(({ item }) => item);
 }

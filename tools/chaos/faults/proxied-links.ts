@@ -1,26 +1,26 @@
 import type { NetworkLink, PortMapper } from '../../stack/network-links.js';
 import { startProxy, type FaultProxy } from './tcp-proxy.js';
 
-/** The links of a shop, each with its own proxies: one for each process that is called. */
+/** The network links of a shop. Each link has one proxy for each process to which it leads. */
 export class ProxiedLinks {
   readonly #proxies = new Map<NetworkLink, FaultProxy[]>();
 
-  /** For `startStack` and `startTemporaryCluster`. */
+  /** An option for `startStack` and `startTemporaryCluster`. */
   readonly mapPort: PortMapper = async (link, port) => {
     const proxy = await startProxy(port);
     this.#proxies.set(link, [...(this.#proxies.get(link) ?? []), proxy]);
     return proxy.port;
   };
 
-  /** The links in use. */
+  /** The links that have proxies. */
   get names(): NetworkLink[] {
     return [...this.#proxies.keys()];
   }
 
-  /** @throws when the shop has no such link, because a fault on it would have no effect. */
+  /** @throws when the shop does not have this link. Otherwise a fault on it would silently have no effect. */
   proxiesOf(link: NetworkLink): readonly FaultProxy[] {
     const proxies = this.#proxies.get(link);
-    if (!proxies) throw new Error(`this shop has no link ${link}`);
+    if (!proxies) throw new Error(`the shop has no network link ${link}`);
     return proxies;
   }
 

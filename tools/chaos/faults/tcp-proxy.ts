@@ -7,23 +7,26 @@ import { SeededRandom } from '../random.js';
 
 export interface Latency {
   latencyMs: number;
-  /** Maximum of the random additional delay. */
+  /** The maximum random delay in addition to `latencyMs`. */
   jitterMs: number;
 }
 
 /** A TCP proxy on loopback that can inject network faults. */
 export interface FaultProxy {
-  /** The port for callers; it never changes. */
+  /** The port for callers. It never changes. */
   readonly port: number;
-  /** Breaks all connections: both ends get a RST. New connections are accepted. */
+  /** Resets all connections: both ends get a RST. New connections are accepted. */
   resetConnections(): void;
-  /** Breaks all connections and refuses new ones. */
+  /** Resets all connections and refuses new ones. */
   refuseConnections(): Promise<void>;
-  /** Delays data in both directions and keeps its order; data that arrives during a delay is forwarded with it. */
-  addLatency(lag: Latency): void;
   /**
-   * Forwards nothing in either direction, and breaks no connection. The data arrives when the link is restored, as
-   * after TCP retransmission: long after its sender may have given up.
+   * Delays data in both directions without reordering it. Data that arrives during a delay is forwarded together with
+   * the delayed data.
+   */
+  addLatency(latency: Latency): void;
+  /**
+   * Holds back all data in both directions without closing connections. `restore` forwards the data, like a TCP
+   * retransmission. The sender may have timed out long before.
    */
   blackhole(): void;
   /** Ends all faults on the link. */
@@ -31,27 +34,26 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
-/** Starts a proxy to a port on loopback. Callers get a RST while no server listens on that port. */
+/** Starts a proxy to a port on loopback. Callers get a RST when no server listens on that port. */
 export async function startProxy(targetPort: number, random = new SeededRandom(0)): Promise<FaultProxy> {
-  // A port outside the range from which the system assigns ports, so that no other process gets it while connections
-  // are refused.
+  // Outside the range of ephemeral ports, so no other process gets this port while the proxy refuses connections.
   const port = await freeLowPort();
   const sockets = new Set<Socket>();
-  let lag: Latency | undefined;
+  let latency: Latency | undefined;
   let open = Promise.resolve();
   let reopen = (): void => undefined;
 
-  const passage = async (): Promise<void> => {
-    if (lag) await delay(lag.latencyMs + random.number() * lag.jitterMs);
+  const waitForPassage = async (): Promise<void> => {
+    if (latency) await delay(latency.latencyMs + random.number() * latency.jitterMs);
     await open;
   };
-  // The end of the data takes the same way as the data before it.
-  const through = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  // The end of the stream is delayed like the data.
+  const forward = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
-      await passage();
+      await waitForPassage();
       yield chunk;
     }
-    await passage();
+    await waitForPassage();
   };
 
   const server = createServer({ allowHalfOpen: true }, (inside) => {
@@ -63,54 +65,54 @@ export async function startProxy(targetPort: number, random = new SeededRandom(0
       socket.setNoDelay(true).on('error', () => resetSocket(other));
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
-      // A pipeline stops reading while its slower end is busy. One direction may end before the other.
+      // A pipeline applies backpressure. One direction may end before the opposite one.
       const bytes = socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-      pipeline(bytes, through, other).catch(() => undefined);
+      pipeline(bytes, forward, other).catch(() => undefined);
     }
   });
   const listen = async (): Promise<void> => {
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
   };
-  const cut = (): void => {
+  const resetAll = (): void => {
     for (const socket of sockets) resetSocket(socket);
   };
-  const refuse = async (): Promise<void> => {
+  const refuseAll = async (): Promise<void> => {
     if (!server.listening) return;
     const closed = once(server, 'close');
     server.close();
-    cut();
+    resetAll();
     await closed;
   };
-  const clear = (): void => {
-    lag = undefined;
+  const endFaults = (): void => {
+    latency = undefined;
     reopen();
   };
 
   await listen();
   return {
     port,
-    resetConnections: cut,
-    refuseConnections: refuse,
-    addLatency(asked) {
-      lag = asked;
+    resetConnections: resetAll,
+    refuseConnections: refuseAll,
+    addLatency(newLatency) {
+      latency = newLatency;
     },
     blackhole() {
       reopen();
       open = new Promise((resolve) => (reopen = resolve));
     },
     async restore() {
-      clear();
+      endFaults();
       if (!server.listening) await listen();
     },
     async close() {
-      clear();
-      await refuse();
+      endFaults();
+      await refuseAll();
     },
   };
 }
 
-/** Sends a RST, even while written data is still pending. */
+/** Sends a RST, even while written data is pending. */
 function resetSocket(socket: Socket): void {
   socket.resetAndDestroy().destroy();
 }

@@ -7,15 +7,15 @@ import { smallOrderLines, isClosed, placeOrder, pollOrder } from '../scenarios/o
 import { moveParcel, scheduleParcel, retryUntilDone } from '../fakes-control.js';
 import { createRequest, type DirectAccess, type ClientSession } from '../client-session.js';
 
-/** The delivery timeout of an order whose parcel is late. */
+/** The delivery timeout of the order with the late parcel. */
 const DELIVERY_TIMEOUT_SECONDS = 2;
 
-/** A delivery time that is longer than any run. */
+/** Longer than any run, so the carrier never delivers on its own. */
 const NEVER_SECONDS = 1_000_000;
 
 /**
- * Buys something, while the carrier reports that another parcel was delivered: before the shipment and after it. The
- * order's own parcel moves only after both reports were ignored.
+ * Places an order and sends two delivery reports about another parcel: one before the shipment and one after it. The
+ * order's own parcel moves only after the order has ignored both reports.
  */
 export async function buyWithForeignReport(
   session: ClientSession,
@@ -39,14 +39,14 @@ export async function buyWithForeignReport(
   await report('foreign again');
   const ignored = await pollOrder(session, orderId, (order) => (order.ignoredReportCount ?? 0) >= 2 || isClosed(order));
   if (!shipped || !ignored) return undefined;
-  // Leaves the parcel where it is, so that the auditor can see that no report on it closed the order.
+  // Does not move the parcel, so the auditor sees that the order closed without a report about its own parcel.
   if (isClosed(ignored)) return `the order was ${ignored.status} before its parcel moved`;
   await moveParcel(session, orderId, 'in_transit');
   await moveParcel(session, orderId, 'delivered');
   return (await pollOrder(session, orderId, isClosed)) && COMPLETE;
 }
 
-/** Buys something whose parcel is picked up in time and delivered after the delivery timeout. */
+/** Places an order whose parcel is picked up in time, but delivered after the delivery timeout. */
 export async function buyWithLateDelivery(
   session: ClientSession,
   { client, setOrderId }: DirectAccess,
@@ -71,8 +71,8 @@ export async function buyWithLateDelivery(
   );
   if (!started) return undefined;
   setOrderId(orderId);
-  const asked = { ...createRequest(session, 'late'), outcome: 'accepted' as const, responses: [orderId] };
-  log.orders.push({ ...asked, customerId, lines, token: 'tok_ok' });
+  const request = { ...createRequest(session, 'late'), outcome: 'accepted' as const, responses: [orderId] };
+  log.orders.push({ ...request, customerId, lines, token: 'tok_ok' });
 
   const late = await pollOrder(session, orderId, (order) => order.status === 'delivery_overdue' || isClosed(order));
   if (!late) return undefined;

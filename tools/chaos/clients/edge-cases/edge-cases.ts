@@ -5,10 +5,10 @@ import { buyWithExpiredKey } from './expired-keys.js';
 import { buySmallAndReset, buyLargeAndReset, cancelAndReset } from './resets.js';
 import type { DirectAccess, ClientSession } from '../client-session.js';
 
-/** @returns `COMPLETE`, the reason that prevented the edge case, or undefined when the session ended first. */
-type EdgeCaseScenario = (session: ClientSession, tools: DirectAccess) => Promise<string | undefined>;
+/** @returns `COMPLETE`, the reason why the edge case could not happen, or undefined when the session ended first. */
+type EdgeCaseScenario = (session: ClientSession, access: DirectAccess) => Promise<string | undefined>;
 
-/** Each edge case runs once in every run, whatever the seed. */
+/** The edge cases. Every run with direct access runs each of them once, with any seed. */
 export const EDGE_CASES: Record<string, EdgeCaseScenario> = {
   'foreign report': buyWithForeignReport,
   'late delivery': buyWithLateDelivery,
@@ -18,17 +18,17 @@ export const EDGE_CASES: Record<string, EdgeCaseScenario> = {
   'reset while awaiting approval': buyLargeAndReset,
 };
 
-/** Runs an edge case and records its outcome in the log. The auditor fails a run with an incomplete edge case. */
+/** Runs an edge case and records its outcome in the log. An incomplete edge case is a violation in the audit. */
 export async function runEdgeCase(
   name: string,
   session: ClientSession,
-  tools: Pick<DirectAccess, 'client' | 'store'>,
+  access: Pick<DirectAccess, 'client' | 'store'>,
 ): Promise<void> {
   const edgeCase: EdgeCase = { name };
   session.log.edgeCases.push(edgeCase);
-  const isAbout = (orderId: string) => {
+  const setOrderId = (orderId: string) => {
     edgeCase.workflowId = orderWorkflowId(orderId);
   };
-  const outcome = await EDGE_CASES[name]!(session, { ...tools, setOrderId: isAbout });
+  const outcome = await EDGE_CASES[name]!(session, { ...access, setOrderId });
   if (outcome !== undefined) edgeCase.outcome = outcome;
 }

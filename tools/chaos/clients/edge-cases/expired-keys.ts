@@ -6,8 +6,8 @@ import { callTestInterface, retryUntilDone } from '../fakes-control.js';
 import type { DirectAccess, ClientSession } from '../client-session.js';
 
 /**
- * Buys something. The gateway makes the charge and its response is lost. The next attempt happens as if days later, when
- * the gateway does not know the key any more: the order's record is backdated and the key expires.
+ * Places an order. The gateway makes the charge, but its response is lost. The next attempt simulates a retry days
+ * later: the order's record is backdated, and the gateway no longer knows the idempotency key.
  */
 export async function buyWithExpiredKey(
   session: ClientSession,

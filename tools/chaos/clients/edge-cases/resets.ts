@@ -14,7 +14,7 @@ import type { DirectAccess, ClientSession } from '../client-session.js';
 const { RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL: SIGNAL, RESET_REAPPLY_EXCLUDE_TYPE_UPDATE: UPDATE } =
   proto.temporal.api.enums.v1.ResetReapplyExcludeType;
 
-/** Buys something; an operator resets the completed order to one of its workflow tasks. */
+/** Places an order. After its completion, an operator resets it to one of its workflow tasks. */
 export async function buySmallAndReset(
   session: ClientSession,
   { client, setOrderId }: DirectAccess,
@@ -29,8 +29,8 @@ export async function buySmallAndReset(
 }
 
 /**
- * Buys so much that the order needs an approval. While the order waits, an operator resets it to its first workflow
- * task. When the order has joined its approval again, the operator resets the approval. Then the approval is decided.
+ * Places an order that needs an approval. While the order waits, an operator resets it to its first workflow task.
+ * After the order has joined its approval again, the operator resets the approval. Then a client decides the approval.
  */
 export async function buyLargeAndReset(
   session: ClientSession,
@@ -40,8 +40,8 @@ export async function buyLargeAndReset(
   if (orderId === undefined) return undefined;
   setOrderId(orderId);
   const approvalId = approvalIdOfOrder(orderId);
-  const asked = { approvalId, source: { orderId }, decisions: [] };
-  session.log.approvals.push(asked);
+  const approval = { approvalId, source: { orderId }, decisions: [] };
+  session.log.approvals.push(approval);
   const order = await pollOrder(session, orderId, (order) => order.approval !== undefined || isClosed(order));
   if (!order) return undefined;
   if (isClosed(order)) return `the order was ${order.status} before its reset`;
@@ -49,13 +49,13 @@ export async function buyLargeAndReset(
   const joined = await waitForApprovalJoin(session, client, orderWorkflowId(orderId));
   if (joined === false) return 'the order ended before it joined its approval again';
   await resetWorkflow(session, client, approvalWorkflowId(approvalId), { to: 'first' });
-  await decideApproval(session, asked, { mode: 'once' });
+  await decideApproval(session, approval, { mode: 'once' });
   return (await waitUntilClosed(session, client, orderWorkflowId(orderId))) && COMPLETE;
 }
 
 /**
- * Buys something and cancels it before the carrier picks it up. After the refund, an operator resets the order to its first
- * workflow task.
+ * Places an order and cancels it before the carrier picks up the parcel. After the refund, an operator resets the order
+ * to its first workflow task.
  */
 export async function cancelAndReset(
   session: ClientSession,
@@ -73,7 +73,7 @@ export async function cancelAndReset(
   return (await waitUntilClosed(session, client, orderWorkflowId(orderId))) && COMPLETE;
 }
 
-/** Waits until no run of a workflow is open. @returns undefined when the session ended first. */
+/** Waits until the workflow is closed. @returns undefined when the session ended first. */
 async function waitUntilClosed(session: ClientSession, client: Client, workflowId: string): Promise<true | undefined> {
   return await retryUntilDone(session, async (): Promise<true> => {
     const { status } = await client.workflow.getHandle(workflowId).describe();
@@ -82,7 +82,7 @@ async function waitUntilClosed(session: ClientSession, client: Client, workflowI
   });
 }
 
-/** Waits until an order waits for an approval that existed before. @returns false when the order ended first. */
+/** Waits until an order has joined its existing approval. @returns false when the order ended first. */
 async function waitForApprovalJoin(
   session: ClientSession,
   client: Client,
@@ -92,7 +92,7 @@ async function waitForApprovalJoin(
     const { status, raw } = await client.workflow.getHandle(workflowId).describe();
     if (status.name !== 'RUNNING') return false;
     const joining = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'awaitExistingApproval');
-    // The activity heartbeats once it waits.
+    // The first heartbeat shows that the activity waits for the approval.
     if (!joining?.lastHeartbeatTime) throw new Error(`${workflowId} has not joined its approval yet`);
     return true;
   });
@@ -101,7 +101,7 @@ async function waitForApprovalJoin(
 interface ResetOptions {
   /** The workflow task to reset to. */
   to?: 'first' | 'any';
-  /** Whether signals and updates after that task are reapplied. */
+  /** Whether the server reapplies the signals and updates after this workflow task. */
   reapply?: boolean;
 }
 

@@ -3,29 +3,29 @@ import type { LoggedApproval, LoggedDecision } from '../../client-log.js';
 import { sendCallback } from '../callbacks.js';
 import { createRequest, sendRequest, idempotencyHeader, type ClientSession } from '../client-session.js';
 
-/** The share of decisions that approve. */
+/** The probability that a decision approves. */
 const APPROVE_PROBABILITY = 0.7;
 
-/** A system that decides by signed callbacks; people decide by the API. */
+/** The approver `erp` is a system and decides by signed callbacks. Human approvers decide through the API. */
 const SYSTEM_APPROVER = 'erp';
 const HUMAN_APPROVERS = ['grace', 'heidi'];
 
-/** The ways in which an approval gets its decision. */
+/** How an approval is decided. A mode that occurs more often is more likely. */
 const DECISION_MODES = ['once', 'once', 'once', 'twice', 'contradicted'] as const;
 const DECISION_MODES_WITH_SYSTEM = [...DECISION_MODES, 'by callback', 'by callback', 'against a callback'] as const;
 
-/** Requests an approval that belongs to no order, and decides it. */
+/** Requests an approval that belongs to no order, then decides it. */
 export async function runApprovalScenario(session: ClientSession): Promise<void> {
   const { id: approvalId, http, random, endpoints, log } = session;
   const request = createRequest(session, 'approval');
-  const asked: LoggedApproval = { approvalId, source: { request }, decisions: [] };
-  log.approvals.push(asked);
+  const approval: LoggedApproval = { approvalId, source: { request }, decisions: [] };
+  log.approvals.push(approval);
   // A callback that arrives before its approval exists.
-  if (random.chance(0.2)) await sendDecisionCallbacks(session, asked, randomDecision(session), ['early']);
+  if (random.chance(0.2)) await sendDecisionCallbacks(session, approval, randomDecision(session), ['early']);
 
   const body = {
     approvalId,
-    title: 'A question of a load test',
+    title: 'An approval of a load test',
     requestedBy: 'load-generator',
     stages: [
       {
@@ -45,24 +45,27 @@ export async function runApprovalScenario(session: ClientSession): Promise<void>
     (body) => body.approvalId,
   );
   if (accepted)
-    await decideApproval(session, asked, { approvers: HUMAN_APPROVERS, mode: random.pick(DECISION_MODES_WITH_SYSTEM) });
+    await decideApproval(session, approval, {
+      approvers: HUMAN_APPROVERS,
+      mode: random.pick(DECISION_MODES_WITH_SYSTEM),
+    });
 }
 
 interface DecideOptions {
-  /** The approvers. Default: read from the approval. */
+  /** Default: the approvers that the API returns. */
   approvers?: readonly string[];
   mode?: (typeof DECISION_MODES_WITH_SYSTEM)[number];
 }
 
-/** Decides an approval and repeats requests until it is decided. */
+/** Sends the decisions of the given mode. */
 export async function decideApproval(
   session: ClientSession,
-  asked: LoggedApproval,
-  deciding: DecideOptions = {},
+  approval: LoggedApproval,
+  options: DecideOptions = {},
 ): Promise<void> {
   const { http, random } = session;
-  const { approvalId } = asked;
-  const mode = deciding.mode ?? random.pick(DECISION_MODES);
+  const { approvalId } = approval;
+  const mode = options.mode ?? random.pick(DECISION_MODES);
   const decision = randomDecision(session);
   const otherDecision = decision === 'approve' ? 'reject' : 'approve';
   const pollApproval = async () =>
@@ -70,58 +73,58 @@ export async function decideApproval(
       ({ signal }) => http.api.GET('/v1/approvals/{approvalId}', { params: { path: { approvalId } }, signal }),
       ({ trail }) => trail.length > 0,
     );
-  const approvers = deciding.approvers ?? (await pollApproval())?.approvers;
+  const approvers = options.approvers ?? (await pollApproval())?.approvers;
   if (!approvers?.length) return;
   const [first, last] = [approvers[0]!, approvers.at(-1)!];
 
-  if (mode === 'once' || mode === 'twice') await sendDecision(session, asked, first, decision);
-  if (mode === 'twice') await sendDecision(session, asked, first, decision);
+  if (mode === 'once' || mode === 'twice') await sendDecision(session, approval, first, decision);
+  if (mode === 'twice') await sendDecision(session, approval, first, decision);
   if (mode === 'contradicted') {
     await Promise.all([
-      sendDecision(session, asked, first, decision),
-      sendDecision(session, asked, last, otherDecision),
+      sendDecision(session, approval, first, decision),
+      sendDecision(session, approval, last, otherDecision),
     ]);
   }
-  if (mode === 'by callback') await sendDecisionCallbacks(session, asked, decision, ['once', 'once', 'again']);
+  if (mode === 'by callback') await sendDecisionCallbacks(session, approval, decision, ['once', 'once', 'again']);
   if (mode === 'against a callback') {
     await Promise.all([
-      sendDecision(session, asked, first, decision),
-      sendDecisionCallbacks(session, asked, otherDecision, ['once', 'once']),
+      sendDecision(session, approval, first, decision),
+      sendDecisionCallbacks(session, approval, otherDecision, ['once', 'once']),
     ]);
     // A further callback after the approval has ended.
-    await sendDecisionCallbacks(session, asked, otherDecision, ['late']);
+    await sendDecisionCallbacks(session, approval, otherDecision, ['late']);
   }
 }
 
 const randomDecision = ({ random }: ClientSession) =>
   random.chance(APPROVE_PROBABILITY) ? ('approve' as const) : ('reject' as const);
 
-/** Decides by the API. */
+/** Sends a decision through the API. */
 async function sendDecision(
   session: ClientSession,
   { approvalId, decisions }: LoggedApproval,
   approver: string,
   decision: 'approve' | 'reject',
 ): Promise<void> {
-  const asked: LoggedDecision = {
+  const logged: LoggedDecision = {
     ...createRequest(session, `decision-${decisions.length}`),
     approver,
     decision,
     via: 'api',
   };
-  decisions.push(asked);
-  const params = { path: { approvalId }, header: idempotencyHeader(asked) };
+  decisions.push(logged);
+  const params = { path: { approvalId }, header: idempotencyHeader(logged) };
   await sendRequest(
     session,
-    asked,
+    logged,
     'decide',
     ({ signal }) =>
       session.http.api.POST('/v1/approvals/{approvalId}/decision', { params, body: { approver, decision }, signal }),
-    ({ decision: made }) => `${made?.approver}: ${made?.decision}`,
+    ({ decision: effective }) => `${effective?.approver}: ${effective?.decision}`,
   );
 }
 
-/** Decides by signed callbacks, one after the other. Callbacks with the same name are the same message. */
+/** Sends decisions as signed callbacks, one after the other. Equal names stand for the same message. */
 async function sendDecisionCallbacks(
   session: ClientSession,
   { approvalId, decisions }: LoggedApproval,
@@ -132,14 +135,14 @@ async function sendDecisionCallbacks(
   const messages = new Map<string, LoggedDecision>();
   for (const name of names) {
     const known = messages.get(name);
-    const asked: LoggedDecision = known ?? {
+    const logged: LoggedDecision = known ?? {
       ...createRequest(session, `callback-${name}-${decisions.length}`),
       approver: SYSTEM_APPROVER,
       decision,
       via: 'webhook',
     };
-    if (!known) decisions.push(asked);
-    messages.set(name, asked);
-    await sendCallback(session, asked, 'approvals', body);
+    if (!known) decisions.push(logged);
+    messages.set(name, logged);
+    await sendCallback(session, logged, 'approvals', body);
   }
 }

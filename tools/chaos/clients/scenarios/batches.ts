@@ -5,27 +5,29 @@ import { createRequest, sendRequest, idempotencyHeader, type ClientSession } fro
 const INVALID_LINES = 3;
 const UNKNOWN_SKU = 'LOAD-NO-SUCH-ITEM';
 
-/** Small chunks, so that there are many of them and one is always running. */
+/** Small, so that the batch has many chunks and a fault interrupts at least one of them. */
 const ITEMS_PER_CHUNK = 10;
 
 /**
- * Uploads the batch with this number, counted from 0. Each line restocks one piece; some lines name a product that does
- * not exist.
+ * Uploads a batch. `number` counts from 0 and selects its products. Each line restocks one unit. Some lines contain an
+ * unknown SKU and must fail.
  */
 export async function uploadRestockBatch(session: ClientSession, number: number, lines: number): Promise<void> {
   const { id: batchId, http, random, log } = session;
   const skus = PRODUCTS_BY_BATCH[number]!.map(({ sku }) => sku);
-  const bad = [...new Set(Array.from({ length: INVALID_LINES }, () => random.integer(1, lines)))].sort((a, b) => a - b);
-  const items = Array.from({ length: lines }, (_, index) =>
-    bad.includes(index + 1) ? UNKNOWN_SKU : random.pick(skus),
+  const invalidLines = [...new Set(Array.from({ length: INVALID_LINES }, () => random.integer(1, lines)))].sort(
+    (a, b) => a - b,
   );
-  const pieces = Object.fromEntries(skus.map((sku) => [sku, items.filter((item) => item === sku).length]));
+  const items = Array.from({ length: lines }, (_, index) =>
+    invalidLines.includes(index + 1) ? UNKNOWN_SKU : random.pick(skus),
+  );
+  const quantityBySku = Object.fromEntries(skus.map((sku) => [sku, items.filter((item) => item === sku).length]));
   const batch: LoggedBatch = {
     ...createRequest(session, 'upload'),
     batchId,
     lineCount: lines,
-    invalidLines: bad,
-    quantityBySku: pieces,
+    invalidLines,
+    quantityBySku,
   };
   log.batches.push(batch);
   const query = { operation: 'restock', batchId, itemsPerChunk: ITEMS_PER_CHUNK };
@@ -40,6 +42,6 @@ export async function uploadRestockBatch(session: ClientSession, number: number,
     batch,
     'upload',
     ({ signal }) => http.api.POST('/v1/batches', { ...call, signal }),
-    (said) => `${said.batchId} ${said.total}`,
+    ({ batchId, total }) => `${batchId} ${total}`,
   );
 }

@@ -3,17 +3,17 @@ import type { LoggedCart, CartChange } from '../../client-log.js';
 import { CART_PRODUCTS } from '../products.js';
 import { createRequest, sendRequest, idempotencyHeader, type ClientSession } from '../client-session.js';
 
-/** One product for each customer of the cart, and one product that all of them add. */
+/** Each customer of a cart adds an own product. All customers also add the shared product. */
 const OWN_SKUS = CART_PRODUCTS.slice(0, -1).map(({ sku }) => sku);
 const SHARED_SKU = CART_PRODUCTS.at(-1)!.sku;
 
 const MAX_CHANGES = 5;
 const MAX_QUANTITY = 3;
 
-/** What happens to carts, weighted by repetition. */
+/** How carts end. An end that occurs more often is more likely. */
 const CART_ENDS: LoggedCart['end'][] = ['checked out', 'checked out', 'checked out', 'abandoned', 'open'];
 
-/** Several customers fill a cart at the same time. Then one of them ends it, or it stays open. */
+/** Several customers fill a cart at the same time. Then the cart is checked out, abandoned or left open. */
 export async function runCartScenario(session: ClientSession): Promise<void> {
   const { id, random, log } = session;
   const end = random.pick(CART_ENDS);
@@ -29,7 +29,10 @@ export async function runCartScenario(session: ClientSession): Promise<void> {
   }
 }
 
-/** Makes one customer's changes, each after the response to the previous one. Stops when a change is not accepted. */
+/**
+ * Sends one customer's changes, each after the response to the previous one. Stops when the API does not accept a
+ * change.
+ */
 async function fillCart(session: ClientSession, cart: LoggedCart, own: string): Promise<void> {
   const { random } = session;
   let pieces = 0;
@@ -81,13 +84,13 @@ async function closeCart(
   name: string,
 ): Promise<void> {
   const { api } = session.http;
-  const asked = createRequest(session, name);
-  closingRequests.push(asked);
-  const params = { path: { cartId }, header: idempotencyHeader(asked) };
+  const request = createRequest(session, name);
+  closingRequests.push(request);
+  const params = { path: { cartId }, header: idempotencyHeader(request) };
   const body = { payment: { token }, customerId };
   await sendRequest(
     session,
-    asked,
+    request,
     name === 'abandon' ? name : 'check out',
     ({ signal }) =>
       name === 'abandon'

@@ -7,24 +7,27 @@ type OrderOverrides = Partial<Pick<Schemas['OrderRequest'], 'orderId' | 'lines' 
   token?: string;
 };
 
-/** Places an order. Default: a small one. @returns its id, once it is known. */
-export async function placeOrder(session: ClientSession, wishes: OrderOverrides = {}): Promise<string | undefined> {
-  const { lines = smallOrderLines(session), token = 'tok_ok', ...more } = wishes;
+/**
+ * Places an order, by default a small one. @returns the order id, or undefined when the outcome is unknown or a
+ * rejection.
+ */
+export async function placeOrder(session: ClientSession, overrides: OrderOverrides = {}): Promise<string | undefined> {
+  const { lines = smallOrderLines(session), token = 'tok_ok', ...more } = overrides;
   const customerId = session.id;
   const order = { ...createRequest(session, 'place'), customerId, lines, token };
   session.log.orders.push(order);
   const body = { customerId, lines, payment: { token }, ...more };
-  const said = await sendRequest(
+  const placed = await sendRequest(
     session,
     order,
     'place',
     ({ signal }) => session.http.api.POST('/v1/orders', { params: { header: idempotencyHeader(order) }, body, signal }),
     ({ orderId }) => orderId,
   );
-  return said?.orderId;
+  return placed?.orderId;
 }
 
-/** Polls the order until it is in the wanted state. */
+/** Polls the order until `wanted` accepts it. */
 export async function pollOrder(
   { http }: ClientSession,
   orderId: string,
@@ -37,7 +40,7 @@ export async function pollOrder(
 
 export const isClosed = ({ stage }: Schemas['Order']): boolean => stage === 'done';
 
-/** One or two products, up to three pieces of each. */
+/** Returns lines with one or two products and at most three units of each. */
 export function smallOrderLines({ random }: ClientSession): OrderLine[] {
   const first = random.integer(0, SMALL_PRODUCTS.length - 1);
   return SMALL_PRODUCTS.slice(first, first + random.integer(1, 2)).map(({ sku }) => ({

@@ -8,12 +8,15 @@ import { createRequest, sendRequest, idempotencyHeader, type ClientSession } fro
 
 const DECLINED_TOKENS = ['tok_declined', 'tok_insufficient_funds'];
 
-/** The longest time after placing an order until the customer cancels it; some parcels are picked up by then. */
+/**
+ * The maximum delay between an order and its cancellation. With this maximum, the carrier has already picked up some
+ * parcels.
+ */
 const MAX_CANCEL_DELAY_MS = 1_500;
 
 type OrderScenario = (session: ClientSession) => Promise<void>;
 
-/** What a customer may do with an order, weighted by repetition. */
+/** The order scenarios. A scenario that occurs more often is more likely. */
 const ORDER_SCENARIOS: OrderScenario[] = [
   ...Array<OrderScenario>(8).fill(buySmall),
   ...Array<OrderScenario>(2).fill(buyWithDeclinedCard),
@@ -24,7 +27,7 @@ const ORDER_SCENARIOS: OrderScenario[] = [
   ...Array<OrderScenario>(2).fill(buyWithDisorderedReports),
 ];
 
-/** Buys something by the API, in one of the ways of `STORIES`. */
+/** Runs one of `ORDER_SCENARIOS`. */
 export const runOrderScenario: OrderScenario = (session) => session.random.pick(ORDER_SCENARIOS)(session);
 
 async function buySmall(session: ClientSession): Promise<void> {
@@ -44,10 +47,10 @@ async function buySmallAndCancel(session: ClientSession): Promise<void> {
 async function buyLarge(session: ClientSession): Promise<void> {
   const orderId = await placeOrder(session, { lines: largeOrderLines(session) });
   if (orderId === undefined) return;
-  const asked = { approvalId: approvalIdOfOrder(orderId), source: { orderId }, decisions: [] };
-  session.log.approvals.push(asked);
+  const approval = { approvalId: approvalIdOfOrder(orderId), source: { orderId }, decisions: [] };
+  session.log.approvals.push(approval);
   const order = await pollOrder(session, orderId, (order) => order.approval !== undefined || isClosed(order));
-  if (order && !isClosed(order)) await decideApproval(session, asked);
+  if (order && !isClosed(order)) await decideApproval(session, approval);
 }
 
 async function buyLargeAndCancel(session: ClientSession): Promise<void> {
@@ -56,12 +59,12 @@ async function buyLargeAndCancel(session: ClientSession): Promise<void> {
   if (orderId !== undefined) await cancelOrder(session, orderId);
 }
 
-/** One second for each stage. */
+/** Places a large order and lets its approval time out. Each stage lasts one second. */
 async function buyLargeUntilTimeout(session: ClientSession): Promise<void> {
   await placeOrder(session, { lines: largeOrderLines(session), approvalTimeoutSeconds: 1 });
 }
 
-/** The carrier sends every report twice, and some too early or too late. */
+/** Places an order whose shipment reports arrive repeatedly and out of order. */
 export async function buyWithDisorderedReports(session: ClientSession): Promise<void> {
   const orderId = await placeOrder(session);
   if (orderId !== undefined) await sendDisorderedReports(session, orderId);
@@ -80,7 +83,7 @@ export async function cancelOrder(session: ClientSession, orderId: string): Prom
   );
 }
 
-/** An order that needs an approval. */
+/** Returns the lines of an order that needs an approval. */
 export const largeOrderLines = (session: ClientSession): OrderLine[] => [
   { sku: LARGE_PRODUCT.sku, quantity: 1 },
   ...smallOrderLines(session),
