@@ -16,11 +16,11 @@ import { addProduct, startShop, type Shop } from '../support/shop/shop.js';
 
 const RUNS = 50;
 
-/** The id of every existing resource. */
+/** The id of each resource that exists in this test. */
 const EXISTING_ID = 'fuzz';
 const SKU = 'FUZZ';
 
-/** Values that need no escaping: ids of the project’s own form, names of types and statuses, times. */
+/** Values that need no escaping: the ids that this project generates, names of types and statuses, and timestamps. */
 const VALUE = `'[A-Za-z0-9._:-]{1,100}'`;
 const TERM = `(?:WorkflowType = ${VALUE}|CloseTime > ${VALUE}|(?:WorkflowId|ExecutionStatus) in \\(${VALUE}(?:, ${VALUE})*\\))`;
 const VISIBILITY_QUERY = new RegExp(`^${TERM}(?: and ${TERM})*$`);
@@ -71,7 +71,7 @@ describeOnDevServer('the API with random invalid requests', () => {
   }
 
   test.each(operations.map((operation) => [operation.operationId, operation] as const))(
-    'gives only documented responses and never 500: %s',
+    'random requests get only documented responses and never 500: %s',
     async (_name, operation) => {
       await fc.assert(
         fc.asyncProperty(fuzzRequestFor(operation), async ({ path, ...sent }) => {
@@ -88,7 +88,7 @@ describeOnDevServer('the API with random invalid requests', () => {
     },
   );
 
-  test('passes only names, times and valid ids to visibility queries', async () => {
+  test('visibility queries contain only names, timestamps and valid ids', async () => {
     const { body } = await api.post<{ orderId: string }>('/v1/orders', {
       customerId: EXISTING_ID,
       lines: [{ sku: SKU, quantity: 1 }],
@@ -128,7 +128,7 @@ interface FuzzRequest {
   body?: string;
 }
 
-/** Generates requests that are invalid in some places and valid enough elsewhere to reach the handler. */
+/** Generates requests with some invalid and some valid values, so that part of the requests reach the handler. */
 function fuzzRequestFor({ operationId, path, parameters, body }: DocumentedOperation): fc.Arbitrary<FuzzRequest> {
   const parameterNamesIn = (place: string) =>
     parameters.filter(({ in: where }) => where === place).map(({ name }) => name);
@@ -165,7 +165,7 @@ function fuzzRequestFor({ operationId, path, parameters, body }: DocumentedOpera
     });
 }
 
-/** Signs the body, so that the API validates it. */
+/** Signs the body of a callback. The API validates only signed bodies. */
 function signatureFor(operationId: string, text = ''): Record<string, string> {
   const sign = { receiveShipmentCallback: signShipmentReport, receiveDecisionCallback: signDecision }[operationId];
   if (!sign) return {};

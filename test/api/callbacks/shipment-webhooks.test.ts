@@ -13,7 +13,7 @@ import { makeOrder, startShop, type Shop } from '../../support/shop/shop.js';
 const PATH = '/v1/callbacks/shipments';
 const FIVE_MINUTES_MS = 5 * 60_000;
 
-// No worker runs here. A report counts as accepted when Temporal has stored it.
+// No worker runs in these tests: the API accepts a report as soon as Temporal has stored the signal.
 describeOnDevServer('POST /v1/callbacks/shipments', () => {
   let shop: Shop;
   let api: Api;
@@ -34,7 +34,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     return order;
   }
 
-  /** Starts an order with this status as its search attribute and terminates the workflow. */
+  /** Starts an order workflow with this status as its search attribute, and terminates the workflow. */
   async function placeOrderThatEndsAs(outcome: OrderStatus): Promise<OrderInput> {
     const order = makeOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
     const handle = await shop.client.workflow.start('order', {
@@ -63,7 +63,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     );
   }
 
-  test('accepts a signed report with 202 and signals the workflow, even without a worker', async () => {
+  test('accepts a signed shipment report with 202 and signals the order, even without a worker', async () => {
     const order = await placeShippedOrder();
     const report = makeReport(order.orderId);
 
@@ -74,14 +74,14 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
   });
 
-  test('accepts reports that are signed with the old secret during a rotation', async () => {
+  test('accepts shipment reports that are signed with the previous secret during a rotation', async () => {
     const order = await placeShippedOrder();
     const report = signShipmentReport(makeReport(order.orderId), { secret: PREVIOUS_WEBHOOK_SECRET });
     expect((await api.request('POST', PATH, report)).status).toBe(202);
     expect(await signalsOf(order)).toHaveLength(1);
   });
 
-  test('signals the order once for a repeated message', async () => {
+  test('signals the order once when the carrier repeats a shipment report', async () => {
     const order = await placeShippedOrder();
     const report = signShipmentReport(makeReport(order.orderId), { webhookId: 'msg_again' });
     for (let count = 0; count < 3; count += 1) expect((await api.request('POST', PATH, report)).status).toBe(202);
@@ -91,9 +91,9 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toHaveLength(2);
   });
 
-  test('accepts the signature of the fake carrier', async () => {
+  test('accepts the signature of a report from the fake carrier', async () => {
     const order = await placeShippedOrder();
-    // The fake carrier only reports parcels that it received a request for.
+    // The fake carrier reports only parcels whose shipment was requested.
     const headers = { 'idempotency-key': `order:${order.orderId}:shipment`, 'content-type': 'application/json' };
     await shop.fakes.app.inject({
       method: 'POST',
@@ -149,7 +149,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       (orderId) =>
         signShipmentReport(makeReport(orderId), { timestamp: new Date(Date.now() + FIVE_MINUTES_MS + 5_000) }),
     ],
-  ])('rejects a report that %s with 401 and does not signal the order', async (_description, make) => {
+  ])('returns 401 and does not signal the order for a shipment report that %s', async (_description, make) => {
     const order = await placeShippedOrder();
 
     const { status, headers, body } = await api.request('POST', PATH, make(order.orderId));
@@ -160,7 +160,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([]);
   });
 
-  test('returns 404 for a report about an unknown order', async () => {
+  test('returns 404 for a shipment report about an unknown order', async () => {
     const { status, body } = await api.request('POST', PATH, signShipmentReport(makeReport(randomUUID())));
 
     expect(status).toBe(404);
@@ -173,19 +173,22 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     ['has no shipment id', (orderId) => JSON.stringify({ orderId, status: 'lost' }), ['/shipmentId']],
     ['has a status that is not text', (orderId) => JSON.stringify({ ...makeReport(orderId), status: 7 }), ['/status']],
     ['has an invalid id', () => makeReport("x' or 'y"), ['/orderId']],
-  ])('rejects a signed report that %s with 400 and the wrong fields', async (_description, make, pointers) => {
-    const order = await placeShippedOrder();
+  ])(
+    'returns 400 with the invalid fields for a signed shipment report that %s',
+    async (_description, make, pointers) => {
+      const order = await placeShippedOrder();
 
-    const { status, headers, body } = await api.request('POST', PATH, signShipmentReport(make(order.orderId)));
+      const { status, headers, body } = await api.request('POST', PATH, signShipmentReport(make(order.orderId)));
 
-    expect(status).toBe(400);
-    expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
-    expect(body.errors?.map(({ pointer }) => pointer)).toEqual(pointers);
-    expect(await signalsOf(order)).toEqual([]);
-  });
+      expect(status).toBe(400);
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(body.errors?.map(({ pointer }) => pointer)).toEqual(pointers);
+      expect(await signalsOf(order)).toEqual([]);
+    },
+  );
 
   test.each(['"lost","status":"delivered"', '"lost","status":"lost"'])(
-    'rejects a signed report that repeats its status with 400: %s',
+    'returns 400 for a signed shipment report with a repeated status: %s',
     async (statuses) => {
       const order = await placeShippedOrder();
       const text = `{"orderId":"${order.orderId}","shipmentId":"sh_1","status":${statuses}}`;
@@ -197,7 +200,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     },
   );
 
-  test('ignores repeated names and large numbers in unknown fields of a signed report', async () => {
+  test('ignores repeated names and large numbers in unknown fields of a signed shipment report', async () => {
     const order = await placeShippedOrder();
     const report = makeReport(order.orderId);
     const text = JSON.stringify(report).replace('{', '{"event":12345678901234567890,"depot":{"a":1,"a":2},');
@@ -208,7 +211,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
   });
 
-  test('ignores unknown fields of a signed report', async () => {
+  test('ignores unknown fields of a signed shipment report', async () => {
     const order = await placeShippedOrder();
     const report = makeReport(order.orderId);
 
@@ -219,7 +222,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
   });
 
-  test('signals the order when the carrier cancelled the parcel', async () => {
+  test('signals the order when the carrier reports a cancelled parcel', async () => {
     const order = await placeShippedOrder();
     const report = makeReport(order.orderId, { status: 'cancelled' });
 
@@ -238,7 +241,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       return Number(line?.split(' ').at(-1));
     };
 
-    test('answers an unknown status with 200, records it and does not signal the order', async () => {
+    test('returns 200 for a shipment report with an unknown status, and records the report without signalling the order', async () => {
       const order = await placeShippedOrder();
       const before = await countReports('unknown_status');
       const report = { ...makeReport(order.orderId), status: 'out_for_delivery' };
@@ -264,7 +267,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       ['in_transit', 'cancelled', 'contradicts_outcome'],
       ['delivered', 'failed', 'contradicts_outcome'],
       ['delivered', 'rejected', 'contradicts_outcome'],
-      // A terminated order keeps its last status.
+      // A terminated order keeps its last status as its search attribute.
       ['delivered', 'processing', 'contradicts_outcome'],
       ['lost', 'completed', 'contradicts_outcome'],
       ['cancelled', 'completed', 'contradicts_outcome'],
@@ -272,19 +275,22 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       ['accepted', 'cancelled', 'order_closed'],
       ['cancelled', 'cancelled', 'order_closed'],
       ['lost', 'failed', 'order_closed'],
-    ])('records %s for an order that ended as %s as %s', async (status, outcome, reason) => {
-      const order = await placeOrderThatEndsAs(outcome);
-      const before = await countReports(reason);
+    ])(
+      'records the report "%s" about an order that ended as "%s" with the reason "%s"',
+      async (status, outcome, reason) => {
+        const order = await placeOrderThatEndsAs(outcome);
+        const before = await countReports(reason);
 
-      const response = await api.request('POST', PATH, signShipmentReport(makeReport(order.orderId, { status })));
+        const response = await api.request('POST', PATH, signShipmentReport(makeReport(order.orderId, { status })));
 
-      expect([response.status, response.body]).toMatchObject([200, { status: 'ignored' }]);
-      expect(await signalsOf(order)).toEqual([]);
-      expect(await findUnhandledReports(order.orderId)).toMatchObject([{ shipmentId: 'sh_1', status, reason }]);
-      expect(await countReports(reason)).toBe(before + 1);
-    });
+        expect([response.status, response.body]).toMatchObject([200, { status: 'ignored' }]);
+        expect(await signalsOf(order)).toEqual([]);
+        expect(await findUnhandledReports(order.orderId)).toMatchObject([{ shipmentId: 'sh_1', status, reason }]);
+        expect(await countReports(reason)).toBe(before + 1);
+      },
+    );
 
-    test('records and counts a repeated report once', async () => {
+    test('records and counts a repeated unhandled report once', async () => {
       const order = await placeOrderThatEndsAs('cancelled');
       const before = await countReports('contradicts_outcome');
       const report = signShipmentReport(makeReport(order.orderId, { status: 'delivered' }), {
@@ -297,7 +303,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       expect(await countReports('contradicts_outcome')).toBe(before + 1);
     });
 
-    test('lists reports newest first, page by page, and by reason', async () => {
+    test('lists unhandled reports newest first, page by page, and filters them by reason', async () => {
       const order = await placeShippedOrder();
       const statuses = Array.from({ length: 5 }, (_, index) => `odd_${index}`);
       for (const status of statuses)
@@ -332,7 +338,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     ]);
   });
 
-  test('rejects a content type other than JSON with 415', async () => {
+  test('rejects a shipment report whose content type is not JSON with 415', async () => {
     const order = await placeShippedOrder();
     const { text, headers } = validReport(order.orderId);
 

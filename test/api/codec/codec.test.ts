@@ -69,7 +69,7 @@ describe('the codec endpoint', () => {
   const callCodec = <T = Body>(action: string, payloads: unknown, headers: Record<string, string> = asInspector) =>
     api.request<T>('POST', `/codec/${action}`, { json: { payloads }, headers: { ...namespaceHeader, ...headers } });
 
-  test('decodes payloads in order, with each of the keys, and returns unencrypted payloads unchanged', async () => {
+  test('decodes payloads of every key in order, and returns unencrypted payloads unchanged', async () => {
     const payloads = [
       await encryptedWith(keys[1]!, 'one'),
       json(plainPayload('two')),
@@ -82,7 +82,7 @@ describe('the codec endpoint', () => {
     expect((await callCodec('decode', [])).body).toEqual({ payloads: [] });
   });
 
-  test('encodes with the first key, and decodes the result', async () => {
+  test('the codec encodes with the first key and decodes the result', async () => {
     const { body } = await callCodec('encode', [json(plainPayload({ sku: 'MUG' }))]);
     expect(Buffer.from(body.payloads[0]!.metadata!['encryption-key-id']!, 'base64').toString()).toBe('today');
     expect((await callCodec('decode', body.payloads)).body.payloads).toEqual([json(plainPayload({ sku: 'MUG' }))]);
@@ -95,13 +95,13 @@ describe('the codec endpoint', () => {
       '"lost"',
     ],
     ['of another namespace', async () => await encryptedWith(keys[0]!, 'secret', 'other'), '"today"'],
-  ])('rejects a payload %s with 422 and names the key', async (_description, make, named) => {
+  ])('returns 422 with the key id for a payload %s', async (_description, make, named) => {
     const { status, body } = await callCodec<{ type: string; detail: string }>('decode', [await make()]);
     expect([status, body.type]).toEqual([422, '/problems/unreadable-payload']);
     expect(body.detail).toContain(named);
   });
 
-  test('returns the unreadable payloads of a history unchanged and decodes the others', async () => {
+  test('decodes the readable payloads of a history and returns the unreadable payloads unchanged', async () => {
     const [lost, otherNamespacePayload, good] = [
       await encryptedWith(parseEncryptionKeys(generateEncryptionKey('lost'))[0]!, 'one'),
       await encryptedWith(keys[0]!, 'two', 'other'),
@@ -110,20 +110,20 @@ describe('the codec endpoint', () => {
     const { status, body } = await callCodec('decode', [lost, good, otherNamespacePayload]);
     expect(status).toBe(200);
     expect(body.payloads).toEqual([lost, json(plainPayload('three')), otherNamespacePayload]);
-    // Unencrypted payloads do not count: no encrypted payload can be decrypted here, so the response is 422.
+    // No encrypted payload can be decrypted, so the response is 422. Unencrypted payloads do not change this.
     expect((await callCodec('decode', [lost, json(plainPayload('four'))])).status).toBe(422);
   });
 
   test.each([
     ['other', 400],
     ['default2', 400],
-    // The CLI sends an empty namespace when none is set.
+    // The Temporal CLI sends an empty namespace when no namespace is set.
     ['', 200],
-  ])('answers a request for the namespace %j with %d', async (namespace, status) => {
+  ])('the codec answers a request for the namespace %j with %d', async (namespace, status) => {
     expect((await callCodec('decode', [], { ...asInspector, 'x-namespace': namespace })).status).toBe(status);
   });
 
-  test('accepts a request without a payload list, which Protobuf omits when empty', async () => {
+  test('accepts a request without a payload list, because Protobuf omits an empty list', async () => {
     const { status, body } = await api.request('POST', '/codec/decode', { json: {}, headers: asInspector });
     expect([status, body]).toEqual([200, { payloads: [] }]);
   });
@@ -132,7 +132,7 @@ describe('the codec endpoint', () => {
     [[{ data: 'no base64!' }], '/payloads/0/data'],
     [[{ metadata: { encoding: 1 } }], '/payloads/0/metadata/encoding'],
     ['none', '/payloads'],
-  ])('rejects the payloads %j with 400 and the location', async (payloads, pointer) => {
+  ])('rejects the payloads %j with 400 and the pointer of the invalid field', async (payloads, pointer) => {
     const { status, body } = await callCodec<{ errors: { pointer: string }[] }>('decode', payloads);
     expect([status, body.errors[0]?.pointer]).toEqual([400, pointer]);
   });
@@ -147,7 +147,7 @@ describe('the codec endpoint', () => {
     ]);
   });
 
-  test('logs the caller and the number of payloads, but no content', async () => {
+  test('the codec logs the caller and the number of payloads, but not their content', async () => {
     logged.length = 0;
     await callCodec('decode', [
       await encryptedWith(keys[0]!, 'ada@example.com'),
@@ -161,7 +161,7 @@ describe('the codec endpoint', () => {
       expect(logged.join()).not.toContain(hidden);
   });
 
-  test('denies an operator without the role inspector with 403', async () => {
+  test('the codec denies an operator without the role inspector with 403', async () => {
     expect((await callCodec('decode', [], { 'x-api-key': operator.key })).status).toBe(403);
   });
 
@@ -176,19 +176,22 @@ describe('the codec endpoint', () => {
         },
       });
 
-    test.each([UI_ORIGIN, 'http://localhost:8233'])('allows %s with credentials', async (origin) => {
-      const { status, headers } = await preflight(origin);
-      expect(status).toBe(204);
-      expect(headers.get('access-control-allow-origin')).toBe(origin);
-      expect(headers.get('access-control-allow-credentials')).toBe('true');
-      expect(headers.get('access-control-allow-methods')).toBe('POST');
-      expect(headers.get('vary')).toMatch(/origin/i);
-      for (const name of ['authorization', 'content-type', 'x-namespace'])
-        expect(headers.get('access-control-allow-headers')).toContain(name);
-      const response = await callCodec('decode', [], { ...asInspector, origin });
-      expect(response.headers.get('access-control-allow-origin')).toBe(origin);
-      expect(response.headers.get('access-control-allow-credentials')).toBe('true');
-    });
+    test.each([UI_ORIGIN, 'http://localhost:8233'])(
+      'CORS of the codec allows the origin %s with credentials',
+      async (origin) => {
+        const { status, headers } = await preflight(origin);
+        expect(status).toBe(204);
+        expect(headers.get('access-control-allow-origin')).toBe(origin);
+        expect(headers.get('access-control-allow-credentials')).toBe('true');
+        expect(headers.get('access-control-allow-methods')).toBe('POST');
+        expect(headers.get('vary')).toMatch(/origin/i);
+        for (const name of ['authorization', 'content-type', 'x-namespace'])
+          expect(headers.get('access-control-allow-headers')).toContain(name);
+        const response = await callCodec('decode', [], { ...asInspector, origin });
+        expect(response.headers.get('access-control-allow-origin')).toBe(origin);
+        expect(response.headers.get('access-control-allow-credentials')).toBe('true');
+      },
+    );
 
     test.each([
       SHOP_ORIGIN,
@@ -196,12 +199,12 @@ describe('the codec endpoint', () => {
       'https://127.0.0.1:8233',
       'http://127.0.0.1:8233.example.com',
       'null',
-    ])('does not allow %s', async (origin) => {
+    ])('CORS of the codec does not allow the origin %s', async (origin) => {
       const responses = [await preflight(origin), await callCodec('decode', [], { ...asInspector, origin })];
       for (const { headers } of responses) expect(headers.get('access-control-allow-origin')).toBeNull();
     });
 
-    test('keeps the allowed origins of the codec and of the rest of the API separate', async () => {
+    test('the codec and the rest of the API have separate allowed origins', async () => {
       expect((await preflight(UI_ORIGIN, '/v1/orders')).headers.get('access-control-allow-origin')).toBeNull();
       const { headers } = await preflight(SHOP_ORIGIN, '/v1/orders');
       expect(headers.get('access-control-allow-origin')).toBe(SHOP_ORIGIN);
@@ -227,7 +230,7 @@ describe('the codec endpoint', () => {
       const response = await sendForm({ key: ` ${inspector.key}\n` }, fromOwnPage);
       expect([response.status, response.headers.get('location')]).toEqual([303, './session']);
       const [value, ...attributes] = cookieOf(response).split('; ');
-      // Without a Path attribute, the browser uses the directory of the page: /codec.
+      // Without a Path attribute, the browser sends the cookie only to paths under /codec, the directory of the page.
       expect(attributes).toEqual([`Max-Age=${60 * 60}`, 'HttpOnly', 'SameSite=Strict']);
       expect(value).not.toContain(inspector.key);
       expect((await withCookie(value!)).status).toBe(200);
@@ -236,9 +239,9 @@ describe('the codec endpoint', () => {
     });
 
     test.each([
-      ['with the token when the token expires within an hour', 300, 300],
-      ['after an hour when the token lives longer', 36_000, 3_600],
-    ])('ends the session %s', async (_when, tokenSeconds, sessionSeconds) => {
+      ['when its token expires, if that is within an hour', 300, 300],
+      ['after an hour, if its token is valid for longer', 36_000, 3_600],
+    ])('a codec session ends %s', async (_when, tokenSeconds, sessionSeconds) => {
       const claims = { roles: ['inspector'], exp: epochSecondsFromNow(tokenSeconds) };
       const set = cookieOf(await sendForm({ key: await issuer.createToken(signingKey, claims) }));
       const maxAge = Number(/Max-Age=(\d+)/.exec(set)?.[1]);
@@ -249,7 +252,7 @@ describe('the codec endpoint', () => {
         expect(seconds).toBeLessThanOrEqual(sessionSeconds);
     });
 
-    test('sets a Secure cookie when the host is not local', async () => {
+    test('the session cookie is Secure when the host is not local', async () => {
       const { request } = await import('node:http');
       const setCookie = await new Promise<string>((resolve, reject) => {
         const headers = {
@@ -270,7 +273,7 @@ describe('the codec endpoint', () => {
       ['an unknown key', 'wop_nobody', 'Invalid API key or token'],
       ['an empty key', '', 'Invalid API key or token'],
       ['the key of an operator', operator.key, 'does not have the role inspector'],
-    ])('rejects a sign-in with %s on the page and sets no cookie', async (_description, key, expectedText) => {
+    ])('the sign-in page rejects %s with 403 and sets no cookie', async (_description, key, expectedText) => {
       const response = await sendForm({ key });
       expect([response.status, cookieOf(response)]).toEqual([403, '']);
       expect(await response.text()).toContain(expectedText);
@@ -290,11 +293,11 @@ describe('the codec endpoint', () => {
     test.each<[string, Record<string, string>]>([
       ['another page of the same site', { origin: 'http://127.0.0.1:8234' }],
       ['a request without an origin', {}],
-    ])('rejects the cookie from %s with 403', async (_caller, headers) => {
+    ])('rejects the session cookie from %s with 403', async (_caller, headers) => {
       expect((await withCookie(await signIn(inspector), headers)).status).toBe(403);
     });
 
-    test('rejects a cookie that was changed or signed with other keys with 401', async () => {
+    test('rejects a session cookie with 401 when it was changed or signed with other keys', async () => {
       const cookie = await signIn(inspector);
       expect((await withCookie(`${cookie.slice(0, -2)}xx`)).status).toBe(401);
       const other = await startApiWithoutBackends({
@@ -309,13 +312,13 @@ describe('the codec endpoint', () => {
       expect(status).toBe(401);
     });
 
-    test('rejects the session cookie on other paths with 401', async () => {
+    test('rejects the session cookie with 401 outside the codec', async () => {
       const cookie = await signIn(inspector);
       const { status } = await api.request('GET', '/v1/products', { headers: { cookie, origin: UI_ORIGIN } });
       expect(status).toBe(401);
     });
 
-    test('expires the cookie on sign-out', async () => {
+    test('a sign-out expires the session cookie', async () => {
       const response = await sendForm({ signOut: 'yes' }, { ...fromOwnPage, cookie: await signIn(inspector) });
       expect([response.status, cookieOf(response)]).toEqual([
         303,
@@ -323,7 +326,7 @@ describe('the codec endpoint', () => {
       ]);
     });
 
-    test('shows an error page for a form that is too large or has another content type', async () => {
+    test('shows an error page for a sign-in form that is too large or has another content type', async () => {
       const responses = [
         await sendForm({ key: 'x'.repeat(300_000) }),
         await sendForm({ key: 'x'.repeat(9_000) }),
@@ -340,7 +343,7 @@ describe('the codec endpoint', () => {
 });
 
 describe('a codec without authentication', () => {
-  test('decodes for local callers without a sign-in and rejects other origins', async () => {
+  test('without authentication, the codec serves local callers without a sign-in and rejects other origins', async () => {
     const api = await startApiWithoutBackends({ encryptionKeys: keys });
     const payloads = [await encryptedWith(keys[0]!, 'one')];
     const { status, body } = await api.request<Body>('POST', '/codec/decode', {
@@ -358,7 +361,7 @@ describe('a codec without authentication', () => {
     expect(otherNamespacePayload.status).toBe(403);
   });
 
-  test('has no codec routes when encryption is off', async () => {
+  test('the API has no codec routes when encryption is off', async () => {
     const api = await startApiWithoutBackends({ encryptionKeys: 'none' });
     const responses = [await api.post('/codec/decode', { payloads: [] }), await api.get('/codec/session')];
     await api.close();

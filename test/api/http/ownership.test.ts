@@ -66,7 +66,8 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
   }
 
   /**
-   * Checks that the response about another caller's resource equals the response for a missing one, except for the id.
+   * Checks that the response about a resource of another caller equals the response about a missing resource, except
+   * for the id.
    */
   function expectNotFound(
     foreignOrderId: ApiResponse<Body>,
@@ -98,7 +99,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
   const send = (by: TestCaller, [method, path, options]: Ask, id: string) =>
     by.send<Body>(api, method, path(id), options);
 
-  test('covers every operation on a single order or cart that is open to shoppers', async () => {
+  test('the ownership tests cover every operation on a single order or cart that shoppers may call', async () => {
     const startApproval = (await fetchApiOperations(api)).filter(
       ({ path, ...operation }) => operation['x-roles']?.includes('shopper') && /\/\{(orderId|cartId)\}/.test(path),
     );
@@ -108,7 +109,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
 
   describe('access to orders', () => {
     test.each(Object.entries(orderAsks))(
-      'hides the order of another shopper in %s, also after it closes',
+      '%s returns 404 for the order of another shopper, even after the order closes',
       async (_operation, poll) => {
         const [orderId, missingId] = [await placeOrderOf(ada), randomUUID()];
         const missing = await send(bob, poll(), missingId);
@@ -124,7 +125,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       },
     );
 
-    test('serves an order to its customer and to an operator', async () => {
+    test('returns an order to its customer and to an operator', async () => {
       const orderId = await placeOrderOf(ada);
       for (const by of [ada, operator]) {
         const { status, body } = await get<OrderResource>(by, `/v1/orders/${orderId}`);
@@ -133,7 +134,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect((await post(ada, `/v1/orders/${orderId}/cancel`)).status).toBe(202);
     });
 
-    test('names the customer of a rejected order', async () => {
+    test('shows the customer id of a rejected order', async () => {
       const lines = [{ sku: 'NOT-THERE', quantity: 1 }];
       const { body } = await post(ada, '/v1/orders', { customerId: ada.id, lines, payment });
       const findRejection = async () => {
@@ -144,7 +145,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect(order).toMatchObject({ customerId: ada.id, reason: { type: 'UnknownSku' } });
     });
 
-    test('denies an order for another customer with 403; an operator may place it', async () => {
+    test('a shopper cannot place an order for another customer (403), but an operator can', async () => {
       const order = { orderId: randomUUID(), customerId: ada.id, lines: [{ sku, quantity: 1 }], payment };
 
       const { status, body } = await post(bob, '/v1/orders', order);
@@ -155,7 +156,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect(await readOwner(orderWorkflowId(order.orderId))).toBe(ada.id);
     });
 
-    test('lists to each shopper their own orders and to an operator all', async () => {
+    test('a shopper lists only their own orders, and an operator lists all orders', async () => {
       const [adasOrderId, bobsOrderId] = [await placeOrderOf(ada), await placeOrderOf(bob)];
       const list = async (by: TestCaller, query = '') => {
         const { body } = await get<{ items: OrderSummary[] }>(by, `/v1/orders?limit=200${query}`);
@@ -165,7 +166,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
         const ids = (await list(operator)).map(({ orderId }) => orderId);
         return (ids.includes(adasOrderId) && ids.includes(bobsOrderId)) || undefined;
       };
-      await waitUntil(readView, { description: 'both being listed', timeoutMs: 10_000, intervalMs: 50 });
+      await waitUntil(readView, { description: 'both items in the list', timeoutMs: 10_000, intervalMs: 50 });
 
       for (const [by, own, other] of [
         [ada, adasOrderId, bobsOrderId],
@@ -181,7 +182,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect((await list(operator, `&customerId=${ada.id}`)).map(({ orderId }) => orderId)).toContain(adasOrderId);
     });
 
-    test('rejects the cursor of another shopper’s list with 400', async () => {
+    test('rejects the cursor of another shopper’s order list with 400', async () => {
       await Promise.all([placeOrderOf(ada), placeOrderOf(ada), placeOrderOf(bob), placeOrderOf(bob)]);
       const cursor = await waitUntil(
         async () => (await get<{ nextCursor?: string }>(ada, '/v1/orders?limit=1')).body.nextCursor,
@@ -197,7 +198,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
 
   describe('access to carts', () => {
     test.each(Object.entries(cartAsks))(
-      'hides the cart of another shopper in %s, also after it closes',
+      '%s returns 404 for the cart of another shopper, even after the cart closes',
       async (operation, poll) => {
         const [cartId, missingId] = [await openCartOf(ada), randomUUID()];
         const missing = await send(bob, poll(), missingId);
@@ -216,7 +217,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       },
     );
 
-    test('returns 404 when another shopper adds to a cart, and writes nothing to its history', async () => {
+    test('returns 404 when a shopper adds an item to another shopper’s cart, and writes nothing to the cart’s history', async () => {
       const [cartId, missingId] = [await openCartOf(ada), randomUUID()];
       const missing = await get(bob, `/v1/carts/${missingId}`);
       const before = await fetchEventSummaries(cartOf(cartId));
@@ -229,7 +230,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect(body.lines).toMatchObject([{ sku, quantity: 1 }]);
     });
 
-    test('names the owner of a cart, also after continue-as-new', async () => {
+    test('a cart keeps its owner across continue-as-new', async () => {
       const cartId = randomUUID();
       const { firstExecutionRunId } = await startCart(shop.client, {
         cartId,
@@ -252,14 +253,14 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect((await get<CartBody>(ada, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
     });
 
-    test('stores the owner of a cart as a search attribute and shows it', async () => {
+    test('stores the owner of a cart as a search attribute, and shows the owner to an operator', async () => {
       const cartId = await openCartOf(ada);
 
       expect(await readOwner(cartWorkflowId(cartId))).toBe(ada.id);
       expect((await get<CartBody>(operator, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
     });
 
-    test('does not reopen a checked-out cart for another shopper, and shows its owner the order', async () => {
+    test('another shopper cannot reopen a checked-out cart, and the owner of the cart sees the order id', async () => {
       const cartId = await openCartOf(ada);
       const { body } = await post<CartBody>(ada, `/v1/carts/${cartId}/checkout`, { payment });
 
@@ -269,7 +270,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect([gone.status, gone.body.orderId]).toEqual([410, body.orderId]);
     });
 
-    test('gives a cart to one of two simultaneous openers and returns 404 to the other', async () => {
+    test('when two shoppers open the same cart id simultaneously, one owns the cart and the other gets 404', async () => {
       const cartId = randomUUID();
       const listBoth = [ada, bob];
       const responses = await Promise.all(
@@ -283,7 +284,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect(body.lines).toMatchObject([{ sku, quantity: 1 }]);
     });
 
-    test('places the order for the owner of the cart, also when an operator checks it out', async () => {
+    test('a checkout places the order for the owner of the cart, even when an operator checks out', async () => {
       for (const by of [ada, operator]) {
         const cartId = await openCartOf(ada);
         const { status, body } = await post(by, `/v1/carts/${cartId}/checkout`, { payment });
@@ -294,7 +295,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       }
     });
 
-    test('denies a checkout for another customer with 403 and keeps the cart open', async () => {
+    test('a shopper cannot check out for another customer (403), and the cart stays open', async () => {
       const cartId = await openCartOf(ada);
 
       const { status, body } = await post(ada, `/v1/carts/${cartId}/checkout`, { payment, customerId: bob.id });
@@ -303,7 +304,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect((await get(ada, `/v1/carts/${cartId}`)).status).toBe(200);
     });
 
-    test('opens a cart without an owner for an operator, and hides it from shoppers', async () => {
+    test('a cart that an operator opens has no owner, and shoppers get 404 for the cart', async () => {
       const cartId = await openCartOf(operator);
 
       expect(await readOwner(cartWorkflowId(cartId))).toBeUndefined();
@@ -326,7 +327,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
         .result()
         .catch(() => undefined);
 
-    test('shows an approval to its parties and to operators only', async () => {
+    test('shows an approval to its approvers and to operators, but not to other callers', async () => {
       const { path, approvalId } = await startApproval({ requestedBy: 'nobody' });
       const missingId = randomUUID();
       const missing = await get(otherCaller, `/v1/approvals/${missingId}`);
@@ -336,7 +337,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect((await get(ada, path)).status).toBe(403);
     });
 
-    test('shows requesters their own requests, and denies a request in another name with 403', async () => {
+    test('requesters see their own approvals, and cannot request an approval in another name (403)', async () => {
       const stages = [makeStage({ id: lead.id })];
       const own = makeApproval({ stages, requestedBy: otherCaller.id });
       expect((await post(otherCaller, '/v1/approvals', own)).status).toBe(202);
@@ -347,7 +348,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect((await get(operator, `/v1/approvals/${others.approvalId}`)).status).toBe(404);
     });
 
-    test('accepts decisions only in the caller’s own name', async () => {
+    test('a caller can decide an approval only in their own name', async () => {
       const { path } = await startApproval();
       for (const by of [boss, otherCaller]) {
         const { status, body } = await post(by, `${path}/decision`, decisionBy(lead));
@@ -361,7 +362,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect([status, body.decision?.approver]).toEqual([200, lead.id]);
     });
 
-    test('hides an approval from a stranger who decides or withdraws', async () => {
+    test('a caller who is not a party of an approval gets 404 for a decision or withdrawal', async () => {
       const { path, approvalId } = await startApproval();
       const missingId = randomUUID();
       for (const [what, json] of [
@@ -374,7 +375,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect((await get<ApprovalResource>(operator, path)).body).toMatchObject({ status: 'pending', trail: [{}] });
     });
 
-    test('hides a decided approval from a stranger who decides', async () => {
+    test('a caller who is not a party of a decided approval gets 404 for a decision', async () => {
       const { path, approvalId } = await startApproval();
       expect((await post(lead, `${path}/decision`, decisionBy(lead))).status).toBe(200);
       await closed(approvalId);
@@ -387,7 +388,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       }
     });
 
-    test('lets the requester withdraw and denies an approver with 403', async () => {
+    test('the requester can withdraw an approval, but an approver cannot (403)', async () => {
       const { path } = await startApproval();
       const findRejection = await post(lead, `${path}/withdraw`, {});
       expect([findRejection.status, findRejection.body.type]).toEqual([403, '/problems/forbidden']);
@@ -399,7 +400,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
       expect((await post(operator, `${others.path}/withdraw`)).status).toBe(200);
     });
 
-    test('lists to an approver the approvals that wait for them, and to an operator all', async () => {
+    test('an approver lists only the approvals that await their decision, and an operator lists all approvals', async () => {
       const [adasOrderId, other] = [
         await startApproval({ stages: [makeStage({ id: lead.id })] }),
         await startApproval({ requestedBy: lead.id, stages: [makeStage({ id: boss.id })] }),
@@ -412,7 +413,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
         const all = await ids(operator);
         return (all.includes(adasOrderId.approvalId) && all.includes(other.approvalId)) || undefined;
       };
-      await waitUntil(listBoth, { description: 'both being listed', timeoutMs: 10_000, intervalMs: 50 });
+      await waitUntil(listBoth, { description: 'both items in the list', timeoutMs: 10_000, intervalMs: 50 });
 
       for (const query of ['', `&approver=${lead.id}`]) {
         expect(await ids(lead, query)).toContain(adasOrderId.approvalId);

@@ -8,7 +8,10 @@ import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-
 import { replayAdvancedRuns } from '../../support/replay/run-tracker.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
-/** The server deletes a workflow only after it has recorded that the close is processed: 30 s by default. */
+/**
+ * Shortens the intervals at which the server records that a close is processed, from 30 s. The server deletes a
+ * workflow only after this record.
+ */
 const PROMPT_DELETION = [
   'history.transferProcessorUpdateAckInterval="200ms"',
   'history.visibilityProcessorUpdateAckInterval="200ms"',
@@ -29,7 +32,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     await shop?.close();
   });
 
-  /** Places an order and waits until it awaits the carrier. */
+  /** Places an order and waits until the order awaits pickup. */
   async function placeShippedOrder() {
     const product = await addProduct(shop.store);
     const order = makeOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
@@ -41,10 +44,10 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   const waitForOrder = (order: OrderInput, status: OrderResource['status']) =>
     api.waitForOrder(order.orderId, (seen) => seen.status === status, status);
 
-  /** Deletes the execution, as Temporal does after the retention period. */
+  /** Deletes the workflow execution, like Temporal after the retention period. */
   async function deleteWorkflow({ orderId }: OrderInput): Promise<void> {
     const workflowId = orderWorkflowId(orderId);
-    // Replay the history before it is deleted.
+    // The replay check needs the history, so it runs before the deletion.
     await replayAdvancedRuns();
     const { namespace } = shop.client.options;
     await shop.client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } });
@@ -75,7 +78,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     return runs;
   };
 
-  test('keeps the order id taken', async () => {
+  test('the id of an order stays taken after Temporal deletes the workflow', async () => {
     const { order } = await placeDeliveredOrder();
     await deleteWorkflow(order);
 
@@ -88,7 +91,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     expect(shop.fakes.records(order.orderId).charges).toHaveLength(1);
   });
 
-  test('shows the order with its final view', async () => {
+  test('shows the final view of an order after Temporal deletes the workflow', async () => {
     const { order, completed } = await placeDeliveredOrder();
     await deleteWorkflow(order);
 
@@ -99,7 +102,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     expect(body).toMatchObject({ status: 'completed', steps: [{}, {}, {}], total: { value: 2500, currency: 'EUR' } });
   });
 
-  test('shows the order as failed when it was open', async () => {
+  test('shows an order as failed when Temporal deletes the workflow of an open order', async () => {
     const { order } = await placeShippedOrder();
     await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
     await deleteWorkflow(order);
@@ -113,7 +116,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     expect(cancel).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
   });
 
-  test('accepts a cancel only for an order that is already cancelled', async () => {
+  test('after Temporal deletes the workflow, accepts a cancel only for an order that is already cancelled', async () => {
     const [cancelled, completed] = [await placeShippedOrder(), await placeDeliveredOrder()];
     await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
     const end = await waitForOrder(cancelled.order, 'cancelled');

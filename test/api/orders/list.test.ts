@@ -40,7 +40,7 @@ describeOnDevServer('GET /v1/orders', () => {
     return body;
   }
 
-  /** Visibility lags by up to about a second. */
+  /** Retries the list, because visibility lags by up to about a second. */
   async function listOrders(query: Record<string, string>, orders: OrderInput[]): Promise<OrderSummary[]> {
     const expected = orders.map(({ orderId }) => orderId).sort();
     return await waitUntil(
@@ -53,7 +53,7 @@ describeOnDevServer('GET /v1/orders', () => {
     );
   }
 
-  test('lists exactly the orders of a customer', async () => {
+  test('lists exactly the orders of the requested customer', async () => {
     const [customerId, somebodyElse] = [newCustomerId(), newCustomerId()];
     const open = await placeCompletedOrder(customerId);
     const closed = await placeCompletedOrder(customerId, 'tok_declined');
@@ -75,7 +75,7 @@ describeOnDevServer('GET /v1/orders', () => {
     expect(items).toContainEqual({ ...known, orderId: closed.orderId, status: 'rejected', closedAt: placedAt });
   });
 
-  test('moves an order through the lists by status', async () => {
+  test('lists an order under its current status as the status changes', async () => {
     const customerId = newCustomerId();
     const order = await placeCompletedOrder(customerId);
     await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
@@ -107,7 +107,7 @@ describeOnDevServer('GET /v1/orders', () => {
     await listOrders({ customerId, status: 'processing' }, []);
   });
 
-  test('lists an order that was started without the API by its customer', async () => {
+  test('lists an order under its customer when the workflow was started without the API', async () => {
     const customerId = newCustomerId();
     const { sku } = await addProduct(shop.store);
     const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }] });
@@ -145,7 +145,7 @@ describeOnDevServer('GET /v1/orders', () => {
     expect(pages.slice(0, 2).map((items) => items.length)).toEqual([2, 2]);
   });
 
-  test('neither repeats nor skips an order that closes between two pages', async () => {
+  test('the order list neither repeats nor skips an order that closes between two pages', async () => {
     const customerId = newCustomerId();
     const orders = [
       await placeCompletedOrder(customerId),
@@ -168,7 +168,7 @@ describeOnDevServer('GET /v1/orders', () => {
     expect(seen).toEqual(before.map(({ orderId }) => orderId));
   });
 
-  test('filters by exact placement time, from a time (inclusive) and before a time (exclusive)', async () => {
+  test('filters orders by placement time: placedFrom is inclusive and placedBefore is exclusive', async () => {
     const customerId = newCustomerId();
     const orders = [
       await placeCompletedOrder(customerId),
@@ -184,7 +184,7 @@ describeOnDevServer('GET /v1/orders', () => {
     expect(await ids({ placedFrom: middle!.placedAt, placedBefore: newest!.placedAt })).toEqual([middle!.orderId]);
   });
 
-  test('does not list a workflow whose id does not have the form of an order id', async () => {
+  test('does not list a workflow whose id is not a valid order workflow id', async () => {
     const customerId = newCustomerId();
     const { sku } = await addProduct(shop.store);
     const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }] });
@@ -202,11 +202,11 @@ describeOnDevServer('GET /v1/orders', () => {
     expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
   });
 
-  test('returns an empty list when no order matches', async () => {
+  test('returns an empty order list when no order matches', async () => {
     expect(await list({ customerId: newCustomerId() })).toEqual({ items: [] });
   });
 
-  test('rejects a cursor of another list with 400', async () => {
+  test('rejects an invalid cursor or the cursor of another list for the order list with 400', async () => {
     await addProduct(shop.store);
     await addProduct(shop.store);
     const { body: products } = await api.get<{ nextCursor: string }>('/v1/products?limit=1');

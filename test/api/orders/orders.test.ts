@@ -29,7 +29,7 @@ describeOnDevServer('orders over HTTP', () => {
     return { product, order: makeOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides }) };
   }
 
-  /** Places an order and waits until it awaits the carrier. */
+  /** Places an order and waits until the order awaits pickup. */
   async function placeShippedOrder(overrides?: Partial<OrderInput>) {
     const made = await makeOrderForOnePiece(overrides);
     expect((await api.post('/v1/orders', made.order)).status).toBe(202);
@@ -47,7 +47,7 @@ describeOnDevServer('orders over HTTP', () => {
   const readVerdict = async (order: OrderInput, product: Product) =>
     (await readBalance(shop, { ...order, products: [product], token: order.payment.token })).verdict;
 
-  /** The stock reservation of the order in the store. */
+  /** Reads the state of an order's stock reservation from the store. */
   const reservationOf = async ({ orderId }: OrderInput) =>
     (await shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', orderId).executeTakeFirst())
       ?.reservation;
@@ -62,7 +62,7 @@ describeOnDevServer('orders over HTTP', () => {
   }
 
   describe('POST /v1/orders', () => {
-    test('returns 202 with the location and starts the workflow', async () => {
+    test('placing an order returns 202 with the location and starts the workflow', async () => {
       const { order } = await makeOrderForOnePiece();
 
       const { status, headers, body } = await api.post('/v1/orders', order);
@@ -75,7 +75,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await description.staticSummary()).toBe(`1 line(s) for ${order.customerId}`);
     });
 
-    test('generates a new id for each order without one', async () => {
+    test('generates an order id when the request has none', async () => {
       const { order } = await makeOrderForOnePiece();
       const { orderId: _none, ...anonymous } = order;
 
@@ -88,9 +88,9 @@ describeOnDevServer('orders over HTTP', () => {
       expect((await api.get(`/v1/orders/${first.body.orderId}`)).status).toBe(200);
     });
 
-    test('returns the existing order for a repeated request', async () => {
+    test('returns the existing order for a repeated order request', async () => {
       const { order } = await makeOrderForOnePiece();
-      // The order of the fields is not part of the content.
+      // A different sequence of the fields is the same content.
       const reversed = Object.fromEntries(Object.entries(order).reverse());
 
       const responses = await Promise.all([order, reversed, order].map((body) => api.post('/v1/orders', body)));
@@ -107,7 +107,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(description.raw.workflowExecutionInfo?.firstRunId).toBe(description.runId);
     });
 
-    test('returns the status of a closed order for a repeated request and starts nothing', async () => {
+    test('returns the status of a closed order for a repeated order request, and starts no workflow', async () => {
       const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
       const rejected = await waitForOrder(order, 'rejected');
@@ -139,7 +139,7 @@ describeOnDevServer('orders over HTTP', () => {
       ['amount', { value: 2499, currency: 'EUR' }],
       ['currency', { value: 2500, currency: 'USD' }],
     ])(
-      'rejects a different expected %s with 409 and both totals, and starts nothing',
+      'rejects an expected total with another %s: returns 409 with both totals and does not start the order',
       async (_description, expectedTotal) => {
         const { order, product } = await makeOrderForOnePiece();
 
@@ -159,7 +159,7 @@ describeOnDevServer('orders over HTTP', () => {
       },
     );
 
-    test('returns the order for a repeated request after a price change', async () => {
+    test('after a price change, returns the existing order for a repeated order request', async () => {
       const { order, product } = await makeOrderForOnePiece();
       const request = { ...order, expectedTotal: { value: 2 * product.price.value, currency: 'EUR' } };
       expect((await api.post('/v1/orders', request)).status).toBe(202);
@@ -177,7 +177,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(another).toMatchObject({ status: 409, body: { type: '/problems/price-changed' } });
     });
 
-    test('returns the final status for a repeated request for a terminated order', async () => {
+    test('returns the status "failed" for a repeated request when the order was terminated', async () => {
       const { order } = await placeShippedOrder();
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
@@ -189,7 +189,7 @@ describeOnDevServer('orders over HTTP', () => {
       ['another customer', (order) => ({ ...order, customerId: 'somebody-else' })],
       ['another token', (order) => ({ ...order, payment: { token: 'tok_declined' } })],
       ['one more line', (order) => ({ ...order, lines: [...order.lines, ...order.lines] })],
-    ])('rejects the id of an existing order with %s with 409', async (_description, change) => {
+    ])('returns 409 for an existing order id with %s', async (_description, change) => {
       const { order } = await makeOrderForOnePiece();
       await api.post('/v1/orders', order);
 
@@ -209,7 +209,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(body).toMatchObject({ type: '/problems/not-found', status: 404 });
     });
 
-    test('shows prices, shipment and completed steps while the order awaits the carrier', async () => {
+    test('shows prices, shipment and completed steps of an order that awaits pickup', async () => {
       const { order, product, waits } = await placeShippedOrder();
 
       expect(waits).toMatchObject({
@@ -232,7 +232,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(times).toEqual([...times].sort());
     });
 
-    test('shows prices, shipment and steps of a delivered order', async () => {
+    test('shows shipment and completed steps of a delivered order', async () => {
       const { order, product } = await placeShippedOrder();
       expect(await shop.fakes.carrier.reportNow(order.orderId, 'in_transit')).toMatchObject({ status: 202 });
       await api.waitForOrder(order.orderId, ({ stage }) => stage === 'in_transit', 'is in transit');
@@ -269,7 +269,7 @@ describeOnDevServer('orders over HTTP', () => {
     test.each<[string, Partial<OrderInput>, string]>([
       ['that does not exist', { lines: [{ sku: 'NO-SUCH-THING', quantity: 1 }] }, 'UnknownSku'],
       ['with too little stock', {}, 'OutOfStock'],
-    ])('rejects an order for a product %s and names the reason', async (_description, overrides, type) => {
+    ])('rejects an order for a product %s and shows the reason', async (_description, overrides, type) => {
       const scarce = await addProduct(shop.store, { available: 1 });
       const order = makeOrder({ lines: [{ sku: scarce.sku, quantity: 2 }], ...overrides });
       await api.post('/v1/orders', order);
@@ -280,7 +280,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(shop.fakes.records(order.orderId).charges).toEqual([]);
     });
 
-    test('shows the attempts while the payment gateway is unavailable, and the order can be cancelled', async () => {
+    test('shows payment attempts while the gateway is unavailable, and the order can still be cancelled', async () => {
       const { order, product } = await makeOrderForOnePiece({ payment: { token: 'tok_gateway_down' } });
       await api.post('/v1/orders', order);
 
@@ -300,7 +300,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
-    test('keeps an order open and names the failure when the gateway rejects the credentials of the shop', async () => {
+    test('an order stays open and shows the failure when the gateway rejects the credentials of the shop', async () => {
       const { order, product } = await makeOrderForOnePiece();
       const { orderId } = order;
       shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 401, code: null, times: -1 });
@@ -319,7 +319,7 @@ describeOnDevServer('orders over HTTP', () => {
           },
         },
       ]);
-      // The retry delay is minutes, not seconds, because only an operator can fix the credentials.
+      // The retry delay is several minutes, because only an operator can fix the credentials.
       expect(Date.parse(seen.retrying![0]!.nextAttemptAt!) - Date.now()).toBeGreaterThan(2 * 60_000);
 
       await api.post(`/v1/orders/${orderId}/cancel`);
@@ -339,7 +339,7 @@ describeOnDevServer('orders over HTTP', () => {
       }
     });
 
-    test('shows an order as failed, with the reason, after its workflow is terminated', async () => {
+    test('shows an order as failed with the reason after its workflow is terminated', async () => {
       const { order } = await placeShippedOrder();
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
@@ -351,7 +351,7 @@ describeOnDevServer('orders over HTTP', () => {
   });
 
   describe('POST /v1/orders/{id}/cancel', () => {
-    test('cancels an order before pickup with 202, compensates it, and accepts a repetition', async () => {
+    test('a cancel before pickup returns 202 and compensates the order, and a repeated cancel returns the result', async () => {
       const { order, product } = await placeShippedOrder();
 
       const { status, body } = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
@@ -376,7 +376,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await reservationOf(order)).toBe('released');
     });
 
-    test('writes no event for a repeated cancel of a stuck order, and returns the order', async () => {
+    test('a repeated cancel of a stuck order returns the order and writes no history event', async () => {
       const { order } = await placeShippedOrder();
       const { orderId } = order;
       shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
@@ -399,7 +399,7 @@ describeOnDevServer('orders over HTTP', () => {
       await waitForOrder(order, 'cancelled');
     });
 
-    test('cancels an order as promised when its running step fails before it learns of the cancellation', async () => {
+    test('an accepted cancel takes effect even when the running step fails before it receives the cancellation', async () => {
       const product = await addProduct(shop.store);
       const order = makeOrder({ lines: [{ sku: product.sku, quantity: 1 }] });
       const { orderId } = order;
@@ -417,14 +417,14 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
-    test('accepts a cancel without a body', async () => {
+    test('accepts a cancel of an order without a request body', async () => {
       const { order } = await placeShippedOrder();
 
       expect((await api.request('POST', `/v1/orders/${order.orderId}/cancel`)).status).toBe(202);
       await waitForOrder(order, 'cancelled');
     });
 
-    test('accepts two simultaneous cancels with 202 and compensates once', async () => {
+    test('two simultaneous cancels of an order both return 202, and the order is compensated once', async () => {
       const { order, product } = await placeShippedOrder();
 
       const responses = await Promise.all([1, 2].map(() => api.post(`/v1/orders/${order.orderId}/cancel`)));
@@ -434,7 +434,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
-    test('rejects a cancel after pickup with 409, and the order continues', async () => {
+    test('rejects a cancel after pickup with 409, and the order completes', async () => {
       const { order, product } = await placeShippedOrder();
       await shop.fakes.carrier.reportNow(order.orderId, 'in_transit');
 
@@ -448,7 +448,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await readVerdict(order, product)).toBe('sold');
     });
 
-    test('rejects a cancel of a rejected order with 409 and its status', async () => {
+    test('rejects a cancel of a rejected order with 409 and the order status', async () => {
       const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
       await waitForOrder(order, 'rejected');
@@ -468,7 +468,7 @@ describeOnDevServer('orders over HTTP', () => {
   const skipRefund = (attempt: number) => ({ compensation: 'refundPayment', attempt, action: 'skip' }) as const;
 
   describe('POST /v1/orders/{id}/compensation', () => {
-    /** A cancelled order whose refund the gateway rejects `refusals` times. */
+    /** Places and cancels an order whose refund the gateway rejects `countRejectedCalls` times. */
     async function placeStuckOrder(countRejectedCalls: number) {
       const made = await placeShippedOrder();
       const { orderId } = made.order;
@@ -479,7 +479,7 @@ describeOnDevServer('orders over HTTP', () => {
       return { ...made, stuck: await api.waitForOrder(orderId, isStuck, 'stuck') };
     }
 
-    test('cancels the order when an operator retries a stuck refund', async () => {
+    test('an order is cancelled when an operator retries a stuck refund and the retry succeeds', async () => {
       const { order, product, stuck } = await placeStuckOrder(1);
       expect(stuck).toMatchObject({ status: 'compensation_stuck', stage: 'compensating' });
       expect(stuck.compensations).toMatchObject([
@@ -505,7 +505,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
-    test('gets stuck again when a retry fails, and rejects a decision about the earlier attempt', async () => {
+    test('a compensation gets stuck again when its retry fails, and a decision about the earlier attempt returns 409', async () => {
       const { order, product } = await placeStuckOrder(2);
 
       await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
@@ -525,7 +525,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
-    test('keeps the money and compensates the rest when an operator skips a stuck refund', async () => {
+    test('when an operator skips a stuck refund, the shop keeps the money and compensates the other steps', async () => {
       const { order, product } = await placeStuckOrder(1);
 
       const response = await api.post<OrderResource>(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
@@ -544,7 +544,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect((await shop.store.findProducts([product.sku])).get(product.sku)?.available).toBe(product.available);
     });
 
-    test('accepts one of two simultaneous decisions and rejects the other with 409', async () => {
+    test('of two simultaneous decisions about a stuck compensation, one returns 202 and the other 409', async () => {
       const { order } = await placeStuckOrder(1);
 
       const responses = await Promise.all(
@@ -555,7 +555,7 @@ describeOnDevServer('orders over HTTP', () => {
       await waitForOrder(order, 'cancelled');
     });
 
-    test('rejects a decision with 409 when no compensation is stuck', async () => {
+    test('rejects a compensation decision with 409 when no compensation is stuck', async () => {
       const { order } = await placeShippedOrder();
 
       const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
@@ -564,7 +564,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(body).toMatchObject({ type: '/problems/compensation-not-stuck', orderId: order.orderId });
     });
 
-    test('rejects a decision about a closed order with 409', async () => {
+    test('rejects a compensation decision about a closed order with 409', async () => {
       const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
       await waitForOrder(order, 'rejected');
@@ -575,12 +575,12 @@ describeOnDevServer('orders over HTTP', () => {
       expect(body).toMatchObject({ type: '/problems/order-closed' });
     });
 
-    test('rejects a decision about an unknown order with 404', async () => {
+    test('rejects a compensation decision about an unknown order with 404', async () => {
       expect((await api.post(`/v1/orders/${randomUUID()}/compensation`, skipRefund(1))).status).toBe(404);
     });
   });
 
-  test('is ready when Temporal, the workers and the database are available', async () => {
+  test('the API is ready when Temporal, the workers and the database are available', async () => {
     const { status, body } = await api.get('/readyz');
 
     expect(status).toBe(200);

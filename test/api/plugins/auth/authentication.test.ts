@@ -21,7 +21,7 @@ import { startApiWithoutBackends } from '../../../support/api/unreachable-backen
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** A request that needs the role shopper or operator and has an invalid body: 400 means that authentication passed. */
+/** Sends an invalid body to an operation for shoppers and operators. 400 means that the caller is authenticated. */
 const sendInvalidOrder = (api: Api, headers: Record<string, string>) =>
   api.request<Problem>('POST', '/v1/orders', { json: {}, headers });
 
@@ -51,7 +51,7 @@ describe('API keys', () => {
     ['X-API-Key', (key) => ({ 'x-api-key': key })],
     ['Authorization: Bearer', bearer],
     ['Authorization in mixed case', (key) => ({ authorization: `bEARER  ${key}` })],
-  ])('accepts the current and the replacement key of a caller as %s', async (_description, headers) => {
+  ])('accepts both API keys of a caller during a rotation, sent as %s', async (_description, headers) => {
     expectAuthenticated(await sendInvalidOrder(api, headers(ada.key)));
     expectAuthenticated(await sendInvalidOrder(api, headers(replaced.key)));
   });
@@ -69,7 +69,7 @@ describe('API keys', () => {
     ['a key in both headers', { 'x-api-key': ada.key, ...bearer(ada.key) }, /send one of them/],
     ['a good key and a wrong token', { 'x-api-key': ada.key, ...bearer('wop_nobody') }, /send one of them/],
   ])(
-    'rejects a request with %s with 401, says how to authenticate and does not repeat the key',
+    'returns 401 for a request with %s, explains how to authenticate and does not repeat the key',
     async (_description, headers, detail) => {
       const response = await sendInvalidOrder(api, headers);
 
@@ -78,7 +78,7 @@ describe('API keys', () => {
     },
   );
 
-  test('denies a caller without the needed role with 403 and names both roles', async () => {
+  test('denies a caller without the required role with 403, and shows the required roles and the roles of the caller', async () => {
     const { status, body } = await sendInvalidOrder(api, { 'x-api-key': clerk.key });
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
@@ -121,7 +121,7 @@ describe('tokens', () => {
     vi.useRealTimers();
   });
 
-  /** Runs a test with its own issuer, signing key and API. */
+  /** Runs a test with a new issuer, signing key and API. */
   async function withOtherIssuer(
     run: (world: { issuer: TokenIssuer; key: SigningKey; api: Api }) => Promise<void>,
     { alg, ...settings }: Partial<TokenSettings> & { alg?: string } = {},
@@ -138,19 +138,18 @@ describe('tokens', () => {
     }
   }
 
-  /** Moves the clock forward. */
   function advanceClock(seconds: number): void {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
   }
 
   const send = async (claims?: Claims) => sendInvalidOrder(api, bearer(await issuer.createToken(signer, claims)));
 
-  test('accepts a valid token and fetches the keys of the issuer once', async () => {
+  test('accepts valid tokens and fetches the keys of the issuer only once', async () => {
     for (let number = 0; number < 3; number += 1) expectAuthenticated(await send());
     expect(issuer.fetchCount()).toBe(1);
   });
 
-  test('accepts keys and tokens when both are configured', async () => {
+  test('accepts API keys and tokens when both are configured', async () => {
     expectAuthenticated(await sendInvalidOrder(api, bearer(clerk.key)));
     expectAuthenticated(await sendInvalidOrder(api, { 'x-api-key': clerk.key }));
     expectUnauthorized(
@@ -170,11 +169,11 @@ describe('tokens', () => {
     ['has an empty subject', { sub: '' }, /claim sub of the token must be a non-empty string/],
     ['has a number as its subject', { sub: 7 }, /claim sub of the token must be a non-empty string/],
     ['has a subject with a lone surrogate', { sub: 'ada\ud800' }, /claim sub of the token must be a non-empty string/],
-  ])('rejects a token that %s with 401 and the reason', async (_description, claims, detail) => {
+  ])('returns 401 with the reason for a token that %s', async (_description, claims, detail) => {
     expectUnauthorized(await send(claims), detail);
   });
 
-  /** The caller id that the API derives from a token. */
+  /** Returns the caller id that the API derives from a token. */
   async function idOf(api: Api, token: string): Promise<string | undefined> {
     const { status, body } = await sendInvalidOrder(api, bearer(token));
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
@@ -212,7 +211,7 @@ describe('tokens', () => {
     expect(await idFor(sub)).toBe(`sha256:${hex}`);
   });
 
-  test('gives no two subjects the same caller id', async () => {
+  test('two different subjects never get the same caller id', async () => {
     const sub = 'CN=Ada Lovelace';
     const hashed = await idFor(sub);
     expect(await idFor(hashed!)).not.toBe(hashed);
@@ -250,7 +249,7 @@ describe('tokens', () => {
   test.each<[string, Claims]>([
     ['a list', { roles: ['cook', 'shopper'] }],
     ['a string of words', { roles: 'cook shopper' }],
-  ])('reads the known roles from %s', async (_description, claims) => {
+  ])('reads the roles of a token from %s and ignores unknown roles', async (_description, claims) => {
     expectAuthenticated(await send(claims));
   });
 
@@ -259,7 +258,7 @@ describe('tokens', () => {
     ['only unknown roles', { roles: ['cook', 'SHOPPER', 'shopper2'] }],
     ['roles of another shape', { roles: { shopper: true } }],
     ['null roles', { roles: null }],
-  ])('denies a token with %s with 403, because its caller has no role', async (_description, claims) => {
+  ])('returns 403 for a token with %s, because the caller has no role', async (_description, claims) => {
     const { status, body } = await send(claims);
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
@@ -273,7 +272,7 @@ describe('tokens', () => {
       'https://shop.example.com/roles',
       { 'https://shop.example.com/roles': ['shopper'] },
     ],
-  ])('finds roles %s, and only there', async (_description, rolesClaim, claims) => {
+  ])('reads the roles of a token only from the configured claim: %s', async (_description, rolesClaim, claims) => {
     await withOtherIssuer(
       async ({ issuer, key, api }) => {
         expectAuthenticated(
@@ -343,7 +342,7 @@ describe('tokens', () => {
     expectUnauthorized(await sendInvalidOrder(api, bearer(await make())), /./);
   });
 
-  test('accepts tokens of a new issuer key and rejects tokens of the withdrawn key', async () => {
+  test('after a key rotation, accepts tokens of the new issuer key and rejects tokens of the old key', async () => {
     await withOtherIssuer(async ({ issuer, key, api }) => {
       expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(key))));
       const next = await createSigningKey('next');
@@ -356,7 +355,7 @@ describe('tokens', () => {
     });
   });
 
-  test('does not fetch the issuer’s keys again for each token with an unknown key', async () => {
+  test('repeated tokens with an unknown key do not cause repeated fetches of the issuer’s keys', async () => {
     await withOtherIssuer(async ({ issuer, key, api }) => {
       expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(key))));
       const otherCaller = await createSigningKey('stranger');
@@ -366,7 +365,7 @@ describe('tokens', () => {
     });
   });
 
-  test('accepts tokens of cached keys while the issuer is unreachable, even after the cache expires', async () => {
+  test('while the issuer is unreachable, accepts tokens of cached keys even after the cache expires', async () => {
     await withOtherIssuer(async ({ issuer, key, api }) => {
       const token = await issuer.createToken(key, { exp: epochSecondsFromNow(3_600) });
       expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
@@ -374,7 +373,7 @@ describe('tokens', () => {
       advanceClock(11 * 60);
 
       for (let number = 0; number < 3; number += 1) expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
-      expect(issuer.fetchCount(), 'one more try to fetch them').toBe(2);
+      expect(issuer.fetchCount(), 'one more fetch of the keys').toBe(2);
     });
   });
 
@@ -384,7 +383,7 @@ describe('tokens', () => {
     ['returns no keys', (issuer) => issuer.failWith(200, '{"error":"x"}')],
     ['is unreachable', (issuer) => issuer.close()],
   ])(
-    'returns 503 with Retry-After and without details when the issuer %s, and still accepts known keys',
+    'when the issuer %s, returns 503 with Retry-After and without details, and still accepts tokens of cached keys',
     async (_description, breakIt) => {
       await withOtherIssuer(async ({ issuer, key, api }) => {
         const token = await issuer.createToken(key);
@@ -417,7 +416,7 @@ describe('an API without authentication', () => {
   });
   afterAll(() => api?.close());
 
-  /** fetch() does not allow a custom Host header. */
+  /** Uses node:http, because fetch() does not allow a custom Host header. */
   const requestWithHost = (host: string) =>
     new Promise<{ status: number; body: Problem }>((resolve, reject) => {
       const headers = { host, 'content-type': 'application/json' };
@@ -430,7 +429,7 @@ describe('an API without authentication', () => {
     });
 
   test.each(['localhost', 'LOCALHOST:3000', '127.0.0.1', '127.0.0.1:3000', '127.8.8.8:1', '[::1]', '[::1]:3000'])(
-    'allows every request for the host %s',
+    'without authentication, allows every request for the host %s',
     async (host) => {
       expect(await requestWithHost(host)).toMatchObject({ status: 400, body: { type: '/problems/invalid-request' } });
     },
@@ -444,12 +443,15 @@ describe('an API without authentication', () => {
     '10.0.0.1',
     '127.0.0.1@evil.example.com',
     '0.0.0.0:3000',
-  ])('denies a request for the host "%s" with 403 that names the missing setting', async (host) => {
-    const { status, body } = await requestWithHost(host);
+  ])(
+    'without authentication, denies a request for the host "%s" with 403 and the name of the missing setting',
+    async (host) => {
+      const { status, body } = await requestWithHost(host);
 
-    expect([status, body.type]).toEqual([403, '/problems/forbidden']);
-    expect(body.detail).toContain('API_KEYS');
-  });
+      expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+      expect(body.detail).toContain('API_KEYS');
+    },
+  );
 
   test.each([
     ['https://evil.example.com', 403],
@@ -457,7 +459,7 @@ describe('an API without authentication', () => {
     ['null', 403],
     ['http://localhost:5173', 400],
     ['http://127.0.0.1:3000', 400],
-  ])('answers a write request of a page of %s with %i', async (origin, status) => {
+  ])('without authentication, answers a write request from a page of %s with %i', async (origin, status) => {
     expect((await api.request('POST', '/v1/orders', { headers: { origin } })).status).toBe(status);
   });
 });

@@ -10,7 +10,10 @@ import type { CartBody } from '../../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer } from '../../../support/temporal/dev-server.js';
 import { addProduct, startShop, type Shop } from '../../../support/shop/shop.js';
 
-/** Subjects of common identity providers, unique for each run. Pairs differ only in case or in one character. */
+/**
+ * Caller ids in the forms of common identity providers, unique for each run. Some pairs differ only in case or in one
+ * character.
+ */
 const tag = randomUUID().slice(0, 8);
 const CALLER_IDS = [
   `ada.lovelace+shop-${tag}@example.com`,
@@ -49,7 +52,7 @@ describeOnDevServer('callers with unusual ids', () => {
   const post = <T>(by: TestCaller, path: string, json?: unknown) => by.send<T>(api, 'POST', path, { json });
   const query = (values: Record<string, string>) => new URLSearchParams({ limit: '200', ...values }).toString();
 
-  test('lets each customer place, read and list their own orders only', async () => {
+  test('each customer can place, read and list only their own orders', async () => {
     const orders = new Map<string, string>();
     for (const by of callers) {
       const order = { customerId: by.id, lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } };
@@ -58,7 +61,7 @@ describeOnDevServer('callers with unusual ids', () => {
       expect([by.id, status]).toEqual([by.id, 202]);
       orders.set(by.id, body.orderId);
     }
-    // The same Idempotency-Key from two callers must create two orders.
+    // All callers send the same Idempotency-Key, but each caller must get their own order.
     expect(new Set(orders.values()).size).toBe(CALLER_IDS.length);
 
     const list = async (by: TestCaller, customerId: string) => {
@@ -83,7 +86,7 @@ describeOnDevServer('callers with unusual ids', () => {
     }
   });
 
-  test('gives each customer a cart, and the order of the cart to the same customer', async () => {
+  test('each customer owns their cart and the order of that cart', async () => {
     for (const [index, by] of callers.entries()) {
       const cart = `/v1/carts/${randomUUID()}`;
       const added = await post<CartBody>(by, `${cart}/items`, { sku, quantity: 1 });
@@ -93,7 +96,7 @@ describeOnDevServer('callers with unusual ids', () => {
 
       const { status, body } = await post<CartBody>(by, `${cart}/checkout`, { payment: { token: 'tok_ok' } });
       expect([by.id, status]).toEqual([by.id, 202]);
-      // The workflow knows its customer once it has reserved the stock.
+      // The order shows its customer only after the stock reservation.
       const readOwner = async () => {
         const order = await get<OrderResource>(by, `/v1/orders/${body.orderId}`);
         expect([by.id, order.status]).toEqual([by.id, 200]);
@@ -105,7 +108,7 @@ describeOnDevServer('callers with unusual ids', () => {
     }
   });
 
-  test('lets each approver list and decide, but not decide their own request', async () => {
+  test('each approver can list and decide their approvals, but cannot decide their own request', async () => {
     for (const [index, by] of callers.entries()) {
       const requester = callers[(index + 1) % callers.length]!;
       const approvers = [{ id: by.id }, { id: requester.id }];
@@ -132,7 +135,7 @@ describeOnDevServer('callers with unusual ids', () => {
     }
   });
 
-  test('lists for an approver only approvals that wait for that exact id', async () => {
+  test('an approver lists only the approvals that await exactly their caller id', async () => {
     const asked = new Map<string, string>();
     for (const by of callers) {
       const input = makeApproval({ stages: [makeStage({ id: by.id })] });
