@@ -9,13 +9,13 @@ import { parseArguments, UsageError } from '../terminal/command-line.js';
 export interface BatchCommand {
   filePath: string;
   contentType: string;
-  /** Whether the file is compressed with gzip. */
+  /** Whether the file is a gzip file. */
   isCompressed: boolean;
-  /** The separator of a CSV file. Default: comma. */
+  /** The name of the separator of a CSV file. Default: comma. */
   delimiter: string | undefined;
   operation: string;
   batchId: string;
-  /** Default: that of the operation. */
+  /** Default: the `itemsPerChunk` of the operation. */
   itemsPerChunk: number | undefined;
   /** Default: the API of the running stack. */
   apiUrl: string | undefined;
@@ -35,20 +35,16 @@ Uploads a file of items to the running stack and shows progress until the batch 
 
   <file>                the items: ${[...contentTypes.keys()].join(', ')}; a .csv starts with a line of names;
                         the file may be compressed (.gz)
-  --operation <name>    ${operationNames.join(', ')}; default: the one that the file's name starts with
+  --operation <name>    ${operationNames.join(', ')}; default: the operation at the start of the file name
   --id <batchId>        the same file with the same id is the same batch; default: a new id
   --delimiter <name>    separator of a .csv: ${delimiterNames.join(', ')}; default: comma
-  --items-per-chunk <n> items of one chunk, 1 to ${MAX_ITEMS_PER_CHUNK}; default: that of the operation
-  --api <url>           URL of the API; default: that of "npm start". API_KEY holds its key
+  --items-per-chunk <n> items per chunk, 1 to ${MAX_ITEMS_PER_CHUNK}; default: depends on the operation
+  --api <url>           URL of the API; default: the API of "npm start". Reads the key from API_KEY
   --help
 
 Exit code: 0 completed, 1 error, 2 completed with failures, 130 ended by Ctrl-C.`;
 
-/**
- * Reads the arguments of `npm run batch`.
- *
- * @throws UsageError, or an Error that names an invalid value.
- */
+/** Parses the arguments of `npm run batch`. @throws UsageError, or an Error that contains the invalid value. */
 export function readCommandLine(args: string[]): BatchCommand | 'help' {
   const { values, positionals } = parseArguments({
     args,
@@ -64,7 +60,7 @@ export function readCommandLine(args: string[]): BatchCommand | 'help' {
   });
   if (values.help) return 'help';
   const [file, ...others] = positionals;
-  if (!file) throw new UsageError('the file is missing');
+  if (!file) throw new UsageError('missing argument: <file>');
   if (others.length > 0) throw new UsageError(`only one file is allowed: ${positionals.join(', ')}`);
   const isCompressed = extname(file).toLowerCase() === '.gz';
   const contentType = detectContentType(isCompressed ? file.slice(0, -'.gz'.length) : file);
@@ -105,7 +101,7 @@ function parseBatchId(value: string): string {
 }
 
 function parseDelimiter(value: string, contentType: string): string {
-  if (contentType !== 'text/csv') throw new Error(`--delimiter ${value}: applies to .csv files only`);
+  if (contentType !== 'text/csv') throw new Error(`--delimiter ${value}: is allowed only for .csv files`);
   if (delimiterNames.includes(value)) return value;
   throw new Error(`--delimiter ${value}: must be one of ${delimiterNames.join(', ')}`);
 }

@@ -8,20 +8,21 @@ import { hasEnded, type ProgressDisplay } from './progress.js';
 import { describeFetchError } from './upload.js';
 
 const requestTimeoutMs = 10_000;
-/** What the API, or a proxy in front of it, returns while the API restarts. */
+/** The statuses that the API or its proxy returns while the API restarts. */
 const unavailableStatuses = [502, 503, 504];
 
-/** Poll interval and time limit; tests use shorter ones. */
+/** How to poll the batch. Tests use shorter times. */
 export interface PollOptions {
   intervalMs: number;
-  /** How long the API may be unavailable. */
+  /** How long to retry while the API is unavailable. */
   timeoutMs: number;
 }
 
 const defaultPollOptions: PollOptions = { intervalMs: 300, timeoutMs: 60_000 };
 
 /**
- * Shows a batch until it has ended. Waits while the API is unavailable, for example during a restart.
+ * Polls a batch and shows its progress until it is closed. Retries while the API is unavailable, for example during a
+ * restart.
  *
  * @throws an Error when the API stays unavailable or returns another error.
  */
@@ -38,7 +39,7 @@ export async function followBatch(
   }
 }
 
-/** The first items that failed. */
+/** Reads the first failed items. */
 export async function readFirstFailures(url: string, limit: number, display: ProgressDisplay): Promise<BatchFailure[]> {
   const page = await readWithRetry(`${url}/failures?limit=${limit}`, pageOf(batchFailure), display, defaultPollOptions);
   return page.items;

@@ -7,7 +7,7 @@ import { formatError, resolveUserPath, UsageError } from '../terminal/command-li
 import { createReporter } from '../terminal/reporter.js';
 import { findRunningStack } from '../stack/running-stack.js';
 
-/** `npm run batch`: uploads a file of items to the HTTP API and shows progress until the batch has ended. */
+/** `npm run batch`: uploads a file of items to the HTTP API and shows the progress of the batch until it is closed. */
 const exitCodeByStatus = new Map([
   ['completed', 0],
   ['completed_with_failures', 2],
@@ -17,10 +17,10 @@ const maxPrintedFailures = 10;
 
 const report = createReporter();
 const display = createDisplay(process.stdout);
-// The reader of the output (for example `head`) may exit before the batch ends.
+// A reader of the output, for example `head`, may exit before the batch is closed.
 process.stdout.on('error', () => undefined);
 
-/** What the user needs to know when this command ends before the batch does. */
+/** Tells the user what happens to the batch when this command is interrupted. */
 let interruptMessage: string | undefined;
 process.on('SIGINT', () => {
   display.stop();
@@ -58,7 +58,8 @@ async function main(): Promise<number> {
 }
 
 async function findRunningApi(): Promise<string> {
-  // An API that is not ready reports the reason in its response, and an upload needs no worker.
+  // `/livez` instead of `/readyz`, because an upload needs no worker. If the upload needs something that is not ready,
+  // the API returns the reason.
   const stack = await findRunningStack('/livez');
   if (stack) return stack.apiUrl;
   throw new Error('No stack is running. Start one with "npm start" in another terminal, or set --api.');

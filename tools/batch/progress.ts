@@ -9,9 +9,9 @@ const minBarWidth = 10;
 /** Shows progress to the user. */
 export interface ProgressDisplay {
   update(batch: BatchResource): void;
-  /** Prints one permanent line. */
+  /** Prints a line that later updates do not overwrite. */
   printLine(text: string): void;
-  /** Ends the display, so that other output can follow. */
+  /** Ends the display. Required before any other output. */
   stop(): void;
 }
 
@@ -19,12 +19,12 @@ interface Output extends NodeJS.WritableStream {
   isTTY?: boolean;
 }
 
-/** A bar that is updated in place on a terminal; an occasional new line elsewhere (a CI log, a file). */
+/** Shows a bar on a terminal. Prints lines into anything else, such as a CI log or a file. */
 export function createDisplay(output: Output): ProgressDisplay {
   return output.isTTY ? createBarDisplay(output) : createLineDisplay(output);
 }
 
-/** Writes a line when progress has changed, at most once in two seconds. */
+/** Prints a line when the progress has changed, at most once every two seconds. */
 export function createLineDisplay(output: NodeJS.WritableStream, now: () => number = Date.now): ProgressDisplay {
   let last: { line: string; at: number } | undefined;
   return {
@@ -41,7 +41,7 @@ export function createLineDisplay(output: NodeJS.WritableStream, now: () => numb
 }
 
 function createBarDisplay(output: NodeJS.WritableStream): ProgressDisplay {
-  // With `linewrap`, the bar does not change the terminal's wrap mode, which would stay changed if this process were
+  // `linewrap` stops the bar from changing the terminal's wrap mode, which would stay changed if this process were
   // killed.
   const options = { stream: output, format: formatBar, linewrap: true };
   const bar = new cliProgress.SingleBar(options, cliProgress.Presets.shades_classic);
@@ -66,7 +66,7 @@ const formatBar: GenericFormatter = (options, { progress, maxWidth }, { batch }:
   return `${operation} ${cliProgress.Format.BarFormat(progress, { ...options, barsize })} ${text}`;
 };
 
-/** Progress in words: `40,000 of 100,000 (40 %), 3 failed, 52,000/s, 1 s left`. */
+/** Formats the progress: `40,000 of 100,000 (40 %), 3 failed, 52,000/s, 1 s left`. */
 export function formatProgress(batch: BatchResource): string {
   const { status, total, failed, itemsPerSecond, secondsLeft } = batch;
   const percent = total === 0 ? 100 : Math.floor((processedItems(batch) / total) * 100);
@@ -79,12 +79,12 @@ export function formatProgress(batch: BatchResource): string {
   ].join(', ');
 }
 
-/** Whether a batch is closed: only a request changes it. */
+/** Whether a batch is closed. Only a request, such as a retry, can reopen it. */
 export function hasEnded({ status }: BatchResource): boolean {
   return !isOpenBatch(status);
 }
 
-/** The outcome of a batch in one line. */
+/** Formats the outcome of a batch as one line. */
 export function formatOutcome(batch: BatchResource): string {
   const { batchId, status, total, succeeded, failed } = batch;
   const left = total - processedItems(batch);
@@ -98,7 +98,7 @@ export function formatOutcome(batch: BatchResource): string {
   ].join(': ');
 }
 
-/** The first items that failed, and where to find the others. */
+/** Formats the first failed items, and the request that lists all of them. */
 export function formatFailures(failures: BatchFailure[], { failed, batchId }: BatchResource): string[] {
   const more = failed - failures.length;
   return [
@@ -107,7 +107,7 @@ export function formatFailures(failures: BatchFailure[], { failed, batchId }: Ba
   ];
 }
 
-/** A duration in its two largest units. */
+/** Formats a duration with its two largest units. */
 function formatDuration(seconds: number): string {
   const units: [number, string][] = [
     [Math.floor(seconds / 3_600), 'h'],

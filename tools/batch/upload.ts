@@ -6,7 +6,7 @@ import { apiKeyHeaders } from '../stack/running-stack.js';
 import type { BatchCommand } from './command-line.js';
 
 const maxPrintedErrors = 10;
-/** The API returns at most this many errors. */
+/** The API reports at most this many errors. */
 const maxReportedErrors = 100;
 const acceptedSchema = batchResource.pick({ batchId: true, status: true, total: true });
 const problemSchema = z.object({
@@ -16,7 +16,7 @@ const problemSchema = z.object({
 });
 
 /**
- * Opens the file first, so that an unreadable file is reported before anything is sent.
+ * Opens the file before the upload, so that an unreadable file is reported before the first request.
  *
  * @throws an Error with the reason why the file cannot be read.
  */
@@ -30,7 +30,7 @@ export async function openFile(path: string): Promise<FileHandle> {
 }
 
 /**
- * Streams the file at the speed at which the API reads it, so memory use does not depend on the file's size.
+ * Uploads the file as a stream. The API controls the speed, so memory use does not depend on the size of the file.
  *
  * @throws an Error with the API's reasons when the API rejects the upload.
  */
@@ -39,7 +39,7 @@ export async function uploadBatch(apiUrl: string, file: FileHandle, command: Bat
   const query = new URLSearchParams({ operation, batchId });
   if (itemsPerChunk !== undefined) query.set('itemsPerChunk', String(itemsPerChunk));
   if (delimiter !== undefined) query.set('delimiter', delimiter);
-  const answer = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
+  const response = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
     method: 'POST',
     headers: {
       'content-type': contentType,
@@ -48,25 +48,25 @@ export async function uploadBatch(apiUrl: string, file: FileHandle, command: Bat
     },
     body: ReadableStream.from(file.createReadStream()),
     duplex: 'half',
-    // Without these two options, fetch buffers the whole body in case it has to send it again.
+    // Without these two options, fetch buffers the whole body so that it can repeat the request.
     redirect: 'error',
     window: null,
   }).catch((error: unknown) => {
     throw new Error(`The upload to ${apiUrl} failed: ${describeFetchError(error)}\n${retryHint(command)}`);
   });
-  if (answer.status === 202) return acceptedSchema.parse(await answer.json());
-  const refusal = formatRejection(answer.status, await answer.text());
-  throw new Error(answer.status >= 500 ? `${refusal}\n${retryHint(command)}` : refusal);
+  if (response.status === 202) return acceptedSchema.parse(await response.json());
+  const rejection = formatRejection(response.status, await response.text());
+  throw new Error(response.status >= 500 ? `${rejection}\n${retryHint(command)}` : rejection);
 }
 
-/** Why a request got no response, as far as `fetch` reports it. */
+/** Returns the reason why a request got no response, as far as `fetch` reports it. */
 export function describeFetchError(error: unknown): string {
   const { cause, message } = error as Error;
   const { code, message: reason } = (cause ?? {}) as NodeJS.ErrnoException;
   return reason || code || message;
 }
 
-/** The message for a rejected upload: the reason and the first invalid lines. */
+/** Formats the response to a rejected upload: the reason and the first invalid lines. */
 export function formatRejection(status: number, body: string): string {
   const { success, data } = problemSchema.safeParse(tryParseJson(body));
   if (!success) return `The API returned ${status}: ${body.slice(0, 200)}`;
@@ -75,17 +75,17 @@ export function formatRejection(status: number, body: string): string {
     .slice(0, maxPrintedErrors)
     .map(({ line, pointer, detail }) => `  ${[line && `line ${line}`, pointer].filter(Boolean).join(' ')}: ${detail}`);
   const more = errors.length - lines.length;
-  // For errors without lines, the detail only repeats them.
-  const saysMore = errors.every(({ line }) => line !== undefined);
+  // If an error has no line, `detail` only repeats the errors.
+  const hasOwnDetail = errors.every(({ line }) => line !== undefined);
   return [
-    `The API returned ${status}, ${title}${detail && saysMore ? `: ${detail}` : ''}`,
+    `The API returned ${status}, ${title}${detail && hasOwnDetail ? `: ${detail}` : ''}`,
     ...lines,
     ...(more > 0 ? [`  … ${errors.length < maxReportedErrors ? '' : 'at least '}${more} more`] : []),
   ].join('\n');
 }
 
 function retryHint({ batchId }: BatchCommand): string {
-  return `The same command with --id ${batchId} is safe: it starts no second batch.`;
+  return `The same command with --id ${batchId} is safe to repeat: it does not start a second batch.`;
 }
 
 function tryParseJson(text: string): unknown {

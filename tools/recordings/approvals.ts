@@ -15,7 +15,7 @@ async function startOrderAwaitingApproval(recorder: Recorder, orderId: string) {
   return { order, approval };
 }
 
-/** How to produce each outcome of an approval, and of an order that waits for one. */
+/** The recordings of approvals, and of orders that wait for an approval. */
 export const approvalRecordings: Record<string, Recording> = {
   'approval-approved': async (recorder, approvalId) => {
     const handle = await recorder.startApproval(approvalId);

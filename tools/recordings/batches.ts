@@ -6,10 +6,13 @@ import { waitForClose, type Recorder, type Recording } from './recorder.js';
 const validItem = { sku: 'MUG-ENAMEL', quantity: 1 };
 const invalidItem = { sku: 'NOT-THERE', quantity: 1 };
 
-/** Enough work for several seconds, so that a recording can interrupt it. */
+/** Items for several seconds of work, so that a recording can interrupt the batch. */
 const longItems = Array.from({ length: 60 }, () => validItem);
 
-/** One chunk more than one workflow can have, so the batch gets two children, and the second has a single chunk. */
+/**
+ * With one item per chunk, one chunk more than a workflow may have. The batch gets two children, and the second child
+ * has a single chunk.
+ */
 const treeItems = Array.from({ length: 1_001 }, () => validItem);
 
 async function runBatchTree(recorder: Recorder, batchId: string) {
@@ -17,17 +20,25 @@ async function runBatchTree(recorder: Recorder, batchId: string) {
 }
 
 async function waitUntilOpen(handle: WorkflowHandle): Promise<void> {
-  const look = async () => (await handle.describe().catch(() => undefined))?.status.name === 'RUNNING' || undefined;
-  await waitUntil(look, { description: `${handle.workflowId} running`, timeoutMs: 60_000 });
+  const checkRunning = async () =>
+    (await handle.describe().catch(() => undefined))?.status.name === 'RUNNING' || undefined;
+  await waitUntil(checkRunning, { description: `${handle.workflowId} running`, timeoutMs: 60_000 });
 }
 
-/** Waits until chunks are running: more than the one activity that starts the batch. */
+/**
+ * Waits until more than one activity runs. The activity that starts the batch runs alone, so the other ones process
+ * chunks.
+ */
 async function waitUntilProcessing(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
-  const look = async () => ((await handle.describe()).raw.pendingActivities ?? []).length > 1 || undefined;
-  await waitUntil(look, { description: `${handle.workflowId} processing chunks`, timeoutMs: 60_000, intervalMs: 10 });
+  const checkProcessing = async () => ((await handle.describe()).raw.pendingActivities ?? []).length > 1 || undefined;
+  await waitUntil(checkProcessing, {
+    description: `${handle.workflowId} processing chunks`,
+    timeoutMs: 60_000,
+    intervalMs: 10,
+  });
 }
 
-/** How to produce each outcome of a batch. */
+/** The recordings of batches. */
 export const batchRecordings: Record<string, Recording> = {
   'batch-completed': async (recorder, batchId) =>
     waitForClose(await recorder.startBatch(batchId, [validItem, validItem, validItem])),

@@ -30,17 +30,17 @@ const startFilledCart = async (
   return handle;
 };
 
-/** Expects the cart to reject the change; the history then contains the rejection. */
+/** Expects the cart to reject the change, so that the history contains a rejection. */
 const expectRejection = async (change: Promise<unknown>): Promise<void> => {
   await change.then(
     () => {
-      throw new Error('the cart accepted an invalid change');
+      throw new Error('expected the cart to reject an invalid change, but it accepted the change');
     },
     () => undefined,
   );
 };
 
-/** A cart after one continue-as-new; the new run continues with the state of the first. */
+/** Returns a cart after one continue-as-new. Its second run continues with the state of the first run. */
 const startContinuedCart = async (recorder: Recorder, cartId: string): Promise<CartHandle> => {
   const handle = await startFilledCart(recorder, cartId, { continueAsNewAfterEvents: 40 });
   const next = async () => {
@@ -51,7 +51,7 @@ const startContinuedCart = async (recorder: Recorder, cartId: string): Promise<C
   return handle;
 };
 
-/** How to produce each outcome of a cart. */
+/** The recordings of carts. */
 export const cartRecordings: Record<string, Recording> = {
   'cart-checked-out': async (recorder, cartId) => {
     const handle = await startFilledCart(recorder, cartId);

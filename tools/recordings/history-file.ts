@@ -4,7 +4,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { projectRoot } from '../stack/settings/project.js';
 
-/** Writes the history of a run to a file, without the names of this machine, its processes and its folders. */
+/** Writes the history of a run to a file. Removes host names, process ids and folders of this machine. */
 export async function writeHistory(file: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {
   const text = historyToJSON(await handle.fetchHistory());
   const anonymous = text

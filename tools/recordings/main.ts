@@ -14,13 +14,12 @@ import { COMMITTED_HISTORIES_FOLDER } from '../replay/histories.js';
 import { createReporter } from '../terminal/reporter.js';
 import { startTemporaryStack } from '../stack/temporary-stack.js';
 
-/** The time limit for one recording. */
 const RECORDING_TIMEOUT_MS = 120_000;
 
 /**
- * `npm run record-histories [-- --into <folder>] [-- <prefix of names> …]`: produces each outcome of each workflow on a
- * temporary stack and writes the histories as the next generation under test/replay/histories. Earlier generations
- * stay, because they represent the open workflows of earlier deployments. Nothing is written when a recording fails.
+ * `npm run record-histories [-- --into <folder>] [-- <prefix of names> …]`: runs all recordings on a temporary stack
+ * and writes their histories. They become the next generation under test/replay/histories. Earlier generations stay,
+ * because they represent the open workflows of earlier deployments. Writes nothing when a recording fails.
  */
 const report = createReporter();
 const { values, positionals: prefixes } = parseArgs({
@@ -40,7 +39,7 @@ const temporaryFolder = await mkdtemp(join(tmpdir(), 'record-histories-'));
 const workflowBundle = join(temporaryFolder, 'workflow-bundle.js');
 await writeFile(workflowBundle, await bundleWithShortRetry());
 
-// Parcels move only when a recording requests it.
+// Slow, so that a parcel moves only when a recording moves it.
 const stack = await startTemporaryStack(
   {
     carrierPickupSeconds: 3_600,
@@ -69,10 +68,10 @@ process.exit(0);
 
 async function rejectAfterTimeout(): Promise<never> {
   await setTimeout(RECORDING_TIMEOUT_MS, undefined, { ref: false });
-  throw new Error(`the workflow did not reach its outcome within ${RECORDING_TIMEOUT_MS / 1000} s`);
+  throw new Error(`the recording did not end within ${RECORDING_TIMEOUT_MS / 1000} s`);
 }
 
-/** The name of the next generation; the first one is `0001`. */
+/** Returns the name of the next generation, starting with `0001`. */
 async function nextGeneration(): Promise<string> {
   await mkdir(historiesFolder, { recursive: true });
   const generations = (await readdir(historiesFolder)).map(Number).filter(Number.isInteger);
@@ -80,12 +79,15 @@ async function nextGeneration(): Promise<string> {
 }
 
 /**
- * Bundles the workflows of this checkout with seconds instead of an hour before the first retry of a stuck
- * compensation. A replay does not compare the duration of a timer.
+ * Bundles the workflows of this checkout, but a stuck compensation is retried after seconds instead of an hour. The
+ * histories still replay, because a replay does not compare the duration of a timer.
  */
 async function bundleWithShortRetry(): Promise<string> {
   const { code } = await bundleWorkflows(new DefaultLogger('WARN'));
   const shortened = code.replace('STUCK_RETRY_INITIAL_SECONDS = 60 * 60', 'STUCK_RETRY_INITIAL_SECONDS = 5');
-  if (shortened === code) throw new Error('the workflow bundle has no STUCK_RETRY_INITIAL_SECONDS = 60 * 60');
+  if (shortened === code)
+    throw new Error(
+      'cannot shorten the retry: the workflow bundle does not contain "STUCK_RETRY_INITIAL_SECONDS = 60 * 60"',
+    );
   return shortened;
 }

@@ -10,7 +10,7 @@ import {
 } from '../../src/workflows/order/contract.js';
 import { waitForClose, type OrderHandle, type Recorder, type Recording } from './recorder.js';
 
-/** A response that is not retried, so that the compensation is stuck at once. */
+/** The order does not retry after this response, so the compensation is stuck at once. */
 const failingRefund = { on: 'refund', fault: 'error', status: 400 };
 
 const startStuckOrder = async (recorder: Recorder, orderId: string) => {
@@ -20,7 +20,7 @@ const startStuckOrder = async (recorder: Recorder, orderId: string) => {
   return handle;
 };
 
-/** An order whose parcel was picked up and not delivered in time. */
+/** Starts an order whose parcel is picked up but not delivered in time. */
 const startOverdueOrder = async (recorder: Recorder, orderId: string) => {
   const handle = await recorder.startOrder(orderId, { deliveryTimeoutSeconds: 5 });
   await recorder.waitForState(handle, 'awaiting_pickup');
@@ -29,10 +29,10 @@ const startOverdueOrder = async (recorder: Recorder, orderId: string) => {
   return handle;
 };
 
-/** A callback URL without a receiver, so that the carrier's reports get lost. */
+/** No server listens at this callback URL, so the carrier's reports get lost. */
 const unreachableUrl = 'http://127.0.0.1:9/';
 
-/** How to produce each outcome of an order. */
+/** The recordings of orders. */
 export const orderRecordings: Record<string, Recording> = {
   'order-completed': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId);
@@ -69,7 +69,7 @@ export const orderRecordings: Record<string, Recording> = {
   'order-cancellation-rejected': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId);
     await recorder.waitForState(handle, 'awaiting_pickup');
-    // The carrier picks the parcel up, and its report gets lost.
+    // The carrier picks up the parcel, but its report gets lost.
     await recorder.callFakes('PUT', '/carrier', { callbackUrl: unreachableUrl });
     await recorder.triggerCarrierReport(orderId, 'in_transit');
     await handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -150,14 +150,14 @@ export const orderRecordings: Record<string, Recording> = {
   },
 };
 
-/** A decision about the stuck compensation. */
+/** Returns a decision for the stuck compensation. */
 async function stuckCompensationDecision(handle: OrderHandle, action: 'retry' | 'skip') {
   const { compensations } = await handle.query(orderQuery);
   const { name: compensation, attempt } = compensations.find(({ status }) => status === 'stuck')!;
   return { compensation, attempt, action };
 }
 
-/** Sends a report about the order's own parcel directly as a signal, without the API. */
+/** Sends a report about the order's own parcel as a signal, without the API. */
 async function signalShipmentReport(
   handle: OrderHandle,
   orderId: string,

@@ -22,20 +22,20 @@ import {
 import type { StackAddresses } from '../stack/stack.js';
 import { waitUntil } from '../processes/wait.js';
 
-/** The run whose history is recorded. Default: the newest run. */
+/** The run whose history is written. Without `runId`, the newest run. */
 export interface RecordedRun {
   workflowId: string;
   runId?: string;
 }
 
-/** Produces one outcome, with the given id. */
+/** Runs a workflow with the given id to the outcome of this recording. */
 export type Recording = (recorder: Recorder, id: string) => Promise<RecordedRun>;
 
 export type ApprovalHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.approval>;
 
 export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.order>;
 
-/** Starts workflows on a stack and controls the fake external systems. */
+/** Starts workflows on a stack and controls the fakes. */
 export class Recorder {
   private readonly client: Client;
   private readonly fakesUrl: string;
@@ -53,7 +53,7 @@ export class Recorder {
     return new Recorder(client, new URL(carrierUrl).origin, apiUrl);
   }
 
-  /** The URL of a webhook receiver that always returns this status. */
+  /** Returns the URL of a webhook receiver that always responds with this status. */
   webhookReceiverUrl(status: number): string {
     return `${this.fakesUrl}/test/responses/${status}`;
   }
@@ -96,7 +96,7 @@ export class Recorder {
     });
   }
 
-  /** Uploads a restock with one item per chunk, which starts the batch. */
+  /** Starts a batch: uploads a restock with one item per chunk. */
   async startBatch(batchId: string, items: readonly unknown[]): Promise<WorkflowHandle<typeof workflows.batch>> {
     const query = new URLSearchParams({ operation: 'restock', batchId, itemsPerChunk: '1' });
     const response = await fetch(`${this.apiUrl}/v1/batches?${query.toString()}`, {
@@ -121,12 +121,12 @@ export class Recorder {
     return this.client.workflow.getHandle(workflowId, runId);
   }
 
-  /** The approval that an order waits for. */
+  /** Returns the approval of an order. */
   getOrderApproval(orderId: string): WorkflowHandle<typeof workflows.approval> {
     return this.client.workflow.getHandle<typeof workflows.approval>(approvalWorkflowId(`order.${orderId}`));
   }
 
-  /** Waits until every notification is sent or has failed. */
+  /** Waits until every notification has been sent or has failed. */
   async waitForNotifications(handle: Pick<ApprovalHandle, 'query' | 'workflowId'>): Promise<ApprovalView> {
     return await waitUntil(
       async () => {
@@ -139,7 +139,7 @@ export class Recorder {
     );
   }
 
-  /** Waits until the order is at a stage or has a status. */
+  /** Waits until the order has this stage or status. */
   async waitForState(handle: OrderHandle, state: OrderStage | OrderStatus): Promise<OrderView> {
     return await waitUntil(
       async () => {
@@ -150,7 +150,7 @@ export class Recorder {
     );
   }
 
-  /** Calls the test interface of the fake external systems. */
+  /** Calls the test interface of the fakes. */
   async callFakes(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<void> {
     const response = await fetch(`${this.fakesUrl}/test${path}`, {
       method,
@@ -168,7 +168,7 @@ export class Recorder {
   }
 }
 
-/** Waits until the workflow is closed, whatever the result. */
+/** Waits until the workflow is closed with any outcome. */
 export async function waitForClose(handle: Pick<WorkflowHandle, 'result' | 'workflowId'>): Promise<RecordedRun> {
   await handle.result().catch((error: unknown) => {
     if (!(error instanceof WorkflowFailedError)) throw error;

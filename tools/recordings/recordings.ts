@@ -4,7 +4,7 @@ import { cartRecordings } from './carts.js';
 import { orderRecordings } from './orders.js';
 import type { Recording } from './recorder.js';
 
-/** How to produce each recorded history, by file name. */
+/** All recordings, by the name of the history file. */
 export const recordings: Record<string, Recording> = {
   ...orderRecordings,
   ...cartRecordings,

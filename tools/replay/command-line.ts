@@ -2,26 +2,25 @@ import { parseArguments, UsageError } from '../terminal/command-line.js';
 
 /** The arguments of `npm run replay`. */
 export interface ReplayCommand {
-  /** If undefined, only the committed histories are replayed. */
+  /** The sample of runs to fetch from a server. Undefined without `--from-server`. */
   serverSample: ServerSample | undefined;
-  /** Whether the committed histories are replayed. */
+  /** Whether to replay the committed histories. */
   includesCommitted: boolean;
-  /** The file of bundled workflows. Default: the workflows of this checkout. */
+  /** The file of the workflow bundle. Default: the workflows of this checkout. */
   bundlePath: string | undefined;
 }
 
 export interface ServerSample {
   query: string;
-  /** Whether the user gave the query; it must then find at least one run. */
+  /** Whether the query comes from `--query`. Such a query must find at least one run. */
   hasCustomQuery: boolean;
   limit: number;
-  /** Default: the environment's settings, else the running stack. */
+  /** Default: the server in the environment variables, else the running stack. */
   address: string | undefined;
   namespace: string | undefined;
 }
 
-// Excludes runs that are pinned to a version of their workers: they end with that version's code and never run the new
-// code.
+// Excludes runs that are pinned to a worker version. They never run the code of this checkout.
 const versioningBehaviorAttribute = 'TemporalWorkflowVersioningBehavior';
 const DEFAULT_QUERY = `ExecutionStatus = 'Running' and (${versioningBehaviorAttribute} is null or ${versioningBehaviorAttribute} != 'Pinned')`;
 const DEFAULT_LIMIT = 100;
@@ -37,14 +36,14 @@ Replays histories with the workflows of this checkout, and reports those that do
   --query <query>       visibility query that selects the runs; default: ${DEFAULT_QUERY}
   --limit <n>           maximum number of runs, some of each workflow type; default: ${DEFAULT_LIMIT}
   --address <host:port> default: TEMPORAL_ADDRESS, else the server of "npm start"
-  --namespace <name>    default: TEMPORAL_NAMESPACE, else that of "npm start"
+  --namespace <name>    default: TEMPORAL_NAMESPACE, else the namespace of "npm start"
   --bundle <file>       replays with this workflow bundle, such as one of "npm run build"
   --help
 
 Exit code: 0 all replay, 1 some do not replay, 2 no result: invalid options, no server, no such bundle,
 or a --query that finds no run.`;
 
-/** Reads the arguments of `npm run replay`. @throws UsageError */
+/** Parses the arguments of `npm run replay`. @throws UsageError */
 export function readCommandLine(args: string[]): ReplayCommand | 'help' {
   const values = parseArguments({
     args,

@@ -1,23 +1,21 @@
 import { localActivityNumber, eventSubject, eventTypeName, type HistoryEvent } from './history-events.js';
 
-/** Where and how the code differs from the history. */
+/** The first difference between the commands of the code and the history. */
 export interface Difference {
-  /** Missing when neither the replay's error nor the history shows the event. */
+  /** The event at which they differ. Missing when neither the SDK's error nor the history identifies it. */
   event?: { id: number; type: string; subject?: string };
-  /** What the history has, and what the code does instead, in words. */
+  /** What the history contains and what the code does instead. */
   description: string;
 }
 
-/** The SDK's message for the difference, without the text in which the SDK wraps it. */
+/** Returns the part of the SDK's error message that describes the difference. */
 export function nondeterminismMessage(error: Error): string {
   const [, quoted] = /message: ("(?:[^"\\]|\\.)*")/.exec(error.message) ?? [];
   const complaint = quoted === undefined ? error.message : unquoteRustString(quoted);
   return complaint.replace('[TMPRL1100] Nondeterminism error: ', '');
 }
 
-/**
- * Parses a string in Rust's debug format. Some of its escapes are invalid in JSON; such a string is returned unparsed.
- */
+/** Parses a string in Rust's debug format. Returns it unparsed when an escape is invalid in JSON. */
 function unquoteRustString(quoted: string): string {
   try {
     return JSON.parse(quoted) as string;
@@ -27,15 +25,14 @@ function unquoteRustString(quoted: string): string {
 }
 
 /**
- * Whether a complaint identifies the event: by its id, by the number of a local activity, or because it is the first
- * event.
+ * Whether the SDK's message identifies the event: by its id, by the number of a local activity, or as the first event.
  */
 export const identifiesEvent = (complaint: string): boolean =>
   /HistoryEvent\(id: |LocalActivity\(|^Failed to initialize/.test(complaint);
 
 /**
- * Parses a complaint. `candidates` are the events of the workflow task that failed, because complaints about a name do
- * not include the event.
+ * Parses the SDK's message. `candidates` are the events of the failed workflow task, because a message about a name
+ * does not identify its event.
  */
 export function parseDifference(complaint: string, candidates: readonly HistoryEvent[]): Difference {
   const event = candidates.find(eventMatcher(complaint)) ?? candidates[0];
@@ -57,8 +54,8 @@ const subjectField = (event: HistoryEvent) => {
   return subject === undefined ? {} : { subject };
 };
 
-/** The SDK's messages by their pattern, and their plain wording. */
-const MESSAGE_PATTERNS: [RegExp, (found: string[], event: string) => string][] = [
+/** Patterns of the SDK's messages, each with a plain description. */
+const MESSAGE_PATTERNS: [RegExp, (match: string[], event: string) => string][] = [
   [/^No command scheduled for event/, (_found, event) => `the history has ${event}, the code does nothing`],
   [/^Missing associated machine for/, (_found, event) => `the history has ${event}, the code does not do that`],
   [
@@ -77,10 +74,10 @@ const MESSAGE_PATTERNS: [RegExp, (found: string[], event: string) => string][] =
 ];
 
 function describeDifference(complaint: string, event: Difference['event']): string {
-  const named = event ? [event.type, event.subject].filter(Boolean).join(' ') : 'an event';
-  for (const [shape, words] of MESSAGE_PATTERNS) {
-    const found = shape.exec(complaint);
-    if (found) return words(found.slice(1), named);
+  const eventName = event ? [event.type, event.subject].filter(Boolean).join(' ') : 'an event';
+  for (const [pattern, describe] of MESSAGE_PATTERNS) {
+    const found = pattern.exec(complaint);
+    if (found) return describe(found.slice(1), eventName);
   }
   return complaint;
 }

@@ -8,10 +8,12 @@ import { projectRoot } from '../stack/settings/project.js';
 import type { History } from './history-events.js';
 import type { RecordedHistory } from './replay-histories.js';
 
-/** Contains a folder for each generation: `0001/order-completed.json`. */
+/** Contains one folder per generation, for example `0001/order-completed.json`. */
 export const COMMITTED_HISTORIES_FOLDER = join(projectRoot, 'test', 'replay', 'histories');
 
-/** The histories in a folder, sorted by generation and name; empty when the folder does not exist. */
+/**
+ * Reads the histories in a folder, sorted by generation and name. Returns an empty list when the folder does not exist.
+ */
 export async function readCommittedHistories(
   folder = COMMITTED_HISTORIES_FOLDER,
 ): Promise<(RecordedHistory & { file: string })[]> {
@@ -32,8 +34,8 @@ function toRecordedHistory(history: History): Omit<RecordedHistory, 'file'> {
 }
 
 /**
- * A sample of at most `limit` runs that a visibility query finds. It includes runs of each workflow type, so that a
- * frequent type does not crowd out a rare one.
+ * Returns at most `limit` runs that match a visibility query. The sample contains runs of every workflow type, even if
+ * one type has most of the runs.
  */
 export async function sampleRuns(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
   const byType = new Map<string, WorkflowExecutionInfo[]>();
@@ -61,7 +63,7 @@ async function listRuns(client: Client, query: string, limit: number): Promise<W
   return found;
 }
 
-/** The histories of runs, fetched one after the other. */
+/** Fetches the histories of runs one after the other. */
 export async function* fetchHistories(
   client: Client,
   runs: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'type'>[],

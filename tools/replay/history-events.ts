@@ -5,7 +5,7 @@ export type HistoryEvent = proto.temporal.api.history.v1.IHistoryEvent;
 
 const { EventType } = proto.temporal.api.enums.v1;
 
-/** The type of an event as the Web UI names it: `TimerStarted`. */
+/** Returns the type of an event as the Web UI shows it, for example `TimerStarted`. */
 export const eventTypeName = ({ eventType }: HistoryEvent): string =>
   (EventType[eventType ?? 0] ?? '')
     .replace('EVENT_TYPE_', '')
@@ -13,8 +13,8 @@ export const eventTypeName = ({ eventType }: HistoryEvent): string =>
     .replace(/(?:^|_)([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 
 /**
- * The subject of an event, if it has one: the type of an activity or child, or the name of a signal, patch or local
- * activity.
+ * Returns the type of an event's activity or child workflow, or the name of its signal, patch or local activity.
+ * Undefined for other events.
  */
 export function eventSubject(event: HistoryEvent): string | undefined {
   return (
@@ -26,10 +26,10 @@ export function eventSubject(event: HistoryEvent): string | undefined {
   );
 }
 
-/** The id of the patch that a marker records. */
+/** Returns the id of the patch that a marker records. */
 export const markerPatchId = (event: HistoryEvent): string | undefined => parseMarker(event).id;
 
-/** The number of the local activity in its run, counted from 1, whose result a marker records. */
+/** Returns the number of the local activity that a marker records. Each run numbers its local activities from 1. */
 export const localActivityNumber = (event: HistoryEvent): number | undefined => parseMarker(event).seq;
 
 /** The SDK's data in a marker: the id of a patch, or the type and number of a local activity. */

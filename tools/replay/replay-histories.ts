@@ -2,9 +2,9 @@ import { Worker, type DataConverter } from '@temporalio/worker';
 import { nondeterminismMessage, parseDifference, identifiesEvent, type Difference } from './difference.js';
 import { eventTypeName, type History, type HistoryEvent } from './history-events.js';
 
-/** The history of a run, and its origin. */
+/** The history of a run and where it comes from. */
 export interface RecordedHistory {
-  /** The file; undefined for a run on a server. */
+  /** The history file. Undefined for a run on a server. */
   file?: string;
   workflowId: string;
   runId: string;
@@ -13,21 +13,21 @@ export interface RecordedHistory {
 }
 
 export interface ReplayResult extends RecordedHistory {
-  /** Missing when the code produces the same commands as the history. */
+  /** Missing when the code replays the history. */
   difference?: Difference;
 }
 
 export type Bundle = { code: string } | { codePath: string };
 
-/** A traced bundle exports spans through a sink, and the SDK logs an error when that sink is missing. */
+/** A bundle with tracing exports spans through a sink. The SDK logs an error when this sink is missing. */
 const sinks = { exporter: { export: { fn: () => undefined } } };
 
 type Histories = AsyncIterable<RecordedHistory> | Iterable<RecordedHistory>;
 
-/** The code that replays histories. */
+/** The workflow code with which histories are replayed. */
 export interface WorkflowCode {
   workflowBundle: Bundle;
-  /** Decodes their payloads. */
+  /** Decodes the payloads of the histories. */
   dataConverter?: DataConverter;
 }
 
@@ -57,8 +57,8 @@ async function explainDifference(
 }
 
 /**
- * The events of the first workflow task that does not replay, found by binary search: a history can be replayed up to
- * any workflow task.
+ * Returns the events of the first workflow task that does not replay. Uses a binary search, because a history can be
+ * replayed up to any workflow task.
  */
 async function findFailingWorkflowTask(
   workflowId: string,

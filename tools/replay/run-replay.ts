@@ -18,7 +18,7 @@ import {
 
 const exitCodes = { replays: 0, nondeterministic: 1, unknown: 2 };
 
-/** Environment and output of the command. */
+/** The environment and the output of the command. */
 interface CommandContext {
   env: NodeJS.ProcessEnv;
   print: (text: string) => void;
@@ -26,8 +26,8 @@ interface CommandContext {
 }
 
 /**
- * `npm run replay`: checks whether the workflows of this checkout can replay the recorded histories and the runs on a
- * server. Returns the exit code; never throws.
+ * `npm run replay`: checks whether the workflows of this checkout replay the committed histories and the runs of a
+ * server. Returns the exit code. Never throws.
  */
 export async function runReplay(args: string[], caller: CommandContext): Promise<number> {
   try {
@@ -64,7 +64,7 @@ async function main(args: string[], caller: CommandContext): Promise<number> {
     if (client && runs?.length)
       differing += await replayAndReport(`on the server (${query})`, fetchHistories(client, runs), { code, print });
     else if (runs)
-      print(hasCustomQuery ? 'The query finds no run, so there is no result' : `no open runs on the server (${query})`);
+      print(hasCustomQuery ? 'No run on the server matches the query' : `no open runs on the server (${query})`);
     if (differing > 0) return exitCodes.nondeterministic;
     const replayedNothing = committed?.length === 0 && !runs?.length;
     return replayedNothing || (runs?.length === 0 && hasCustomQuery) ? exitCodes.unknown : exitCodes.replays;
@@ -73,7 +73,7 @@ async function main(args: string[], caller: CommandContext): Promise<number> {
   }
 }
 
-/** Returns the number of histories that the code does not replay, and reports each of them. */
+/** Replays all histories and prints each difference. @returns the number of histories that failed to replay. */
 async function replayAndReport(
   where: string,
   histories: Iterable<RecordedHistory> | AsyncIterable<RecordedHistory>,
@@ -99,21 +99,25 @@ function formatDifference({ file, workflowId, runId, workflowType, difference }:
   return `${workflowType} ${workflowId}, run ${runId}${file ? ` (${file})` : ''}, ${at}${description}`;
 }
 
-/** @throws when the server does not respond or the namespace does not exist. */
+/**
+ * Connects to the server of the options, the environment or the running stack. @throws when the server does not respond
+ * or the namespace does not exist.
+ */
 async function connectToServer({ address, namespace }: ServerSample, caller: CommandContext): Promise<Client> {
   const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...env } = caller.env;
   const { PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE } = env;
-  const named = address ?? (TEMPORAL_ADDRESS || undefined);
+  const givenAddress = address ?? (TEMPORAL_ADDRESS || undefined);
   const inProfile = TEMPORAL_PROFILE || TEMPORAL_CONFIG_FILE;
-  const stack = named === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
-  if (named === undefined && !inProfile && !stack)
+  const stack = givenAddress === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
+  if (givenAddress === undefined && !inProfile && !stack)
     throw new Error('No server: set --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
-  // The environment's other connection settings (TLS, an API key) belong to the server that it names.
+  // The environment's other connection settings (TLS, an API key) apply only to the server in the environment, not to
+  // the running stack.
   const config = loadConfig('replay', {
     ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
     PAYLOAD_ENCRYPTION_KEYS,
     PAYLOAD_ENCRYPTION_KEYS_FILE,
-    TEMPORAL_ADDRESS: named ?? stack?.temporalAddress,
+    TEMPORAL_ADDRESS: givenAddress ?? stack?.temporalAddress,
     TEMPORAL_NAMESPACE: namespace ?? (TEMPORAL_NAMESPACE || stack?.temporalNamespace),
   });
   const client = createClient(config);

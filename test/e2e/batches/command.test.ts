@@ -121,7 +121,7 @@ describeOnDevServer('npm run batch against a stack', () => {
   });
 
   test.each([
-    [['restock.ndjson', '--delimiter', 'tab'], '--delimiter tab: applies to .csv files only'],
+    [['restock.ndjson', '--delimiter', 'tab'], '--delimiter tab: is allowed only for .csv files'],
     [['price-update.csv', '--delimiter', ';'], '--delimiter ;: must be one of comma, semicolon, tab'],
   ])('rejects %j before it uploads anything', async (args, message) => {
     const { code, stderr } = await run(...args);

@@ -391,7 +391,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     const { code, stderr } = await run('examples/restock.ndjson', '--id', 'mine', '--api', url);
     expect(stderr.split('\n')).toEqual([
       expect.stringMatching(/^The upload to http:\/\/127\.0\.0\.1:\d+ failed: connect ECONNREFUSED /),
-      'The same command with --id mine is safe: it starts no second batch.',
+      'The same command with --id mine is safe to repeat: it does not start a second batch.',
     ]);
     expect(code).toBe(1);
   });

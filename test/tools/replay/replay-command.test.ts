@@ -195,7 +195,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
   test('exits with 2 when the query finds no run', async () => {
     const outcome = await fromServer(CURRENT_BUNDLE_ARGS, '--query', `WorkflowId = 'nobody'`);
 
-    expect(lastLine(outcome)).toBe('The query finds no run, so there is no result');
+    expect(lastLine(outcome)).toBe('No run on the server matches the query');
     expect(outcome.code).toBe(2);
   });
 
