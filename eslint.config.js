@@ -2,13 +2,13 @@ import eslint from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-/** Import rules of one room of the house: what may not be imported, and why. */
+/** Forbids the imports that match one of the patterns. The message of a pattern says what is allowed. */
 const wall = (...patterns) => ({ '@typescript-eslint/no-restricted-imports': ['error', { patterns }] });
 
 const nodeBuiltins = {
   regex:
     '^(node:|(assert|buffer|child_process|crypto|dns|events|fs|http|https|net|os|path|perf_hooks|process|stream|timers|tls|url|util|worker_threads|zlib)(/|$))',
-  message: 'workflow code is deterministic: it has no Node.js',
+  message: 'workflow code must be deterministic, so it must not import Node.js modules',
 };
 const onlyTypes = (group, message) => ({ group, message, allowTypeImports: true });
 
@@ -30,8 +30,14 @@ export default defineConfig(
       'preserve-caught-error': 'off',
       'no-restricted-syntax': [
         'error',
-        { selector: 'SpreadElement > ObjectExpression', message: 'list the properties in place' },
-        { selector: 'SpreadElement > ArrayExpression', message: 'list the elements in place' },
+        {
+          selector: 'SpreadElement > ObjectExpression',
+          message: 'write the properties directly; do not spread an object literal',
+        },
+        {
+          selector: 'SpreadElement > ArrayExpression',
+          message: 'write the elements directly; do not spread an array literal',
+        },
       ],
     },
   },
@@ -41,7 +47,11 @@ export default defineConfig(
     rules: {
       'no-restricted-properties': [
         'error',
-        { object: 'process', property: 'env', message: 'only src/config/ reads the environment' },
+        {
+          object: 'process',
+          property: 'env',
+          message: 'only src/config/ may read process.env; pass the configuration as an argument',
+        },
       ],
     },
   },
@@ -52,7 +62,7 @@ export default defineConfig(
         nodeBuiltins,
         onlyTypes(
           ['**/schemas/**', '**/activities/**'],
-          'at run time these stay out of the workflow sandbox: import type',
+          'workflow code must import schemas and activities with "import type"',
         ),
         {
           group: [
@@ -65,38 +75,38 @@ export default defineConfig(
             '**/temporal/*.js',
             '**/temporal/encryption/**',
           ],
-          message: 'not in workflow code',
+          message: 'workflow code must not import this module, which must stay out of the workflow sandbox',
         },
         {
           regex: '^\\.\\./(?!shared/|[a-z]+/contract\\.js$|\\.\\./)',
-          message: 'of another workflow only its contract',
+          message: 'must import only contract.ts of another workflow',
         },
         {
           regex: '^(?!\\.|@temporalio/(workflow|common)$)',
-          message: 'workflow code imports @temporalio/workflow, @temporalio/common and its own folder',
+          message: 'workflow code may import only the packages @temporalio/workflow and @temporalio/common',
         },
         {
           group: ['@temporalio/workflow'],
           importNames: ['proxyLocalActivities', 'scheduleLocalActivity'],
           message:
-            'use proxyActivities: a local activity that ends beside a query can write a history that does not replay (docs/versioning.md)',
+            'use proxyActivities: a local activity that ends during a query can write a history that fails to replay (docs/versioning.md)',
         },
       ),
       'no-restricted-globals': ['error', 'process', 'fetch', 'Buffer', 'performance'],
     },
   },
   {
-    // Activities and the API import contracts, so a contract must not bring anything with it.
+    // Activities and the API import contracts, so they would also load every module that a contract imports.
     files: ['src/workflows/*/contract.ts'],
     rules: wall(
-      onlyTypes(['**/schemas/**'], 'at run time schemas stay out of the workflow sandbox: import type'),
+      onlyTypes(['**/schemas/**'], 'a workflow contract must import schemas with "import type"'),
       {
         regex: '^\\.(?!.*/contract\\.js$|.*/schemas/)',
-        message: 'a contract is a leaf: it imports only other contracts, and types of schemas',
+        message: 'a workflow contract may import only other contracts and the types of schemas',
       },
       {
         regex: '^(?!\\.|@temporalio/(workflow|common)$)',
-        message: 'workflow code imports @temporalio/workflow, @temporalio/common and its own folder',
+        message: 'a workflow contract may import only the packages @temporalio/workflow and @temporalio/common',
       },
     ),
   },
@@ -106,11 +116,12 @@ export default defineConfig(
       {
         regex: '/workflows/(?!\\w+/contract\\.js$|shared/concurrency\\.js$)',
         allowTypeImports: true,
-        message: 'activities never run workflow code; of a workflow only its contract, and the concurrency limit',
+        message:
+          'activities may import only contract.ts of a workflow and shared/concurrency.ts; use "import type" for types',
       },
       {
         group: ['**/api/**', '**/config/**'],
-        message: 'activities get what they need as dependencies',
+        message: 'activities must not import src/api or src/config; pass the values as dependencies',
       },
     ),
   },
@@ -119,15 +130,21 @@ export default defineConfig(
     rules: wall(
       {
         regex: '/workflows/(?!index\\.js$|[a-z]+/contract\\.js$)',
-        message: 'the API knows workflows by their contracts',
+        message: 'the API may import only workflows/index.js and contract.js files of workflows',
       },
-      onlyTypes(['**/workflows/index.js', '**/activities/**'], 'workflow functions and activities by import type only'),
+      onlyTypes(
+        ['**/workflows/index.js', '**/activities/**'],
+        'the API must import workflow functions and activities with "import type"',
+      ),
     ),
   },
   {
     files: ['src/schemas/**/*.ts', 'src/store/**/*.ts'],
     rules: wall(
-      onlyTypes(['**/workflows/**', '**/activities/**', '**/api/**'], 'schemas and store know nothing above them'),
+      onlyTypes(
+        ['**/workflows/**', '**/activities/**', '**/api/**'],
+        'schemas and store must import from workflows, activities and api with "import type"',
+      ),
     ),
   },
   { files: ['src/**/*.ts'], rules: { 'no-console': 'error' } },
@@ -150,7 +167,7 @@ export default defineConfig(
     rules: {
       'no-restricted-imports': [
         'error',
-        { paths: [{ name: 'vitest', importNames: ['it'], message: 'one word: test' }] },
+        { paths: [{ name: 'vitest', importNames: ['it'], message: 'use test instead of it' }] },
       ],
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-member-access': 'off',
@@ -159,10 +176,14 @@ export default defineConfig(
   {
     files: ['test/**/*.ts'],
     ignores: ['test/support/**', 'test/tools/**', 'test/e2e/**', 'test/replay/**', 'test/deploy/**'],
-    rules: wall({ regex: '^(\\.\\./)+tools/', message: 'import from test/support/, for example support/processes.js' }),
+    rules: wall({
+      regex: '^(\\.\\./)+tools/',
+      message: 'tests must not import from tools/; use test/support/ instead, for example support/processes.js',
+    }),
   },
   {
-    // Here the mistakes are the point; elsewhere this rule refuses a validator that nobody waits for.
+    // These examples contain mistakes on purpose. In all other files, this rule rejects an async update validator,
+    // which the SDK does not await.
     files: ['examples/pitfalls/*.wrong.ts'],
     rules: { '@typescript-eslint/no-misused-promises': 'off' },
   },

@@ -34,17 +34,22 @@ import { problemRoutes } from './problem-pages/routes.js';
 import { productRoutes } from './products/routes.js';
 import { shipmentReportRoutes } from './shipment-reports/routes.js';
 
-/** Path of the approval pages. The rest of the path is a token that permits its bearer to decide. */
+/**
+ * Path of the approval pages. The rest of the path is a token. Every caller with the token can decide the approval.
+ */
 const APPROVAL_PAGES_PATH = '/approvals/';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The body may take long to arrive. The route itself enforces a minimum speed. */
+    /**
+     * Exempts the route from the request timeout, because an upload can take hours. The route enforces a minimum speed
+     * instead.
+     */
     isUpload?: true;
   }
 }
 
-/** Builds the HTTP application, without a listener: first the hooks for every request, then the routes. */
+/** Builds the HTTP application but does not start to listen. Installs the hooks of all requests before the routes. */
 export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: deps.logger.child({}, { serializers: { req: requestLogFields } }),
@@ -54,9 +59,9 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     http: {
       headersTimeout: REQUEST_TIMEOUT_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
-      // How often to check for slow headers.
+      // How often Node checks whether a connection exceeds `headersTimeout`.
       connectionsCheckingInterval: 1_000,
-      // A missing Host header is rejected in the hook below, as a problem.
+      // The `onRequest` hook below rejects a missing Host header with a problem response.
       requireHostHeader: false,
     },
     clientErrorHandler: handleClientError,
@@ -64,7 +69,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     requestIdHeader: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
-    // Rejections by the router itself (a path that cannot be decoded) do not reach the error handlers.
+    // Handles errors of the router, such as a path that cannot be decoded. They do not reach the other error handlers.
     frameworkErrors: (error, request, reply) =>
       void (request.url.startsWith(APPROVAL_PAGES_PATH) ? sendErrorPage : sendError)(error, request, reply),
   }) as unknown as FastifyInstance;
@@ -86,11 +91,11 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   installIdempotency(app, deps.store);
   // Ignores unknown `Expect` headers. By default, Node responds 417 without a body.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
-  // Ends the event streams, which would otherwise delay the shutdown for ever.
+  // Ends the event streams at shutdown, because an open stream would block the shutdown.
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
   installErrorHandling(app);
-  // Rejects plain text with 415. Fastify's default parser would pass JSON with that content type on as a string.
+  // Rejects `text/plain` with 415. Fastify's default parser would accept such a body as a string.
   app.removeContentTypeParser('text/plain');
 
   await installOpenApi(app);
@@ -111,7 +116,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   return app;
 }
 
-/** The logged fields of a request: without tokens, query string and client address. */
+/** Returns the fields of a request that are logged. Tokens, the query string and the client address are not logged. */
 function requestLogFields({ method, url: fullUrl, host }: FastifyRequest) {
   const [path = ''] = fullUrl.split('?');
   const url = path.startsWith('/v1/') ? path : path.replace(/(\/approvals\/+).+/is, '$1[token]');

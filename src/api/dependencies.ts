@@ -11,32 +11,32 @@ import type { CodecSessions } from './plugins/auth/sessions.js';
 import type { Cursors } from './http/cursors.js';
 import type { ProtectionSettings } from './plugins/protection.js';
 
-/** What most features need: Temporal, and the store. */
+/** The dependencies of most features: Temporal and the store. */
 export interface Backends {
   client: Client;
   store: Store;
 }
 
-/** What the HTTP application needs. Each feature declares the part that it uses. */
+/** The dependencies of the HTTP application. Each feature declares which of them it uses. */
 export interface AppDependencies extends Backends {
   logger: Logger;
-  /** A webhook that is signed with one of these comes from the carrier. */
+  /** The secrets with which the carrier signs webhooks. */
   carrierWebhookSecrets: readonly string[];
-  /** A webhook that is signed with one of these comes from a system that approves. */
+  /** The secrets with which external systems sign the decisions of approvals. */
   approvalWebhookSecrets: readonly string[];
   approvalLinks: ApprovalLinkSigner;
   outgoing: OutgoingHttpClient;
   batchOperations: Operations;
-  /** Maximum size of an upload in bytes, and of one of its lines in characters. */
+  /** `maxBytes` limits the size of an upload, `maxLineLength` the number of characters in a line. */
   uploadLimits: { maxBytes: number; maxLineLength: number };
-  /** Who may call. `open`: every caller who reaches the API may do everything. */
+  /** How callers are authenticated. With `open`, callers are not authenticated and have all permissions. */
   auth: AuthSettings | 'open';
   protection: ProtectionSettings;
   cursors: Cursors;
-  /** Measures the requests, if metrics are enabled. */
+  /** The metrics of requests; undefined if metrics are disabled. */
   httpMetrics?: HttpMetrics | undefined;
-  /** Called with the route template of each request while the request is in flight; undefined if no route matches. */
+  /** Called for each request with its route template, or with undefined if no route matches. */
   onRoute?: ((template: string | undefined) => void) | undefined;
-  /** The codec of encrypted payloads for the Web UI and the CLI; without it, its routes do not exist. */
+  /** The codec for the Web UI and the CLI. If undefined, the API has no codec routes. */
   codec?: { payloads: PayloadCodec; sessions: CodecSessions } | undefined;
 }

@@ -20,10 +20,11 @@ import { callWorker, isUpdateLimitProblem } from '../temporal/worker-calls.js';
 import { describeApproval, getApproval, toResource, type ApprovalLookup } from './service.js';
 
 /**
- * Records a decision. The first decision counts. Repeating it returns the same approval and stores the new comment.
+ * Records a decision. Only the first decision counts. Repeating the same decision returns the approval and stores the
+ * new comment.
  *
- * @throws 403 for callers who cannot decide; 409 when another decision was first, or when the approval has closed
- * otherwise or is now in another stage.
+ * @throws 403 for callers who cannot decide; 409 after a different decision, or when the approval is closed or has
+ * moved to another stage.
  */
 export async function decideApproval(
   deps: Backends,
@@ -40,14 +41,15 @@ export async function decideApproval(
       onAlreadyApplied: (view) => storeRepeatedComment(deps.store, view, decision),
     });
   } catch (error) {
-    // Callers who are not a party to the approval must not learn that it exists: for them, `getApproval` throws a 404.
+    // `getApproval` throws a 404 for callers who are not a party to the approval. They must not learn that the approval
+    // exists.
     const isRejected = error instanceof HttpProblem && (error.status === 403 || error.status === 409);
     if (restrictedToId !== undefined && isRejected) await getApproval(deps, approvalId, context);
     throw error;
   }
 }
 
-/** Stores the comment of a repeated decision when the workflow no longer accepts it. */
+/** Records the comment of a repeated decision in the store, because a closed workflow accepts no comments. */
 async function storeRepeatedComment(store: Store, view: ApprovalView, repeated: Decision): Promise<void> {
   const { approver, decision, comment, via = 'api' } = repeated;
   if (!comment) return;
@@ -59,7 +61,8 @@ async function storeRepeatedComment(store: Store, view: ApprovalView, repeated: 
 }
 
 /**
- * Withdraws an approval. @throws 403 unless the caller requested it or is an operator; 409 when it is already decided.
+ * Withdraws an approval. @throws 403 unless the caller requested the approval or is an operator; 409 when the approval
+ * is already decided.
  */
 export async function withdrawApproval(
   deps: Backends,
@@ -86,7 +89,7 @@ export async function withdrawApproval(
 
 interface ApprovalChange {
   update: (handle: WorkflowHandle<typeof workflows.approval>) => Promise<ApprovalView>;
-  /** Whether a closed approval already has the state that the change asks for. */
+  /** Whether a closed approval is already in the requested state. */
   isAlreadyApplied: (view: ApprovalView) => boolean;
   onAlreadyApplied?: (view: ApprovalView) => Promise<void>;
 }
@@ -102,7 +105,7 @@ async function updateApproval(
   let updateLimit: HttpProblem | undefined;
   if (description?.status.name === 'RUNNING') {
     const firstExecutionRunId = firstRunIdOf(description);
-    // Addresses the execution chain instead of the run, so that a reset in between makes no difference.
+    // Sends the update to the execution chain instead of one run. After a reset, the update reaches the new run.
     const handle = client.workflow.getHandle(description.workflowId, undefined, { firstExecutionRunId });
     try {
       const view = await callWorker(client, description, () => update(handle));

@@ -4,8 +4,8 @@ import type { Store } from '../../store/index.js';
 import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
 
 /**
- * Lists a page of approvals from the store, newest first. The order never changes, so pages neither repeat nor skip an
- * approval.
+ * Lists a page of approvals from the store, newest first. Approvals never change places in the list, so pages neither
+ * repeat nor skip an approval.
  */
 export async function listApprovals(
   store: Store,

@@ -40,7 +40,7 @@ const openPageRoute = {
     operationId: 'openApprovalPage',
     summary: 'Open the approval page of a link',
     description:
-      'The link is part of a mail. Opening the page does not decide anything. Every response is a page, errors too.',
+      'The mail to an approver contains the link. Opening the page decides nothing. Every response is an HTML page, including errors.',
     tag: 'Approvals',
     access: 'link',
   }),
@@ -62,14 +62,15 @@ const submitFormRoute = {
 };
 
 /**
- * The page behind the link in a mail: the request, and a form to decide. Only submitting the form decides. Opening the
- * link (a mail scanner, a preview) changes nothing. Every response here is a page, errors too.
+ * Serves the approval page that the link in a mail opens. The page shows the request and a form to decide. Opening the
+ * page changes nothing, because mail scanners and previews also open links. Every response is an HTML page, including
+ * errors.
  */
 export async function approvalPageRoutes(
   app: FastifyInstance,
   deps: Backends & Pick<AppDependencies, 'approvalLinks'>,
 ): Promise<void> {
-  // These routes accept only forms, and the JSON API accepts none, so each has its own content type parser.
+  // These routes accept only forms. No other approval route accepts forms, so the form parser is registered only here.
   app.removeAllContentTypeParsers();
   await app.register(formbody);
   app.setErrorHandler(sendErrorPage);
@@ -97,7 +98,7 @@ export async function approvalPageRoutes(
         await decideApproval(deps, approvalId, sent, { firstRunId });
         return redirectToPage(reply, params.token);
       } catch (error) {
-        // The approval, which is read below, shows why the decision does not count.
+        // The approval is read again below, and its page shows why the decision does not count.
         if (!(error instanceof HttpProblem && (error.status === 403 || error.status === 409))) throw error;
       }
     }
@@ -130,7 +131,9 @@ const unknownLinkProblem = () => new HttpProblem('unknown-link');
 
 type LinkState = 'open' | 'ownRequest' | 'closed' | 'stagePassed' | 'expired';
 
-/** What the link still permits: an `open` approval can be decided, any other shows why it cannot. */
+/**
+ * Selects the page of a link. `open` shows the form to decide. All other states show why this approver cannot decide.
+ */
 function linkStateOf(approval: ApprovalView, link: ApprovalLink, isExpired: boolean): LinkState {
   if (approval.status !== 'pending') return 'closed';
   if (approval.stage !== link.stage) return 'stagePassed';
@@ -163,12 +166,12 @@ function errorPage({ status, kind }: HttpProblem, { id, method, body }: FastifyR
 
 const OPEN_AGAIN = 'Please open the link in the mail again.';
 
-/** Sends an error as a page. Logs every 5xx; an unexpected error becomes a 500 without details. */
+/** Sends an error as an HTML page. Logs every 5xx. An unexpected error becomes a 500 without details. */
 export const sendErrorPage = createPageErrorHandler(errorPage);
 
 /**
- * Post/Redirect/Get: a reload shows the outcome and does not send the form again. The URL is relative because a proxy
- * may add a path prefix.
+ * Post/Redirect/Get: a reload shows the outcome and does not send the form again. The target is relative, because a
+ * proxy may add a path prefix.
  */
 function redirectToPage(reply: FastifyReply, token: string): FastifyReply {
   return reply.headers(HTML_PAGE_HEADERS).redirect(`./${token}`, 303);
@@ -189,15 +192,15 @@ function formProblem({ path }: z.core.$ZodIssue, body: unknown): DecisionDraftPr
   return { field: 'comment', detail };
 }
 
-/** The comment of a form as typed, valid or not. */
+/** Returns the submitted comment unchanged, even if the comment is invalid. */
 function rawCommentOf(body: unknown): string {
   const { comment } = (body ?? {}) as { comment?: unknown };
   return typeof comment === 'string' ? comment : '';
 }
 
 /**
- * Normalizes line breaks, because browsers send a line break as two characters but count one. An empty comment becomes
- * undefined.
+ * Replaces CRLF with LF, because browsers send a line break as two characters but count it as one. An empty comment
+ * becomes undefined.
  */
 function normalizeComment(comment: string): string | undefined {
   return comment.replaceAll('\r\n', '\n').trim() || undefined;

@@ -3,7 +3,7 @@ import type { ApprovalView } from '../../schemas/approval.js';
 import { formatMoney } from '../../schemas/shared/money.js';
 import { renderPage } from '../http/html-layout.js';
 
-/** The form as the approver submitted it, and why it was rejected. */
+/** The submitted comment, and the problems for which the form was rejected. */
 export interface DecisionDraft {
   comment: string;
   problems: DecisionDraftProblem[];
@@ -28,7 +28,7 @@ export function decisionPage(context: PageContext, draft: DecisionDraft = { comm
   return renderPage(draft.problems.length ? `Error: ${title}` : `Please decide: ${title}`, content.join(''));
 }
 
-/** The page for a requester who is also listed as an approver and so cannot decide. */
+/** The page for an approver who requested the approval and so cannot decide. */
 export function ownRequestPage(context: PageContext, { hasTriedToDecide }: { hasTriedToDecide: boolean }): string {
   const message = html`<p>You requested this approval yourself, so someone else must decide.</p>`;
   const content = [
@@ -38,7 +38,9 @@ export function ownRequestPage(context: PageContext, { hasTriedToDecide }: { has
   return renderPage(context.approval.title, content.join(''));
 }
 
-/** The page of a closed approval. `hasDecidedTooLate`: the reader has just submitted a decision that does not count. */
+/**
+ * The page of a closed approval. `hasDecidedTooLate`: the approver has just submitted a decision that does not count.
+ */
 export function outcomePage(
   { approval, approver }: Omit<PageContext, 'now'>,
   { hasDecidedTooLate }: { hasDecidedTooLate: boolean },
@@ -66,7 +68,7 @@ export function outcomePage(
   return renderPage(`${heading}: ${title}`, content.join(''));
 }
 
-/** The page for a link to an earlier stage than the current one. */
+/** The page for a link of an earlier stage. */
 export function stagePassedPage({ stage, stages, title }: ApprovalView): string {
   return messagePage('This approval has moved to the next stage', [
     `“${title}” was not decided in time, so other approvers decide now: stage ${stage} of ${stages}.`,
@@ -83,7 +85,7 @@ export function messagePage(title: string, sentences: string[]): string {
   );
 }
 
-/** The page for a 503. An approver who was deciding gets the form back, with the comment as typed. */
+/** The page for a 503. If the approver submitted the form, the page contains the form and the comment again. */
 export function unavailablePage(unsent?: { comment: string }): string {
   const title = 'Please try again in a moment';
   const sentences = unsent
@@ -172,7 +174,7 @@ function descriptionSection({ description }: ApprovalView): string {
   return description === undefined ? '' : html`<p class="typed" dir="auto">${description}</p>`;
 }
 
-/** A name, as plain text, and a value, as HTML. */
+/** An entry of a definition list. `name` is plain text, `value` is HTML. */
 type DefinitionItem = [name: string, value: string];
 
 function definitionList(list: DefinitionItem[]): string {
@@ -196,7 +198,7 @@ function remainingTime(deadline: string, now: Date): string {
     <span class="more">until $${timeElement(deadline)}</span>`;
 }
 
-/** The time left, in its two largest units: "2 days 3 hours left". */
+/** Formats the time until the deadline in the two largest units, for example "2 days 3 hours left". */
 export function formatRemainingTime(deadline: Date, now: Date): string {
   const minutes = Math.floor((deadline.getTime() - now.getTime()) / 60_000);
   if (minutes < 0) return 'expired';

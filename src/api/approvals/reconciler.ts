@@ -4,13 +4,13 @@ import type { Backends } from '../dependencies.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
 
 /**
- * Records the end of approvals whose workflow was terminated or timed out, because such a workflow cannot record its
- * own end.
+ * Creates a function that closes approvals in the store after their workflow was terminated or timed out. Such a
+ * workflow cannot update the store itself.
  */
 export function createApprovalReconciler({ client, store }: Backends) {
   const scanTerminated = createTerminationScan(client, 'approval');
 
-  /** Records the approvals that the server ended since the previous call. */
+  /** Closes the approvals whose workflow was terminated or timed out since the previous call. */
   return async function recordTerminated(): Promise<void> {
     await scanTerminated(async (workflowIds) => {
       for (const approvalId of await store.filterPendingApprovals(workflowIds.map(approvalIdOf))) {

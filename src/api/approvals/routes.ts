@@ -48,7 +48,7 @@ export async function approvalRoutes(
         operationId: 'requestApproval',
         summary: 'Request an approval',
         description:
-          'Notifies the approvers of the first stage, and those of the next stage when a stage times out. Approvers request approvals for themselves, operators for anyone.',
+          'Notifies the approvers of the first stage. When a stage times out, notifies the approvers of the next stage. Approvers can request approvals only under their own id, operators under any id.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
         dependencies: ['temporal', 'store'],
@@ -79,7 +79,7 @@ export async function approvalRoutes(
         operationId: 'listApprovals',
         summary: 'List approvals, newest first',
         description:
-          'An approver lists the approvals that wait for them, or with `requestedBy` those that they requested; an operator lists all.',
+          'Operators see all approvals. Approvers see the approvals that wait for their decision, or with `requestedBy` the approvals that they requested.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
         dependencies: ['temporal', 'store'],
@@ -119,7 +119,7 @@ export async function approvalRoutes(
         operationId: 'getApproval',
         summary: 'Get an approval with its trail',
         description:
-          'Approvers see the approvals that they requested, and those that they are or were asked to decide.',
+          'Approvers see the approvals that they requested, and the approvals that they are or were asked to decide.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
         dependencies: ['worker', 'store'],
@@ -136,7 +136,7 @@ export async function approvalRoutes(
         operationId: 'decideApproval',
         summary: 'Decide an approval',
         description:
-          'The first decision counts; repeating it returns the same response. Callers can decide only for themselves.',
+          'Only the first decision counts. Repeating the same decision returns the same response. Callers can decide only for themselves.',
         tag: 'Approvals',
         access: ['approver'],
         dependencies: ['worker', 'store'],

@@ -11,13 +11,14 @@ import type { RequestContext } from '../http/request-context.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
 import { readView } from '../temporal/worker-calls.js';
 
-/** For links: `firstRunId` selects the execution chain that started with this run. A reset continues the same chain. */
+/** Links set `firstRunId`, the first run of the execution chain of an approval. A reset continues the same chain. */
 export interface ApprovalLookup extends RequestContext {
   firstRunId?: string;
 }
 
 /**
- * Returns an approval with its trail. A closed approval comes from the store, even if Temporal no longer knows it.
+ * Returns an approval with its trail. Reads a closed approval from the store, because Temporal may have deleted the
+ * workflow.
  *
  * @throws 404, 503.
  */
@@ -27,7 +28,8 @@ export async function getApproval(
   { firstRunId, restrictedToId }: ApprovalLookup = {},
 ): Promise<ApprovalResource> {
   const description = await describeApproval(deps.client, approvalId, firstRunId);
-  // Whether a restricted caller is a party is unknown without the view, so a 503 must not reveal that it exists.
+  // Without the view, it is unknown whether a restricted caller is a party to the approval. A 503 for such a caller
+  // must not reveal that the approval exists.
   const includeExtensions = restrictedToId === undefined;
   const view = await readApproval(deps, { approvalId, description, includeExtensions });
   const isVisible = view !== undefined && (restrictedToId === undefined || isParty(view, restrictedToId));
@@ -61,7 +63,7 @@ function viewOfSummary({ closedAt: _closedAt, startedAt: _startedAt, ...summary 
   return { ...summary, trail: [], notifications: [] };
 }
 
-/** Whether this person requested the approval, is or was asked to decide, or has decided. */
+/** Whether the caller with this id requested the approval, is or was asked to decide, or has decided. */
 const isParty = ({ requestedBy, approvers, trail, notifications }: ApprovalView, id: string): boolean =>
   requestedBy === id ||
   approvers.includes(id) ||
@@ -69,8 +71,8 @@ const isParty = ({ requestedBy, approvers, trail, notifications }: ApprovalView,
   trail.some(({ approver, event }) => approver === id && event !== 'ignored');
 
 /**
- * Describes the newest run of an approval. With `firstRunId`, the run belongs to the execution chain that started with
- * it.
+ * Describes the newest run of an approval. With `firstRunId`, describes a run of the execution chain that started with
+ * that run.
  */
 export async function describeApproval(
   client: Client,
@@ -83,7 +85,10 @@ export async function describeApproval(
   return await describeWorkflow(client, { workflowId, runId: firstRunId });
 }
 
-/** The view of an approval plus what only the server knows. A terminated approval counts as withdrawn. */
+/**
+ * Adds facts that only the Temporal server knows to the view of an approval, such as pending activities. A terminated
+ * approval counts as withdrawn.
+ */
 export function toResource(
   view: ApprovalView,
   description: WorkflowExecutionDescription | undefined,

@@ -16,10 +16,10 @@ import { httpProblem } from '../problems/http-problem.js';
 import { describeWorkflowOr404 } from '../temporal/describe-workflow.js';
 
 /**
- * Requests an approval. The approval id is the idempotency key and never expires: a repetition of the request notifies
- * no approver again.
+ * Requests an approval. The approval id is the idempotency key and never expires. A repeated request does not notify
+ * the approvers again.
  *
- * @throws 409 when the id belongs to another request.
+ * @throws 409 when an approval with this id has different content.
  */
 export async function requestApproval({ client, store }: Backends, input: ApprovalInput): Promise<ApprovalStatus> {
   const { approvalId } = input;
@@ -50,7 +50,7 @@ export async function requestApproval({ client, store }: Backends, input: Approv
   return (await store.findApproval(approvalId))?.summary.status ?? 'pending';
 }
 
-/** The first stage that has an approver other than the requester, with only the approvers who may decide. */
+/** Returns the first stage that has an approver other than the requester. Removes the requester from its approvers. */
 function firstStageOf({ requestedBy, stages }: ApprovalInput) {
   const decidable = stages.map((stage) => ({
     ...stage,

@@ -11,7 +11,7 @@ import { httpProblem } from '../problems/http-problem.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
 import { getBatch, isRunningOrPaused, statusOf, type BatchDependencies } from './service.js';
 
-/** Pauses a batch: no further chunk starts until it is resumed. @throws 404, 409 when the batch has ended. */
+/** Pauses a batch: no further chunk starts until the batch is resumed. @throws 404, 409 when the batch has ended. */
 export async function pauseBatch(
   deps: BatchDependencies,
   batchId: string,
@@ -20,7 +20,10 @@ export async function pauseBatch(
   return await sendCommand(deps, batchId, pauseSignal, operationId);
 }
 
-/** Resumes a batch. Without a worker, it continues once one is available. @throws 404, 409 when the batch has ended. */
+/**
+ * Resumes a batch. If no worker is available, the batch continues when a worker starts. @throws 404, 409 when the batch
+ * has ended.
+ */
 export async function resumeBatch(
   deps: BatchDependencies,
   batchId: string,
@@ -29,7 +32,9 @@ export async function resumeBatch(
   return await sendCommand(deps, batchId, resumeSignal, operationId);
 }
 
-/** Cancels a batch. Items that were processed stay processed. @throws 404, 409 when the batch has ended otherwise. */
+/**
+ * Cancels a batch. Does not roll back processed items. @throws 404, 409 when the batch has ended with another status.
+ */
 export async function cancelBatch(deps: BatchDependencies, batchId: string): Promise<BatchResource> {
   const batch = await getBatch(deps, batchId);
   if (batch.status === 'cancelled') return batch;
@@ -44,7 +49,7 @@ export async function cancelBatch(deps: BatchDependencies, batchId: string): Pro
   return await getBatch(deps, batchId);
 }
 
-/** Signals an open batch once. Sends no signal to a batch that is already in the requested state. @throws 404, 409. */
+/** Sends a signal to an open batch, unless the batch is already in the requested state. @throws 404, 409. */
 async function sendCommand(
   deps: BatchDependencies,
   batchId: string,
@@ -61,8 +66,8 @@ async function sendCommand(
 }
 
 /**
- * Whether the last command that an open batch received is this one. A run accepts 10,000 signals, and a client that
- * repeats a pause while no worker is available must not use them up.
+ * Whether this command is the last command that the open batch received. A run accepts at most 10,000 signals, so a
+ * client that repeats a pause while no worker is available must not send a signal each time.
  */
 async function isLastCommand(client: Client, workflowId: string, { name }: SignalDefinition): Promise<boolean> {
   const description = await describeWorkflow(client, { workflowId });

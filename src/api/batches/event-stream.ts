@@ -4,14 +4,15 @@ import { isOpenBatch, type BatchResource } from '../../schemas/batch.js';
 /** How often to poll for changes. */
 const POLL_INTERVAL_MS = 1_000;
 
-/** Proxies close idle connections, so a comment is sent after this time without an event. */
+/** After this time without an event, the stream sends a comment, because proxies close idle connections. */
 const KEEP_ALIVE_INTERVAL_MS = 15_000;
 
 /**
- * A batch as server-sent events: `progress` at once and on every change, at most once a second, and `end` with the
- * final state. A client that reconnects gets the current state, so events have no ids.
+ * Yields a batch as server-sent events. The first `progress` event is sent at once, the next ones when the batch
+ * changes, at most once a second. The `end` event contains the final state. Events have no ids, because a client that
+ * reconnects gets the current state.
  *
- * @param closing ends the stream without an `end`, so that the client reconnects to another process.
+ * @param closing ends the stream without an `end` event, so that the client reconnects to another process.
  */
 export async function* streamBatchEvents(
   readBatch: () => Promise<BatchResource>,

@@ -4,7 +4,7 @@ import type { Store } from '../../store/index.js';
 import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
 import { batchNotFound } from './service.js';
 
-/** Lists a page of the items of a batch that failed, in the order of the upload. @throws 404. */
+/** Lists a page of the failed items of a batch, in the order of the upload. @throws 404. */
 export async function listBatchFailures(store: Store, batchId: string, page: PageRequest): Promise<Page<BatchFailure>> {
   if (!(await store.hasBatch(batchId))) throw batchNotFound(batchId);
   const { limit, position } = page;

@@ -14,7 +14,7 @@ export async function listBatches(
   page: PageRequest,
 ): Promise<Page<BatchSummary>> {
   const { limit, position } = page;
-  // A batch whose workflow was terminated is still open in the store.
+  // The store still shows a batch as open after its workflow was terminated. Such a batch has failed.
   const includesOpen = status === 'failed' || status === 'cancelled';
   const statuses = includesOpen ? ([status, ...OPEN_STATUSES] as const) : status && [status];
   const before = position === undefined ? undefined : Number(position);

@@ -1,13 +1,15 @@
 import type { BatchProgress } from '../../schemas/batch.js';
 import type { Store } from '../../store/index.js';
 
-/** Counting takes at most this share of the time, because counting a million chunks takes a third of a second. */
+/**
+ * Maximum share of the time that is spent on counting a batch. Counting a million chunks takes a third of a second.
+ */
 const MAX_COUNTING_TIME_SHARE = 1 / 10;
 const MAX_AGE_MS = 5_000;
 
 /**
- * Caches the counts of running batches for all clients that follow one. Counts are kept ten times as long as it took to
- * count, at most five seconds.
+ * Caches the counts of running batches, so that all clients that follow a batch share one count. A count is cached for
+ * ten times the time that counting took, at most five seconds.
  */
 export function createProgressCache(
   store: Pick<Store, 'countBatchProgress'>,

@@ -26,7 +26,7 @@ export async function batchRoutes(
   instance: FastifyInstance,
   deps: Backends &
     Pick<AppDependencies, 'cursors' | 'batchOperations' | 'uploadLimits'> & {
-      /** Aborts when the process shuts down, which ends the event streams. */
+      /** Aborts when the process shuts down, to end the event streams. */
       closing: AbortSignal;
     },
 ): Promise<void> {
@@ -126,7 +126,8 @@ export async function batchRoutes(
       const { batchId } = request.params;
       if (!acceptsEvents(request)) throw notAcceptable('the Accept header must include text/event-stream');
       await getBatch(batchDeps, batchId);
-      // Many streams end because the process shuts down, and a connection that is kept alive would delay that.
+      // Closes the connection with the stream. Many streams end at shutdown, and a kept-alive connection would delay
+      // the shutdown.
       return reply
         .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
         .header('connection', 'close')
@@ -159,7 +160,7 @@ export async function batchRoutes(
       ...commandContract({
         operationId: 'resumeBatch',
         summary: 'Resume a batch',
-        description: 'Without a worker, the batch continues once one is available.',
+        description: 'If no worker is available, the batch continues when a worker starts.',
         problems: NOT_OPEN_PROBLEMS,
       }),
       schema: commandSchema,
@@ -174,7 +175,7 @@ export async function batchRoutes(
       ...commandContract({
         operationId: 'cancelBatch',
         summary: 'Cancel a batch',
-        description: 'Items that were processed stay processed.',
+        description: 'Processed items are not rolled back.',
         problems: NOT_OPEN_PROBLEMS,
       }),
       schema: commandSchema,
@@ -212,8 +213,8 @@ const commandContract = (contract: Pick<RouteContract, 'operationId' | 'summary'
   });
 
 /**
- * A signal that aborts with `closing` and when the client disconnects. A stream without events would not notice
- * the disconnect by itself.
+ * Returns a signal that aborts when `closing` aborts or when the client disconnects. A stream that sends no events
+ * would not notice the disconnect.
  */
 function abortOnClose({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
   const closed = new AbortController();

@@ -14,7 +14,7 @@ import { notFound } from '../problems/http-problem.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
 
 export interface BatchDependencies extends Backends {
-  /** Counts of a running batch, at most about five seconds old. */
+  /** Returns the counts of a running batch, at most about five seconds old. */
   cachedProgress: (batchId: string) => Promise<BatchProgress | undefined>;
 }
 
@@ -23,7 +23,7 @@ export async function getBatch(
   { client, store, cachedProgress }: BatchDependencies,
   batchId: string,
 ): Promise<BatchResource> {
-  // Read the status before the counts: the counts of a batch that has ended are then final.
+  // Reads the status before the counts. If the status shows that the batch has ended, the counts are final.
   const description = await describeWorkflow(client, { workflowId: batchWorkflowId(batchId) });
   const isRunning = description?.status.name === 'RUNNING';
   const progress = await (isRunning ? cachedProgress(batchId) : store.countBatchProgress(batchId));
@@ -36,14 +36,14 @@ export const batchNotFound = (batchId: string) => notFound(`there is no batch ${
 /** Whether the batch has started and not ended. */
 export const isRunningOrPaused = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';
 
-/** The status of a batch, from what Temporal knows without a worker. */
+/** The status of a batch according to Temporal. No worker is needed. */
 export function statusOf({ status, typedSearchAttributes }: Execution): BatchStatus {
   if (status.name === 'CANCELLED') return 'cancelled';
   if (['FAILED', 'TERMINATED', 'TIMED_OUT'].includes(status.name)) return 'failed';
   return batchStatus.catch('running').parse(typedSearchAttributes.get(batchStatusAttribute));
 }
 
-/** The status according to the counts, for a batch without an execution or whose execution Temporal no longer keeps. */
+/** The status according to the counts, for a batch that has no execution or whose execution Temporal has deleted. */
 function statusFromCounts({ attempt, total, succeeded, failed }: BatchProgress): BatchStatus {
   if (attempt === 0) return 'staged';
   if (succeeded + failed < total) return 'cancelled';

@@ -11,10 +11,12 @@ import { describeWorkflow } from '../temporal/describe-workflow.js';
 import { getBatch, isRunningOrPaused, type BatchDependencies } from './service.js';
 
 /**
- * Stores the items and starts the batch. The batch id is the idempotency key: the same content gives the same batch.
- * This also holds when the first upload was stored but its batch could not be started.
+ * Stores the items and starts the batch. The batch id is the idempotency key: a repeated upload with the same content
+ * returns the same batch. If the first upload stored the items but could not start the batch, the repeated upload
+ * starts the batch.
  *
- * @throws 409 when the id belongs to another content. Also throws the errors of `items`, and then nothing is stored.
+ * @throws 409 when a batch with this id has different content. Rethrows the errors of `items`, after which nothing is
+ * stored.
  */
 export async function createBatch(
   deps: BatchDependencies,
@@ -29,7 +31,8 @@ export async function createBatch(
   }
   const { total } = staged;
   const existing = staged.status === 'existing' ? await getBatch(deps, batchId) : undefined;
-  // At attempt 0, no run has opened the batch, so no item was processed, whatever the state of older runs with this id.
+  // Attempt 0 means that no run has opened the batch, so no item was processed. This also holds if Temporal has a
+  // closed run with this id.
   if (existing && (existing.attempt > 0 || existing.status === 'running')) return { total, status: existing.status };
   await startAttempt(client, batchId, { staticSummary: `${batch.operation}: ${total} items` });
   await store.recordBatchStarted(batchId);
@@ -40,7 +43,7 @@ export async function createBatch(
  * Starts another attempt for all items that have not succeeded: items that failed, and items that never ran because the
  * batch was cancelled or terminated. Items that succeeded are not processed again.
  *
- * @throws 404, 409 while the batch is running or when every item succeeded.
+ * @throws 404, 409 while the batch is running, or when every item succeeded.
  */
 export async function retryBatch(
   deps: BatchDependencies,
@@ -48,7 +51,7 @@ export async function retryBatch(
   operationId?: string,
 ): Promise<BatchResource> {
   const { client } = deps;
-  // If the process died before it responded, the run already exists.
+  // If an earlier attempt of this request started the run but did not respond, the run already exists.
   const latest = operationId && (await describeWorkflow(client, { workflowId: batchWorkflowId(batchId) }));
   if (latest && isStartedBy(latest, operationId)) return await getBatch(deps, batchId);
   const { status, succeeded, total, operation } = await getBatch(deps, batchId);

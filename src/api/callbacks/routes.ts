@@ -31,7 +31,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
   const { client, store, httpMetrics } = deps;
   const carrierWebhooks = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
   const approvalWebhooks = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
-  // The signature covers the bytes as they were sent, so the body stays raw until it is verified.
+  // The signature covers the raw bytes, so the body is parsed only after the signature is verified.
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
@@ -40,7 +40,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
   app.post(
     '/shipments',
     {
-      ...callbackContract('receiveShipmentCallback', 'Report a shipment, as the carrier', shipmentCallback),
+      ...callbackContract('receiveShipmentCallback', 'Receive a shipment report of the carrier', shipmentCallback),
       schema: { response },
     },
     async (request, reply) => {
@@ -62,14 +62,14 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
   app.post(
     '/approvals',
     {
-      ...callbackContract('receiveDecisionCallback', 'Decide an approval, as an external system', decisionCallback),
+      ...callbackContract('receiveDecisionCallback', 'Receive a decision of an external system', decisionCallback),
       schema: { response },
     },
     async (request, reply) => {
       const callback = readSignedBody(approvalWebhooks, decisionCallback, request);
       const { approvalId, ...fields } = callback;
       const isKnownVerdict = verdict.safeParse(fields.decision).success;
-      // An open approval also gets an unknown verdict, so that its trail records the ignored decision.
+      // Sends an unknown verdict to an open approval too, so that the trail records the ignored decision.
       const decision = { ...fields, via: 'webhook' } as Decision;
       const result = await signalIfOpen(request, approvalWorkflowId(approvalId), decideSignal, decision);
       if (result === 'signalled' && isKnownVerdict) return reply.code(202).send({ status: 'accepted' });
@@ -92,7 +92,8 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
   /**
    * Signals a workflow once for each `webhook-id`.
    *
-   * @returns the description of the workflow when it is closed, undefined when Temporal does not have it.
+   * @returns `signalled`, or the description of a closed workflow, or undefined when Temporal has no workflow with this
+   * id.
    */
   async function signalIfOpen<Argument>(
     request: FastifyRequest,
@@ -106,7 +107,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
       .update(`webhook:${webhookIdOf(request)}`)
       .digest('base64url');
     const isStored = await signalOnce(client, workflowId, { signal, args: [argument], operationId });
-    // The workflow closed in the meantime, so its status has changed.
+    // If the signal was not stored, the workflow has closed in the meantime, so the earlier description is outdated.
     return isStored ? 'signalled' : await describeWorkflow(client, { workflowId });
   }
 
@@ -132,7 +133,10 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
   }
 }
 
-/** Why an order that has ended did not act on a report. A terminated order has no outcome, only a last status. */
+/**
+ * Why a closed order did not act on a report. The status of a terminated order is its last status before the
+ * termination.
+ */
 function unhandledReasonFor(
   { status }: ShipmentCallback,
   orderStatus: OrderStatus | undefined,
@@ -157,7 +161,7 @@ const callbackContract = (operationId: string, summary: string, body: z.ZodType)
     operationId,
     summary,
     description:
-      'The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.',
+      'The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect: the order or approval has already ended, or the message has an unknown value.',
     tag: 'Callbacks',
     access: 'signed',
     dependencies: ['temporal', 'store'],

@@ -7,10 +7,13 @@ import { HttpProblem, invalidRequest, unauthorized } from '../problems/http-prob
 import type { ParsedJson } from '../http/lossless-json.js';
 import { parseJsonBytes } from '../http/json-body.js';
 
-/** Standard Webhooks sets no limit. The id is a key in the database. */
+/** Maximum length of a `webhook-id`, which is a key in the database. Standard Webhooks sets no limit. */
 const MAX_WEBHOOK_ID_LENGTH = 255;
 
-/** The id of the message, which a valid signature covers. @throws 400 when the database could not index it. */
+/**
+ * The id of a message. The signature of the message covers the id. @throws 400 when the id is too long for the
+ * database.
+ */
 export function webhookIdOf({ headers }: FastifyRequest): string {
   const id = String(headers['webhook-id']);
   if (id.length > MAX_WEBHOOK_ID_LENGTH)
@@ -19,10 +22,10 @@ export function webhookIdOf({ headers }: FastifyRequest): string {
 }
 
 /**
- * Reads a body that one of the secrets signed. Repeated names and inexact numbers are accepted in fields that the schema
- * does not have.
+ * Reads a body that is signed with one of the secrets. Accepts repeated names and inexact numbers in fields that are
+ * not in the schema.
  *
- * @throws 401 without a valid signature, 400 that names each invalid field.
+ * @throws 401 when the signature is invalid, 400 with the name of each invalid field.
  */
 export function readSignedBody<T extends z.ZodObject>(
   webhooks: readonly Webhook[],
@@ -46,7 +49,7 @@ function verifyBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequ
       return parseJsonBytes(bytes);
     } catch (error) {
       if (error instanceof HttpProblem) throw error;
-      // The signature is valid, so the signed text itself is not JSON.
+      // The signature is valid, so this error means that the signed body is not JSON.
       if (!(error instanceof WebhookVerificationError)) {
         throw invalidRequest([{ pointer: '', detail: 'the body is not JSON' }]);
       }

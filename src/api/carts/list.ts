@@ -6,8 +6,8 @@ import type { Backends } from '../dependencies.js';
 import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
 
 /**
- * Lists a page of carts from the store, newest first. A cart appears with its first item. A cart id that was used again
- * is listed once for each cart.
+ * Lists a page of carts from the store, newest first. A cart appears when its first item is added. If several carts had
+ * the same id, each of them is listed.
  */
 export async function listCarts(
   { client, store }: Backends,
@@ -15,7 +15,7 @@ export async function listCarts(
   page: PageRequest,
 ): Promise<Page<CartSummary>> {
   const { limit, position } = page;
-  // A cart whose workflow was terminated still has the status `open` in the store.
+  // A cart whose workflow was terminated counts as abandoned, but still has the status `open` in the store.
   const statuses = status === 'abandoned' ? (['abandoned', 'open'] as const) : status && [status];
   const before = position === undefined ? undefined : Number(position);
   const rows = await store.listCarts({ customerId, statuses }, { before, limit });
@@ -36,7 +36,7 @@ function summaryOf(row: CartRecord, isTerminated: boolean): CartSummary {
     cartId,
     ...(customerId !== undefined && { customerId }),
     status: isTerminated ? 'abandoned' : status,
-    // An open or abandoned cart can have the order id of a checkout that timed out.
+    // Omits the order id of a checkout that timed out. The store keeps that id for an open or abandoned cart.
     ...(status === 'checked_out' && orderId !== undefined && { orderId }),
     openedAt: openedAt.toISOString(),
     ...(closedAt && { closedAt: closedAt.toISOString() }),

@@ -6,7 +6,7 @@ import type * as workflows from '../../workflows/index.js';
 import { httpProblem, notFound, type HttpProblem } from '../problems/http-problem.js';
 import { rejectionProblem } from '../temporal/rejection-problem.js';
 
-/** Rejections that callers see as they are. */
+/** Failure types whose message is returned to the caller. */
 const PUBLIC_REJECTIONS = new Set([
   'UnknownSku',
   'OutOfStock',
@@ -20,10 +20,10 @@ const PUBLIC_REJECTIONS = new Set([
   'InvalidInput',
 ]);
 
-/** Maps a rejection by the cart to a problem; undefined for any other failure, which the caller must not see. */
+/** Maps a rejection by the cart to a problem. Undefined for all other failures, which the caller must not see. */
 export function cartRejectionProblem(rejection: UpdateRejection): HttpProblem | undefined {
   const { type, message, details: [detail] = [] } = rejection;
-  // A detail that is an object becomes members of the problem: both totals, or the order id.
+  // If the detail is an object, its properties become members of the problem, for example `orderId`.
   if (PUBLIC_REJECTIONS.has(type)) return rejectionProblem(rejection, isRecord(detail) ? detail : {});
   switch (type) {
     case 'NotInCart':
@@ -42,7 +42,7 @@ export const storeUnavailable = () => httpProblem('store-unavailable', 'the data
 
 const cartBusy = () => httpProblem('cart-busy', 'the cart could not process the request in time; send it again');
 
-/** The 410 of a closed cart. Its result is in the workflow history, so no worker is needed. */
+/** Returns the 410 for a closed cart. No worker is needed, because the outcome is in the workflow history. */
 export async function closedCartProblem(
   client: Client,
   cartId: string,
@@ -55,7 +55,7 @@ export async function closedCartProblem(
   return goneProblem(await withServerDeadline(client, () => handle.result()));
 }
 
-/** The 410 with the outcome of a closed cart. */
+/** Returns a 410 with the outcome of a closed cart. */
 export function goneProblem({ cartId, status, orderId }: CartView): HttpProblem {
   const outcome = orderId ? `it became order ${orderId}` : `it was ${status}`;
   return httpProblem('cart-closed', `cart ${cartId} is closed: ${outcome}`, {

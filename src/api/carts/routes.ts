@@ -25,7 +25,7 @@ const params = z.strictObject({ cartId });
 const itemParams = params.extend({ sku });
 const response = { 200: cartResource };
 
-/** The contract of a cart change. A worker applies the change, and prices come from the store. */
+/** The contract of a cart change. A change needs a worker, and the store for the prices. */
 const changeContract = ({
   problems = [],
   ...contract
@@ -53,7 +53,7 @@ export async function cartRoutes(
         operationId: 'listCarts',
         summary: 'List carts, newest first',
         description:
-          'Reads the store, where a cart appears with its first item. A cart id that was used again is listed once for each cart. Shoppers see only their own carts.',
+          'Reads the store. A cart appears when its first item is added. If several carts had the same id, each of them is listed. Shoppers see only their own carts.',
         tag: 'Carts',
         access: ['shopper', 'operator'],
         dependencies: ['store'],
@@ -141,7 +141,7 @@ export async function cartRoutes(
         operationId: 'checkOut',
         summary: 'Check out a cart',
         description:
-          'A cart becomes at most one order, so a repeated request returns the same order id. If the total differs from `expectedTotal`, the checkout is rejected and the cart stays open. The order checks the total again when it reserves the stock. If the price changes in between, the order is rejected as `PriceChanged` and the cart stays closed.',
+          'A cart becomes at most one order, so a repeated request returns the same order id. If the total differs from `expectedTotal`, the checkout is rejected and the cart stays open. The order checks the total again when it reserves the stock. If the price has changed by then, the order is rejected as `PriceChanged` and the cart stays closed.',
         problems: ['empty-cart', 'price-changed', 'unknown-sku', 'mixed-currencies', 'already-ordered'],
         headers: { location: 'The URL of the order.' },
       }),
@@ -165,7 +165,9 @@ export async function cartRoutes(
   );
 }
 
-/** Fields of every cart change. `caller` is set for a customer, who may only see their own carts. */
+/**
+ * Returns the fields of every cart change. `caller` is set only for a customer, who may change only their own carts.
+ */
 function changeFieldsOf({ callIdentity, caller }: FastifyRequest): { idempotencyKey?: string; caller?: string } {
   const restrictedToId = restrictedIdOf(caller);
   return {

@@ -21,10 +21,10 @@ import { callWorker } from '../temporal/worker-calls.js';
 import { cartRejectionProblem, closedCartProblem, goneProblem, storeUnavailable } from './problems.js';
 
 /**
- * Maximum updates of one cart in flight from this process. Temporal accepts ten for each workflow and rejects more with
- * RESOURCE_EXHAUSTED. Such a rejection can cost the worker its current workflow task, which delays every caller by
- * seconds, so excess updates wait here. The limit is two because a cart applies updates one at a time, and because five
- * API processes then stay within Temporal's limit.
+ * Maximum number of updates that this process has in flight for one cart. Temporal accepts ten per workflow and rejects
+ * more with RESOURCE_EXHAUSTED. After a rejection, the worker can lose its current workflow task, which delays every
+ * caller by seconds. Excess updates therefore wait in this process. Two are enough, because a cart applies updates one
+ * at a time. Five API processes then stay within Temporal's limit.
  */
 export const MAX_CONCURRENT_UPDATES = 2;
 const updateLimit = new ConcurrencyLimit({ maxConcurrent: MAX_CONCURRENT_UPDATES });
@@ -32,19 +32,19 @@ const updateLimit = new ConcurrencyLimit({ maxConcurrent: MAX_CONCURRENT_UPDATES
 /** Maximum attempts to add an item to a cart that closes during each attempt. */
 const MAX_OPEN_ATTEMPTS = 10;
 
-/** Delay between attempts, multiplied by the attempt number, so that the closing run has time to end. */
+/** Delay between attempts, multiplied by the attempt number. The closing run needs this time to end. */
 const OPEN_RETRY_DELAY_MS = 20;
 
 /**
- * A store failure that arrives faster than this is the recorded result of an earlier request: five new attempts at the
- * store take longer.
+ * A `StoreUnavailable` failure within this time is the recorded result of an earlier request. A new failure takes
+ * longer, because the worker calls the store five times.
  */
 const RECORDED_RESULT_WITHIN_MS = 1_000;
 
-/** Time limit of the store check that follows when a cart did not answer in time. */
+/** Time limit for checking the store after a cart did not answer in time. */
 const STORE_PING_TIMEOUT_MS = 1_000;
 
-/** Fields of every cart change. `caller` is set for a customer, who may only see their own carts. */
+/** Fields of every cart change. `caller` is set only for a customer, who may change only their own carts. */
 interface CartChange {
   idempotencyKey?: string | undefined;
   caller?: string | undefined;
@@ -62,17 +62,17 @@ export async function getCart(
   const handle = client.workflow.getHandle(description.workflowId);
   const extensions = { cart: { cartId, status: 'open' } };
   const view = await callWorker(client, description, () => handle.query(cartQuery), extensions);
-  // The cart may have closed since it was described, and another customer may have opened a new one.
+  // After the description, the cart may have closed, and another customer may have opened a new cart with this id.
   if (restrictedToId !== undefined && view.customerId !== restrictedToId) throw notFound(`there is no cart ${cartId}`);
   if (view.status !== 'open') throw goneProblem(view);
   return await withPrices(store, view);
 }
 
 /**
- * Adds an item to a cart, and opens the cart if none is open. A new cart belongs to the caller if the caller is a
- * customer.
+ * Adds an item to a cart. Opens a new cart if no cart with this id is open. If the caller is a customer, the new cart
+ * belongs to the caller.
  *
- * @throws 404 for the cart of another customer, open or closed; 422 when a business rule rejects the item.
+ * @throws 404 when the open or last closed cart belongs to another customer; 422 when a business rule rejects the item.
  */
 export async function addToCart(deps: Backends, cartId: string, item: AddItemInput): Promise<CartResource> {
   const { client } = deps;
@@ -113,12 +113,12 @@ export async function addToCart(deps: Backends, cartId: string, item: AddItemInp
 }
 
 /**
- * A closed cart's id stays with its owner: another customer who opened it again would hide the outcome of that cart.
+ * Reserves the id of a closed cart for its owner, because a new cart of another customer would hide the outcome.
  * @throws 404 for another customer.
  */
 async function assertNotOwnedByOther(client: Client, cartId: string, owner: string): Promise<void> {
   const latest = await describeWorkflow(client, { workflowId: cartWorkflowId(cartId) });
-  // If Temporal does not know the owner yet, the cart itself checks.
+  // If the search attribute with the owner is not set, the cart workflow checks the owner.
   const latestOwner = latest && customerIdOf(latest);
   if (latestOwner !== undefined && latestOwner !== owner) throw notFound(`there is no cart ${cartId}`);
 }
@@ -145,8 +145,8 @@ interface SentChange<Argument extends CartChange> {
 }
 
 /**
- * Sends a change with its idempotency key, or a new one, so that the cart applies the change once, however often it is
- * sent.
+ * Sends a change to a cart. Generates an idempotency key for a change without a key, so that the cart applies the
+ * change only once, even if the change is sent several times.
  */
 async function applyChange<Argument extends CartChange>(
   { client, store }: Backends,
@@ -163,8 +163,8 @@ async function applyChange<Argument extends CartChange>(
         return await send(argument, updateId);
       } catch (error) {
         if (isUnprocessedUpdate(error)) return await send(argument, updateId);
-        // The failure is the recorded result of an earlier request with this update id. A new id gives this request its
-        // own attempt.
+        // The failure is the recorded result of an earlier request with this update id. With a new update id, the cart
+        // tries the change again.
         const isRecordedResult = performance.now() - sentAt < RECORDED_RESULT_WITHIN_MS;
         if (isRecordedResult && updateRejectionOf(error)?.type === 'StoreUnavailable')
           return await send(argument, randomUUID());
@@ -189,8 +189,8 @@ async function applyChange<Argument extends CartChange>(
 const isWorkerBusy = (error: unknown) => error instanceof HttpProblem && error.kind === 'worker-busy';
 
 /**
- * Whether the store answers within a second. A request that timed out may only have waited behind other requests, so
- * the time-out itself does not show whether the store is available.
+ * Whether the store answers within a second. A timeout of the cart does not show whether the store is available,
+ * because the request may have waited for other requests.
  */
 async function isStoreAvailable(store: Store): Promise<boolean> {
   const ping = store.ping().then(
@@ -201,8 +201,8 @@ async function isStoreAvailable(store: Store): Promise<boolean> {
 }
 
 /**
- * Whether an update got lost. That happens at a continue-as-new, or when a worker loses its workflow task. The update id
- * makes a second attempt safe.
+ * Whether an update was lost, at a continue-as-new or because a worker lost its workflow task. Such an update can be
+ * sent again, because the update id prevents a second execution.
  */
 function isUnprocessedUpdate(error: unknown): boolean {
   return isNotFound(error) || updateRejectionOf(error)?.type === 'UnprocessedUpdate';

@@ -20,13 +20,13 @@ const ACTIONS = {
     operationId: 'decodePayloads',
     summary: 'Decrypt payloads',
     description:
-      'The Web UI and the CLI use this to show encrypted payloads. A payload that is not encrypted is returned unchanged, and so is one that cannot be decrypted, unless none can.',
+      'The Web UI and the CLI use this to show encrypted payloads. Payloads that are not encrypted are returned unchanged. Encrypted payloads that cannot be decrypted are also returned unchanged, but if none can be decrypted, the API returns 422.',
   },
 } as const;
 
 /**
- * The codec of the Temporal Web UI and CLI, with their protocol. The log records the caller and the number of payloads,
- * but not their content.
+ * Serves the codec protocol of the Temporal Web UI and CLI. The log records the caller and the number of payloads, but
+ * not their content.
  */
 export async function codecRoutes(
   instance: FastifyInstance,
@@ -82,8 +82,8 @@ function assertNamespace({ headers }: FastifyRequest, namespace: string): void {
 }
 
 /**
- * Decodes every payload that can be decoded. A request contains the payloads of a whole history, and an unreadable
- * payload must not hide the readable ones.
+ * Decodes every payload that can be decoded, because one unreadable payload of a request must not hide the readable
+ * payloads.
  *
  * @throws 422 when none of the encrypted payloads can be decrypted.
  */
@@ -113,7 +113,7 @@ const fromJson = ({ metadata = {}, data = '' }: JsonPayload): Payload => ({
   data: fromBase64(data),
 });
 
-/** The JSON format of Protobuf, which omits empty data. */
+/** Formats a payload as Protobuf JSON, which omits empty data. */
 const toJson = ({ metadata, data }: Payload): JsonPayload => ({
   metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name, toBase64(value)])),
   ...(data?.length && { data: toBase64(data) }),

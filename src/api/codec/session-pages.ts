@@ -5,7 +5,7 @@ const TITLE = 'Decrypted payloads';
 const DESCRIPTION =
   'While you are signed in, the Temporal Web UI in this browser shows encrypted payloads in plain text.';
 
-/** The page that asks for a key. */
+/** The page that asks for an API key or token. */
 export function signInPage({ problem }: { problem?: string } = {}): string {
   return renderPage(
     TITLE,
@@ -39,7 +39,7 @@ export function signedInPage({ caller, minutes }: { caller: string; minutes: num
   );
 }
 
-/** The page for any other error. */
+/** The page for all errors except a failed sign-in. */
 export function errorPage({ title, requestId }: { title: string; requestId: string }): string {
   return renderPage(
     TITLE,

@@ -13,17 +13,20 @@ import { definitionOf } from '../problems/problem-kinds.js';
 import { withContract } from '../http/route-contract.js';
 import { errorPage, signedInPage, signInNotNeededPage, signInPage } from './session-pages.js';
 
-/** The URL contains no secret, and with `no-referrer` browsers would not send the origin of the form. */
+/**
+ * `assertFromOwnPage` needs the origin of the form, which browsers do not send with `no-referrer`. The URL contains no
+ * secret.
+ */
 const SESSION_PAGE_HEADERS = { ...HTML_PAGE_HEADERS, 'referrer-policy': 'same-origin' };
 
 const sessionForm = z.object({
   key: z.string().max(8_192).optional().meta({ description: 'An API key or token.' }),
-  signOut: z.string().max(10).optional().meta({ description: 'Any value signs out.' }),
+  signOut: z.string().max(10).optional().meta({ description: 'Any value signs the caller out.' }),
 });
 
 /**
- * The page on which an inspector signs in once, with a key or token, because the Web UI can only send cookies to a
- * codec. The session is valid for the codec only.
+ * Serves the page on which an inspector signs in with a key or token. The sign-in sets a session cookie, because the
+ * Web UI can send only cookies to a codec. The session is valid only for the codec.
  */
 export async function codecSessionRoutes(
   app: FastifyInstance,
@@ -43,7 +46,7 @@ export async function codecSessionRoutes(
     {
       ...withContract({
         operationId: 'openCodecSessionPage',
-        summary: 'Open the page on which an inspector signs in for the Web UI',
+        summary: 'Open the sign-in page of the codec',
         tag: 'Payloads',
         access: 'page',
       }),
@@ -61,7 +64,7 @@ export async function codecSessionRoutes(
     {
       ...withContract({
         operationId: 'updateCodecSession',
-        summary: 'Sign in or out on that page',
+        summary: 'Sign in to the codec or sign out',
         description:
           'The API key or token of a caller with the role `inspector` gets a session cookie that is valid only for `/codec`.',
         tag: 'Payloads',
@@ -84,7 +87,7 @@ export async function codecSessionRoutes(
     },
   );
 
-  /** The caller of a key or token; undefined when it is not accepted. */
+  /** Returns the caller of a key or token; undefined when the key or token is invalid. */
   async function authenticate(key: string, { authenticate }: FastifyRequest) {
     if (auth === 'open') return ANONYMOUS;
     return await authenticate({ authorization: `Bearer ${key}` }).catch((error: unknown) => {
@@ -95,8 +98,8 @@ export async function codecSessionRoutes(
 }
 
 /**
- * Checks that a form comes from our own page. Browsers send `Sec-Fetch-Site`, but not over plain HTTP to another
- * machine. Without it, the origin is compared with the host.
+ * Checks that a form comes from the page of this API. Browsers send `Sec-Fetch-Site`, except over plain HTTP to another
+ * machine. If the header is missing, compares `Origin` with `Host`.
  *
  * @throws 403
  */
@@ -113,7 +116,7 @@ const signInProblem = (caller: string | undefined) =>
 const sendSessionPage = (reply: FastifyReply, status: number, page: string): FastifyReply =>
   sendHtmlPage(reply, page, { status, headers: SESSION_PAGE_HEADERS });
 
-/** Post/Redirect/Get, and sets the cookie. */
+/** Sets the cookie and redirects to the session page (Post/Redirect/Get). */
 function redirectToSession(reply: FastifyReply, cookie: string): FastifyReply {
   return reply.headers({ ...SESSION_PAGE_HEADERS, 'set-cookie': cookie }).redirect('./session', 303);
 }

@@ -6,8 +6,8 @@ import type { Backends } from '../dependencies.js';
 import { withContract } from '../http/route-contract.js';
 
 /**
- * `/livez`: the process responds. `/readyz`: the API can take orders, because Temporal, the workers and the store are
- * available.
+ * Routes of health checks. `/livez` shows that the process responds. `/readyz` shows whether the API can take orders,
+ * which needs Temporal, the workers and the store.
  */
 export async function healthRoutes(instance: FastifyInstance, { client, store }: Backends): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
@@ -17,7 +17,7 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
     {
       ...withContract({
         operationId: 'getLiveness',
-        summary: 'Whether the process responds',
+        summary: 'Check that the process responds',
         tag: 'Operations',
         access: 'public',
       }),
@@ -31,7 +31,7 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
     {
       ...withContract({
         operationId: 'getReadiness',
-        summary: 'Whether orders can be taken, and if not, why',
+        summary: 'Check whether the API can take orders',
         tag: 'Operations',
         access: 'public',
       }),

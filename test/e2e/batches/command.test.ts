@@ -152,7 +152,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     await run(await file('restock-1.ndjson', good), '--id', 'taken');
     const { code, stderr } = await run(await file('restock-2.ndjson', good, good), '--id', 'taken');
 
-    expect(stderr).toEqual([expect.stringMatching(/^The API returned 409, .*taken.*another content/)]);
+    expect(stderr).toEqual([expect.stringMatching(/^The API returned 409, .*taken.*different content/)]);
     expect(code).toBe(1);
   });
 });

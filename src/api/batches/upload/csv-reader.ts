@@ -5,7 +5,9 @@ import { truncateText } from '../../../text/well-formed-text.js';
 import { describeInexactNumber } from '../../http/lossless-json.js';
 import type { Line } from './split-lines.js';
 
-/** One uploaded item, and the problems of reading it. Without `item`, nothing could be read. */
+/**
+ * One uploaded item, and the problems found while reading the item. `item` is missing if the line could not be read.
+ */
 export interface ParsedItem {
   line: number;
   item?: unknown;
@@ -13,7 +15,7 @@ export interface ParsedItem {
 }
 
 /**
- * A column: the name of its field, the names of the objects that contain the field, and whether the field is a number.
+ * A column of the upload and its field. `parents` are the names of the objects that contain the field, outermost first.
  */
 interface Column {
   parents: string[];
@@ -24,7 +26,7 @@ interface Column {
 const PLAIN_NUMBER_PATTERN = /^-?\d+(\.\d+)?$/;
 const QUOTED_TEXT_PATTERN = /"[^"]*"/g;
 
-/** Maximum length of a value in the message that rejects it, in UTF-16 code units. */
+/** Maximum length of a rejected value in an error message, in UTF-16 code units. */
 const MAX_QUOTED_VALUE_LENGTH = 41;
 
 const QUOTE_PROBLEMS: Record<string, string> = {
@@ -34,10 +36,10 @@ const QUOTE_PROBLEMS: Record<string, string> = {
 };
 
 /**
- * Creates a reader of CSV. The first record names the columns: each is a field of the schema, or a nested field, with
- * dots. Every value is text, except that the value of a number field becomes a number if it looks like one. An empty
- * value means that the field is missing. After an invalid header or a misplaced quote, the meaning of the rest is
- * uncertain, so reading stops there.
+ * Creates a CSV reader. The first record contains the column names. Each name is a field of the schema; dots separate
+ * the names of nested fields. Values of number fields become numbers, all other values stay text. An empty value means
+ * that the field is missing. Reading stops after an invalid header or a misplaced quote, because the meaning of the
+ * following text is uncertain.
  */
 export function createCsvReader(schema: z.ZodObject, delimiter = ','): (lines: Line[]) => Generator<ParsedItem> {
   let columns: Column[] | undefined;
@@ -58,7 +60,7 @@ export function createCsvReader(schema: z.ZodObject, delimiter = ','): (lines: L
       records = lines.slice(1);
     }
     const width = columns.length;
-    // Skips records with another number of columns, because the parser takes twenty times as long for them.
+    // Excludes records with a wrong number of columns, because the parser takes twenty times as long for such records.
     const complete = records.filter(({ text }) => (countColumns(text, delimiter) ?? width) === width);
     const { rows, problem } = parseRecords(complete, delimiter);
     let next = 0;
@@ -79,7 +81,7 @@ export function createCsvReader(schema: z.ZodObject, delimiter = ','): (lines: L
   };
 }
 
-/** The number of columns of a record; undefined if a quote is not closed, which the parser then reports. */
+/** The number of columns of a record. Undefined if a quote is not closed; the parser reports that problem. */
 function countColumns(text: string, delimiter: string): number | undefined {
   const unquoted = text.includes('"') ? text.replace(QUOTED_TEXT_PATTERN, '') : text;
   if (unquoted.includes('"')) return undefined;
@@ -88,7 +90,7 @@ function countColumns(text: string, delimiter: string): number | undefined {
   return width;
 }
 
-/** The values of the records up to the first with misplaced quotes. */
+/** Parses the records up to the first record with a misplaced quote. `problem` describes that record. */
 function parseRecords(records: Line[], delimiter: string): { rows: string[][]; problem?: string } {
   const parseRows = (lines: Line[]) =>
     parse(lines.map(({ text }) => text).join('\n'), { delimiter, record_delimiter: '\n' });
@@ -96,8 +98,8 @@ function parseRecords(records: Line[], delimiter: string): { rows: string[][]; p
     return { rows: parseRows(records) };
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    // The records before the error are parsed again, because a parser that reports each record would take four times as
-    // long for every upload.
+    // Parses the records before the error again. A parser that reports each record would take four times as long for
+    // every upload.
     const rows = parseRows(records.slice(0, Number(error.records)));
     return { rows, problem: QUOTE_PROBLEMS[error.code] ?? 'is not CSV' };
   }
@@ -137,7 +139,7 @@ function fieldTypeAt(schema: z.core.$ZodType, path: string[]): string | undefine
   return def.type;
 }
 
-/** The definition of the input that a schema accepts, without `optional`, `default`, `transform` and the like. */
+/** Returns the definition of the input type. Removes wrappers such as `optional`, `default` and `transform`. */
 function unwrapSchema(schema: z.core.$ZodType): z.core.$ZodTypes['_zod']['def'] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   if (def.type === 'pipe') return unwrapSchema(def.in);
@@ -163,8 +165,8 @@ function itemFromRow(row: string[], columns: Column[]): Required<Omit<ParsedItem
 }
 
 /**
- * Why a text is not a number that can be kept exactly; undefined if it is. Spaces, exponents and thousands separators
- * are rejected as ambiguous.
+ * Explains why a value is not a number or cannot be stored exactly; undefined for a valid number. Spaces, exponents and
+ * thousands separators are rejected as ambiguous.
  */
 function numberProblem(text: string): string | undefined {
   if (PLAIN_NUMBER_PATTERN.test(text)) return describeInexactNumber(text);

@@ -3,12 +3,12 @@ import { createGunzip } from 'node:zlib';
 import { malformedRequest, type HttpProblem } from '../../problems/http-problem.js';
 
 /**
- * Decompresses a gzip body no faster than it is read, so that memory use stays small, however large the body becomes.
- * The compressed body is not destroyed, because its request may still need a response.
+ * Decompresses a gzip body only as fast as the consumer reads, so that memory use stays small for large bodies. Does
+ * not destroy the compressed body, because the API may still have to respond to the request.
  */
 export function decompress(body: Readable): { decompressed: Readable; close: () => void } {
   const gunzip = createGunzip();
-  // The reader gets the error even if it starts to read later. Without a listener, the error would end the process.
+  // Prevents an unhandled `error` event, which would end the process. A reader that starts later still gets the error.
   gunzip.on('error', () => undefined);
   const fail = (error?: Error) =>
     void gunzip.destroy(error ?? new Error('the connection closed before the body ended'));

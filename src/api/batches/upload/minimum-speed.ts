@@ -1,14 +1,14 @@
 import type { FastifyRequest } from 'fastify';
 
-/** An upload that is slower than this over `SPEED_CHECK_INTERVAL_MS` is cut. */
+/** If an upload is slower than this during one `SPEED_CHECK_INTERVAL_MS`, the API closes its connection. */
 const MIN_BYTES_PER_SECOND = 16 * 1024;
 const SPEED_CHECK_INTERVAL_MS = 30_000;
 
 /**
- * Closes the connection of an upload that is too slow while the server waits for its data, because the upload holds one
- * of few slots and a database transaction.
+ * Closes the connection of an upload that is too slow, because an upload holds one of few slots and a database
+ * transaction. Ignores the time in which the server itself is too slow to read.
  *
- * @returns a function that ends the check.
+ * @returns a function that stops the check.
  */
 export function enforceMinimumSpeed({ raw }: FastifyRequest): () => void {
   const { socket } = raw;

@@ -19,18 +19,18 @@ interface LineProblem extends InputProblem {
   line: number;
 }
 
-/** Maximum number of problems kept, so that memory use stays flat however wrong an upload is. */
+/** Maximum number of problems that are kept, so that memory use stays small for an upload with many invalid lines. */
 const MAX_PROBLEMS = 100;
 
 /**
- * Yields the items of an upload in chunks that are all full but the last. Each item is as the schema returns it, with
- * the line on which it starts. After the first invalid line no further chunk follows, but the body is read on to find
- * up to 100 problems.
+ * Yields the items of an upload in chunks. All chunks except the last are full. Each item is the value that the schema
+ * returns, with the number of the line on which the item starts. After the first invalid line, yields no further chunk,
+ * but continues to read the body to find up to 100 problems.
  *
- * The body is read no faster than chunks are consumed. It belongs to the caller, who may still have to respond, so it is
- * not destroyed. After a 400, a 413 or when the caller stops early, the rest of the body is not read.
+ * Reads the body only as fast as the caller consumes chunks. Does not destroy the body, because the caller may still
+ * have to respond to the request. After a 400 or 413, or when the caller stops early, the rest of the body is not read.
  *
- * @throws 422 `invalid-items` with the first 100 problems in `errors`, also when there are no items.
+ * @throws 422 `invalid-items` with the first 100 problems in `errors`, also for an upload without items.
  * @throws 413 `too-large` at once for a body or line that is too long.
  * @throws 400 `malformed-request` at once for text that is not UTF-8.
  * @throws the body's own error when the connection breaks.
@@ -44,7 +44,7 @@ export async function* parseItems(body: Readable, options: ParseItemsOptions): A
   let isEmpty = true;
 
   for await (const lines of splitLines(body, options)) {
-    // Keeps reading to notice a broken connection, but stops parsing: further problems would only be counted.
+    // Stops parsing, because further problems would not be kept. Continues to read, to notice a broken connection.
     if (problems.length === MAX_PROBLEMS) continue;
     for (const parsed of readLines(lines)) {
       isEmpty = false;
@@ -53,7 +53,7 @@ export async function* parseItems(body: Readable, options: ParseItemsOptions): A
       if (!result?.success || readProblems.length > 0) {
         invalidLines += 1;
         const remaining = MAX_PROBLEMS - problems.length;
-        // The schema does not validate a field that could not be read.
+        // Ignores problems of the schema in fields that could not be read.
         const unreadable = new Set(readProblems.map(({ pointer }) => pointer));
         const schemaProblems = toInputProblems(result?.error?.issues ?? []);
         const found = [...readProblems, ...schemaProblems.filter(({ pointer }) => !unreadable.has(pointer))];
@@ -88,7 +88,7 @@ function parseNdjsonLine(line: number, text: string): ParsedItem {
     return { line, item: value, problems: losses };
   } catch (error) {
     if (error instanceof JsonTooDeeplyNested) return { line, problems: [{ pointer: '', detail: error.message }] };
-    // The message of V8 quotes only a few characters of the invalid text.
+    // V8's error message quotes only a few characters of the invalid line.
     return { line, problems: [{ pointer: '', detail: `is not JSON: ${(error as Error).message}` }] };
   }
 }

@@ -28,15 +28,17 @@ const FORMATS_BY_CONTENT_TYPE: Record<string, ItemFormat> = {
   'text/csv': 'csv',
 };
 
-/** Maximum concurrent uploads of this process: each holds a database connection until its end. */
+/** Maximum number of concurrent uploads to this process. Each upload holds a database connection until it ends. */
 const MAX_CONCURRENT_UPLOADS = 4;
 
-/** `x-gzip` is an older name of the same coding. */
+/** `x-gzip` is an older name of `gzip`. */
 const GZIP_ENCODINGS = ['gzip', 'x-gzip'];
 
 type UploadDependencies = BatchDependencies & Pick<AppDependencies, 'batchOperations' | 'uploadLimits'>;
 
-/** The only route whose body is a stream. It rejects every content type that is not a list of items. */
+/**
+ * The upload route, the only route that reads its body as a stream. It accepts only CSV and newline-delimited JSON.
+ */
 export async function batchUploadRoute(instance: FastifyInstance, deps: UploadDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   app.removeAllContentTypeParsers();
@@ -56,7 +58,7 @@ export async function batchUploadRoute(instance: FastifyInstance, deps: UploadDe
           operationId: 'uploadBatch',
           summary: 'Upload items and run an operation on each',
           description:
-            'If one line is invalid, nothing is stored. The body may be compressed (`Content-Encoding: gzip`); the size limit applies to the decompressed body. A request with the same batch id, or without a batch id and with the same `Idempotency-Key`, returns the same batch.',
+            'If one line is invalid, nothing is stored. The body may be compressed (`Content-Encoding: gzip`); the size limit applies to the decompressed body. A repeated request with the same batch id returns the same batch. If the requests have no batch id, the same `Idempotency-Key` returns the same batch.',
           tag: 'Batches',
           access: ['operator'],
           dependencies: ['temporal', 'store'],
@@ -93,8 +95,8 @@ export async function batchUploadRoute(instance: FastifyInstance, deps: UploadDe
         const { total, status } = await createBatch(deps, batch, items);
         return await reply.code(202).header('location', `/v1/batches/${batchId}`).send({ batchId, status, total });
       } catch (error) {
-        // If a request with this idempotency key was answered before, a taken id means that this upload has another
-        // content, even if the caller chose the id.
+        // If the idempotency key has a stored response, `batch-id-taken` means that this upload differs from the first
+        // upload with the key. This also holds if the caller chose the batch id.
         const isIdFromKey =
           callIdentity !== undefined &&
           (query.batchId === undefined || request.idempotencyClaim?.storedResponse !== undefined);
@@ -108,7 +110,7 @@ export async function batchUploadRoute(instance: FastifyInstance, deps: UploadDe
   );
 }
 
-/** What the query and the headers say about the body. @throws 400, 415. */
+/** Reads the upload options from the query and the headers. @throws 400, 415. */
 function readUploadOptions(
   request: FastifyRequest<{ Querystring: z.infer<typeof batchUploadQuery> }>,
   { batchOperations, uploadLimits }: UploadDependencies,
@@ -136,7 +138,10 @@ function readUploadOptions(
   };
 }
 
-/** Maps a lost connection to a 400, because no dependency of the API failed. Nobody reads the response. */
+/**
+ * Maps a lost connection to a 400 instead of a 5xx, because no dependency of the API failed. The client no longer reads
+ * the response.
+ */
 function abortedUploadProblem({ raw }: FastifyRequest): HttpProblem | undefined {
   return raw.readableAborted ? malformedRequest('the connection closed before the upload ended') : undefined;
 }

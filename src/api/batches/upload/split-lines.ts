@@ -13,17 +13,17 @@ export interface SplitLinesOptions {
   maxLineLength: number;
 }
 
-/** A line of an upload without its line ending. In CSV, a record, which may contain line feeds between quotes. */
+/** A line of an upload without its line ending. In CSV, a record, which can contain line feeds inside quotes. */
 export interface Line {
-  /** The number of the line where it starts, counted from one. */
+  /** The number of the line on which `text` starts. The first line is 1. */
   line: number;
   text: string;
 }
 
 /**
- * Yields the non-blank lines of a body, one list for each stream chunk. Line numbers include blank lines. Memory holds
- * at most one stream chunk and the start of one line. The body is read only as lines are requested, and is not
- * destroyed when the consumer stops early.
+ * Yields the non-blank lines of a body, one list for each stream chunk. Line numbers count blank lines too. Memory
+ * holds at most one stream chunk and the start of one line. The body is read only when the consumer requests lines. The
+ * body is not destroyed when the consumer stops early.
  *
  * @throws 400 for text that is not UTF-8, 413 for a body or line that is too long, and the body's own error when the
  * connection breaks.
@@ -52,7 +52,7 @@ export async function* splitLines(body: Readable, options: SplitLinesOptions): A
       const at = match.index;
       if (match[0] === '"') {
         // A quote opens a value only at the start of the value. A quote directly after a closing quote reopens the
-        // value, because two quotes in a value stand for one.
+        // value, because two quotes inside a quoted value mean one quote character.
         isQuoted = !isQuoted && (at === start || text[at - 1] === delimiter || at === lastClosingQuote + 1);
         if (!isQuoted) lastClosingQuote = at;
         continue;
@@ -67,7 +67,7 @@ export async function* splitLines(body: Readable, options: SplitLinesOptions): A
     }
     pending = text.slice(start);
     lastClosingQuote -= start;
-    // Allows one more character: the last one may be the CR of a CRLF.
+    // Allows one more character, because the last character may be the CR of a CRLF.
     if (pending.length > maxLineLength + 1) throw lineTooLong(line, options);
     if (lines.length > 0) yield lines;
   }
@@ -85,7 +85,7 @@ async function* decodeBody(body: Readable, maxBytes: number): AsyncGenerator<str
     }
   };
   let bytes = 0;
-  // Destroying the request would close its socket, so a rejection could no longer be sent.
+  // Does not destroy the request, because that would close its socket before the API can send an error response.
   for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw bodyTooLarge(maxBytes);
@@ -94,7 +94,7 @@ async function* decodeBody(body: Readable, maxBytes: number): AsyncGenerator<str
   decode();
 }
 
-/** If the delimiter is a tab, a record of only tabs is not blank: its values are empty. */
+/** If the delimiter is a tab, a record that contains only tabs is not blank, because it has empty values. */
 const isBlank = ({ text }: Line, delimiter: string): boolean => text.trim() === '' && !text.includes(delimiter);
 
 const lineTooLong = (line: number, { format, maxLineLength }: SplitLinesOptions) =>
