@@ -13,12 +13,12 @@ import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 import type { RunningFakes } from '../../support/shop/fakes.js';
 import { addProduct } from '../../support/shop/shop.js';
 
-/** Connections in a pair place the same orders, so every order is placed twice, at about the same time. */
+/** Two connections form a pair and place the same orders, so each order is placed twice at about the same time. */
 const CONNECTIONS = 8;
 const REQUESTS = 480;
 const REQUESTS_PER_SECOND = 60;
 
-/** The test kills the worker when this many orders are accepted. */
+/** The numbers of accepted orders at which the test kills the worker. */
 const KILL_AFTER_ORDERS = [20, 50];
 
 type PartnerRecords = ReturnType<RunningFakes['records']>;
@@ -65,7 +65,7 @@ describeOnDevServer('the API under load', () => {
 
   const countOrders = async () => (await client.workflow.count(ORDERS_VISIBILITY_QUERY)).count;
 
-  test('creates each order once, and fails only with 503, when the worker is killed (SIGKILL) twice', async () => {
+  test('creates each order once, and fails requests only with 503, while the worker is killed (SIGKILL) twice', async () => {
     const product = await addProduct(store, { available: 100_000 });
     const lines = [{ sku: product.sku, quantity: 1 }];
     const body = JSON.stringify({ customerId: 'load', lines, payment: { token: 'tok_ok' } });
@@ -74,7 +74,7 @@ describeOnDevServer('the API under load', () => {
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
       body,
     });
-    /** The returned order ids by key. */
+    /** The order ids in the API's responses, by idempotency key. */
     const taken = new Map<string, Set<string>>();
     const statuses: Record<string, number> = {};
     const count = (what: string, status: number) =>
@@ -88,7 +88,7 @@ describeOnDevServer('the API under load', () => {
     const acknowledgedKeys = () => [...taken.values()].filter((ids) => ids.size > 0);
 
     let connections = 0;
-    /** Repeatedly places an order, reads the order and reads the list. */
+    /** Makes a connection repeatedly place an order, read that order and list the orders. */
     const setupClient = (connected: autocannon.Client) => {
       const pair = Math.floor(connections++ / 2);
       let round = 0;
@@ -134,7 +134,7 @@ describeOnDevServer('the API under load', () => {
     expect({ errors, timeouts }).toEqual({ errors: 0, timeouts: 0 });
     const good = /^(place (202|409|503)|get (200|404|503)|list (200|503))$/;
     expect(Object.keys(statuses).filter((status) => !good.test(status))).toEqual([]);
-    // A client repeats a request after a 503 with the same key.
+    // Like a client that received 503, the test repeats the request with the same key.
     for (const [key, ids] of taken) {
       if (ids.size > 0) continue;
       const response = await fetch(`${stack.addresses.apiUrl}/v1/orders`, {

@@ -23,7 +23,7 @@ describeOnDevServer('the callback signing recipe of the README', () => {
     await shop?.close();
   });
 
-  test('signs a callback that the API accepts', async () => {
+  test('the API accepts a callback that is signed as the README describes', async () => {
     const question = approvalInput.parse(JSON.parse(await readFile(new URL('examples/approval.json', root), 'utf8')));
     expect((await api.post('/v1/approvals', question)).status).toBe(202);
     const readme = await readFile(new URL('README.md', root), 'utf8');

@@ -10,7 +10,7 @@ import { startShop, type Shop } from '../../support/shop/shop.js';
 
 const PHONE_CONTEXT: BrowserContextOptions = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 
-/** A script for the page: the lowest contrast (WCAG 2) between any text and its background. */
+/** A script that runs in the page. Returns the lowest contrast (WCAG 2) between a text and its background. */
 const LOWEST_CONTRAST = `(() => {
   const channels = (color) => color.match(/[\\d.]+/g).map(Number);
   const isClear = (color) => channels(color)[3] === 0;
@@ -59,7 +59,7 @@ describeOnDevServer('an approval link from a mail', () => {
       return input;
     }
 
-    /** The link in the approver's mail, with the address of this test's API. */
+    /** Returns the link in the approver's mail, with the origin replaced by the address of this test's API. */
     async function linkIn({ title }: ApprovalInput, { email } = lead): Promise<string> {
       const mail = (await shop.fakes.mailbox.mailsTo(email)).findLast(({ subject }) => subject.includes(title));
       const [, path] = new RegExp(`${PUBLIC_URL}(/approvals/\\S+)`).exec(mail?.text ?? '') ?? [];
@@ -69,9 +69,9 @@ describeOnDevServer('an approval link from a mail', () => {
 
     interface Opened {
       page: Page;
-      /** The forms that the page sent. */
+      /** The URLs of the forms that the page submitted. */
       sent: string[];
-      /** Messages on the browser's console, such as a style that the browser blocked. */
+      /** The messages in the browser's console, for example about a blocked style. */
       complaints: string[];
     }
 
@@ -94,7 +94,7 @@ describeOnDevServer('an approval link from a mail', () => {
       return body.trail.filter(({ event }) => event === 'decided');
     }
 
-    test('approves once on a phone with the keyboard alone, and shows the outcome to everybody', async () => {
+    test('an approver approves with only the keyboard on a phone-sized screen, and all approvers see the outcome', async () => {
       const input = await startRequestedApproval({
         title: 'A second roaster',
         amount: { value: 1_249_900, currency: 'EUR' },
@@ -145,7 +145,7 @@ describeOnDevServer('an approval link from a mail', () => {
       expect(await theirs.page.getByRole('button').count()).toBe(0);
     });
 
-    test('says that a form came too late when it is sent after the decision', async () => {
+    test('the page reports that a decision came too late if another approver has already decided', async () => {
       const input = await startRequestedApproval({ title: 'Left open' });
       const [mine, theirs] = [
         await openIn({}, await linkIn(input)),
@@ -161,7 +161,7 @@ describeOnDevServer('an approval link from a mail', () => {
       expect(await decisionsOn(input)).toHaveLength(1);
     });
 
-    test('reports a comment that is too long, keeps it, and links to its field', async () => {
+    test('for a comment that is too long, the page shows an error, keeps the comment and links to its field', async () => {
       const input = await startRequestedApproval({ title: 'Much to say' });
       const { page } = await openIn({}, await linkIn(input));
       const comment = page.getByRole('textbox', { name: 'Comment' });
@@ -180,7 +180,7 @@ describeOnDevServer('an approval link from a mail', () => {
       expect(await decisionsOn(input)).toMatchObject([{ decision: 'reject', comment: 'No.' }]);
     });
 
-    test('has enough contrast in light and dark mode', async () => {
+    test('the approval page has enough contrast in light and dark mode', async () => {
       const input = await startRequestedApproval({ title: 'Day and night' });
       const link = await linkIn(input);
       const grounds: string[] = [];
@@ -205,7 +205,7 @@ describeOnDevServer('an approval link from a mail', () => {
       for (const page of opened) expect(await page.evaluate(LOWEST_CONTRAST)).toBeGreaterThanOrEqual(4.5);
     });
 
-    test('does not scroll sideways on a phone when a word is wider than the screen', async () => {
+    test('the approval page does not scroll sideways on a phone if a word is wider than the screen', async () => {
       const input = await startRequestedApproval({
         title: 'W'.repeat(200),
         description: `${'https://example.com/'.repeat(20)}\nend`,

@@ -39,7 +39,7 @@ describeOnDevServer('an approval from the command line', () => {
       ...input,
     );
 
-  test('requests and decides an approval with the commands of the README', async () => {
+  test('the commands of the README request and decide an approval', async () => {
     const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
     const lines = [...readme.matchAll(/```sh\n(.*?)```/gs)]
       .map(([, code]) => code!)
@@ -61,14 +61,14 @@ describeOnDevServer('an approval from the command line', () => {
     ['an array', ['--input', '[]']],
     ['no stages', ['--input', '{"approvalId":"bad","title":"?","requestedBy":"ada"}']],
     ['two arguments', ['--input', '{}', '--input', '{}']],
-  ])('fails at once as InvalidInput when the input is %s', async (what, input) => {
+  ])('an approval fails at once as InvalidInput if its input is %s', async (what, input) => {
     const id = what.replaceAll(' ', '-');
     expect((await start(id, ...input)).code).toBe(0);
     const ended = shop.client.workflow.getHandle(`approval:${id}`).result();
     await expect(ended).rejects.toMatchObject({ cause: { type: 'InvalidInput' } });
   });
 
-  test('survives malformed decisions in signals and updates', async () => {
+  test('an approval stays pending after malformed decisions in signals and updates', async () => {
     const input = {
       approvalId: 'robust',
       title: '?',

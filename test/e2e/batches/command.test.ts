@@ -55,7 +55,7 @@ describeOnDevServer('npm run batch against a stack', () => {
   const stock = async () =>
     Object.fromEntries([...(await products()).values()].map((item) => [item.sku, item.available]));
 
-  test('adds the stock of the example once, also when it runs twice, and lists the failed lines', async () => {
+  test('the batch command adds the stock of the example only once in two runs, and lists the failed lines', async () => {
     const url = `${stack.addresses.apiUrl}/v1/batches/arrival`;
     const expected = await stock();
     const example = await readFile(join(projectRoot, 'examples', 'restock.ndjson'), 'utf8');
@@ -86,7 +86,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     }
   });
 
-  test('updates the prices of the example except the one in the wrong currency', async () => {
+  test('the batch command updates the prices of the example except the price in the wrong currency', async () => {
     const { code, stdout } = await run('examples/price-update.csv');
 
     expect(stdout.at(-3)).toMatch(/^price-update-[0-9a-f]{8} completed with failures: 5 of 6 succeeded, 1 failed$/);
@@ -97,7 +97,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     expect(found.get('GRINDER-HAND')?.price).toEqual({ value: 8900, currency: 'EUR' });
   });
 
-  test('exits with 0 when every item succeeds', async () => {
+  test('the batch command exits with 0 when every item succeeds', async () => {
     const before = await stock();
     const path = await file('goods.jsonl', ...Array<string>(25).fill('{"sku":"MUG-ENAMEL","quantity":2}'));
 
@@ -108,7 +108,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     expect(await stock()).toEqual({ ...before, 'MUG-ENAMEL': before['MUG-ENAMEL']! + 50 });
   });
 
-  test('uploads a compressed file whose values are separated by semicolons', async () => {
+  test('the batch command uploads a compressed CSV file with semicolons as delimiters', async () => {
     const before = await stock();
     const path = join(folder, 'restock-export.csv.gz');
     await writeFile(path, gzipSync('sku;quantity\nMUG-ENAMEL;3\nMUG-ENAMEL;4\n'));
@@ -123,13 +123,13 @@ describeOnDevServer('npm run batch against a stack', () => {
   test.each([
     [['restock.ndjson', '--delimiter', 'tab'], '--delimiter tab: is allowed only for .csv files'],
     [['price-update.csv', '--delimiter', ';'], '--delimiter ;: must be one of comma, semicolon, tab'],
-  ])('rejects %j before it uploads anything', async (args, message) => {
+  ])('the batch command rejects the arguments %j and uploads nothing', async (args, message) => {
     const { code, stderr } = await run(...args);
 
     expect({ code, stderr: stderr[0] }).toEqual({ code: 1, stderr: message });
   });
 
-  test('names malformed lines, exits with 1 and changes nothing', async () => {
+  test('for a file with malformed lines, the batch command lists these lines, exits with 1 and changes nothing', async () => {
     const before = await stock();
     const good = '{"sku":"MUG-ENAMEL","quantity":1}';
     const path = await file('restock.ndjson', good, '{"sku":"MUG-ENAMEL","quantity":0}', good, '{"sku":');
@@ -147,7 +147,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     expect((await fetch(`${stack.addresses.apiUrl}/v1/batches/malformed`)).status).toBe(404);
   });
 
-  test('exits with 1 when the id belongs to other content', async () => {
+  test('the batch command exits with 1 if the batch id was used for other content', async () => {
     const good = '{"sku":"MUG-ENAMEL","quantity":1}';
     await run(await file('restock-1.ndjson', good), '--id', 'taken');
     const { code, stderr } = await run(await file('restock-2.ndjson', good, good), '--id', 'taken');

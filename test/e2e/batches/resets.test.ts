@@ -15,7 +15,7 @@ describeOnDevServer('a batch after a reset', () => {
     await shop?.close();
   });
 
-  test('processes each item once in its own attempt after a reset to any workflow task', async () => {
+  test('a batch that is reset to any workflow task processes each item once and stays in attempt 1', async () => {
     const items = makeItems(6, 'reset');
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 2 });
     const { workflowId, firstExecutionRunId: runId } = await startBatch(shop.client, batchId);
@@ -33,7 +33,7 @@ describeOnDevServer('a batch after a reset', () => {
     }
   });
 
-  test('starts no second attempt when a reset to its first workflow task meets unfinished chunks', async () => {
+  test('a batch that is reset while chunks are unfinished completes in attempt 1', async () => {
     const items = makeItems(6, 'held');
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 2 });
     tests.failItem('held-0003', 'transient', 2);

@@ -16,7 +16,7 @@ const ITEMS = 100_000;
 const KILLS = 3;
 const TIMEOUT_MS = 180_000;
 
-// The server takes seconds to notice a dead or stalled worker, so both tests run concurrently with separate shops.
+// Temporal takes seconds to detect a dead or stalled worker, so both tests run concurrently with separate shops.
 describeOnDevServer.concurrent('a batch whose worker dies or stalls', () => {
   let server: DevServer;
 
@@ -32,7 +32,7 @@ describeOnDevServer.concurrent('a batch whose worker dies or stalls', () => {
   }
 
   test(
-    'adds each item once when a worker is killed (SIGKILL) at random moments of a restock of 100,000 items',
+    'a restock of 100,000 items adds each item once when workers are killed (SIGKILL) at random moments',
     { timeout: TIMEOUT_MS },
     async () => {
       const { shop, start } = await startBatchShop('killed');
@@ -58,8 +58,8 @@ describeOnDevServer.concurrent('a batch whose worker dies or stalls', () => {
         await waitForBatchProgress(shop.store, batchId, ({ succeeded }) => succeeded >= moment, `${moment} items done`);
         worker.kill('SIGKILL');
         await worker.exited;
-        // The paused batch puts back the chunks of the dead worker: they end by heartbeat timeout and do not count as
-        // failed.
+        // The chunks of the dead worker end with a heartbeat timeout. A paused batch does not count these chunks as
+        // failed and processes them again after the pause.
         if (death === 0) await handle.signal(pauseSignal);
         worker = await start();
         if (death > 0) continue;
@@ -79,7 +79,7 @@ describeOnDevServer.concurrent('a batch whose worker dies or stalls', () => {
   );
 
   test(
-    'adds each item once when another worker takes over from one that is stopped (SIGSTOP) within a transaction',
+    'a batch adds each item once when a worker is stopped (SIGSTOP) in a transaction and another worker takes over',
     { timeout: TIMEOUT_MS },
     async () => {
       const { shop, start } = await startBatchShop('stalled');

@@ -28,7 +28,7 @@ describeOnDevServer('checkout terms of a cart', () => {
       expectedTotal: { value, currency: 'EUR' },
     });
 
-  test('rejects a checkout with a different expected total with 409 and both totals, and stays open', async () => {
+  test('if the expected total is wrong, a checkout returns 409 with both totals and the cart stays open', async () => {
     const cart = new CartClient(api, newCartId());
     const { sku } = await addProduct(shop.store);
     await cart.addItem(sku, 2);
@@ -50,7 +50,7 @@ describeOnDevServer('checkout terms of a cart', () => {
     expect(order.total).toEqual({ value: 2_500, currency: 'EUR' });
   });
 
-  test('checks out a total of 0, which is not charged', async () => {
+  test('a cart with a total of 0 is checked out without a charge', async () => {
     const cart = new CartClient(api, newCartId());
     const { sku } = await addProduct(shop.store, { price: { value: 0, currency: 'EUR' } });
     await cart.addItem(sku, 1);
@@ -61,7 +61,7 @@ describeOnDevServer('checkout terms of a cart', () => {
     expect(shop.fakes.records(orderId).charges).toEqual([]);
   });
 
-  test('fails within ten seconds and names the store while the store hangs', async () => {
+  test('cart changes return 503 store-unavailable within ten seconds while the catalogue is locked', async () => {
     const cart = new CartClient(api, newCartId());
     const { sku } = await addProduct(shop.store);
     await cart.addItem(sku, 1);
@@ -79,7 +79,7 @@ describeOnDevServer('checkout terms of a cart', () => {
     expect((await cart.addItem(sku, 1)).status).toBe(200);
   });
 
-  test('becomes an order with new lines after an earlier checkout claimed an order too late', async () => {
+  test('after a failed checkout whose order claim is stored late, the cart can change and check out again', async () => {
     const cart = new CartClient(api, newCartId());
     const { sku } = await addProduct(shop.store);
     await cart.addItem(sku, 1);
@@ -106,7 +106,7 @@ describeOnDevServer('checkout terms of a cart', () => {
     expect(order.lines).toMatchObject([{ sku, quantity: 2 }]);
   });
 
-  test('lists the carts of a customer by status, each once, and no other workflow', async () => {
+  test('lists each cart of a customer once, filters by status, and lists no workflow that is not a cart', async () => {
     const customerId = `customer-${randomUUID()}`;
     const { sku } = await addProduct(shop.store, { available: 100 });
     const carts = [];
@@ -128,7 +128,7 @@ describeOnDevServer('checkout terms of a cart', () => {
     const ids = carts.map(({ cartId }) => cartId).toReversed();
     const first = await list({ limit: '1' });
     expect(first.items.map(({ cartId }) => cartId)).toEqual([ids[0]]);
-    // Carts close between two pages.
+    // Two carts close between the first page and the second page.
     const { orderId } = (await carts[2]!.checkout()).body;
     await carts[1]!.abandon();
 

@@ -59,7 +59,7 @@ describeOnDevServer('closing a cart', () => {
   const handleOf = ({ cartId }: CartClient) =>
     shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
 
-  /** The order id of the cart, which must have exactly one order. */
+  /** Returns the order id of a cart. @throws when the cart does not have exactly one order. */
   async function findOrderOf({ cartId }: CartClient): Promise<string> {
     const orderIds = await waitForOrdersOf(shop.client, cartId);
     expect(orderIds).toHaveLength(1);
@@ -78,7 +78,7 @@ describeOnDevServer('closing a cart', () => {
     expect(response.body).toMatchObject({ type: '/problems/cart-closed', status: 410, ...what });
   }
 
-  /** Every request except adding an item. */
+  /** Sends every kind of cart request except adding an item. */
   const everyRequest = (cart: CartClient, sku: string) => [
     cart.get(),
     cart.setQuantity(sku, 1),
@@ -88,7 +88,7 @@ describeOnDevServer('closing a cart', () => {
   ];
 
   describe('a checked-out cart', () => {
-    test('names the order, which has the lines of the cart and the cart id as its customer', async () => {
+    test('a checkout returns the id of an order with the lines of the cart and the cart id as customer id', async () => {
       const { cart, sku } = await createFilledCart();
 
       const { status, headers, body } = await cart.checkout();
@@ -104,7 +104,7 @@ describeOnDevServer('closing a cart', () => {
       expect(await handleOf(cart).result()).toMatchObject({ status: 'checked_out', orderId: body.orderId });
     });
 
-    test('balances stock and payment of the completed order, as for an order placed directly', async () => {
+    test('stock and payment balance after the order of a cart completes', async () => {
       const cart = createCartClient();
       const product = await addProduct(shop.store);
       await cart.addItem(product.sku, 2);
@@ -124,7 +124,7 @@ describeOnDevServer('closing a cart', () => {
       ['with different keys', (number) => `checkout ${number}`],
       ['without keys', () => undefined],
     ];
-    test.each(atOnce)('creates one order for five simultaneous checkouts %s', async (how, key) => {
+    test.each(atOnce)('five simultaneous checkouts %s create one order', async (how, key) => {
       const { cart, sku } = await createFilledCart();
 
       const responses = await Promise.all(Array.from({ length: 5 }, (_, number) => cart.checkout(key(number))));
@@ -142,7 +142,7 @@ describeOnDevServer('closing a cart', () => {
       expect((await shop.store.findProducts([sku])).get(sku)!.available).toBe(8);
     });
 
-    test('replays the response of a checkout with the same key, also later', async () => {
+    test('a later checkout with the same key returns the response of the first checkout', async () => {
       const { cart } = await createFilledCart();
       const first = await cart.checkout('name');
       await waitUntilSettled(first.body.orderId!);
@@ -153,7 +153,7 @@ describeOnDevServer('closing a cart', () => {
       expect(await findOrderOf(cart)).toBe(first.body.orderId);
     });
 
-    test('rejects every request except adding with 410 that names the order', async () => {
+    test('a checked-out cart rejects every request except adding an item with 410 and the order id', async () => {
       const { cart, sku } = await createFilledCart();
       const { orderId } = (await cart.checkout()).body;
 
@@ -165,7 +165,7 @@ describeOnDevServer('closing a cart', () => {
       }
     });
 
-    test('opens a new cart under the same id when an item is added, and the new cart can be ordered', async () => {
+    test('adding an item to a checked-out cart opens a new cart with the same id, which can be ordered too', async () => {
       const { cart, sku } = await createFilledCart();
       const first = (await cart.checkout()).body.orderId;
 
@@ -179,7 +179,7 @@ describeOnDevServer('closing a cart', () => {
       expect((await waitForOrdersOf(shop.client, cart.cartId, 2)).toSorted()).toEqual([first, second].toSorted());
     });
 
-    test('puts every piece into exactly one order or the open cart when additions race checkouts', async () => {
+    test('when additions and checkouts run concurrently, each piece ends up in one order or in the open cart', async () => {
       const cart = createCartClient();
       const { sku } = await addProduct(shop.store, { available: 1_000 });
       await cart.addItem(sku, 1);
@@ -211,7 +211,7 @@ describeOnDevServer('closing a cart', () => {
       ],
     ];
     test.each(rejections)(
-      'stays closed, and its order is rejected, when %s',
+      'the cart stays closed and its order is rejected if %s',
       async (_description, token, happens, type) => {
         const { cart, sku } = await createFilledCart();
         await happens(sku);
@@ -227,10 +227,10 @@ describeOnDevServer('closing a cart', () => {
       },
     );
 
-    test('adopts an existing order of the same cart instead of starting another', async () => {
+    test('a checkout returns the existing order of the same cart and starts no second order', async () => {
       const { cart, sku } = await createFilledCart();
       const { runId } = await handleOf(cart).describe();
-      // This order exists as after a reset of the cart to a point before its checkout.
+      // After a reset of the cart to a point before its checkout, the order exists in the same way.
       const order = makeOrder({ orderId: runId, customerId: cart.cartId, lines: [{ sku, quantity: 2 }] });
       await shop.client.workflow.start<typeof orderWorkflow>(ORDER_WORKFLOW_TYPE, {
         workflowId: orderWorkflowId(runId),
@@ -247,7 +247,7 @@ describeOnDevServer('closing a cart', () => {
       expect(shop.fakes.records(runId).charges).toHaveLength(1);
     });
 
-    test('creates its order under the id of its first run, also in a later run', async () => {
+    test('the order id is the id of the first run of the cart, also if a later run creates the order', async () => {
       const cart = createCartClient();
       const { sku } = await addProduct(shop.store);
       const { firstExecutionRunId } = await startCart(shop.client, {
@@ -258,7 +258,7 @@ describeOnDevServer('closing a cart', () => {
 
       const responses = await Promise.all([cart.checkout('a'), cart.checkout('a'), cart.checkout('b')]);
 
-      // Either key may win. All its copies succeed, and the other key gets 410.
+      // The checkouts with one of the two keys succeed, and the checkouts with the other key return 410.
       expect([
         [202, 202, 410],
         [410, 410, 202],
@@ -270,7 +270,7 @@ describeOnDevServer('closing a cart', () => {
   });
 
   describe('a cart that closed without a checkout', () => {
-    test('returns 410 after it expired, and opens a new cart when an item is added', async () => {
+    test('an expired cart returns 410, and adding an item opens a new cart', async () => {
       const cart = createCartClient();
       const { sku } = await addProduct(shop.store);
       const short = { sku, quantity: 1, remindAfterSeconds: 1, expireAfterSeconds: 2 };
@@ -285,7 +285,7 @@ describeOnDevServer('closing a cart', () => {
       expect((await cart.addItem(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
     });
 
-    test('returns 410 after it was abandoned, and opens a new cart when an item is added', async () => {
+    test('an abandoned cart returns 410, and adding an item opens a new cart', async () => {
       const { cart, sku } = await createFilledCart();
       const abandoned = await cart.abandon('bye');
       expect([abandoned.status, abandoned.body.status]).toEqual([200, 'abandoned']);
@@ -297,7 +297,7 @@ describeOnDevServer('closing a cart', () => {
       expect((await cart.addItem(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
     });
 
-    test('returns 410 after an operator cancelled it, and opens a new cart when an item is added', async () => {
+    test('a cart that an operator cancelled returns 410, and adding an item opens a new cart', async () => {
       const { cart, sku } = await createFilledCart();
       await handleOf(cart).cancel();
       await handleOf(cart)
@@ -338,7 +338,7 @@ describeOnDevServer('closing a cart', () => {
       ['a quantity is 0', (sku) => (cart) => cart.addItem(sku, 0), 400, 'invalid-request'],
     ];
     test.each(rejections)(
-      'gets the reason and changes nothing when %s',
+      'returns the reason and does not change the cart when %s',
       async (_description, requestOf, status, kind) => {
         const { cart, sku } = await createFilledCart();
         const before = (await cart.get()).body;
@@ -352,7 +352,7 @@ describeOnDevServer('closing a cart', () => {
       },
     );
 
-    test('gets 422 for one product too many, while present products can still be added', async () => {
+    test('a full cart returns 422 for another product but accepts more pieces of its products', async () => {
       const cart = createCartClient();
       const skus = Array.from({ length: MAX_CART_LINES + 1 }, () => `SKU-${randomUUID().slice(0, 12).toUpperCase()}`);
       const price = { value: 1, currency: 'EUR' };
@@ -373,7 +373,7 @@ describeOnDevServer('closing a cart', () => {
       expect(after.total).toEqual({ value: MAX_CART_LINES + 1, currency: 'EUR' });
     });
 
-    test('gets 422 and starts no order for the checkout of an empty cart, which stays open', async () => {
+    test('the checkout of an empty cart returns 422 and starts no order, and the cart stays open', async () => {
       const { cart, sku } = await createFilledCart();
       await cart.removeItem(sku);
 
@@ -386,7 +386,7 @@ describeOnDevServer('closing a cart', () => {
       expect(await findOrderOf(cart)).toBe(orderId);
     });
 
-    test('gets 404 for an unknown cart and opens none', async () => {
+    test('requests to an unknown cart return 404 and do not open a cart', async () => {
       const cart = createCartClient();
 
       for (const { status, body } of await Promise.all(everyRequest(cart, 'ANY'))) {
@@ -396,7 +396,7 @@ describeOnDevServer('closing a cart', () => {
       await expect(handleOf(cart).describe()).rejects.toThrow(/not found/i);
     });
 
-    test('gets 422 for the first item of a cart and leaves no open cart', async () => {
+    test('a cart whose first item is rejected with 422 does not stay open', async () => {
       const cart = createCartClient();
       const { sku } = await addProduct(shop.store);
 
@@ -408,7 +408,7 @@ describeOnDevServer('closing a cart', () => {
   });
 
   describe('cart prices', () => {
-    test('shows the new price in the cart and keeps the quoted price in the order', async () => {
+    test('an open cart shows the current price, and an order keeps the price of its checkout', async () => {
       const { cart, sku } = await createFilledCart({ name: 'A pan', price: { value: 1_000, currency: 'EUR' } });
       const readShownPrice = async () => {
         const { lines, total } = (await cart.get()).body;
@@ -430,7 +430,7 @@ describeOnDevServer('closing a cart', () => {
       expect(shop.fakes.records(orderId).charges).toMatchObject([{ amount: { value: 3_400, currency: 'EUR' } }]);
     });
 
-    test('shows no price for a product that is no longer sold, and its order is rejected', async () => {
+    test('a cart with a product that is no longer sold shows no price, and its order is rejected', async () => {
       const { cart, sku } = await createFilledCart();
       await shop.ownerStore.db.deleteFrom('products').where('sku', '=', sku).execute();
 
@@ -440,7 +440,7 @@ describeOnDevServer('closing a cart', () => {
     });
   });
 
-  test('writes no history event for a read and at most 11.5 events on average for a change', async () => {
+  test('a read of a cart writes no history event, and a change writes at most 11.5 events on average', async () => {
     const { cart, sku } = await createFilledCart();
     const before = (await fetchEventSummaries(handleOf(cart))).length;
     for (let number = 0; number < 3; number++) await cart.get();
@@ -450,7 +450,7 @@ describeOnDevServer('closing a cart', () => {
 
     const each = ((await fetchEventSummaries(handleOf(cart))).length - before) / 5;
     console.log(`a change of a cart: ${each} events`);
-    // Eleven events, plus two for the patch marker once per run.
+    // A change writes eleven events. The patch marker adds two events once per run.
     expect(each).toBeLessThanOrEqual(11.5);
   });
 });
@@ -464,7 +464,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
     await server?.close();
   });
 
-  /** Repeats a request with the same key until the cart responds. */
+  /** Repeats a request with the same key until the status is below 500. */
   const repeatUntilAvailable = (send: () => Promise<ApiResponse<CartBody>>): Promise<ApiResponse<CartBody>> =>
     waitUntil(
       async () => {
@@ -474,10 +474,10 @@ describeOnDevServer('a cart checkout during an outage', () => {
       { description: 'a response of the cart', timeoutMs: 90_000, intervalMs: 200 },
     );
 
-  test('starts the order once when the first attempts to start it fail', async () => {
+  test('a checkout starts one order even if the first attempts to start the order fail', async () => {
     const namespace = 'orders-cannot-be-started';
     const connection = server.client.connection as Connection;
-    // An order start needs search attributes, which are not registered here yet.
+    // The start of an order fails at first, because the search attributes are not registered yet.
     await ensureNamespace(connection, namespace);
     const client = new Client({ connection, namespace });
     const { nativeConnection } = server;
@@ -507,7 +507,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
     }
   });
 
-  test('loses and duplicates nothing when a worker is killed (SIGKILL) during checkouts and changes', async () => {
+  test('no checkout and no cart change is lost or duplicated when a worker is killed (SIGKILL)', async () => {
     const other = await server.openNamespace('with-a-worker-that-dies');
     const shop = await startShop(other, { withWorker: false });
     const api = await startApi(shop);
@@ -525,7 +525,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
         }),
       );
 
-      // One cart is in the middle of a change, with more changes queued. The other carts are checking out.
+      // One cart processes a change and has more changes in its queue. The other carts check out.
       const lock = await lockCatalogue(shop.ownerDatabaseUrl);
       const names = Array.from({ length: 4 }, (_, number) => `add ${number}`);
       const changes = names.map((name) => repeatUntilAvailable(() => busy.addItem(sku, 2, name)));
@@ -566,7 +566,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
   }, 150_000);
 });
 
-/** The order ids of one customer, or of all, once visibility lists at least `atLeast`. */
+/** Waits until visibility lists `atLeast` orders of the customer, or of all customers. @returns the order ids. */
 async function waitForOrdersOf(client: Client, customerId: string | undefined, atLeast = 1): Promise<string[]> {
   const query = `${ORDERS_VISIBILITY_QUERY}${customerId ? ` AND CustomerId = '${customerId}'` : ''}`;
   const poll = async () => {

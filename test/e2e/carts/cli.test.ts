@@ -39,7 +39,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
   const viewOf = (workflowId: string) => handleOf(workflowId).query(cartQuery);
   const startOptions = (workflowId: string) => ['--type', 'cart', '--task-queue', 'carts', '--workflow-id', workflowId];
 
-  /** Starts a cart with two pieces by CLI. */
+  /** Starts a cart by CLI and adds two pieces of a product. */
   async function startFilledCart(): Promise<string> {
     const cartId = newCartId();
     const workflowId = cartWorkflowId(cartId);
@@ -56,7 +56,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
   const update = (workflowId: string, name: string, ...input: string[]) =>
     cli('workflow', 'update', 'execute', '--workflow-id', workflowId, '--name', name, ...input);
 
-  /** Waits for a cart view. A failed workflow task fails the query, which ends the wait. */
+  /** Waits until the cart view matches. @throws when the query fails, for example because a workflow task failed. */
   async function waitForView(workflowId: string, matches: (view: CartView) => boolean): Promise<CartView> {
     return await waitUntil(
       async () => {
@@ -67,9 +67,9 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     );
   }
 
-  /** Checks that the cart kept its lines, accepts changes, and had no failed workflow task. */
+  /** Expects that the cart has kept its lines, accepts a change, and has no failed workflow task. */
   async function expectUnharmed(workflowId: string): Promise<void> {
-    // The cart handles messages in order, so this update runs after all earlier ones.
+    // The cart handles messages in order, so it handles this update after all earlier messages.
     const view = await handleOf(workflowId).executeUpdate<CartView, [unknown]>('addItem', {
       args: [{ sku: other, quantity: 1 }],
     });
@@ -79,7 +79,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
   }
 
   describe('starting a cart by CLI', () => {
-    test('starts a cart that HTTP requests can use', async () => {
+    test('HTTP requests can read and change a cart that the CLI started', async () => {
       const workflowId = await startFilledCart();
       const cart = new CartClient(api, workflowId.replace('cart:', ''));
 
@@ -87,7 +87,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       expect((await cart.addItem(sku, 1)).body).toMatchObject({ lines: [{ sku, quantity: 3 }] });
     });
 
-    test('applies a change that is sent with the start', async () => {
+    test('an update-with-start by CLI starts the cart and applies the change', async () => {
       const cartId = newCartId();
       const workflowId = cartWorkflowId(cartId);
       const add = json({ sku, quantity: 3 }).map((part) => part.replace('--input', '--update-input'));
@@ -128,7 +128,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['the workflow id has no prefix', (id) => json(validInput(`x${id}`)), ['/cartId'], (id) => id],
     ];
     test.each(badInput)(
-      'fails at once as InvalidInput with the list of problems when %s',
+      'a cart fails at once as InvalidInput with a list of problems when %s',
       async (_description, inputOf, pointers, workflowIdOf = cartWorkflowId) => {
         const cartId = newCartId();
         const workflowId = workflowIdOf(cartId);
@@ -141,10 +141,10 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       },
     );
 
-    test('fails on bad input and does not apply a change that comes with it', async () => {
+    test('a cart with invalid input fails and does not apply a signal that is sent with the start', async () => {
       const cartId = newCartId();
       const workflowId = cartWorkflowId(cartId);
-      // Like signal-with-start, so that the signal is in the first workflow task.
+      // Signal-with-start puts the signal into the first workflow task.
       await shop.client.workflow.signalWithStart('cart', {
         workflowId,
         taskQueue: 'carts',
@@ -156,7 +156,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       await expectInvalidInput(workflowId, ['/state']);
     });
 
-    test('applies changes to a state from the previous run', async () => {
+    test('a run that continues the state of a previous run applies new changes and ignores repeated changes', async () => {
       const cartId = newCartId();
       const handedOver = {
         lines: [{ sku, quantity: 4 }],
@@ -178,7 +178,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       expect(quantitiesOf(view)).toEqual({ [sku]: 5, [other]: 1 });
     });
 
-    test('rejects a change that comes with bad input, and the API returns 410', async () => {
+    test('an update-with-start with invalid cart input is rejected, and the API returns 410 for the cart', async () => {
       const cartId = newCartId();
       const workflowId = cartWorkflowId(cartId);
       const sent = await cli(
@@ -216,13 +216,13 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       for (const { detail } of problems) expect(detail).not.toBe('');
       const types = await typesIn(workflowId);
       expect(types).not.toContain('WorkflowTaskFailed');
-      // The first activity parses the input, and nothing follows.
+      // The first activity rejects the input, so no other activity runs.
       expect(types.filter((type) => type === 'ActivityTaskScheduled')).toHaveLength(1);
     }
   });
 
   describe('cart signals', () => {
-    test('changes the cart as the update of the same name does', async () => {
+    test('the signals addItem, setQuantity, removeItem and checkout change the cart', async () => {
       const workflowId = await startFilledCart();
 
       await signal(workflowId, 'addItem', ...json({ sku: other, quantity: 4 }));
@@ -242,7 +242,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     });
 
     test.each([[[]], [['--input', 'null']], [['--input', '{}']], [['--input', '{"idempotencyKey":"bye"}']]])(
-      'abandons the cart when abandon is sent with %j',
+      'the signal abandon with the CLI arguments %j abandons the cart',
       async (input) => {
         const workflowId = await startFilledCart();
 
@@ -252,7 +252,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       },
     );
 
-    test('applies a request once when it is repeated as a signal and as an update', async () => {
+    test('applies a request once that arrives as two signals and an update with the same key', async () => {
       const workflowId = await startFilledCart();
       const addition = json({ sku: other, quantity: 3, idempotencyKey: 'name' });
 
@@ -263,7 +263,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       expect(quantitiesOf(await viewOf(workflowId))).toEqual({ [sku]: 2, [other]: 3 });
     });
 
-    test('creates one order when checkout is signalled twice', async () => {
+    test('two checkout signals create one order', async () => {
       const workflowId = await startFilledCart();
       const checkout = json({ payment: { token: 'tok_ok' } });
 
@@ -294,7 +294,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       await expectUnharmed(workflowId);
     });
 
-    test('keeps an empty cart open when checkout is signalled', async () => {
+    test('an empty cart stays open after a checkout signal', async () => {
       const workflowId = await startFilledCart();
       await signal(workflowId, 'removeItem', ...json({ sku }));
 
@@ -335,7 +335,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['abandon', () => json({ reason: 'bye' })],
       ['explode', () => json({})],
     ];
-    test('ignores malformed signals', async () => {
+    test('a cart ignores malformed and unknown signals', async () => {
       const workflowId = await startFilledCart();
 
       for (const [name, inputOf] of malformed) await signal(workflowId, name, ...inputOf());
@@ -347,7 +347,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
   });
 
   describe('cart updates', () => {
-    test('returns the cart for each valid update', async () => {
+    test('each valid cart update returns the changed cart', async () => {
       const workflowId = await startFilledCart();
       const updateOutput = async (name: string, ...input: string[]) => {
         const { code, stdout, stderr } = await update(workflowId, name, ...input, '--output', 'json');
@@ -376,7 +376,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['abandon', () => json(7)],
       ['explode', () => json({})],
     ];
-    test('rejects malformed updates without a history event', async () => {
+    test('a cart rejects malformed updates and writes no history event for them', async () => {
       const workflowId = await startFilledCart();
       const before = await typesIn(workflowId);
 
@@ -408,7 +408,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     });
   });
 
-  test('returns the cart for a query', async () => {
+  test('the cart query returns the lines and the status of the cart', async () => {
     const workflowId = await startFilledCart();
 
     const { code, stdout } = await cli('workflow', 'query', '--workflow-id', workflowId, '--name', 'cart');

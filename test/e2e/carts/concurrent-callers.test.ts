@@ -16,18 +16,16 @@ import {
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
-/** A run continues as new after about ten changes. */
+/** With this limit, a cart continues as new after about ten changes. */
 const EVENTS_PER_RUN = 60;
 const PRODUCTS_PER_CALLER = 2;
 
-/**
- * One step of a caller; a caller's steps run in sequence. `product` is the index of one of the caller's own products.
- */
+/** One step of a caller. A caller runs its steps in sequence. `product` is an index into the caller's own products. */
 type Step =
   | { do: 'add' | 'set'; product: number; quantity: number; twice: boolean }
   | { do: 'remove'; product: number; twice: boolean }
   | { do: 'add shared'; quantity: number; twice: boolean }
-  /** Repeats an earlier successful request, unchanged or with another quantity under the same key. */
+  /** Repeats an earlier successful request, either unchanged or with the same key and another quantity. */
   | { do: 'repeat' | 'reuse the key of'; back: number };
 
 type Mutation = Exclude<Step, { back: number }>;
@@ -53,7 +51,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const callers = fc.array(fc.array(step, { minLength: 15, maxLength: 20 }), { minLength: 3, maxLength: 5 });
 
-/** The expected cart content of one caller. No other caller changes the caller's own products. */
+/** The expected cart content of one caller. Only this caller changes the products in `own`. */
 class CartModel {
   readonly own = new Map<number, number>();
   shared = 0;
@@ -91,7 +89,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
     await shop?.close();
   });
 
-  /** A product with more stock than a cart can hold, so that stock never limits a test. */
+  /** Adds a product whose stock is larger than any cart, so that no change fails because of the stock. */
   const addPlentifulProduct = async () => (await addProduct(shop.store, { available: 1_000_000 })).sku;
 
   const open = async (continueAsNewAfterEvents = EVENTS_PER_RUN) => {
@@ -104,7 +102,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
   };
   type OpenCart = Awaited<ReturnType<typeof open>>;
 
-  /** Runs one caller's steps. @throws when a response differs from the model. */
+  /** Runs the steps of one caller. @throws when a response differs from the expected response. */
   async function runSteps(cart: CartClient, steps: Step[], skus: string[], sharedSku: string): Promise<CartModel> {
     const model = new CartModel();
     const done: { change: Mutation; key: string }[] = [];
@@ -147,7 +145,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
     return runIds;
   }
 
-  test('matches a model after random concurrent changes', async () => {
+  test('random concurrent changes lead to the cart that a model predicts', async () => {
     const skus = await Promise.all(Array.from({ length: 5 * PRODUCTS_PER_CALLER }, addPlentifulProduct));
     const sharedSku = await addPlentifulProduct();
     const skusOf = (caller: number) => skus.slice(caller * PRODUCTS_PER_CALLER, (caller + 1) * PRODUCTS_PER_CALLER);
@@ -179,13 +177,13 @@ describeOnDevServer('a cart with concurrent callers', () => {
         runs += runIds.length;
         expect((await opened.cart.abandon()).status).toBe(200);
       }),
-      // Do not shrink a failing plan: that takes minutes and does not reproduce the same race.
+      // Do not shrink a failing case: shrinking takes minutes and does not reproduce the same race.
       { seed, numRuns: 5, endOnFailure: true },
     );
     console.log(`${requests} steps on 5 carts in ${runs} runs, as FAST_CHECK_SEED=${seed} plays them again`);
   });
 
-  test('loses and duplicates nothing when twenty callers add at once', async () => {
+  test('no item is lost or duplicated when twenty callers add items at the same time', async () => {
     const opened = await open();
     const skus = await Promise.all(Array.from({ length: 3 }, addPlentifulProduct));
 
@@ -212,7 +210,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
     expect((await expectOneChain(opened)).length).toBeGreaterThan(1);
   });
 
-  test('creates one cart with all items when twenty callers open it at once', async () => {
+  test('twenty callers that open the same cart at the same time get one cart with all items', async () => {
     const cart = new CartClient(api, newCartId());
     const sku = await addPlentifulProduct();
 
@@ -224,7 +222,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
     );
   });
 
-  test("keeps the order of each caller's requests", async () => {
+  test('the cart applies the requests of each caller in order', async () => {
     const opened = await open();
     const skus = await Promise.all(Array.from({ length: 6 }, addPlentifulProduct));
 
@@ -244,7 +242,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
   });
 
   describe('idempotency keys of cart requests', () => {
-    /** Changes the cart until it continues as new. */
+    /** Adds items until the cart continues as new. */
     async function nextRun({ cart, life }: OpenCart): Promise<void> {
       const sku = await addPlentifulProduct();
       const before = (await life()).runIds.length;
@@ -289,7 +287,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
     });
 
     test.each(inBetween)(
-      'rejects a reused key %s with other content with 422 and changes nothing',
+      'rejects a key that is reused %s for other content with 422 and changes nothing',
       async (_when, wait) => {
         const opened = await open();
         const { cart } = opened;
@@ -309,7 +307,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       },
     );
 
-    test('applies a request once when it arrives ten times at once, with one response for all', async () => {
+    test('applies a request once that arrives ten times simultaneously, and returns the same response to all', async () => {
       const opened = await open();
       const sku = await addPlentifulProduct();
 
@@ -320,7 +318,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 3 });
     });
 
-    test('applies one of ten simultaneous requests with the same key and rejects the others with 422', async () => {
+    test('applies one of ten different simultaneous requests with the same key and rejects nine with 422', async () => {
       const opened = await open();
       const sku = await addPlentifulProduct();
 
@@ -333,7 +331,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: statuses.indexOf(200) + 1 });
     });
 
-    test('applies each request without a key', async () => {
+    test('applies every request that has no idempotency key', async () => {
       const opened = await open();
       const sku = await addPlentifulProduct();
 
@@ -342,7 +340,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 6 });
     });
 
-    test.each(['', 'x'.repeat(256)])('rejects the key "%s" with 400', async (key) => {
+    test.each(['', 'x'.repeat(256)])('rejects the idempotency key "%s" with 400', async (key) => {
       const cart = new CartClient(api, newCartId());
 
       expect((await cart.addItem('ANY', 1, key)).status).toBe(400);

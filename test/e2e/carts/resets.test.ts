@@ -9,7 +9,10 @@ import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-
 import { waitForClose, resetRun, resetPoints } from '../../support/temporal/resets.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
-/** A checkout takes three workflow tasks: accept the update, start the order, and complete the update. */
+/**
+ * Index of the last reset point before the checkout, from the end. A checkout takes three workflow tasks: to accept the
+ * update, to start the order, and to complete the update.
+ */
 const BEFORE_CHECKOUT = -3;
 
 describeOnDevServer('a cart after a reset', () => {
@@ -30,7 +33,7 @@ describeOnDevServer('a cart after a reset', () => {
   const handleOf = ({ cartId }: CartClient) =>
     shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
 
-  /** Changes a cart several times and checks it out. Its order waits for the carrier. */
+  /** Changes a cart several times, checks it out, and waits until the order awaits the pickup. */
   async function checkOutCart() {
     const cart = new CartClient(api, newCartId());
     const [kept, removed] = [(await addProduct(shop.store)).sku, (await addProduct(shop.store)).sku];
@@ -53,7 +56,7 @@ describeOnDevServer('a cart after a reset', () => {
 
   type CheckedOut = Awaited<ReturnType<typeof checkOutCart>>;
 
-  /** Checks that the cart became exactly one order of three pieces. */
+  /** Expects that the cart has exactly one order, with three pieces. */
   async function expectOneOrder({ cart, kept, removed, orderId }: CheckedOut): Promise<void> {
     const orders = new Set<string>();
     for await (const { workflowId } of shop.client.workflow.list({
@@ -67,7 +70,7 @@ describeOnDevServer('a cart after a reset', () => {
     expect([await stockOf(kept), await stockOf(removed)]).toEqual([7, 10]);
   }
 
-  /** The view of the cart once its workflow has no pending work. */
+  /** Waits until the workflow has no pending activity or workflow task. @returns the view of the cart. */
   const waitForSettledView = (handle: Pick<WorkflowHandle, 'describe' | 'query'>) =>
     waitUntil(
       async () => {
@@ -77,7 +80,7 @@ describeOnDevServer('a cart after a reset', () => {
       { description: 'a settled cart', timeoutMs: 20_000 },
     );
 
-  test('joins its order again after a reset to any workflow task that reapplies its changes', async () => {
+  test('a cart that is reset to any workflow task returns its existing order again', async () => {
     const story = await checkOutCart();
     const points = await resetPoints(shop.client.workflow.getHandle(story.run.workflowId, story.run.runId));
     expect(points.length).toBeGreaterThan(8);
@@ -97,7 +100,7 @@ describeOnDevServer('a cart after a reset', () => {
     }
   });
 
-  test('rejects other lines after a reset to before the checkout, and joins the order with the same lines', async () => {
+  test('after a reset that drops the checkout, a cart can be checked out again only with the same lines', async () => {
     const story = await checkOutCart();
     const { cart, kept, orderId, run } = story;
     const points = await resetPoints(shop.client.workflow.getHandle(run.workflowId, run.runId));
@@ -126,7 +129,7 @@ describeOnDevServer('a cart after a reset', () => {
     expect(seen.open).toBeGreaterThan(seen.joined + 3);
   });
 
-  test('can be abandoned, filled and ordered again after its changed lines were rejected', async () => {
+  test('a reset cart whose checkout was rejected can be abandoned, and a new cart with this id can be ordered', async () => {
     const story = await checkOutCart();
     const { cart, kept, orderId, run } = story;
     const points = await resetPoints(shop.client.workflow.getHandle(run.workflowId, run.runId));
@@ -149,7 +152,7 @@ describeOnDevServer('a cart after a reset', () => {
     expect(await stockOf(kept)).toBe(6);
   });
 
-  test('notifies its customer once after a reset to any workflow task', async () => {
+  test('a reset of an expired cart to any workflow task sends no notification again', async () => {
     const cart = new CartClient(api, newCartId());
     const { sku } = await addProduct(shop.store);
     const short = { sku, quantity: 1, remindAfterSeconds: 1, expireAfterSeconds: 2 };
@@ -168,7 +171,7 @@ describeOnDevServer('a cart after a reset', () => {
     }
   });
 
-  test('keeps the changes of later runs and becomes one order when its first run is reset', async () => {
+  test('a cart whose first run is reset keeps the changes of later runs and can be checked out', async () => {
     const cart = new CartClient(api, newCartId());
     const { sku } = await addProduct(shop.store, { available: 100 });
     const { firstExecutionRunId, workflowId } = await startCart(shop.client, {

@@ -28,7 +28,7 @@ describeOnDevServer('cart robustness', () => {
     await shop?.close();
   });
 
-  test('applies queued requests of several kinds in the order of arrival', async () => {
+  test('a cart applies queued requests in the order of their arrival', async () => {
     await worker.stop();
     const handle = await startCart(shop.client, { cartId: newCartId() });
     await handle.signal('addItem', { sku, quantity: 2 });
@@ -47,7 +47,7 @@ describeOnDevServer('cart robustness', () => {
     expect(lines).toEqual([{ sku, quantity: 1 }]);
   });
 
-  test('applies no change that comes with invalid input', async () => {
+  test('a cart with invalid input rejects an update that arrives before its first workflow task', async () => {
     await worker.stop();
     const handle = await startCart(shop.client, undefined as never, newCartId());
     const abandoned = handle.executeUpdate('abandon', { args: [{}] }).then(
@@ -61,7 +61,7 @@ describeOnDevServer('cart robustness', () => {
     expect(await handle.query(cartQuery)).toMatchObject({ lines: [] });
   });
 
-  test('continues as new even when a run gets only rejected requests', async () => {
+  test('a cart continues as new even if all its requests are rejected', async () => {
     const handle = await startCart(shop.client, { cartId: newCartId(), continueAsNewAfterEvents: 40 });
 
     const next = await waitUntil(
@@ -78,7 +78,7 @@ describeOnDevServer('cart robustness', () => {
     expect(next).not.toBe(handle.firstExecutionRunId);
   });
 
-  test('does not stay open when the first item is rejected', async () => {
+  test('a new cart does not stay open if its first item is rejected', async () => {
     const cart = new CartClient(api, newCartId());
 
     expect(await cart.addItem('NO-SUCH-SKU', 1)).toMatchObject({ status: 422 });
@@ -86,7 +86,7 @@ describeOnDevServer('cart robustness', () => {
     expect(await cart.get()).toMatchObject({ status: 410 });
   });
 
-  test('replays the responses of a closed cart and keeps it closed', async () => {
+  test('repeated requests to a closed cart return their first responses, and the cart stays closed', async () => {
     const cart = new CartClient(api, newCartId());
     const requests = [() => cart.addItem(sku, 1, 'first'), () => cart.setQuantity(sku, 2, 'second')];
     const responses = [];
@@ -108,11 +108,11 @@ describeOnDevServer('cart robustness', () => {
     expect(await cart.addItem(sku, 1, 'third')).toMatchObject({ status: 200, body: { lines: [{ sku, quantity: 1 }] } });
   });
 
-  test('completes a change when the workflow is cancelled at the same time, and closes', async () => {
+  test('a cart that receives a change and a workflow cancellation together completes the change and closes', async () => {
     const cart = new CartClient(api, newCartId());
     await cart.addItem(sku, 1);
     const handle = shop.client.workflow.getHandle(cartWorkflowId(cart.cartId));
-    // Both wait until a worker starts, which gets them in one workflow task.
+    // Without a worker, the cancellation and the update wait. The next worker receives both in one workflow task.
     await worker.stop();
     await handle.cancel();
     const added = handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 2 }] });
@@ -123,7 +123,7 @@ describeOnDevServer('cart robustness', () => {
     expect(await cart.get()).toMatchObject({ status: 410 });
   });
 
-  test('always names the order of an accepted checkout that races a cancellation', async () => {
+  test('if a checkout is accepted during a cancellation of the cart, the closed cart shows the order id', async () => {
     const carts = await Promise.all(
       Array.from({ length: 20 }, async () => {
         const cart = new CartClient(api, newCartId());
@@ -148,7 +148,7 @@ describeOnDevServer('cart robustness', () => {
     }
   });
 
-  test('can be read when its last change is far in the future', async () => {
+  test('a cart whose last change is in the year 9999 can be read', async () => {
     const handle = await startCart(shop.client, {
       cartId: newCartId(),
       state: { lines: [], ledger: [], lastChangeAt: '9999-12-31T23:59:59.999Z', reminderPassed: false },
@@ -164,7 +164,7 @@ describeOnDevServer('cart robustness', () => {
     expect(expiresAt).toBe('9999-12-31T23:59:59.999Z');
   });
 
-  test('puts every item into a cart while other callers keep closing it', async () => {
+  test('every added item is accepted while another caller repeatedly abandons the cart', async () => {
     const cart = new CartClient(api, newCartId());
     const rich = (await addProduct(shop.store, { available: 1_000_000 })).sku;
     const adding = Array.from({ length: 4 }, async () => {
@@ -185,7 +185,7 @@ describeOnDevServer('cart robustness', () => {
     expect(statuses).toEqual(Array(60).fill(200));
   });
 
-  test('rejects a repeated key with another lifetime with 422', async () => {
+  test('rejects a repeated idempotency key with another cart lifetime with 422', async () => {
     const path = `/v1/carts/${newCartId()}/items`;
     const add = (expireAfterSeconds: number) =>
       fetch(`${api.url}${path}`, {
@@ -198,7 +198,7 @@ describeOnDevServer('cart robustness', () => {
     expect((await add(999)).status).toBe(422);
   });
 
-  test('returns 503 without details while the catalogue is unavailable, and accepts the key afterwards', async () => {
+  test('returns 503 without internal details while the catalogue is unavailable, and accepts the same key later', async () => {
     const cart = new CartClient(api, newCartId());
     await cart.addItem(sku, 1);
     await rename('products', 'products_away');
@@ -211,7 +211,7 @@ describeOnDevServer('cart robustness', () => {
     expect(back).toMatchObject({ status: 200, body: { lines: [{ sku, quantity: 2 }] } });
   });
 
-  test('stays open and expires later when the reminder cannot be stored', async () => {
+  test('a cart stays open if its reminder cannot be stored', async () => {
     await rename('notifications', 'notifications_away');
     const handle = await startCart(shop.client, {
       cartId: newCartId(),
@@ -233,7 +233,7 @@ describeOnDevServer('cart robustness', () => {
     expect(await handle.query(cartQuery)).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
   });
 
-  /** Renames a table, so that the application does not find it. */
+  /** Renames a table, so that the application does not find the table. */
   async function rename(from: string, to: string): Promise<void> {
     await shop.ownerStore.db.schema.alterTable(from).renameTo(to).execute();
   }
