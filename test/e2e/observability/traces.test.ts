@@ -23,12 +23,12 @@ import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
 
 const DEADLINE_MS = 30_000;
 
-/** Exceeds the chunks of one shard by one: the batch has two shards, and the second has a single chunk. */
+/** One chunk more than a shard can hold, so the batch has two shards and the second shard has one chunk. */
 const CHUNKS = 1_001;
 
 const COLLECTOR_KEY = `key ${randomUUID()}`;
 
-/** Values that the test sends in every possible way and that no span or log may contain. */
+/** Personal values in the test data. No span and no log may contain them. */
 const PERSONAL_DATA = {
   comment: `comment-${randomUUID()}`,
   link: `link-${randomUUID()}`,
@@ -38,8 +38,8 @@ const PERSONAL_DATA = {
   token: 'tok_ok',
 };
 
-// One run with an order, a cart and a batch, in which the worker is killed. The tests check the collected spans and
-// logs.
+// One scenario with an order, a cart and a batch runs before all tests. In this scenario, a worker is killed. The tests
+// check the spans and logs of the scenario.
 describeOnDevServer('traces and logs', () => {
   let server: DevServer;
   let shop: Shop;
@@ -54,7 +54,7 @@ describeOnDevServer('traces and logs', () => {
   const caller = { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex') };
   const orderId = randomUUID();
   const cartId = randomUUID();
-  /** Orders started without the API: one while the worker samples all traces, one while it samples no new trace. */
+  /** Orders that start without a trace: `taken` while the worker samples all traces, `left` while it samples none. */
   const byHand = { taken: randomUUID(), left: randomUUID() };
   let batchId: string;
   let requestId: string;
@@ -84,7 +84,7 @@ describeOnDevServer('traces and logs', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** A process exports its spans when it exits. Workers also export every 200 ms, because the first one is killed. */
+  /** A process exports its spans when it exits. The test kills a worker, so workers also export every 200 ms. */
   const tracing = (delayMs = 60_000) => ({
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     OTEL_EXPORTER_OTLP_HEADERS_FILE: keyFile,
@@ -119,7 +119,8 @@ describeOnDevServer('traces and logs', () => {
     });
     const isIgnored = () => workerLines.some((line) => line.includes('malformed shipment report')) || undefined;
     await waitUntil(isIgnored, { description: 'the ignored report', timeoutMs: DEADLINE_MS });
-    // Otherwise the other worker would run the workflow task again, which is no replay and logs a second time.
+    // Waits for the end of this workflow task. If the worker died before that, the next worker would execute the task
+    // again and log a second time.
     const isKept = async () => {
       const types = (await fetchEventSummaries(handleOf(orderWorkflowId(orderId)))).map(({ type }) => type);
       return types.lastIndexOf('WorkflowTaskCompleted') > types.indexOf('WorkflowExecutionSignaled') || undefined;
@@ -132,7 +133,7 @@ describeOnDevServer('traces and logs', () => {
     await startWithoutApi(byHand.left);
 
     shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 503 });
-    // A task that the dead worker had goes to the other worker after its timeout.
+    // Tasks of the dead worker time out before the next worker receives them, so the first requests can fail.
     const isServing = (path: string) =>
       waitUntil(() => send('GET', path), { description: `a response to ${path}`, timeoutMs: DEADLINE_MS });
     await Promise.all([isServing(`/v1/approvals/${approval!.approvalId}`), isServing(`/v1/carts/${cartId}`)]);
@@ -161,7 +162,7 @@ describeOnDevServer('traces and logs', () => {
       .catch(() => undefined);
   }
 
-  /** Starts an order without a trace; the order is rejected at once. */
+  /** Starts an order without a trace, and waits until the order is rejected. */
   async function startWithoutApi(id: string): Promise<void> {
     const order = makeOrder({ orderId: id, lines: [{ sku: 'NOT-THERE', quantity: 1 }] });
     await shop.client.workflow.execute('order', {
@@ -199,7 +200,7 @@ describeOnDevServer('traces and logs', () => {
   const childrenOf = ({ spanId, traceId }: Pick<Span, 'spanId' | 'traceId'>) =>
     collector.spans.filter((span) => span.parentSpanId === spanId && span.traceId === traceId);
 
-  /** Follows the names from span to span. Each name must match exactly one child. */
+  /** Follows the names from parent span to child span. @throws when a name does not match exactly one child. */
   function descend(from: Pick<Span, 'spanId' | 'traceId'>, ...names: string[]): Span {
     let at = from as Span;
     for (const name of names) {
@@ -217,10 +218,10 @@ describeOnDevServer('traces and logs', () => {
 
   const namesBelow = (span: Span) => childrenOf(span).map(({ name }) => name);
 
-  /** The newest span of this request name. */
+  /** Returns the newest span with this name. */
   const request = (name: string) => collector.spans.findLast((span) => span.name === name)!;
 
-  test('continues the trace of a caller through request, workflow, activity, SQL and partner call', () => {
+  test('the trace of a caller continues through request, workflow, activity, SQL statement and partner call', () => {
     const http = descend(caller, 'POST /v1/orders');
     expect(http).toMatchObject({ service: 'shop-api', attributes: { 'http.route': '/v1/orders' } });
     const workflow = descend(http, 'StartWorkflow:order', 'RunWorkflow:order');
@@ -235,7 +236,7 @@ describeOnDevServer('traces and logs', () => {
     expect(told['/carrier/shipments']).toBe(`00-${caller.traceId}-${shipment.spanId}-01`);
   });
 
-  test('records each attempt of a retried call as a span with its failure', () => {
+  test('each attempt of a retried activity has a span, with the failure of the attempt', () => {
     const workflow = descend(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const attempts = childrenOf(descend(workflow, 'StartActivity:chargePayment'));
     expect(attempts).toMatchObject([
@@ -244,7 +245,7 @@ describeOnDevServer('traces and logs', () => {
     ]);
   });
 
-  test('puts an approval into the trace of its order, and the decision into the trace of the approver', () => {
+  test("an approval belongs to the trace of its order, and the decision to the trace of the approver's request", () => {
     const workflow = descend(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const approval = descend(workflow, 'StartChildWorkflow:approval', 'RunWorkflow:approval');
     expect(namesBelow(approval)).toContain('StartActivity:mailApprover');
@@ -255,7 +256,7 @@ describeOnDevServer('traces and logs', () => {
     });
   });
 
-  test('continues the spans of a killed worker in another worker and exports nothing twice', () => {
+  test('a second worker continues the trace of a killed worker, and no span is exported twice', () => {
     const workflow = descend(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const before = descend(workflow, 'StartActivity:reserveStock');
     const after = descend(workflow, 'StartActivity:requestShipment');
@@ -265,13 +266,13 @@ describeOnDevServer('traces and logs', () => {
     expect(spanIds.length - new Set(spanIds).size).toBe(0);
   });
 
-  test('has the parent of every span', () => {
+  test('the parent of every exported span is exported too', () => {
     const known = new Set([caller.spanId, ...collector.spans.map(({ spanId }) => spanId)]);
     const orphans = collector.spans.filter(({ parentSpanId }) => parentSpanId && !known.has(parentSpanId));
     expect(orphans.map(({ name }) => name)).toEqual([]);
   });
 
-  test('puts a continued run below the previous run, and the order below the checkout', () => {
+  test('the span of a continued run is below the previous run, and the span of the order is below the checkout', () => {
     const first = collector.spans.find(({ name }) => name === 'UpdateWithStartWorkflow:addItem')!;
     const run = childrenOf(first).find(({ name }) => name === 'RunWorkflow:cart')!;
     const next = descend(run, 'ContinueAsNew:cart', 'RunWorkflow:cart');
@@ -286,7 +287,7 @@ describeOnDevServer('traces and logs', () => {
     expect(namesBelow(order)).toContain('StartActivity:chargePayment');
   });
 
-  test('connects the webhook of the carrier to the workflow', () => {
+  test("the trace of a carrier's webhook continues in the workflow", () => {
     const handled = descend(
       request('POST /v1/callbacks/shipments'),
       'SignalWorkflow:shipmentReported',
@@ -295,7 +296,7 @@ describeOnDevServer('traces and logs', () => {
     expect(handled.service).toBe('shop-worker');
   });
 
-  test('traces all shards of a large batch, and twenty chunks of each', () => {
+  test('the trace of a large batch contains all shards and at most twenty chunks of each shard', () => {
     const batch = descend(request('POST /v1/batches/:batchId/retry'), 'StartWorkflow:batch', 'RunWorkflow:batch');
     const shards = childrenOf(batch)
       .filter(({ name }) => name === 'StartChildWorkflow:batchShard')
@@ -308,11 +309,11 @@ describeOnDevServer('traces and logs', () => {
     const all = collector.spans.filter(
       ({ traceId, name }) => traceId === batch.traceId && name === 'RunActivity:processBatchChunk',
     );
-    // A retried chunk is another span below the same call.
+    // Retries of a chunk add spans with the same parent, so the test counts the parents.
     expect(new Set(all.map(({ parentSpanId }) => parentSpanId)).size).toBe(21);
   });
 
-  test('starts a new trace for a workflow without one if the sampler of the worker selects it', () => {
+  test('a workflow without a trace gets a new trace if the sampler of the worker selects it', () => {
     const namesOf = (id: string) =>
       collector.spans.filter(({ attributes }) => attributes['temporalWorkflowId'] === orderWorkflowId(id));
     const [root, ...others] = namesOf(byHand.taken).filter(({ parentSpanId }) => !parentSpanId);
@@ -321,12 +322,12 @@ describeOnDevServer('traces and logs', () => {
     expect(namesOf(byHand.left)).toEqual([]);
   });
 
-  test('sends the key from the file to the collector and does not log it', () => {
+  test('sends the API key from the headers file to the collector and does not log this key', () => {
     expect([...collector.apiKeys]).toEqual([COLLECTOR_KEY]);
     expect([...api.lines, ...workerLines].join()).not.toContain(COLLECTOR_KEY.slice(4));
   });
 
-  test('keeps personal data out of spans and logs', async () => {
+  test('spans and logs contain no personal data', async () => {
     const mail = JSON.stringify(await shop.fakes.mailbox.mails());
     const [order] = (await handleOf(orderWorkflowId(orderId)).fetchHistory()).events ?? [];
     const input = order?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data;
@@ -341,14 +342,14 @@ describeOnDevServer('traces and logs', () => {
   const parsed = (lines: string[]) =>
     lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
 
-  test('logs the id and the trace of a request', () => {
+  test('the log lines of a request contain its request id and its trace id', () => {
     const lines = parsed(api.lines).filter(({ reqId }) => reqId === requestId);
     expect(lines.map(({ msg }) => msg)).toEqual(['incoming request', 'request completed']);
     const { spanId, traceId } = descend(caller, 'POST /v1/orders');
     for (const line of lines) expect(line).toMatchObject({ traceId, spanId });
   });
 
-  test('logs the workflow and the activity with the trace of the request', () => {
+  test('the log lines of workflows and activities contain the trace id of the request', () => {
     const { traceId } = caller;
     const lines = parsed(workerLines);
     const workflow = {
@@ -378,7 +379,7 @@ describeOnDevServer('traces and logs', () => {
     return found;
   };
 
-  test('keeps the OpenTelemetry SDK out of the traced workflow bundle', async () => {
+  test('the traced workflow bundle does not contain the OpenTelemetry SDK', async () => {
     const modules = (await readFile(tracedBundle, 'utf8')).matchAll(/!\*\*\* (\S+) \*\*\*!/g);
     const paths = [...modules].map(([, path]) => path!);
     expect(paths).toContain('./src/observability/tracing/workflow-interceptors.ts');
@@ -386,7 +387,7 @@ describeOnDevServer('traces and logs', () => {
   });
 
   for (const flavour of ['traced', 'untraced']) {
-    test(`replays a cart with unreadable trace headers, ${flavour}`, async () => {
+    test(`the ${flavour} workflow bundle replays a cart with unreadable trace headers`, async () => {
       const payload = (encoding: string, data: string) => ({
         metadata: { encoding: Buffer.from(encoding) },
         data: Buffer.from(data),
@@ -419,13 +420,13 @@ describeOnDevServer('traces and logs', () => {
     });
   }
 
-  test('replays histories that were recorded without traces once traces are on', async () => {
+  test('the traced workflow bundle replays histories that were recorded without traces', async () => {
     const onto = await replayed(recordedHistories, { codePath: tracedBundle });
     expect(onto).toHaveLength(recordedHistories.length);
     expect(onto.filter(({ difference }) => difference)).toEqual([]);
   });
 
-  test('replays histories that were written with traces once traces are off', async () => {
+  test('the untraced workflow bundle replays histories that were written with traces', async () => {
     const traced: RecordedHistory[] = [];
     for await (const { workflowId, runId, type } of shop.client.workflow.list())
       traced.push({

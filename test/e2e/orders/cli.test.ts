@@ -45,11 +45,11 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     product: Product;
     workflowId: string;
     shipmentId: string;
-    /** The order as the API showed it while it waited. */
+    /** The order as the API returned it while the order awaited the pickup. */
     seen: OrderResource;
   }
 
-  /** Starts an order by CLI and waits until it awaits the carrier. */
+  /** Starts an order by CLI and waits until the order awaits the pickup. */
   async function placeShippedOrder(): Promise<Sale> {
     const product = await addProduct(shop.store);
     const order = makeOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
@@ -59,7 +59,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     return { order, product, workflowId, shipmentId: seen.shipment!.shipmentId, seen };
   }
 
-  /** Waits for the end of a run. A failed workflow task is retried for ever, so the wait ends after the first one. */
+  /** Waits until a workflow closes. @throws after a failed workflow task, which Temporal would retry for ever. */
   async function waitForEnd(workflowId: string): Promise<OrderView> {
     let outcome: { end: Promise<OrderView> } | undefined;
     let failed = false;
@@ -84,7 +84,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       });
       return await end;
     } finally {
-      // The client would retry a pending call when the connection closes.
+      // Otherwise `result` would stay pending, and the client would retry the call after the connection closes.
       if (!outcome) await handle.terminate();
       await result.catch(() => undefined);
     }
@@ -103,7 +103,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   const typesIn = async (workflowId: string) =>
     (await fetchEventSummaries(handleOf(workflowId))).map(({ type }) => type);
 
-  test('completes an order that is started with valid JSON, as over HTTP', async () => {
+  test('an order that the CLI starts completes like an order over HTTP', async () => {
     const sale = await placeShippedOrder();
 
     const view = await deliverOrder(sale);
@@ -130,7 +130,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       ['the input is null', () => json(null), ['']],
       ['the input is an array', (id) => json([validInput(id)]), ['']],
       ['a field is unknown', (id) => json({ ...validInput(id), total: 1 }), ['/total']],
-      // A payload with NUL is unreadable as a whole.
+      // A NUL character makes the whole payload unreadable, so the error points to the root.
       ['the token has a NUL character', (id) => json({ ...validInput(id), payment: { token: '\0' } }), ['']],
       [
         'every field is invalid',
@@ -145,7 +145,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       ],
       ['the workflow id has no prefix', (id) => json(validInput(id)), ['/orderId'], (id) => id],
     ])(
-      'fails at once as InvalidInput with the list of problems when %s',
+      'an order fails at once as InvalidInput with a list of problems when %s',
       async (_description, inputOf, pointers, workflowIdOf = orderWorkflowId) => {
         const id = orderId();
         const workflowId = workflowIdOf(id);
@@ -164,13 +164,13 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
         expect(closeTime!.getTime() - startTime.getTime()).toBeLessThan(5_000);
         const events = await fetchEventSummaries(handleOf(workflowId));
         expect(events.map(({ type }) => type)).not.toContain('WorkflowTaskFailed');
-        // The first activity parses the input.
+        // The first activity rejects the input, so no other activity runs.
         const scheduled = events.filter(({ type }) => type === 'ActivityTaskScheduled');
         expect(scheduled.map(({ name }) => name)).toEqual(['reserveStock']);
       },
     );
 
-    test('shows an order with invalid input as failed, with the reason', async () => {
+    test('the API shows an order with invalid input as failed, with the reason', async () => {
       const id = orderId();
       await startByCli(orderWorkflowId(id), ...json(withQuantity(id, -1)));
 
@@ -182,7 +182,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   });
 
   describe('cancelling an order by CLI', () => {
-    test('compensates a cancelled workflow, which Temporal and the API both show as cancelled', async () => {
+    test('a workflow cancellation compensates the order, and Temporal and the API show the order as cancelled', async () => {
       const sale = await placeShippedOrder();
 
       expect(await cli('workflow', 'cancel', '--workflow-id', sale.workflowId)).toMatchObject({ code: 0 });
@@ -200,7 +200,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     });
 
     test.each([[[]], [['--input', '{}']], [['--input', '{"reason":"too many mugs"}']], [['--input', 'null']]])(
-      'compensates the order when cancelOrder is sent with %j',
+      'the update cancelOrder with the CLI arguments %j compensates the order',
       async (input) => {
         const sale = await placeShippedOrder();
         const update = ['--workflow-id', sale.workflowId, '--name', 'cancelOrder', ...input];
@@ -214,7 +214,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   });
 
   describe('decisions about a stuck compensation', () => {
-    /** A cancelled order whose refund the gateway rejected once. */
+    /** Places and cancels an order whose refund the gateway rejects once, and waits until the refund is stuck. */
     async function placeStuckOrder(): Promise<Sale> {
       const sale = await placeShippedOrder();
       const { orderId } = sale.order;
@@ -232,7 +232,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     test.each([
       ['retry', 'completed'],
       ['skip', 'skipped'],
-    ])('ends an order with a stuck refund when the decision is %s', async (action, outcome) => {
+    ])('an order with a stuck refund closes after the decision %s', async (action, outcome) => {
       const sale = await placeStuckOrder();
       const { orderId } = sale.order;
 
@@ -247,7 +247,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       expect(shop.fakes.records(orderId).refunds).toHaveLength(action === 'retry' ? 1 : 0);
     });
 
-    test('keeps a refund stuck after malformed decisions until a valid one arrives', async () => {
+    test('a stuck refund ignores malformed decisions and is retried after a valid decision', async () => {
       const sale = await placeStuckOrder();
       const { orderId } = sale.order;
       const values = [null, 'retry', ['skip'], {}, { action: 'retry' }, decision('explode'), decision(1)];
@@ -270,19 +270,19 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   });
 
   describe('malformed messages', () => {
-    /** Checks that the order completes as usual despite the messages. */
+    /** Expects that the order still completes, without a failed workflow task. */
     async function expectUnharmed(sale: Sale): Promise<void> {
       expect(await deliverOrder(sale)).toMatchObject({ status: 'completed', compensations: [] });
       expect(await readVerdict(sale)).toBe('sold');
       expect(await typesIn(sale.workflowId)).not.toContain('WorkflowTaskFailed');
     }
 
-    /** Checks that the messages left the order view unchanged. */
+    /** Expects that the messages did not change the order. */
     async function expectUntouched({ order, seen }: Sale): Promise<void> {
       expect((await api.get<OrderResource>(`/v1/orders/${order.orderId}`)).body).toEqual(seen);
     }
 
-    // Valid except for the change, so that only the change can make the order ignore it.
+    // Except for `change`, this report is valid, so if the order ignores the report, the change is the reason.
     const report = ({ order: { orderId }, shipmentId }: Sale, change: object) => [
       '--input',
       JSON.stringify({ orderId, shipmentId, status: 'lost', ...change }),
@@ -306,7 +306,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       ['with a payload of type binary/null', () => ['--input', 'x', '--input-meta', 'encoding=binary/null']],
       ['with a payload of type binary/plain', () => ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
     ];
-    test.each(signals)('completes the order after shipmentReported is signalled %s', async (_description, input) => {
+    test.each(signals)('an order ignores a shipmentReported signal %s and completes', async (_description, input) => {
       const sale = await placeShippedOrder();
       const signal = ['--workflow-id', sale.workflowId, '--name', 'shipmentReported', ...input(sale)];
 
@@ -316,7 +316,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       await expectUnharmed(sale);
     });
 
-    test('drops and counts a shipmentReported signal about another parcel', async () => {
+    test('an order ignores and counts a shipmentReported signal about another parcel', async () => {
       const sale = await placeShippedOrder();
       const { order, seen, workflowId } = sale;
       const input = report(sale, { shipmentId: 'sh_other' });
@@ -329,7 +329,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       await expectUnharmed(sale);
     });
 
-    test('completes the order after an unknown signal', async () => {
+    test('an order ignores an unknown signal and completes', async () => {
       const sale = await placeShippedOrder();
       const signal = ['--workflow-id', sale.workflowId, '--name', 'explode', '--input', '{}'];
 
@@ -338,9 +338,9 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       await expectUnharmed(sale);
     });
 
-    // The SDK decodes a payload before it calls workflow code. An unreadable payload must not fail the workflow task.
+    // The SDK decodes payloads before it calls workflow code. A decoding error must not fail the workflow task.
     test.each(['binary/unknown', 'binary/encrypted', ''])(
-      'completes the order after shipmentReported is signalled with a payload of type "%s"',
+      'an order ignores a shipmentReported signal with the payload encoding "%s" and completes',
       async (encoding) => {
         const sale = await placeShippedOrder();
         const input = ['--input', 'x', '--input-meta', `encoding=${encoding}`];
@@ -353,7 +353,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     );
 
     test.each(['binary/unknown'])(
-      'fails as InvalidInput when an order is started with a payload of type "%s"',
+      'an order that is started with the payload encoding "%s" fails as InvalidInput',
       async (encoding) => {
         const workflowId = orderWorkflowId(randomUUID());
 
@@ -381,7 +381,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       ['cancelOrder', ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
       ['explode', ['--input', '{}']],
     ];
-    test.each(updates)('rejects the update %s with %j and completes the order', async (name, input) => {
+    test.each(updates)('an order rejects the update %s with %j and completes', async (name, input) => {
       const sale = await placeShippedOrder();
 
       const { code, stderr } = await cli(
@@ -404,7 +404,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     test.each([
       ['order', ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
       ['explode', []],
-    ])('completes the order after the query %s with %j', async (name, input) => {
+    ])('an order completes after the query %s with %j', async (name, input) => {
       const sale = await placeShippedOrder();
 
       await cli('workflow', 'query', '--workflow-id', sale.workflowId, '--name', name, ...input);
@@ -414,7 +414,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   });
 });
 
-/** The root failure of a run, without the wrappers of the client and the failed activity. */
+/** Returns the root failure of a workflow, without the errors of the client and the activity that wrap it. */
 function rootCauseOf(error: unknown): unknown {
   if (!(error instanceof WorkflowFailedError)) return error;
   return error.cause instanceof TemporalFailure ? rootFailure(error.cause) : error.cause;

@@ -34,15 +34,15 @@ describeOnDevServer('an order with a separate worker process', () => {
   async function startComposedShop() {
     const products = [await addProduct(shop.store), await addProduct(shop.store, { available: 3 })];
     const order = makeOrder({ lines: products.map(({ sku }, index) => ({ sku, quantity: index + 1 })) });
-    // One second between the reports, so that each gets its own workflow task: the most expensive case.
+    // With one second between the reports, each report causes its own workflow task. This order has the most events.
     shop.fakes.carrier.configure({ autoDeliver: true, pickupSeconds: 1, deliverySeconds: 2 }, order.orderId);
     return { order, products };
   }
 
-  test('completes an order with at most 42 events and one activity for each step', async () => {
+  test('an order over HTTP completes with at most 42 events and one activity per step', async () => {
     const { order, products } = await startComposedShop();
     expect((await api.post('/v1/orders', order)).status).toBe(202);
-    // Waits without queries, so that only the order's own events count.
+    // Waits with `result` and not with queries, so that the test adds no events to the history.
     const result = (await handleOf(order.orderId).result()) as OrderView;
 
     expect(result).toMatchObject({ orderId: order.orderId, status: 'completed', shipment: { status: 'delivered' } });
@@ -69,7 +69,7 @@ describeOnDevServer('an order with a separate worker process', () => {
     expect(body).toMatchObject(result);
   });
 
-  test('finishes its running call when the worker stops, and another worker continues the order', async () => {
+  test('a worker that stops finishes its running call, and another worker continues the order', async () => {
     const { order, products } = await startComposedShop();
     const charge = shop.fakes.hold('charge', order.orderId);
     await api.post('/v1/orders', order);

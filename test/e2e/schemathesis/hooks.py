@@ -1,14 +1,14 @@
-"""What schemathesis cannot know of this API by itself."""
+"""Facts about this API that schemathesis cannot read from the OpenAPI document."""
 
 import schemathesis
 
-# Items, one a line. They are a text to the document, because their fields depend on the operation.
+# NDJSON has one item per line. The OpenAPI document declares text, because the item fields depend on the operation.
 schemathesis.serializer.alias("application/x-ndjson", "text/plain")
 
 
 @schemathesis.hook
 def before_load_schema(ctx, raw_schema):
-    """OpenAPI 3.1 has no words for one event of a stream, 3.2 has; so each is held against what it tells of."""
+    """Adds the schema of a stream event. OpenAPI 3.1 cannot express it; OpenAPI 3.2 has `itemSchema` for it."""
     stream = raw_schema["paths"]["/v1/batches/{batchId}/events"]["get"]["responses"]["200"]["content"]
     batch = {"$ref": "#/components/schemas/Batch"}
     stream["text/event-stream"] = {

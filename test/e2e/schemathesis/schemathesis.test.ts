@@ -10,7 +10,7 @@ import { describeWithSchemathesis, SCHEMATHESIS_FOLDER } from '../../support/api
 
 const TIMEOUT_MS = 300_000;
 
-// Grace is the approver of the examples.
+// `grace` is the approver in the examples of the OpenAPI document.
 const caller = createCaller(['operator', 'approver', 'shopper'], 'grace');
 
 describeWithSchemathesis('Schemathesis against a running API', () => {
@@ -35,7 +35,7 @@ describeWithSchemathesis('Schemathesis against a running API', () => {
   });
 
   test(
-    'passes every check for valid and invalid requests to every operation',
+    'every API operation passes all checks of Schemathesis for valid and invalid requests',
     async () => {
       const found = inject('schemathesis');
       const lines: string[] = [];

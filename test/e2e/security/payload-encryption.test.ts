@@ -19,12 +19,11 @@ import { failuresIn, payloadsIn, fetchRawRuns, type RawRun } from '../../support
 import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
 
 /**
- * Runs the tour with unique values (canaries) on an encrypted shop, then searches for them in everything that is
+ * Runs the tour with unique values (canaries) on an encrypted shop. Then searches for the canaries in all data that is
  * readable without the key: histories, visibility, metrics, logs and traces.
  *
- * Encryption protects only the histories. The same code creates ids, search attributes, metrics, logs and spans with
- * and without a key, so a canary that is absent from them here is also absent without encryption. The memo of a batch
- * holds an idempotency key, which is encrypted as well.
+ * Only payloads in histories and memos are encrypted. Ids, search attributes, metrics, logs and spans are the same with
+ * and without a key. If they contain no canary here, they contain no canary without encryption either.
  */
 const runMark = randomUUID().slice(0, 8);
 const CANARIES = {
@@ -37,7 +36,7 @@ const CANARIES = {
   reason: `canary reason ${runMark}`,
   approvers: `@approvers-${runMark}.example`,
 };
-/** The local storage of the Web UI after its codec dialog is set to the browser's settings, with credentials. */
+/** A script that sets the local storage of the Web UI to the codec endpoint, as the codec dialog of the Web UI does. */
 const codecSettingsScript = (endpoint: string) =>
   Object.entries({ endpoint, includeCredentials: true, overrideRemoteCodecConfiguration: true })
     .map(([name, value]) => `localStorage.setItem('${name}', ${JSON.stringify(JSON.stringify(value))});`)
@@ -45,7 +44,7 @@ const codecSettingsScript = (endpoint: string) =>
 
 type Canary = keyof typeof CANARIES;
 
-/** The texts in the tour's files, and the canaries that replace them. */
+/** The texts in the files of the tour, and the canary that replaces each text. */
 const REPLACEMENTS: [file: RegExp, said: string, canary: Canary][] = [
   [/^examples\/.*\.json$/, '"tok_ok"', 'token'],
   [/^examples\/.*\.json$/, '"tok_declined"', 'declined'],
@@ -118,7 +117,7 @@ describeOnDevServer('a shop with payload encryption', () => {
       lines: [{ sku: 'MUG-ENAMEL', quantity: 1 }],
     });
 
-  test('passes every scene of the tour', async () => {
+  test('every scenario of the tour passes with payload encryption', async () => {
     const output: string[] = [];
     const tour = await startProcess({
       name: 'tour',
@@ -136,7 +135,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     expect(code).toBe(0);
   }, 180_000);
 
-  test('shows the reason of a failure in the API, although it is encrypted in Temporal', async () => {
+  test('the API shows the reason of a failure that is encrypted in Temporal', async () => {
     const away = `away-${runMark}`;
     await order(away, `tok_gateway_down-${runMark}`);
     const { retrying } = await waitUntilResponse<OrderResource>(
@@ -154,7 +153,7 @@ describeOnDevServer('a shop with payload encryption', () => {
       'the order cancelled',
     );
 
-    // The gateway repeats an unknown card token in its error.
+    // The error of the gateway contains the unknown card token.
     await order(`unknown-${runMark}`, CANARIES.unknown);
     const { reason } = await waitUntilResponse<OrderResource>(
       `/v1/orders/unknown-${runMark}`,
@@ -164,7 +163,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     expect(reason).toEqual({ type: 'CardDeclined', message: 'the payment gateway does not know the card' });
   });
 
-  test('delivers the approval request to the mail server and shows it on the page', async () => {
+  test('an approval request with canaries is mailed and decided', async () => {
     const { providersUrl: fakesUrl } = connectToFakes(stack);
     const rejection = { to: CANARIES.mail, code: 451, times: 1 };
     await fetch(`${fakesUrl}/test/mails/faults`, {
@@ -189,7 +188,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     await callApi('POST', `/v1/approvals/${approvalId}/decision`, decision);
   });
 
-  test('finds the canaries at the partners and in the decrypted histories', async () => {
+  test('the partners and the decrypted histories contain the canaries', async () => {
     runs = await fetchRawRuns(connection, stack.addresses.temporalNamespace);
     const codec = createPayloadCodec({ keys: parseEncryptionKeys(key), namespace: stack.addresses.temporalNamespace });
     const payloads = runs.flatMap(({ events }) => payloadsIn(events).map(({ value }) => value));
@@ -202,11 +201,11 @@ describeOnDevServer('a shop with payload encryption', () => {
     expect(canariesIn(mails)).toEqual(['mail', 'address', 'approvers']);
   });
 
-  test('finds no canary in histories without the key', () => {
+  test('encrypted histories contain no canary', () => {
     for (const { workflowId, history } of runs) expect(canariesIn(history), workflowId).toEqual([]);
   });
 
-  test('encrypts every payload of the application and the message of every failure', () => {
+  test('every payload of the application and the message of every failure is encrypted', () => {
     const all = runs.flatMap(({ events }) => payloadsIn(events));
     const payloads = all.filter(({ path, value }) => !isReadByServer(path) && decodeText(value.data) !== SERVER_TEXT);
     const open = payloads.filter(({ value }) => decodeText(value.metadata?.encoding) !== 'binary/encrypted');
@@ -221,7 +220,7 @@ describeOnDevServer('a shop with payload encryption', () => {
       expect([path, value.message, value.stackTrace]).toEqual([path, 'Encoded failure', '']);
   });
 
-  test('finds no canary in ids, search attributes, memos and summaries', () => {
+  test('ids, search attributes, memos and summaries contain no canary', () => {
     for (const { workflowId, visibility } of runs) expect(canariesIn(visibility), workflowId).toEqual([]);
   });
 
@@ -236,7 +235,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     const asked = `approval:canary-${runMark}`;
     const show = ['workflow', 'show', '--workflow-id', asked, '--output', 'json'];
 
-    test('shows a workflow in plain text only with the codec', async () => {
+    test('the Temporal CLI shows a workflow in plain text only with the codec endpoint', async () => {
       const { addresses } = stack;
       const [shown, hidden, byHeader] = await Promise.all([
         withCodec(...show),
@@ -248,7 +247,7 @@ describeOnDevServer('a shop with payload encryption', () => {
       expect(hidden.stdout).toContain(Buffer.from('binary/encrypted').toString('base64'));
     });
 
-    test('encrypts what it starts, signals and queries through the codec', async () => {
+    test('the Temporal CLI encrypts inputs of starts and signals with the codec endpoint', async () => {
       const cart = `cart:cli-${runMark}`;
       const id = ['--workflow-id', cart];
       const input = ['--input', JSON.stringify({ cartId: `cli-${runMark}` })];
@@ -278,7 +277,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     });
     afterAll(() => browser?.close());
 
-    test('decrypts in the Web UI only after an inspector has signed in', async () => {
+    test('the Web UI decrypts payloads only after an inspector has signed in', async () => {
       const { webUiUrl, temporalNamespace, codecUrl } = stack.addresses;
       const url = `${webUiUrl}/namespaces/${temporalNamespace}/workflows/approval:canary-${runMark}`;
       const page = await browser.newPage({ viewport: { width: 1_400, height: 1_100 } });
@@ -299,7 +298,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     });
   });
 
-  test('finds no canary in metrics', async () => {
+  test('metrics contain no canary', async () => {
     const pages = await Promise.all(stack.addresses.metricsUrls.map(async (url) => await (await fetch(url)).text()));
     expect(pages.length).toBeGreaterThanOrEqual(3);
     for (const [index, page] of pages.entries()) {
@@ -309,15 +308,15 @@ describeOnDevServer('a shop with payload encryption', () => {
     expect(pages.join()).toContain('order');
   });
 
-  test('finds no canary in logs', async () => {
-    // The fake partners may log what they receive.
+  test('logs of the API, the worker and the setup contain no canary', async () => {
+    // The fake partners are external systems and may log the data that they receive.
     const files = (await readdir(stack.logsDir)).filter((file) => !file.startsWith('fakes'));
     const logs = await Promise.all(files.map((file) => readFile(join(stack.logsDir, file))));
     expect(files).toEqual(expect.arrayContaining(['api.log', 'worker.log', 'setup.log']));
     for (const [index, log] of logs.entries()) expect(linesWithCanaries(log), files[index]).toEqual([]);
   });
 
-  test('finds no canary in traces', async () => {
+  test('traces contain no canary', async () => {
     for (const [name, part] of stack.processes) if (/^(api|worker)/.test(name)) await part.stop(30_000);
     const names = new Set(collector.spans.map(({ name }) => name));
     for (const type of ['order', 'cart', 'approval', 'batch']) expect(names).toContain(`RunWorkflow:${type}`);
@@ -327,7 +326,7 @@ describeOnDevServer('a shop with payload encryption', () => {
   });
 });
 
-/** Opens a page of Temporal's Web UI and returns all its text. */
+/** Opens a page of the Web UI, waits for the expected text, and returns the whole text of the page. */
 async function readPageText(page: Page, url: string, expected: string | RegExp): Promise<string> {
   await page.goto(url);
   await page.getByText(expected).first().waitFor({ timeout: 30_000 });
@@ -337,14 +336,15 @@ async function readPageText(page: Page, url: string, expected: string | RegExp):
 const decodeText = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
 
 /**
- * Values that Temporal itself must read: search attributes, and the names of local activities and patches in markers.
+ * Whether a payload is not encrypted: search attributes, headers, and the names of local activities and patches in
+ * markers.
  */
 const isReadByServer = (path: string) => /\/searchAttributes\/|\/details\/(data|patch-data)\/|\/header\//.test(path);
 
-/** The server's text for an activity that was cancelled before it started. */
+/** The server writes this payload for an activity that was cancelled before its start. */
 const SERVER_TEXT = '"ACTIVITY_ID_NOT_STARTED"';
 
-/** The canaries in the bytes, plain or in base64, at any of its three alignments. */
+/** Returns the names of the canaries that the bytes contain as plain text, in base64 (any alignment) or URL-encoded. */
 function canariesIn(bytes: Buffer | string): string[] {
   const where = Buffer.from(bytes);
   return Object.entries(CANARIES).flatMap(([name, canary]) =>
@@ -379,7 +379,7 @@ function connectToFakes({ addresses: { mailboxUrl = '' }, dataDir }: Stack) {
   };
 }
 
-/** Copies the files of the tour and replaces texts with canaries. */
+/** Copies the files of the tour and replaces texts with canaries. @returns the path of the copy. */
 async function copyWithCanaries(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'tour-'));
   for (const part of ['dev', 'examples', 'src', 'package.json', 'tsconfig.json'])

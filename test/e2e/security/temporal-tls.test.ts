@@ -27,7 +27,7 @@ import { makeOrder, addProduct, startShop } from '../../support/shop/shop.js';
 import { sourceCommand } from '../../support/shop/source-command.js';
 
 const NAMESPACE = 'shop';
-/** A connection on loopback takes about a hundredth of this time. */
+/** Timeout of a connection. On loopback, a connection takes about a hundredth of this time. */
 const DEADLINE_MS = 4_000;
 const BOTH_CONNECTED = { client: 'connected', worker: 'connected' };
 
@@ -101,7 +101,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
     ...changes,
   });
 
-  /** Connects the client and the worker with this environment and returns the outcomes. */
+  /** Connects a client and a worker with this environment. @returns both outcomes. */
   async function connectsWith(env: Environment) {
     const config = loadConfig('replay', env);
     const request = { namespace: NAMESPACE };
@@ -121,7 +121,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
     return { client, worker };
   }
 
-  test('runs the setup, the worker and the API with a certificate and an API key', { timeout: 60_000 }, async () => {
+  test('setup, worker and API run with a client certificate and an API key', { timeout: 60_000 }, async () => {
     const database = await createDatabase();
     const setup = await startProcess({
       name: 'setup',
@@ -158,7 +158,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
     }
   });
 
-  test('connects with a profile in a configuration file', async () => {
+  test('client and worker connect with a profile in a configuration file', async () => {
     const file = join(folder, 'temporal.toml');
     await writeFile(
       file,
@@ -176,7 +176,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
     expect(loadConfig('replay', env).TEMPORAL_NAMESPACE).toBe(NAMESPACE);
   });
 
-  test('rejects client and worker without a valid API key', async () => {
+  test('the server rejects a client and a worker without a valid API key', async () => {
     const ofAnother = await issuer.createToken(await createSigningKey('temporal'), {
       permissions: ['temporal-system:admin'],
     });
@@ -188,7 +188,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
     );
   });
 
-  test('rejects client and worker without TLS or with a missing or foreign certificate', async () => {
+  test('the server rejects a client and a worker without TLS or without a certificate of its authority', async () => {
     const otherCaller = await createCertificateAuthority(folder, 'stranger');
     const { certFile, keyFile } = await otherCaller.sign('strange-client');
     const changes: Environment[] = [
@@ -203,7 +203,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
   });
 });
 
-/** The gRPC status of an error. Without a connection, a call waits for one. */
+/** Returns the gRPC status of an error. A call without a connection ends with DEADLINE_EXCEEDED. */
 function reasonOf(error: unknown): string {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { code } = cause as Error & { code?: unknown };

@@ -33,11 +33,11 @@ type WorkflowType = keyof typeof workflows;
 interface Message {
   kind: 'signal' | 'update' | 'query';
   name: string;
-  /** The folder of the contract under `src/workflows`. */
+  /** The folder under `src/workflows` that contains the contract. */
   contractFolder: string;
 }
 
-/** An open and healthy workflow, with a function that completes it. */
+/** An open workflow with valid input. `finish` completes the workflow. */
 interface OpenWorkflow {
   type: WorkflowType;
   workflowId: string;
@@ -66,17 +66,17 @@ const UPDATE_COMPLETED =
 
 const { WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
-/** The server fails a workflow task for these reasons when signals arrive during it. The next task handles them. */
+/** The server fails a workflow task for these reasons if signals arrive during the task. The next task handles them. */
 const CAUSED_BY_NEW_SIGNALS = [
-  // The task ends the run, but the workflow has not seen the signal yet.
+  // The task would close the workflow, but a new signal is not handled yet.
   WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
-  // The buffer of new signals is full at 2 MB.
+  // The server's buffer for new signals is full (2 MB).
   WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
 ];
 
 const MUG = { sku: 'MUG', quantity: 1 };
 
-/** Valid arguments by message name. A message that is not listed gets the arguments of another one. */
+/** Valid arguments by message name. All other messages get `ANY_ARGUMENT`. */
 const ARGUMENTS: Record<string, object> = {
   decide: { approver: 'grace', decision: 'approve', comment: 'yes' },
   addItem: { ...MUG, idempotencyKey: 'first', caller: 'ada' },
@@ -107,7 +107,7 @@ const INPUTS: Record<WorkflowType, object> = {
   batchShard: { ...SHARD, pauseState: { sequence: 1, paused: true } },
 };
 
-/** Every signal, update and query of any contract. */
+/** Returns every signal, update and query of all contracts. */
 async function allMessages(): Promise<Message[]> {
   const folder = new URL('../../../src/workflows/', import.meta.url);
   const owners = (await readdir(folder, { withFileTypes: true })).filter(
@@ -181,7 +181,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     return { PAYLOAD_ENCRYPTION_KEYS: key };
   }
 
-  test('rejects a decision whose approver is a lone surrogate', async () => {
+  test('an approval rejects a decision whose approver is a lone surrogate', async () => {
     const approval = await open.approval({});
     const payload = { ...json, data: Buffer.from('{"approver":"\\ud800","decision":"approve"}') };
 
@@ -190,7 +190,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     expect(hasEnded).toBe(false);
   });
 
-  test('fails twelve workflows with input of 100,000 levels at once as InvalidInput', async () => {
+  test('twelve orders whose input has 100,000 levels fail at once as InvalidInput', async () => {
     const order = await open.order({});
     const payload = { ...json, data: Buffer.from('['.repeat(100_000) + ']'.repeat(100_000)) };
     const started = Array.from({ length: 12 }, async () => {
@@ -206,7 +206,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     expect(hasEnded).toBe(false);
   });
 
-  test('rejects or ignores every foreign payload and completes the healthy workflows', async () => {
+  test('workflows reject or ignore every foreign payload, and workflows with valid input complete', async () => {
     const property = fc.asyncProperty(fc.gen(), async (draw) => {
       const drawPayload = (valid: object) => draw(unexpectedPayload, valid);
       const beside = await open.order({});
@@ -250,7 +250,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     type: WorkflowType;
     workflowId: string;
     payload: Payload;
-    /** The argument of a `pause` signal that is sent with the start. */
+    /** The argument of the `pause` signal. If set, signal-with-start starts the workflow. */
     pause?: Payload;
   }
 
@@ -350,7 +350,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     return result;
   }
 
-  /** Sends a message and expects that the workflow ignores or rejects it, as defined for its kind. */
+  /** Sends a foreign payload. Expects that an update is rejected and that a query does not fail the workflow. */
   async function send(
     workflow: OpenWorkflow,
     message: Message,
@@ -359,7 +359,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     const { kind, name, contractFolder } = message;
     const isOwn = contractFolder === CONTRACT_FOLDERS[workflow.type];
     const where = `${kind} ${name} to ${workflow.type} with ${description}`;
-    // This message takes no argument, so no payload is invalid. `finish` sends it.
+    // `resume` takes no argument, so any payload is valid. `finish` sends this message.
     if (name === 'resume' && isOwn) return;
     if (kind === 'signal') await signal(workflow, name, payload);
     else if (kind === 'query') await query(workflow, name, payload, where, isOwn);
@@ -383,7 +383,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     });
   }
 
-  /** @returns the failure of a rejected update. */
+  /** Sends an update. @returns the failure of a rejected update, otherwise undefined. */
   async function update({ workflowId }: OpenWorkflow, name: string, payload: Payload) {
     const { outcome } = await client.workflowService.updateWorkflowExecution({
       namespace: server.namespace,
@@ -395,7 +395,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     return failure ? { type: failure.applicationFailureInfo?.type, message: failure.message } : undefined;
   }
 
-  /** A query accepts any payload. A query that the workflow does not define is rejected. */
+  /** Sends a query. Expects that the workflow accepts any payload and rejects a query that it does not define. */
   async function query(
     { workflowId }: OpenWorkflow,
     queryType: string,
@@ -417,7 +417,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     else expect(response, where).toBe(INVALID_ARGUMENT);
   }
 
-  /** Starts a workflow with the payload as its input and expects an immediate failure. */
+  /** Starts a workflow with the payload as its input. Expects that the workflow fails as InvalidInput. */
   async function startInstead(type: WorkflowType, { description, payload }: UnexpectedPayload): Promise<void> {
     const workflowId = `${CONTRACT_FOLDERS[type]}:${randomUUID()}`;
     await start({ type, workflowId, payload });
@@ -426,14 +426,14 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     await expectReadable([{ type, workflowId }]);
   }
 
-  /** Expects that the API responds and that no text in its responses is ill-formed or long. */
+  /** Expects that the API can return these workflows and that every text in the responses is well-formed and short. */
   async function expectReadable(all: Pick<OpenWorkflow, 'type' | 'workflowId'>[]): Promise<void> {
     const shown = all.filter(({ type }) => type !== 'batchShard');
     const paths = shown.map(({ workflowId }) => `/v1/${workflowId.replace(':', 's/').replace('batchs/', 'batches/')}`);
     const lists = ['/v1/orders', '/v1/approvals', '/v1/batches'];
     for (const path of [...paths, ...lists]) {
       const { status, body } = await api.get<unknown>(path);
-      // Resources of failed starts may be missing or gone.
+      // The API may return 404 or 410 for a workflow that failed at its start.
       expect(lists.includes(path) || all.length > 1 ? [200] : [200, 404, 410], path).toContain(status);
       expect(
         textsIn(body).filter((text) => !isWellFormed(text) || text.length > 2_000),
@@ -450,7 +450,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     }
   }
 
-  /** Limits what workflows and activities write. Input from callers stays in the history unchanged. */
+  /** Expects that workflows and activities write only small payloads. Input from callers may be larger. */
   async function expectBoundedHistories(): Promise<void> {
     const fromOutside = [WORKFLOW_EXECUTION_STARTED, WORKFLOW_EXECUTION_SIGNALED, WORKFLOW_EXECUTION_UPDATE_ACCEPTED];
     for (const { workflowId, events } of await fetchRawRuns(client.connection, server.namespace)) {
@@ -461,7 +461,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
         }
         if (fromOutside.includes(event.eventType!)) continue;
         for (const { value: failure } of failuresIn(event)) expect(failure.message!.length, where).toBeLessThan(9_000);
-        // The first activity gets the input unchanged.
+        // The first activity receives the input of the caller unchanged.
         if (event.eventType === ACTIVITY_TASK_SCHEDULED) continue;
         for (const { value: payload } of payloadsIn(event)) expect(payload.data!.length, where).toBeLessThan(50_000);
       }
@@ -469,14 +469,14 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
   }
 }
 
-/** Every text in a value, including keys. */
+/** Returns every text in a value, including object keys. */
 function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => [key, ...textsIn(inner)]);
 }
 
-/** The root cause of a workflow failure. */
+/** Returns the root cause of a workflow failure. */
 function rootFailureOf(end: PromiseSettledResult<unknown>): unknown {
   if (end.status === 'fulfilled') return end.value;
   const { cause } = end.reason as WorkflowFailedError;

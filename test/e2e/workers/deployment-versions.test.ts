@@ -29,14 +29,14 @@ const DEPLOYMENT_NAME = 'shop';
 const DEADLINE_MS = 40_000;
 const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, BATCH_TASK_QUEUE] as const;
 
-/** The delay and the interval of the server's drainage checks. The defaults are minutes. */
+/** Sets the delay and the interval of the server's drainage checks to a second. The defaults are minutes. */
 const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDrainageStatusRefreshInterval'].map(
   (key) => `matching.wv.${key}="1s"`,
 );
 
 type OrderHandle = WorkflowHandle<typeof orderWorkflow>;
 
-// The tests depend on each other. They use the commands of docs/versioning.md.
+// The tests depend on each other and must run in order. They use the commands of docs/versioning.md.
 describeOnDevServer('worker deployment versions', () => {
   let server: DevServer;
   let shop: Shop;
@@ -61,7 +61,7 @@ describeOnDevServer('worker deployment versions', () => {
     await shop?.close();
   });
 
-  /** Waits until the server knows all task queues of a version. */
+  /** Waits until the server lists all task queues of a version. */
   async function waitForBuild(buildId: string): Promise<void> {
     const hasQueues = async () => {
       const { code, stdout } = await command('describe-version', '--build-id', buildId, '--output', 'json');
@@ -78,7 +78,7 @@ describeOnDevServer('worker deployment versions', () => {
     expect(await command(name, ...args, '--yes')).toMatchObject({ code: 0 });
   }
 
-  /** Starts an order and waits until it awaits the carrier. */
+  /** Starts an order and waits until the order awaits the pickup. */
   async function placeOrderAwaitingPickup(): Promise<OrderHandle> {
     const input = makeOrder({ lines: [{ sku, quantity: 1 }] });
     const handle = await shop.client.workflow.start<typeof orderWorkflow>('order', {
@@ -111,7 +111,7 @@ describeOnDevServer('worker deployment versions', () => {
     return handle;
   }
 
-  /** The versions that completed the workflow tasks of a run, in order. */
+  /** Returns the versions that completed the workflow tasks of a run, in order and without adjacent duplicates. */
   async function versionsOf(handle: WorkflowHandle): Promise<string[]> {
     const { events } = await handle.fetchHistory();
     const all = (events ?? []).flatMap(
@@ -123,7 +123,7 @@ describeOnDevServer('worker deployment versions', () => {
   let order: OrderHandle;
   let pinned: WorkflowHandle<typeof batch>;
 
-  test('reports orders as auto-upgrading and batches as pinned', async () => {
+  test('orders have the versioning behavior auto-upgrade, and batches have the behavior pinned', async () => {
     order = await placeOrderAwaitingPickup();
     pinned = await startPausedBatch();
     const behaviour = async (handle: WorkflowHandle) =>
@@ -133,7 +133,7 @@ describeOnDevServer('worker deployment versions', () => {
     expect([await behaviour(order), await behaviour(pinned)]).toEqual([AUTO_UPGRADE, PINNED]);
   });
 
-  test('leaves pinned workflows out of the sample of npm run replay', async () => {
+  test('npm run replay -- --from-server does not select pinned workflows', async () => {
     const { serverSample: sample } = readCommandLine(['--from-server']) as ReplayCommand;
     const listWorkflowIds = async (query: string) => {
       const found = [];
@@ -151,7 +151,7 @@ describeOnDevServer('worker deployment versions', () => {
     expect(await listWorkflowIds(sample!.query)).toEqual([order.workflowId]);
   });
 
-  test('moves an open order to the new current version and completes a batch on its own version', async () => {
+  test('an open order moves to the new current version, and a batch completes on its own version', async () => {
     const named = {
       TEMPORAL_DEPLOYMENT_NAME: DEPLOYMENT_NAME,
       TEMPORAL_WORKER_BUILD_ID: '2',
@@ -172,7 +172,7 @@ describeOnDevServer('worker deployment versions', () => {
     await deliverOrder(newOrder);
   });
 
-  test('reports a version as drained when none of its workflows is open', async () => {
+  test('the server reports a version as drained when no workflow of this version is open', async () => {
     const isDrained = async () => (await drainage('1')) === 'drained' || undefined;
     await waitUntil(isDrained, { description: 'version 1 drained', timeoutMs: DEADLINE_MS });
 

@@ -9,7 +9,7 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../../suppo
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
 
-/** Longer than any gateway call in this test. The timeout of a charge is 15 s. */
+/** Longer than any gateway call in this test, and shorter than the timeout of a charge (15 s). */
 const GRACE_SECONDS = 12;
 const SLOW_CALL_MS = 3_000;
 const ORDERS = 24;
@@ -43,8 +43,8 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
     return { worker, ready };
   }
 
-  // Two processes start and stop in this test, one of them slowly.
-  test('takes no more work, completes its running work, and causes no retry', { timeout: 120_000 }, async () => {
+  // Long timeout: two worker processes start and stop, and the first worker stops slowly.
+  test('a stopping worker polls no task, ends its calls, and causes no retry', { timeout: 120_000 }, async () => {
     const product = await addProduct(shop.store, { available: 10 * ORDERS });
     const orders = Array.from({ length: ORDERS }, () => makeOrder({ lines: [{ sku: product.sku, quantity: 1 }] }));
     shop.fakes.faults.add({ on: 'charge', fault: 'slow', delayMs: SLOW_CALL_MS, times: -1 });
@@ -96,9 +96,9 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
   });
 
   /**
-   * The reasons why activities and workflow tasks started again. If the server does not cancel the polls of a stopping
-   * worker, it may give a task to a worker that is gone, and notices only at the timeout. Such a timeout is not a
-   * retry of started work, which would have called the gateway twice.
+   * Returns the events that show a retry of an activity or workflow task. Without `workerPollCompleteOnShutdown`, the
+   * server may assign a task to a stopped worker, and the task times out. Such a timeout is ignored, because the worker
+   * never started the task.
    */
   async function retriesOf(orderId: string) {
     const { namespaceInfo } = await shop.client.workflowService.describeNamespace({

@@ -18,20 +18,20 @@ interface OrderedProduct {
   product: Product;
 }
 
-/** Brings an order to a certain point. Returns a function that lets it continue after the worker is dead. */
+/** Starts an order and waits until it reaches a certain point. @returns a function that lets the order continue. */
 type BringOrderTo = (sale: OrderedProduct) => Promise<() => Promise<void>>;
 
 interface InterruptedOrder {
   bringOrder: BringOrderTo;
-  /** The interrupted call, which must happen a second time. */
+  /** The path of the partner call that the death of the worker interrupts. */
   interruptedCall?: string;
   status: OrderView['status'];
   verdict: Balance['verdict'];
-  /** No external call was made. */
+  /** Set if the order must not call a partner. */
   noExternalCall?: true;
 }
 
-// The server takes seconds to notice a dead worker, so one worker dies for all orders, each at a different point.
+// Temporal takes seconds to detect a dead worker. So the test kills one worker while each order is at another point.
 describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', () => {
   let server: DevServer;
   let shop: Shop;
@@ -47,7 +47,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
     expect((await api.post('/v1/orders', order)).status).toBe(202);
   }
 
-  /** During an external call: its effect happens before the response, or only after the worker is dead. */
+  /** Holds a partner call back, either before its response or before its effect. */
   const during =
     (on: 'charge' | 'shipment', effect: 'response' | 'effect'): BringOrderTo =>
     async (sale) => {
@@ -114,7 +114,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
       status: 'completed',
       verdict: 'sold',
     },
-    'after it reserved stock and before it reported that': {
+    'after the reservation commit and before the worker received the response': {
       async bringOrder(sale) {
         const committed = gate.withholdNextCommit(sale.order.orderId);
         await start(sale);
@@ -124,7 +124,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
       status: 'completed',
       verdict: 'sold',
     },
-    'after it reserved stock and before it reported that, and the order is cancelled meanwhile': {
+    'after the reservation commit and before the response, and the order is then cancelled': {
       async bringOrder(sale) {
         const committed = gate.withholdNextCommit(sale.order.orderId);
         await start(sale);
@@ -144,7 +144,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
       status: 'cancelled',
       verdict: 'rolled back',
     },
-    'while the order waits, and the carrier reports before another worker starts': {
+    'while the order awaits the pickup, and the carrier reports before the next worker starts': {
       async bringOrder(sale) {
         const { orderId } = sale.order;
         shop.fakes.carrier.configure({ autoDeliver: false }, orderId);
@@ -191,7 +191,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
   });
 
   test.each(Object.entries(cases))(
-    'takes each effect exactly once when the worker dies %s',
+    'each effect of an order happens exactly once when the worker dies %s',
     async (where, expected) => {
       const { order, product } = sales.get(where)!;
 
@@ -201,7 +201,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
       });
 
       expect((await handle.query(orderQuery)).status).toBe(expected.status);
-      // Also checks that no effect happened twice and what each call returned.
+      // `readBalance` throws if an effect happened twice.
       const { verdict } = await readBalance(shop, { ...order, products: [product], token: order.payment.token });
       expect(verdict).toBe(expected.verdict);
       const { charges, shipments } = shop.fakes.records(order.orderId);
