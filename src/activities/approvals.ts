@@ -18,8 +18,8 @@ import type { Mailer } from './mail.js';
 import type { Webhooks } from './webhooks.js';
 
 /**
- * What `openApproval` records beside the input. The workflow derives the first stage from the raw input; only the
- * activity parses the input.
+ * What `openApproval` records in addition to the input. The workflow reads the first stage from the raw input, because
+ * only the activity parses the input.
  */
 export interface ApprovalOpening {
   workflowId: string;
@@ -28,7 +28,7 @@ export interface ApprovalOpening {
   firstStage?: CurrentStage | undefined;
 }
 
-/** The current stage, with its deadline as an ISO time. */
+/** The current stage. The deadline is an ISO 8601 string. */
 export type CurrentStage = Omit<ApprovalStage, 'approvalId' | 'firstRunId' | 'deadline'> & { deadline: string };
 
 export interface OutcomeReport {
@@ -51,10 +51,10 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
   const { store, mailer, webhooks, outgoing, links, publicUrl } = deps;
 
   /**
-   * Sends a message once, also after a reset. If the record of the message is lost, the message is sent again with the
-   * same id.
+   * Sends each message once, even after a reset. If the delivery cannot be recorded, a repeated call sends the message
+   * again with the same id.
    *
-   * @throws `ApprovalClosed` for a message that is sent `onlyWhileOpen` when the approval is closed.
+   * @throws `ApprovalClosed` when `onlyWhileOpen` is set and the approval is closed.
    */
   async function sendOnce(
     { approvalId, messageId, onlyWhileOpen }: { approvalId: string; messageId: string; onlyWhileOpen: boolean },
@@ -71,10 +71,10 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
 
   return {
     /**
-     * Parses the input of an approval and records it as open.
+     * Parses the input of an approval and records the approval as open.
      *
      * @returns the final view when the approval with this id and content is already closed.
-     * @throws `InvalidInput`; `ApprovalIdTaken` when the id belongs to an approval with other content.
+     * @throws `InvalidInput`; `ApprovalIdTaken` when the id belongs to an approval with different content.
      */
     async openApproval(input: unknown, opening: ApprovalOpening): Promise<{ closed?: ApprovalView }> {
       const { workflowId, firstRunId, requestedAt, firstStage } = opening;
@@ -103,17 +103,21 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       return outcome.status === 'closed' ? { closed: outcome.view } : {};
     },
 
-    /** Records the current stage for lists. */
+    /** Stores the current stage, which lists of approvals show. */
     async recordStage(approvalId: string, firstRunId: string, stage: CurrentStage): Promise<void> {
       await store.recordApprovalStage({ ...stage, approvalId, firstRunId, deadline: new Date(stage.deadline) });
     },
 
-    /** Records how an approval closed. @returns the recorded view. The first outcome is final, also after a reset. */
+    /**
+     * Records the outcome of an approval. The first outcome is final, even after a reset.
+     *
+     * @returns the recorded view.
+     */
     async recordOutcome(view: ApprovalView, closedAt: string): Promise<ApprovalView> {
       return await store.closeApproval(view, new Date(closedAt));
     },
 
-    /** Asks an approver by e-mail. The link is valid for one decision. */
+    /** Asks an approver for a decision by e-mail. The link works for one approver and one stage. */
     async mailApprover({ email, ...message }: ApproverMessage & { email: string }): Promise<void> {
       const { approvalId, firstRunId, stage, approver, deadline, reminderNumber, title } = message;
       const messageId = messageIdOf(message);
@@ -128,7 +132,10 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       });
     },
 
-    /** Asks an external system by signed webhook. The system responds through the approval callback. */
+    /**
+     * Asks an external system for a decision by signed webhook. The system responds through the callback endpoint of
+     * the API.
+     */
     async sendApproverWebhook({ webhookUrl, ...message }: ApproverMessage & { webhookUrl: string }): Promise<void> {
       const { approvalId, approver, stage, reminderNumber, deadline, title, description, requestedBy, amount } =
         message;
@@ -143,7 +150,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       );
     },
 
-    /** Reports the outcome to the callback URL. */
+    /** Reports the outcome of an approval to its callback URL. */
     async reportOutcome({ callbackUrl, firstRunId, outcome }: OutcomeReport): Promise<void> {
       const { approvalId } = outcome;
       const messageId = outcomeMessageId(approvalId, firstRunId);
@@ -161,7 +168,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     async awaitExistingApproval(request: ApprovalInput): Promise<ApprovalStatus> {
       const { client } = Context.current();
       const workflowId = approvalWorkflowId(request.approvalId);
-      // Any client can have started this workflow, with any input.
+      // Any client may have started this workflow, so its input can have any shape.
       const existing = ((await readWorkflowInput(client, workflowId)) ?? {}) as ApprovalInput;
       if (!isDeepStrictEqual(requestContentOf(existing), requestContentOf(request))) {
         throw rejectionFailure(
@@ -178,7 +185,10 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
   };
 }
 
-/** The fields that identify a request. Approvers and deadlines may change with the configuration. */
+/**
+ * Selects the fields that identify a request. Approvers and deadlines are not included, because the configuration can
+ * change.
+ */
 const requestContentOf = ({ title, description, requestedBy, amount }: ApprovalInput) => ({
   title,
   description,
@@ -188,7 +198,7 @@ const requestContentOf = ({ title, description, requestedBy, amount }: ApprovalI
 
 type ApprovalHandle = WorkflowHandle<() => Promise<ApprovalView>>;
 
-/** @returns the final status; `withdrawn` for a cancelled or terminated execution. */
+/** @returns the final status, which is `withdrawn` for a cancelled or terminated execution. */
 async function awaitOutcome(handle: ApprovalHandle): Promise<ApprovalStatus> {
   for (;;) {
     try {

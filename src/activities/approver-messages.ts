@@ -3,12 +3,12 @@ import html from 'html-template-tag';
 import type { ApprovalInput } from '../schemas/approval.js';
 import { formatMoney } from '../schemas/shared/money.js';
 
-/** The request to one approver, or a reminder of it. */
+/** A message to one approver: the request for a decision, or a reminder. */
 export interface ApproverMessage extends Pick<
   ApprovalInput,
   'approvalId' | 'title' | 'description' | 'requestedBy' | 'amount'
 > {
-  /** The first run id of the execution, so that links and message ids stay the same after a reset. */
+  /** The first run id of the execution. A reset keeps this id, so links and message ids do not change. */
   firstRunId: string;
   stage: number;
   stages: number;
@@ -18,12 +18,12 @@ export interface ApproverMessage extends Pick<
   deadline: string;
 }
 
-/** The id of a message to an approver, the same for all attempts and after a reset. */
+/** Returns the id of a message to an approver. All attempts use the same id, even after a reset. */
 export function messageIdOf({ approvalId, firstRunId, stage, approver, reminderNumber }: ApproverMessage): string {
   return hashMessageId(['ask', approvalId, firstRunId, stage, approver, reminderNumber]);
 }
 
-/** The id of the report to the callback URL, the same for all attempts and after a reset. */
+/** Returns the id of the webhook that reports the outcome. All attempts use the same id, even after a reset. */
 export const outcomeMessageId = (approvalId: string, firstRunId: string): string =>
   hashMessageId(['outcome', approvalId, firstRunId]);
 
@@ -31,9 +31,9 @@ const hashMessageId = (parts: (string | number)[]) =>
   `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
 
 /**
- * The text and HTML of a mail that asks an approver for a decision.
+ * Renders the mail that asks an approver for a decision, as text and as HTML.
  *
- * @param link the page of the decision. The API creates the link, so it needs no escaping.
+ * @param link the URL of the decision page. It is built from `publicUrl` and a signed token, so it needs no escaping.
  */
 export function renderApprovalMail(message: ApproverMessage, link: string): { text: string; html: string } {
   const { title, description = '', requestedBy, amount, stage, stages, deadline } = message;
@@ -58,7 +58,7 @@ export function renderApprovalMail(message: ApproverMessage, link: string): { te
       '',
       ...(description ? [description, ''] : []),
     ].join('\n'),
-    // The template would drop a URL that it does not trust, so the link is inserted as it is.
+    // The `html` tag would drop a URL that it does not trust, so `$$` inserts the link without escaping.
     html: html`<!doctype html>
       <html lang="en">
         <body>

@@ -13,41 +13,42 @@ import { runConcurrently } from '../workflows/shared/concurrency.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 import { withHeartbeat } from './heartbeat.js';
 
-/** For operations that call an external system: the number of items after which progress is recorded. */
+/** An external operation records its progress after this number of items. */
 const PROGRESS_INTERVAL_ITEMS = 100;
 
 /**
- * Limits for the failure reason of an item, in UTF-16 code units. The chunk's row stores the reasons of all its items.
+ * Maximum lengths of the failure reason of an item, in UTF-16 code units. One row stores the reasons of all items of a
+ * chunk.
  */
 const MAX_REASON_TYPE_LENGTH = 100;
 const MAX_REASON_MESSAGE_LENGTH = 500;
 
-/** A chunk, with the data it needs from its batch. */
+/** A chunk, and the data of its batch that the activity needs. */
 export interface BatchChunk extends ChunkKey {
   batchId: string;
   batchNumber: number;
   operation: string;
 }
 
-/** An execution of a batch. */
+/** Identifies an execution of a batch. */
 export interface BatchRun {
   workflowId: string;
-  /** The first run id, which a reset keeps. */
+  /** The first run id of the execution. A reset keeps it. */
   firstRunId: string;
   startedAt: string;
 }
 
-/** The work of an execution, and the progress of the batch. */
+/** The attempt that an execution works on, and the progress of the batch. */
 export interface OpenedBatch extends OpenAttempt {
   progress: BatchProgress;
 }
 
-/** The state of a batch that is recorded with its progress. */
+/** The status of a batch, which is recorded together with its progress. */
 export interface ProgressReport {
   batchId: string;
   attemptId: number;
   status: BatchStatus;
-  /** When the batch had this status. */
+  /** When the workflow determined this status. */
   at: string;
 }
 
@@ -55,15 +56,16 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
   function operationOf(name: string) {
     const operation = operations.get(name);
     if (operation) return operation;
-    // Retryable, because a worker that has this operation may be deployed soon.
+    // Retryable, because a worker with this operation may be deployed soon.
     throw ApplicationFailure.create({ type: 'UnknownOperation', message: `this worker has no operation ${name}` });
   }
 
   return {
     /**
-     * Parses the input of a batch and returns the work of this execution. The workflow id must match the batch id, so
-     * that a batch has one open execution at most.
+     * Validates the input of a batch and opens an attempt. The workflow id must match the batch id, so a batch has at
+     * most one open execution.
      *
+     * @returns the attempt and the progress of the batch.
      * @throws `InvalidInput`; `BatchNotFound` when nothing was uploaded under this id; `Superseded` when a later
      * execution has opened the batch.
      */
@@ -82,7 +84,7 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
       });
     },
 
-    /** Processes the items of a chunk, each once. Skips a chunk that is already done or given up. */
+    /** Processes each item of a chunk once. Skips a chunk that is already done or given up. */
     async processBatchChunk({ operation: name, batchId, batchNumber, ...key }: BatchChunk): Promise<void> {
       const operation = operationOf(name);
       if (operation.kind === 'external') return await processExternalChunk(operation, batchId, key);
@@ -91,19 +93,21 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
       );
     },
 
-    /** Counts the unfinished items of these chunks as failed. */
+    /** Gives up a range of chunks: their unfinished items count as failed. */
     async giveUpBatchChunks({ attemptId, first, count, reason }: GiveUpChunksInput): Promise<void> {
       await withHeartbeat(() => store.giveUpChunks(attemptId, { first, count }, reason));
     },
 
-    /** Counts the progress of a batch and records it for lists. @throws `BatchNotFound`. */
+    /** Counts the progress of a batch and stores the counts for lists. @throws `BatchNotFound`. */
     async countProgress(report: ProgressReport): Promise<BatchProgress> {
       return await withHeartbeat(() => record(report, false));
     },
 
     /**
-     * Counts and records the final progress. With failed items, `completed` becomes `completed_with_failures`. @throws
-     * `BatchNotFound`.
+     * Counts the final progress and records the batch as closed. If items failed, the status `completed` becomes
+     * `completed_with_failures`.
+     *
+     * @throws `BatchNotFound`.
      */
     async closeBatch(report: ProgressReport): Promise<BatchProgress> {
       return await withHeartbeat(() => record(report, true));
@@ -123,8 +127,8 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
   }
 
   /**
-   * Calls the external system for every unfinished item. The next attempt resumes at the recorded position and repeats
-   * later calls with the same idempotency keys.
+   * Calls the external system for every unfinished item. After a failure, the next attempt starts at the recorded
+   * position and repeats the later calls with the same idempotency keys.
    */
   async function processExternalChunk(operation: ExternalOperation, batchId: string, key: ChunkKey): Promise<void> {
     const chunk = await store.readChunk(key);
@@ -156,13 +160,13 @@ interface GiveUpChunksInput {
   reason: Reason;
 }
 
-/** The items were validated by the operation's schema at upload. */
+/** The operation's schema validated the items at upload. */
 const asTypedItems = (items: StagedItem[]) => items as StagedItem<Record<string, unknown>>[];
 
 /**
  * Calls the operation for each item, with limited concurrency.
  *
- * @throws the first retryable error, after all open calls have ended.
+ * @throws the first retryable error, after all running calls have ended.
  */
 async function applyToEachItem(
   operation: ExternalOperation,
@@ -184,7 +188,7 @@ async function applyToEachItem(
   return failures.sort((a, b) => a.index - b.index);
 }
 
-/** The failure reason of an item; undefined when a retry could succeed. */
+/** Returns the failure reason of an item, or undefined when a retry could succeed. */
 function nonRetryableReason(error: unknown): Reason | undefined {
   if (!(error instanceof ApplicationFailure && error.nonRetryable)) return undefined;
   return {

@@ -20,8 +20,8 @@ export function createCartActivities({ store }: { store: Store }) {
     },
 
     /**
-     * Checks that a cart can hold this quantity of a product, and records the cart with its first item. Reserves no
-     * stock; the order does.
+     * Checks that the stock covers this quantity of a product, and records the cart with its first item. Does not
+     * reserve stock; only the order does.
      *
      * @param at when the change began.
      * @throws `UnknownSku`, `OutOfStock`.
@@ -33,13 +33,13 @@ export function createCartActivities({ store }: { store: Store }) {
     },
 
     /**
-     * Claims the order of a cart, once, if the total matches the expected total. If this execution of the cart has
-     * already started its order with the same content, the price is not checked again. Without an expected total, the
-     * order alone determines the price. A claim that committed after its checkout timed out has no order, so the next
-     * checkout replaces the claim.
+     * Claims the order of a cart. An execution of a cart can claim only one order. The total must match the expected
+     * total, unless this execution has already started its order. Without an expected total, the price is not checked
+     * here. A checkout can time out after its claim and before it starts the order. The next checkout then replaces
+     * that claim.
      *
-     * @throws `InvalidInput`; `PriceChanged` with both totals; `AlreadyOrdered` when the cart was reset after it became
-     * an order with other content; `UnknownSku`; `MixedCurrencies`.
+     * @throws `InvalidInput`; `PriceChanged` with both totals; `AlreadyOrdered` when the cart became an order with
+     * different content before a reset; `UnknownSku`; `MixedCurrencies`.
      */
     async claimCartOrder({ cart, order }: { cart: CartKey; order: OrderInput }): Promise<void> {
       const { orderId, lines, expectedTotal } = order;
@@ -53,8 +53,8 @@ export function createCartActivities({ store }: { store: Store }) {
       }
       const attemptAt = new Date(Context.current().info.currentAttemptScheduledTimestampMs);
       if (await store.replaceCartOrderClaim(cart, claim, attemptAt)) return;
-      // Either a later checkout has claimed the order and is about to start it, or the clocks differ. The next attempt
-      // resolves it.
+      // Either a later checkout has claimed the order and is about to start it, or the clocks differ. A retry resolves
+      // both cases.
       throw new Error(`another checkout has claimed order ${orderId}`);
     },
 
@@ -63,13 +63,16 @@ export function createCartActivities({ store }: { store: Store }) {
       await store.addNotification(message);
     },
 
-    /** Records that a cart closed without an order. With a key, also notifies the customer, once per key. */
+    /**
+     * Records that a cart closed without an order. If `notificationKey` is set, also stores one notification for the
+     * customer.
+     */
     async closeCart({ cart, ...closing }: CartClosing): Promise<void> {
       await store.closeCart(cart, closing);
     },
   };
 
-  /** Whether the order claimed by this execution of the cart was started. */
+  /** Whether this execution of the cart has started the order that it claimed. */
   async function becameOrder({ firstRunId }: CartKey): Promise<boolean> {
     const claimed = await store.findCartOrder(firstRunId);
     if (!claimed) return false;
@@ -87,7 +90,8 @@ export function createCartActivities({ store }: { store: Store }) {
       case 'priced': {
         const { total } = sum;
         if (isSameAmount(total, expectedTotal)) return;
-        // Updates sent directly to the workflow are not validated, so the currency can be invalid.
+        // A client that sends the update directly to the workflow bypasses the API's validation, so the currency can be
+        // invalid.
         const expected = parseInput(money, expectedTotal);
         const message = `the total is ${formatMoney(total)}, not ${formatMoney(expected)}`;
         throw rejectionFailure('PriceChanged', message, { total, expectedTotal: expected });
@@ -119,7 +123,10 @@ interface CartClosing {
   notificationKey?: string;
 }
 
-/** Depends on goods, customer, payment and expected total, but not on the order of the lines. */
+/**
+ * Hashes the customer, the goods, the payment token and the expected total. The sequence of the lines does not change
+ * the hash.
+ */
 function orderContentHashOf({ customerId, lines, payment, expectedTotal }: OrderInput): string {
   const bySku = (a: OrderLine, b: OrderLine) => (a.sku < b.sku ? -1 : 1);
   const goods = lines.toSorted(bySku).map(({ sku, quantity }) => [sku, quantity]);

@@ -6,31 +6,31 @@ import { truncateText } from '../text/well-formed-text.js';
 import { misconfiguredFailure, unavailableFailure } from './failures.js';
 import { withHeartbeat } from './heartbeat.js';
 
-/** Time limit of a call to a partner. Below the start-to-close timeout of the activities that call. */
+/** Time limit of a call to a partner. Must be shorter than the start-to-close timeout of the calling activities. */
 export const CALL_TIMEOUT_MS = 10_000;
 
-/** The shortest delay that a partner can set with `Retry-After`. */
+/** The shortest retry delay that a partner can set with `Retry-After`. */
 const MIN_RETRY_AFTER_MS = 1_000;
 
-/** Client errors that are temporary. */
+/** 4xx statuses that are temporary. */
 const TEMPORARY_STATUSES: readonly number[] = [408, 425, 429];
 
 /**
- * Client errors about our credentials, URL or request format. The order is not at fault, whatever the error code in the
- * body.
+ * 4xx statuses caused by our credentials, URL or request format. The order is not at fault, even if the body contains
+ * an error code.
  */
 const MISCONFIGURATION_STATUSES: readonly number[] = [401, 403, 404, 405];
 
 const MAX_ERROR_MESSAGE_LENGTH = 300;
 
 /**
- * The agreed error body. Only this body is a rejection by the partner; a proxy or another server sends a different
- * body.
+ * The error body that partners send. A 4xx response with another body is not a rejection by the partner, because a
+ * proxy or a wrong server may have sent it.
  */
 const errorBody = z.object({
   error: z.object({
     code: z.string().regex(/^[\w.-]{1,64}$/),
-    // The message becomes part of failures, and thus of histories, database rows and pages.
+    // Failures contain this message, so it appears in histories, database rows and pages.
     message: z
       .string()
       .transform((text) => truncateText(text.replace(/\p{Cc}/gu, ' '), MAX_ERROR_MESSAGE_LENGTH))
@@ -39,13 +39,13 @@ const errorBody = z.object({
 });
 
 export interface ExternalRead<T extends z.ZodType, Handled = never> {
-  /** The name of the partner, for failure types and messages. */
+  /** The name of the partner in failure types and messages. */
   system: string;
   url: string;
   responseSchema: T;
   /**
-   * Maps an error code of a rejection (4xx) to a result, or to a failure to throw. A code that is missing here becomes
-   * `RejectedByExternalSystem`, a bug on our side.
+   * Maps the error code of a 4xx response to a result, or to a failure to throw. An error code without a handler
+   * becomes `RejectedByExternalSystem`, which indicates a bug on our side.
    */
   rejectionHandlers?: Record<string, (message: string) => Handled>;
 }
@@ -56,13 +56,15 @@ export interface ExternalCall<T extends z.ZodType, Handled = never> extends Exte
 }
 
 /**
- * Calls a partner from an activity, with an idempotency key, a time limit and heartbeats. Parses the response.
+ * Calls a partner from an activity and parses the response. Sends an idempotency key and heartbeats, and applies a time
+ * limit.
  *
- * @throws `<System>Unavailable`, retried: a lost connection, a timeout, 408, 425, 429, 5xx, or an unexpected body.
- * `Retry-After` on 429 and 503 sets the delay.
- * @throws `<System>Misconfigured`, retried slowly: 401, 403, 404, 405, a redirect, or any other 4xx without an error
- * code.
- * @throws the failure from `rejectionHandlers`, or `RejectedByExternalSystem`, both non-retryable: a 4xx with an error code.
+ * @throws `<System>Unavailable` (retryable) for a lost connection, a timeout, 408, 425, 429, 5xx, or an unexpected
+ * body. `Retry-After` on 429 and 503 sets the delay.
+ * @throws `<System>Misconfigured` (retried slowly) for 401, 403, 404, 405, a redirect, or any other 4xx without an
+ * error code.
+ * @throws the failure from `rejectionHandlers`, or `RejectedByExternalSystem`, for a 4xx with an error code. Both are
+ * non-retryable.
  */
 export async function callExternalSystem<T extends z.ZodType, Handled = never>(
   call: ExternalCall<T, Handled>,
@@ -73,7 +75,7 @@ export async function callExternalSystem<T extends z.ZodType, Handled = never>(
   return await withHeartbeat((cancellation) => sendRequest(call, request, cancellation));
 }
 
-/** Sends a read-only request to a partner. Otherwise like `callExternalSystem`. */
+/** Sends a read-only request to a partner. Throws the same failures as `callExternalSystem`. */
 export async function readExternalSystem<T extends z.ZodType, Handled = never>(
   read: ExternalRead<T, Handled>,
 ): Promise<z.infer<T> | Exclude<Handled, ApplicationFailure>> {
@@ -112,7 +114,7 @@ async function sendRequest<T extends z.ZodType, Handled>(
       if (result instanceof ApplicationFailure) throw result;
       return result as Exclude<Handled, ApplicationFailure>;
     }
-    // Omits the message, because it may quote the request, and failures are logged.
+    // Omits the partner's message, because it may quote the request and failures are logged.
     const description = rejection ? `${rejection.code} (${status})` : `answered ${status} without an error code`;
     if (!rejection || MISCONFIGURATION_STATUSES.includes(status)) {
       throw misconfiguredFailure(system, `${system}: ${description}; check its URL and our credentials`);
@@ -134,23 +136,26 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** `fetch` hides the reason behind "fetch failed". */
+/** The message of `fetch` is only "fetch failed"; the actual reason is in `cause`. */
 function networkErrorMessage(error: unknown): string {
   const { message, cause } = error as Error;
   return cause instanceof Error && cause.message ? cause.message : message;
 }
 
-/** Upper limit, so that a partner with a long outage still gets one call per hour. */
+/**
+ * The longest retry delay that a partner can set with `Retry-After`. Even during a long outage, the partner gets one
+ * call per hour.
+ */
 const MAX_RETRY_AFTER_MS = 60 * 60_000;
 
-/** Statuses whose `Retry-After` is honored. */
+/** Only responses with these statuses can set a delay with `Retry-After`. */
 const RETRY_AFTER_STATUSES: readonly number[] = [429, 503];
 
 /**
  * Parses the `Retry-After` header of a response (RFC 9110, section 10.2.3): seconds or an HTTP date.
  *
- * @param atLeastMs the shortest delay, whatever the header says.
- * @returns milliseconds, an hour at most; undefined without a delay.
+ * @param atLeastMs the lower limit of the delay.
+ * @returns the delay in milliseconds, at most one hour, or undefined when the response sets no delay.
  */
 export function retryAfterMs(
   { status, retryAfter }: { status: number; retryAfter?: string | null | undefined },
@@ -160,20 +165,20 @@ export function retryAfterMs(
   const value = retryAfter.trim();
   let delayMs = NaN;
   if (/^\d+$/.test(value)) delayMs = Number(value) * 1_000;
-  // `Date.parse` accepts almost any text, so require the HTTP date format.
+  // `Date.parse` accepts almost any text, so this check requires the HTTP date format.
   else if (value.endsWith(' GMT')) delayMs = Date.parse(value) - Date.now();
   return Number.isNaN(delayMs) ? undefined : Math.min(Math.max(delayMs, atLeastMs), MAX_RETRY_AFTER_MS);
 }
 
-/** Margin for the call itself and for clock differences. */
+/** Safety margin for the duration of the call and for clock differences. */
 const EXPIRY_MARGIN_MS = 10 * 60_000;
 
 /**
  * Whether a partner may have discarded an idempotency key that was first used at `since` or later. The partner would
  * then treat a repeated call as new, so the caller must look up the earlier result first.
  *
- * Uses the later of the local time and the scheduled time of the attempt, because a worker can take an attempt late and
- * clocks differ.
+ * Uses the local time or the time when the attempt was scheduled, whichever is later. A worker can start an attempt
+ * late, and clocks can differ.
  */
 export function mayKeyHaveExpired(since: Date, retentionHours: number): boolean {
   const now = Math.max(Date.now(), Context.current().info.currentAttemptScheduledTimestampMs);

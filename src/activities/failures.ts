@@ -3,14 +3,14 @@ import type { z } from 'zod';
 import { UNREADABLE_VALUE, UNREADABLE_VALUE_DETAIL } from '../temporal/payloads/unreadable-value.js';
 import { toInputProblems, type InputProblem } from '../schemas/shared/input-problems.js';
 
-/** Retry delay while our configuration is wrong, which only an operator can fix. */
+/** Retry delay while our configuration is wrong. Only an operator can fix the configuration. */
 const MISCONFIGURED_RETRY_MS = 5 * 60_000;
 
 /**
- * Parses the input of a workflow. Runs as a workflow's first step, because clients can start workflows without the HTTP
+ * Parses the input of a workflow. Every workflow does this first, because clients can start workflows without the HTTP
  * API.
  *
- * @throws non-retryable `InvalidInput` with the list of problems as its first detail.
+ * @throws `InvalidInput`, which is non-retryable. Its first detail is the list of problems.
  */
 export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.infer<T> {
   if (input === UNREADABLE_VALUE) throw invalidInputFailure([{ pointer: '', detail: UNREADABLE_VALUE_DETAIL }]);
@@ -19,7 +19,7 @@ export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.in
   throw invalidInputFailure(toInputProblems(parsed.error.issues));
 }
 
-/** The failure that rejects a workflow's input. */
+/** Creates the failure that rejects a workflow's input. */
 export function invalidInputFailure(problems: InputProblem[]): ApplicationFailure {
   const list = problems.map(({ pointer, detail }) => `${pointer || '(input)'}: ${detail}`).join('; ');
   return ApplicationFailure.create({
@@ -32,9 +32,9 @@ export function invalidInputFailure(problems: InputProblem[]): ApplicationFailur
 }
 
 /**
- * Checks the workflow id, because signals, updates and queries find the workflow only under this id.
+ * Checks that the workflow has the expected id, because signals, updates and queries are sent to that id.
  *
- * @throws `InvalidInput` that names the field with the id.
+ * @throws `InvalidInput` with the pointer of the id field.
  */
 export function assertWorkflowId(pointer: string, expectedId: string, workflowId: string): void {
   if (workflowId === expectedId) return;
@@ -42,12 +42,15 @@ export function assertWorkflowId(pointer: string, expectedId: string, workflowId
   throw invalidInputFailure([{ pointer, detail }]);
 }
 
-/** A rejection by a business rule. The category BENIGN keeps it out of error logs and metrics. */
+/**
+ * Creates the failure for a rejection by a business rule. The category BENIGN keeps the failure out of error logs and
+ * metrics.
+ */
 export function rejectionFailure(type: string, message: string, ...details: unknown[]): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: true, details, category: 'BENIGN' });
 }
 
-/** A retryable failure. Temporal retries after the delay if there is one, otherwise by the retry policy. */
+/** Creates a retryable failure. Without `delayMs`, the retry policy determines the delay. */
 export function unavailableFailure(system: string, message: string, delayMs?: number): ApplicationFailure {
   return ApplicationFailure.create({
     type: `${system}Unavailable`,
@@ -56,7 +59,7 @@ export function unavailableFailure(system: string, message: string, delayMs?: nu
   });
 }
 
-/** A failure that is retried slowly, because an operator must fix our configuration first. */
+/** Creates a failure that is retried slowly, because an operator must fix our configuration first. */
 export function misconfiguredFailure(system: string, message: string): ApplicationFailure {
   return ApplicationFailure.create({
     type: `${system}Misconfigured`,

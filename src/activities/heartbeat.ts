@@ -1,13 +1,16 @@
 import { Context } from '@temporalio/activity';
 
-/** At most half the heartbeat timeout of the workflows. An activity learns of a cancellation by its heartbeat, so this bounds the delay. */
+/**
+ * Must be at most half the heartbeat timeout that the workflows set. An activity receives a cancellation with its next
+ * heartbeat, so this interval limits that delay.
+ */
 const HEARTBEAT_INTERVAL_MS = 1_000;
 
 /**
- * Sends heartbeats while `work` runs, so that the activity learns of a cancellation. Each heartbeat carries the result of
+ * Sends heartbeats while `work` runs, so that the activity receives cancellations. Each heartbeat carries the result of
  * `progress`.
  *
- * @throws the cancellation if there was one, whatever error `work` throws.
+ * @throws the cancellation if the activity was cancelled, otherwise the error of `work`.
  */
 export async function withHeartbeat<T>(
   work: (cancellation: AbortSignal) => Promise<T>,

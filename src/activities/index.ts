@@ -21,11 +21,11 @@ export interface ActivityDependencies extends PaymentSettings, ShippingSettings 
   publicUrl: string;
   /** The operations that batches can run. */
   operations: Operations;
-  /** Without it no order needs an approval. */
+  /** If undefined, no order needs an approval. */
   orderApprovalPolicy?: OrderApprovalPolicy;
 }
 
-/** Creates all activities, by their wire names. */
+/** Creates all activities. The keys are the activity types in workflow histories. */
 export function createActivities(deps: ActivityDependencies) {
   return {
     ...createApprovalActivities(deps),

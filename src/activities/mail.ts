@@ -8,8 +8,8 @@ import { misconfiguredFailure, rejectionFailure, unavailableFailure } from './fa
 import { withHeartbeat } from './heartbeat.js';
 
 /**
- * SMTP steps at which the server judges the recipient or the content. At any other step, 5xx is caused by our
- * configuration.
+ * SMTP commands for which a 5xx reply concerns the recipient or the content. For any other command, our configuration
+ * causes the 5xx reply.
  */
 const MESSAGE_LEVEL_SMTP_COMMANDS: readonly unknown[] = ['RCPT TO', 'DATA'];
 
@@ -19,23 +19,27 @@ export interface MailMessage {
   subject: string;
   text: string;
   html: string;
-  /** The same for every attempt, so that receivers can detect duplicates. */
+  /** All attempts use the same id, so that receivers can detect duplicates. */
   id: string;
 }
 
 export type Mailer = ReturnType<typeof createMailer>;
 
-/** Below the start-to-close timeout (30 s) of the activities that send mail. */
+/**
+ * Time limit for sending a mail. Must be shorter than the start-to-close timeout (30 s) of the activities that send
+ * mail.
+ */
 const SEND_TIMEOUT_MS = 25_000;
 
 /** Time limit for the connection, for the greeting and for each response of the server. */
 const STEP_TIMEOUT_MS = 9_000;
 
 /**
- * Sends mail over SMTP, with one connection per mail.
+ * Creates a mailer that opens one SMTP connection per mail.
  *
- * @param smtpUrl `smtp://user:password@host:587` (STARTTLS if offered; `?requireTLS=true` enforces it) or `smtps://…`.
- * @param from an address, with or without a name.
+ * @param smtpUrl `smtp://user:password@host:587` or `smtps://…`. With `smtp`, STARTTLS is used if the server offers it;
+ * `?requireTLS=true` enforces it.
+ * @param from the sender's address, with or without a name.
  * @throws an Error when `from` has no host.
  */
 export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string }) {
@@ -54,9 +58,9 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
     /**
      * Sends a mail from an activity. All attempts have the same Message-ID.
      *
-     * @throws `MailRejected`, non-retryable: the server rejects this mail (5xx) or `to` is not an address.
-     * @throws `MailMisconfigured`, retried slowly: the server rejects our login or our sender (5xx).
-     * @throws `MailUnavailable`, retried: any other failure.
+     * @throws `MailRejected` (non-retryable) when the server rejects this mail (5xx) or `to` is not an address.
+     * @throws `MailMisconfigured` (retried slowly) when the server rejects our login or our sender (5xx).
+     * @throws `MailUnavailable` (retryable) for any other failure.
      */
     async send({ to, subject, text, html, id }: MailMessage): Promise<void> {
       const recipient = email.safeParse(to).success ? toAsciiAddress(to) : undefined;
@@ -82,8 +86,8 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
 }
 
 /**
- * Keeps only the code of the server's response. Its text often quotes the recipient, and after a failed login it may
- * contain the credentials.
+ * Maps an SMTP error to a failure that contains only the code of the server's reply. The text of the reply often quotes
+ * the recipient, and after a failed login it may contain the credentials.
  */
 function toMailFailure({ code, command = '', responseCode, message }: NodemailerError): ApplicationFailure {
   if (responseCode === undefined)

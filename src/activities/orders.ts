@@ -25,21 +25,21 @@ import { truncateText } from '../text/well-formed-text.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 
-/** An order with reserved stock: catalogue prices, one line per SKU. */
+/** An order with reserved stock. It has one line per SKU, with catalogue prices. */
 export interface ReservedOrder {
   customerId: string;
   lines: PricedLine[];
   total: Money;
   deliveryTimeoutSeconds?: number;
-  /** The approval required before the charge. */
+  /** The approval that the order needs before the charge. */
   approval?: ApprovalInput;
-  /** The order needs an approval, but the customer is the only approver. */
+  /** Set when the order needs an approval but its customer is the only approver. */
   hasNoEligibleApprover?: true;
 }
 
-/** Which orders need an approval, and who approves them. */
+/** Determines which orders need an approval, and who approves them. */
 export interface OrderApprovalPolicy {
-  /** Orders with at least this total need an approval. In minor units, whatever the currency. */
+  /** Orders with at least this total, in minor units, need an approval. The same number applies to all currencies. */
   threshold: number;
   stages: Stage[];
 }
@@ -48,7 +48,7 @@ export interface OrderKey {
   orderId: string;
   /** The first run id of the order's execution. A reset keeps it. */
   firstRunId: string;
-  /** When the order was placed: the start time of its workflow, which a reset keeps. */
+  /** The start time of the order's workflow. A reset keeps it. */
   placedAt: string;
   /** The raw input of the workflow. */
   input: unknown;
@@ -63,9 +63,9 @@ export function createOrderActivities({
 }) {
   return {
     /**
-     * Parses the input of an order, prices its lines, reserves its stock and records the order, in one transaction and
-     * once. The workflow id must match the order id, because later messages, such as carrier reports, are addressed by
-     * it.
+     * Parses the input of an order and prices its lines. Reserves the stock and records the order in one transaction.
+     * Repeated calls return the first result. The workflow id must match the order id, because carrier reports and
+     * other messages are sent to the workflow id.
      *
      * @throws `InvalidInput` with the list of problems; `UnknownSku`, `MixedCurrencies`, `OutOfStock` and
      * `PriceChanged` with details; `OrderIdTaken` when another execution owns the order id; `ReservationReleased` when
@@ -90,12 +90,15 @@ export function createOrderActivities({
       };
     },
 
-    /** Returns the reserved stock of an order. If the order has no reservation, a late reservation is rejected. */
+    /**
+     * Returns the reserved stock of an order. If nothing is reserved, records the release, so that a late reservation
+     * is rejected.
+     */
     async releaseStock(key: OrderKey): Promise<void> {
       await store.releaseStock(toNewOrder(key, parseInput(orderInput, key.input)));
     },
 
-    /** Records that an open order waits for an operator or has resumed. */
+    /** Records the status of an open order when the order starts or stops waiting for an operator. */
     async recordOrderStatus({
       status,
       stage,
@@ -104,13 +107,13 @@ export function createOrderActivities({
       await store.recordOrderStatus(order, { status, stage });
     },
 
-    /** Records a carrier report that contradicts the outcome the order acts on. Idempotent. */
+    /** Records a carrier report that contradicts the final status of the parcel. Idempotent. */
     async recordContradictingReport({ orderId, shipmentId, status }: ShipmentReport): Promise<void> {
       const webhookId = `${orderWorkflowId(orderId)}:${status}`;
       await store.recordUnhandledReport({ webhookId, orderId, shipmentId, status, reason: 'contradicts_outcome' });
     },
 
-    /** Records how the order ended and what became of its stock. Idempotent. */
+    /** Records the final view of an order and the final state of its stock. Idempotent. */
     async closeOrder(key: OrderKey & { view: OrderView; reservation: FinalReservation }): Promise<void> {
       const { view, reservation } = key;
       const { runId } = Context.current().info.workflowExecution!;
@@ -154,9 +157,9 @@ function reservationFailure(
 }
 
 /**
- * Guards the charge and the shipment: the order's stock must still be reserved.
+ * Checks that the order still holds its stock. Called before the charge and before the shipment request.
  *
- * @returns when the order was placed, which a reset does not change.
+ * @returns when the order was placed. A reset does not change this time.
  * @throws `ReservationReleased` when an earlier run rolled the order back before the reset.
  */
 export async function assertStockHeld(
@@ -172,7 +175,7 @@ export async function assertStockHeld(
 const reservationReleased = (orderId: string) =>
   rejectionFailure('ReservationReleased', `the stock of order ${orderId} was released: the order was rolled back`);
 
-/** A customer can shorten the approval timeout but not extend it. */
+/** Builds the input of an order's approval. The customer can shorten the approval timeout but not extend it. */
 function buildApprovalInput(order: OrderInput, lines: PricedLine[], amount: Money, stages: Stage[]): ApprovalInput {
   const { orderId, customerId, approvalTimeoutSeconds = Infinity } = order;
   return {

@@ -31,7 +31,7 @@ const payment = z.object({
   refund: refund.nullable(),
 });
 
-/** One idempotency key for the charge and one for the refund of an order, the same for all attempts. */
+/** All attempts of a charge use the same idempotency key, and so do all attempts of a refund. */
 const chargeKey = (orderId: string) => `${orderWorkflowId(orderId)}:charge`;
 const refundKey = (orderId: string) => `${orderWorkflowId(orderId)}:refund`;
 
@@ -56,11 +56,11 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
 
   return {
     /**
-     * Charges the whole order once. The gateway deduplicates by key for a limited time, so the charge of an older order
-     * is first looked up by order id.
+     * Charges the total of an order once. The gateway keeps idempotency keys for a limited time, so the charge of an
+     * older order is first looked up by order id.
      *
      * @throws `CardDeclined` (also for an unknown token); `InsufficientFunds`; `ChargeVoided` when the order was
-     * already refunded or voided; `ReservationReleased` when its stock is no longer held; and the failures of
+     * already refunded or voided; `ReservationReleased` when the order's stock is no longer held; and the failures of
      * `callExternalSystem`.
      */
     async chargePayment({ orderId, firstRunId, amount, token }: ChargePaymentInput): Promise<{ chargeId: string }> {
@@ -80,7 +80,7 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
         rejectionHandlers: {
           card_declined: (message) => rejectionFailure('CardDeclined', message),
           insufficient_funds: (message) => rejectionFailure('InsufficientFunds', message),
-          // The message quotes the card, and failures are logged.
+          // Omits the gateway's message, because it quotes the card and failures are logged.
           unknown_token: () => rejectionFailure('CardDeclined', 'the payment gateway does not know the card'),
           charge_voided: (message) => rejectionFailure('ChargeVoided', message),
         },
@@ -90,8 +90,9 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
 
     /**
      * Refunds an order once. The gateway finds the charge by order id, because the response to the charge may have been
-     * lost. If there was no charge, the gateway voids the order id and rejects a later charge. A refund can be repeated
-     * for a year, longer than the gateway keeps its key, so every attempt looks it up first.
+     * lost. If there was no charge, the gateway voids the order id and rejects a later charge. Refund attempts can
+     * continue for a year, which is longer than the gateway keeps the idempotency key. Every attempt therefore first
+     * looks up an existing refund.
      */
     async refundPayment({ orderId }: { orderId: string }): Promise<{ status: 'refunded' | 'voided' }> {
       const existing = await findPayment(orderId);
@@ -109,8 +110,10 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
 }
 
 /**
- * Checks the amount of a charge that was found. @throws `RejectedByExternalSystem`, like the gateway for a repeated key with
- * a different amount.
+ * Checks that an existing charge has the expected amount.
+ *
+ * @throws `RejectedByExternalSystem` for a different amount. The gateway causes the same failure when a key is repeated
+ * with a different amount.
  */
 function assertSameAmount<Charge extends { amount: Money }>(charge: Charge, { value, currency }: Money): Charge {
   if (charge.amount.value === value && charge.amount.currency === currency) return charge;

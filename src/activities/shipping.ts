@@ -35,7 +35,7 @@ export interface ShippingSettings {
 export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours, store }: ShippingSettings) {
   const system = 'Carrier';
 
-  /** Finds the parcel of an order. Undefined when the carrier has never had a shipment of this order. */
+  /** Finds the parcel of an order. @returns undefined when the carrier has never had a shipment of this order. */
   async function findShipment(orderId: string): Promise<z.infer<typeof tracking> | undefined> {
     return await readExternalSystem({
       system,
@@ -47,8 +47,8 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
 
   return {
     /**
-     * Requests the shipment of an order once. The carrier deduplicates by key for a limited time, so the shipment of an
-     * older order is first looked up by order id.
+     * Requests the shipment of an order once. The carrier keeps idempotency keys for a limited time, so the shipment of
+     * an older order is first looked up by order id.
      *
      * @throws `ShipmentCancelled` when the shipment was already cancelled; `ReservationReleased` when the order's stock
      * is no longer held; and the failures of `callExternalSystem`.
@@ -72,8 +72,9 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
     },
 
     /**
-     * Cancels the shipment of an order before pickup. The carrier finds it by order id. If there was no shipment, the
-     * carrier rejects a later request. `already_picked_up` is a result, not a failure, because the caller handles it.
+     * Cancels the shipment of an order before pickup. The carrier finds the shipment by order id. If there was no
+     * shipment, the carrier rejects a later shipment request. After pickup, returns `already_picked_up` instead of
+     * throwing, because the caller handles this case.
      */
     async cancelShipment({ orderId }: { orderId: string }): Promise<z.infer<typeof cancellation>> {
       return await callExternalSystem({
@@ -87,10 +88,11 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
     },
 
     /**
-     * Polls the carrier for the status of an order's parcel and returns it as a report. `cancelled` is final,
-     * whether the shop or the carrier cancelled. Undefined when the carrier has never had a shipment of this order.
+     * Polls the carrier for the status of an order's parcel. The status `cancelled` is final, no matter whether the
+     * shop or the carrier cancelled the shipment.
      *
-     * @throws `UnknownShipmentStatus`, non-retryable for this poll. A later poll may return a known status.
+     * @returns the status as a report, or undefined when the carrier has never had a shipment of this order.
+     * @throws `UnknownShipmentStatus`, which ends this poll without a retry. A later poll may return a known status.
      */
     async trackShipment({ orderId }: { orderId: string }): Promise<ShipmentReport | undefined> {
       const found = await findShipment(orderId);

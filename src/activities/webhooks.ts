@@ -5,13 +5,13 @@ import { CALL_TIMEOUT_MS, retryAfterMs } from './external-calls.js';
 import { rejectionFailure, unavailableFailure } from './failures.js';
 import { withHeartbeat } from './heartbeat.js';
 
-/** A receiver can delay retries, but cannot cause more than one call per minute. */
+/** The shortest retry delay that a receiver can set with `Retry-After`. */
 const MIN_RETRY_AFTER_MS = 60_000;
 
 export interface WebhookMessage {
-  /** Supplied by a caller, so it is subject to the rules of `OutgoingHttpClient`. */
+  /** A caller supplies this URL, so the rules of `OutgoingHttpClient` apply to it. */
   url: string;
-  /** The same for every attempt, so that the receiver can drop duplicates. */
+  /** All attempts use the same id, so that the receiver can drop duplicates. */
   id: string;
   type: string;
   data: unknown;
@@ -20,10 +20,10 @@ export interface WebhookMessage {
 export type Webhooks = ReturnType<typeof createWebhooks>;
 
 /**
- * Sends Standard Webhooks (https://www.standardwebhooks.com).
+ * Creates a sender of Standard Webhooks (https://www.standardwebhooks.com).
  *
- * @param secrets each message carries a signature for every secret, so that a secret can be rotated without downtime.
- * @throws an Error without secrets, or for a secret that is not `whsec_` plus base64.
+ * @param secrets every message has one signature per secret, so that secrets can be rotated without downtime.
+ * @throws an Error when `secrets` is empty or contains a value that is not `whsec_` plus base64.
  */
 export function createWebhooks({ outgoing, secrets }: { outgoing: OutgoingHttpClient; secrets: readonly string[] }) {
   if (secrets.length === 0) throw new Error('webhooks need at least one secret');
@@ -31,12 +31,12 @@ export function createWebhooks({ outgoing, secrets }: { outgoing: OutgoingHttpCl
 
   return {
     /**
-     * Sends a webhook from an activity. All attempts have the same body. Any 2xx counts as delivered. Failure messages
-     * become part of histories, so they contain at most the host of the URL.
+     * Sends a webhook from an activity. All attempts have the same body. Any 2xx status counts as delivered. Histories
+     * contain failure messages, so a failure message contains at most the host of the URL.
      *
-     * @throws `AddressForbidden` and `ReceiverGone` (410), both non-retryable.
-     * @throws `ReceiverUnavailable`, retried: any other status, including redirects, or no response within
-     * CALL_TIMEOUT_MS. `Retry-After` on 429 and 503 sets the delay.
+     * @throws `AddressForbidden` for a forbidden address and `ReceiverGone` for status 410. Both are non-retryable.
+     * @throws `ReceiverUnavailable` (retryable) for any other status, including redirects, or when there is no response
+     * within CALL_TIMEOUT_MS. `Retry-After` on 429 and 503 sets the delay.
      */
     async send({ url, id, type, data }: WebhookMessage): Promise<void> {
       const scheduledAt = new Date(Context.current().info.scheduledTimestampMs);
@@ -68,7 +68,7 @@ function hostOf(url: string): string {
   return new URL(url).host;
 }
 
-/** Omits the message, because it may quote data of the receiver. */
+/** Returns only the code or the name of an error, because its message may quote data of the receiver. */
 function errorCodeOf(error: unknown): string {
   const { code, name } = error as { code?: unknown; name: string };
   return typeof code === 'string' ? code : name;

@@ -5,11 +5,14 @@ import type { StagedItem } from '../store/batches/staging.js';
 import type { Tables } from '../store/tables.js';
 
 interface OperationBase<S extends z.ZodObject> {
-  /** The name in the API: a-z, 0-9 and -. It is stored with every batch, so it must not change. */
+  /**
+   * The name of the operation in the API (characters a-z, 0-9 and -). Every batch stores the name, so it must not
+   * change.
+   */
   name: string;
   /**
-   * The schema of an uploaded item: a strict object. In CSV each column is a field, and `price.value` is a nested
-   * field.
+   * The schema of an uploaded item, which is a strict object. In CSV, each column is a field, and the column
+   * `price.value` is a nested field.
    */
   itemSchema: S;
   /** Default number of items per chunk. */
@@ -32,13 +35,13 @@ export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Ope
 }
 
 /**
- * An operation that calls an external system for each item. An item can be applied again, always with the same
+ * An operation that calls an external system for each item. A retry can apply an item again, always with the same
  * idempotency key. A non-retryable `ApplicationFailure` fails the item; any other error is retried. `apply` must end
- * soon after `cancellation` aborts, and needs its own time limit.
+ * soon after `cancellation` aborts, and must set its own time limit.
  *
  * The key prevents a second effect only as long as the external system keeps the key. A retry of the batch, or an
- * attempt after a long outage, can come days later. If the system discards keys earlier, `apply` must look the item up
- * by a permanent reference, as `chargePayment` does. The shop has no operation of this kind yet.
+ * attempt after a long outage, can follow days later. If the system discards keys earlier, `apply` must first look up
+ * the item by a permanent reference, as `chargePayment` does. The shop has no operation of this kind yet.
  */
 export interface ExternalOperation<S extends z.ZodObject = z.ZodObject> extends OperationBase<S> {
   kind: 'external';
@@ -49,7 +52,7 @@ export interface ExternalOperation<S extends z.ZodObject = z.ZodObject> extends 
 
 export type Operation = StoreOperation | ExternalOperation;
 
-/** Adds types to an operation: `apply` gets the items as parsed by the schema. */
+/** Defines an operation. `apply` gets items of the type that the schema parses. */
 export const defineOperation = <S extends z.ZodObject>(
   operation: StoreOperation<S> | ExternalOperation<S>,
 ): Operation => operation;

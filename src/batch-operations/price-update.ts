@@ -6,12 +6,12 @@ import type { ItemFailure } from '../store/batches/chunks.js';
 import { lockProducts } from '../store/products.js';
 import { defineOperation } from './operation.js';
 
-/** Keeps prices well within PostgreSQL's integer range. */
+/** Maximum price in minor units, well within PostgreSQL's integer range. */
 const MAX_PRICE = 1_000_000_000;
 
 /**
- * Sets product prices. Chunks run concurrently and can be repeated, but the result is the same as line by line: the
- * last line of the latest batch determines the price of a product. Items fail with `UnknownSku` or `CurrencyMismatch`.
+ * Sets product prices. Chunks run concurrently and can be retried. Nevertheless, the last line of the latest batch
+ * determines the price of a product. Items fail with `UnknownSku` or `CurrencyMismatch`.
  */
 export const priceUpdate = defineOperation({
   kind: 'store',

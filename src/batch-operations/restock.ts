@@ -5,7 +5,7 @@ import type { ItemFailure } from '../store/batches/chunks.js';
 import { lockProducts } from '../store/products.js';
 import { defineOperation } from './operation.js';
 
-/** Keeps the stock well within PostgreSQL's integer range. */
+/** Maximum stock of a product, well within PostgreSQL's integer range. */
 const MAX_STOCK = 1_000_000_000;
 
 /** Adds a quantity to the stock of products. Items fail with `UnknownSku` or `StockLimit`. */
