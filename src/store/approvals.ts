@@ -6,7 +6,7 @@ import type { Tables } from './tables.js';
 /** Maximum number of comments on a closed approval. Further comments are dropped. */
 const MAX_LATER_COMMENTS = 20;
 
-/** A new approval, with its first stage. */
+/** A new approval and its first stage. */
 export interface NewApproval extends ApprovalStage {
   contentHash: string;
   title: string;
@@ -22,18 +22,18 @@ export interface ApprovalStage {
   /** The first run id of the execution. A reset keeps it. */
   firstRunId: string;
   stage: number;
-  /** Ids of the approvers who can decide. */
+  /** Ids of the approvers who can decide in this stage. */
   approvers: string[];
   deadline: Date;
 }
 
-/** `taken`: the id belongs to an approval with other content. */
+/** `taken` means that the id belongs to an approval with different content. */
 export type OpenApprovalOutcome = { status: 'open' | 'taken' } | { status: 'closed'; view: ApprovalView };
 
 export interface ApprovalRecord {
   contentHash: string;
   summary: ApprovalSummary;
-  /** The view recorded when the approval closed, with the comments added since. */
+  /** The view that was recorded when the approval closed, plus the comments that were added later. */
   finalView?: ApprovalView;
 }
 
@@ -47,8 +47,8 @@ export interface ApprovalFilter {
 export function createApprovalStore(db: Kysely<Tables>) {
   return {
     /**
-     * Records that an approval is open. A repeated call with the same content, also from a later execution, reopens it
-     * unless it has a final view.
+     * Records an approval as open. A repeated call with the same content reopens the approval, unless a final view is
+     * recorded. A later execution can make this call too.
      */
     async openApproval(approval: NewApproval): Promise<OpenApprovalOutcome> {
       return await db.transaction().execute(async (tx) => {
@@ -99,8 +99,8 @@ export function createApprovalStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Records how an approval closed. The first outcome is final: after a reset, another outcome changes nothing, and
-     * the same outcome updates the rest of the view.
+     * Records the outcome of an approval. The first outcome is final. After a reset, a different outcome changes
+     * nothing, and the same outcome updates the rest of the view.
      *
      * @returns the recorded view.
      */
@@ -163,7 +163,7 @@ export function createApprovalStore(db: Kysely<Tables>) {
       return rows.map((row) => ({ ...toApprovalSummary(row), number: row.number }));
     },
 
-    /** The ids of the approvals among these that are pending in the store. */
+    /** Returns those of the given ids whose approval is pending in the store. */
     async filterPendingApprovals(approvalIds: readonly string[]): Promise<string[]> {
       if (approvalIds.length === 0) return [];
       const rows = await db
@@ -175,7 +175,7 @@ export function createApprovalStore(db: Kysely<Tables>) {
       return rows.map(({ approval_id }) => approval_id);
     },
 
-    /** Closes a pending approval whose workflow ended without an outcome, for example because it was terminated. */
+    /** Closes a pending approval whose workflow ended without an outcome, for example after a termination. */
     async closeApprovalWithoutOutcome(approvalId: string, closedAt: Date): Promise<void> {
       await db
         .updateTable('approvals')
@@ -216,7 +216,7 @@ const stageColumns = ({ firstRunId, stage, approvers, deadline }: ApprovalStage)
   deadline,
 });
 
-/** The condition must match the partial index `approvals_by_approver`. */
+/** Uses the condition of the partial index `approvals_by_approver`, so that PostgreSQL can use this index. */
 function wherePendingFor<Row>(query: SelectQueryBuilder<Tables, 'approvals', Row>, approver: string) {
   return query.where('status', '=', 'pending').where(sql<boolean>`approvers @> array[${approver}]::text[]`);
 }

@@ -29,10 +29,11 @@ export interface ClaimedOrder {
 export function createCartStore(db: Kysely<Tables>) {
   return {
     /**
-     * Returns the stock of a product, or undefined when the catalogue does not have it. If the stock is sufficient,
-     * also records the cart, or reopens it after a reset. One round trip.
+     * Returns the stock of a product, or undefined when the catalogue does not have the product. If the stock is
+     * sufficient, also records the cart, or reopens it after a reset. Uses a single statement.
      *
-     * @param at when the change began. A cart that closed after `at` stays closed, because the call is a late attempt.
+     * @param at when the change began. A cart that closed after `at` stays closed, because the call is then a late
+     * retry.
      */
     async recordCartIfInStock(
       { firstRunId, cartId, customerId }: CartKey,
@@ -53,7 +54,7 @@ export function createCartStore(db: Kysely<Tables>) {
       return rows[0]?.stock;
     },
 
-    /** The order that this execution of the cart has claimed. */
+    /** Returns the order that this execution of the cart has claimed. */
     async findCartOrder(firstRunId: string): Promise<ClaimedOrder | undefined> {
       const row = await db
         .selectFrom('carts')
@@ -65,9 +66,9 @@ export function createCartStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Records the order that the cart becomes. An execution of a cart can have only one order.
+     * Records the order of a cart. An execution of a cart can have only one order.
      *
-     * @returns false when this execution has already claimed an order with other content.
+     * @returns false when this execution has already claimed an order with different content.
      */
     async claimCartOrder(
       { firstRunId, cartId, customerId }: CartKey,
@@ -86,7 +87,8 @@ export function createCartStore(db: Kysely<Tables>) {
     /**
      * Replaces a claim whose order was never started.
      *
-     * @param attemptAt when this attempt began. A claim made after that stays, because the call is a late attempt.
+     * @param attemptAt when this attempt began. A claim made after that time stays, because this call is then a late
+     * retry.
      * @returns whether the claim was replaced.
      */
     async replaceCartOrderClaim(
@@ -103,8 +105,8 @@ export function createCartStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Records that a cart closed without an order, and stores a notification for its customer. Repeated calls store no
-     * second notification.
+     * Records that a cart closed without an order. If `notificationKey` is set, also stores one notification for its
+     * customer.
      */
     async closeCart(
       { firstRunId, cartId }: CartKey,
@@ -121,7 +123,7 @@ export function createCartStore(db: Kysely<Tables>) {
       });
     },
 
-    /** Lists carts with a number below `before`, newest first. Pages neither repeat nor skip a cart. */
+    /** Lists carts with a number below `before`, newest first. Consecutive pages neither repeat nor skip a cart. */
     async listCarts(
       { customerId, statuses }: { customerId?: string | undefined; statuses?: readonly CartStatus[] | undefined },
       { before, limit }: { before?: number | undefined; limit: number },

@@ -5,12 +5,18 @@ import type { Tables } from './tables.js';
 /** How long a response is kept. After that, the same key identifies a new request. */
 const RETENTION_HOURS = 24;
 
-/** A claim without renewal expires after this time. The server renews it more often while it processes the request. */
+/**
+ * A claim expires after this time unless it is renewed. While the server processes the request, it renews the claim in
+ * time.
+ */
 const CLAIM_TTL_SECONDS = 30;
 
 const MAX_KEYS_PER_DELETE = 5_000;
 
-/** A row can disappear between the two statements of a claim, when another request releases its key. */
+/**
+ * Maximum number of attempts to claim a key. A claim takes two statements, and another request can release the key
+ * between them.
+ */
 const MAX_CLAIM_ATTEMPTS = 5;
 
 export interface StoredResponse {
@@ -24,7 +30,7 @@ export type ClaimOutcome =
   | { outcome: 'answered'; response: StoredResponse }
   /** Another request with this key is in progress. */
   | { outcome: 'running' }
-  /** The key belongs to a request with other content. */
+  /** The key belongs to a request with different content. */
   | { outcome: 'other' };
 
 export function createIdempotencyKeyStore(db: Kysely<Tables>) {
@@ -40,8 +46,8 @@ export function createIdempotencyKeyStore(db: Kysely<Tables>) {
 
   return {
     /**
-     * Claims a key for a request, or returns the state of the earlier request. Of concurrent calls, exactly one gets
-     * the claim.
+     * Claims a key for a request. If an earlier request has the key, returns the state of that request. Of several
+     * concurrent calls, exactly one gets the claim.
      */
     async claimIdempotencyKey(scope: Buffer, fingerprint: Buffer): Promise<ClaimOutcome> {
       for (let attempt = 1; attempt <= MAX_CLAIM_ATTEMPTS; attempt += 1) {
@@ -71,7 +77,7 @@ export function createIdempotencyKeyStore(db: Kysely<Tables>) {
       return { outcome: 'running' };
     },
 
-    /** Stores the response to a request, unless the claim was lost to another request. */
+    /** Stores the response to a request, unless another request has taken over the claim. */
     async storeIdempotentResponse(
       scope: Buffer,
       claim: string,
@@ -85,7 +91,7 @@ export function createIdempotencyKeyStore(db: Kysely<Tables>) {
         .execute();
     },
 
-    /** Deletes a key whose response must not be kept. */
+    /** Deletes the key of a request whose response must not be stored. */
     async releaseIdempotencyKey(scope: Buffer, claim: string): Promise<void> {
       await db
         .deleteFrom('idempotency_keys')
@@ -101,14 +107,14 @@ export function createIdempotencyKeyStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Expires the claim at once when the outcome of a request is unknown. A retry with the same content can then claim
-     * the key.
+     * Expires a claim immediately, because the outcome of the request is unknown. A retry with the same content can
+     * then claim the key.
      */
     async expireIdempotencyClaim(scope: Buffer, claim: string): Promise<void> {
       await setClaimedAt(scope, claim, sql<Date>`now() - make_interval(secs => ${CLAIM_TTL_SECONDS + 1})`);
     },
 
-    /** Deletes expired keys in chunks, because one statement for all could exceed the statement timeout. */
+    /** Deletes expired keys in chunks, because a single statement could exceed the statement timeout. */
     async deleteExpiredIdempotencyKeys(): Promise<void> {
       for (let deletedCount = MAX_KEYS_PER_DELETE; deletedCount === MAX_KEYS_PER_DELETE;) {
         const { numDeletedRows } = await db

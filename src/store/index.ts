@@ -15,17 +15,24 @@ import { createWriteCheck } from './postgres/write-check.js';
 /** How long a query waits for a free connection, and how long a new connection may take to open. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Cancels longer statements. Below the 5 s start-to-close timeout of the activities that run them. */
+/**
+ * PostgreSQL cancels longer statements. Must be shorter than the start-to-close timeout (5 s) of the order activities.
+ */
 const STATEMENT_TIMEOUT_MS = 4_000;
 
-/** Ends a transaction whose process stalls, because other transactions wait for its locks. */
+/**
+ * PostgreSQL ends a transaction that is idle for longer than this, because other transactions may wait for its locks.
+ */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 
 export interface StoreOptions {
   databaseUrl: string;
   /** Maximum number of connections of this process. */
   maxConnections: number;
-  /** Called when an idle connection fails, such as on a server restart. The pool replaces it on demand. */
+  /**
+   * Called when an idle connection fails, for example because the database restarts. The pool opens new connections on
+   * demand.
+   */
   onIdleError: (error: Error) => void;
 }
 
@@ -63,7 +70,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     checkWritable: createWriteCheck(pool),
     async close(): Promise<void> {
       await db.destroy();
-      // Kysely ends the pool only if it has used it.
+      // Kysely ends the pool only if Kysely has used the pool.
       if (!pool.ended) await pool.end();
     },
   };

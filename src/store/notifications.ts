@@ -11,12 +11,12 @@ export interface CartNotification {
 
 export function createNotificationStore(db: Kysely<Tables>) {
   return {
-    /** Stores a notification for a customer. A repeated key changes nothing. */
+    /** Stores a notification for a customer. Does nothing if the key already exists. */
     async addNotification(notification: CartNotification): Promise<void> {
       await insertNotification(db, notification);
     },
 
-    /** The kinds of a cart's notifications, oldest first. */
+    /** Returns the kinds of a cart's notifications, oldest first. */
     async listCartNotifications(cartId: string): Promise<string[]> {
       const rows = await db
         .selectFrom('notifications')
@@ -29,7 +29,7 @@ export function createNotificationStore(db: Kysely<Tables>) {
   };
 }
 
-/** Stores a notification, also within a transaction. A repeated key changes nothing. */
+/** Stores a notification. `db` can be a transaction. Does nothing if the key already exists. */
 export async function insertNotification(db: Kysely<Tables>, { key, cartId, kind }: CartNotification): Promise<void> {
   await db
     .insertInto('notifications')

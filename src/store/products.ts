@@ -5,7 +5,7 @@ import type { Tables } from './tables.js';
 
 export function createProductStore(db: Kysely<Tables>) {
   return {
-    /** The products with these SKUs, by SKU. Unknown SKUs are omitted. */
+    /** Returns the products with these SKUs, keyed by SKU. Omits unknown SKUs. */
     async findProducts(skus: string[]): Promise<Map<string, Product>> {
       if (skus.length === 0) return new Map();
       const rows = await db.selectFrom('products').selectAll().where('sku', 'in', skus).execute();
@@ -48,7 +48,7 @@ export type TotalOutcome =
   | { status: 'unknown_sku'; skus: string[] }
   | { status: 'mixed_currencies'; currencies: string[] };
 
-/** The total of these lines, or why they have none. */
+/** Calculates the total of these lines, or returns why there is no total. */
 export function calculateTotal(
   lines: readonly { sku: string; quantity: number }[],
   products: ReadonlyMap<string, Product>,
@@ -62,8 +62,9 @@ export function calculateTotal(
 }
 
 /**
- * Returns the products by SKU and locks them until the transaction ends. Unknown SKUs are omitted. Locks in SKU order,
- * so that concurrent transactions cannot deadlock.
+ * Locks products until the transaction ends, in SKU order, so that concurrent transactions cannot deadlock.
+ *
+ * @returns the products, keyed by SKU. Omits unknown SKUs.
  */
 export async function lockProducts(tx: Transaction<Tables>, skus: readonly string[]): Promise<Map<string, Product>> {
   const { rows } = await sql<Selectable<Tables['products']>>`

@@ -6,7 +6,7 @@ import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/
 import type { Reason } from '../schemas/shared/reason.js';
 import type { UnhandledReportReason } from '../schemas/shipment-reports.js';
 
-/** The tables as of the latest migration. */
+/** The tables after the latest migration. */
 export interface Tables {
   products: ProductsTable;
   orders: OrdersTable;
@@ -27,9 +27,9 @@ interface ProductsTable {
   /** Minor units. */
   price_value: number;
   price_currency: string;
-  /** Pieces available for sale, without reserved pieces. */
+  /** Number of pieces available for sale. Excludes reserved pieces. */
   stock: number;
-  /** The number of the batch that last set the price, and the line of its upload. */
+  /** The batch that last set the price, and the line of its upload. */
   price_batch: Generated<number | null>;
   price_line: Generated<number | null>;
 }
@@ -43,21 +43,21 @@ interface OrdersTable {
   /** Hash of the order's input. Distinguishes a repeated request from another order with the same id. */
   content_hash: string;
   status: OrderStatus;
-  /** The stage at the order's last write to the store. Only the workflow knows the current stage. */
+  /** The stage when the order was last written to the store. Only the workflow knows the current stage. */
   stage: OrderStage;
   /**
    * State of the order's stock. `reserved`: taken from stock for this order. `sold`: delivered to the customer.
    * `released`: returned to stock. `written_off`: lost in transit.
    */
   reservation: 'reserved' | 'sold' | 'released' | 'written_off';
-  /** Null when the order ended before it was priced. The same applies to the total. */
+  /** Null when the order ended before it was priced. `total_value` and `total_currency` are then null too. */
   lines: JSONColumnType<PricedLine[], string | null, string | null> | null;
-  /** Minor units. PostgreSQL sends a bigint as text. */
+  /** Minor units. The driver returns a bigint as text. */
   total_value: ColumnType<string | null, number | null, number | null>;
   total_currency: string | null;
   /**
-   * The run that closed the order, and its final view. Null while the order is open, and when the Temporal server ended
-   * it.
+   * The run that closed the order. Null while the order is open, and when the Temporal server ended the workflow.
+   * `view` is null in the same cases.
    */
   run_id: string | null;
   view: JSONColumnType<OrderView, string | null, string | null> | null;
@@ -74,7 +74,7 @@ interface NotificationsTable {
   created_at: Generated<Date>;
 }
 
-/** A cart. The row is written with its first item. */
+/** A cart. The row is inserted with the cart's first item. */
 interface CartsTable {
   first_run_id: string;
   cart_id: string;
@@ -99,7 +99,7 @@ interface BatchesTable {
   total: number;
   content_hash: string;
   created_at: Generated<Date>;
-  /** For lists, as of `progress_at`. Not updated when the Temporal server ends the execution. */
+  /** The status that lists show, as of `progress_at`. Does not change when the Temporal server ends the execution. */
   status: Generated<BatchStatus>;
   succeeded: Generated<number>;
   failed: Generated<number>;
@@ -115,28 +115,28 @@ interface BatchAttemptsTable {
   batch_id: string;
   attempt: number;
   chunk_count: number;
-  /** Items that succeeded in earlier attempts. */
+  /** Number of items that succeeded in earlier attempts. */
   succeeded_before: number;
-  /** The first run id of the execution that works on the attempt. Null while the batch is only staged. */
+  /** The first run id of the execution that works on the attempt. Null until an execution opens the attempt. */
   first_run_id: string | null;
   opened_at: Date | null;
 }
 
-/** One chunk of items, and its outcome. */
+/** One chunk of items and its outcome. */
 interface BatchChunksTable {
   attempt_id: number;
-  /** Numbered from zero without gaps. */
+  /** The index of the chunk in its attempt: 0, 1, 2, and so on. */
   chunk_index: number;
-  /** Each item with its line number in the upload. */
+  /** The items of the chunk. Each item has its line number in the upload. */
   items: JSONColumnType<[line: number, item: unknown][]>;
   item_count: number;
-  /** Null until the chunk ends. `given_up`: the unfinished items count as failed. */
+  /** Null until the chunk ends. `given_up` means that the unfinished items count as failed. */
   outcome: 'done' | 'given_up' | null;
-  /** Number of items done, for operations that call an external system. */
+  /** Number of processed items. Used only by operations that call an external system. */
   processed_count: Generated<number>;
   succeeded: Generated<number>;
   failed: Generated<number>;
-  /** By index in `items`. */
+  /** The failed items. `index` is the position in `items`. */
   failures: JSONColumnType<StoredFailure[], string | undefined, string> | null;
   /** Why the chunk was given up. */
   reason: JSONColumnType<Reason, string | undefined, string> | null;
@@ -149,7 +149,7 @@ interface IdempotencyKeysTable {
   scope: Buffer;
   /** Hash of the request. */
   fingerprint: Buffer;
-  /** Random id of the current claim. */
+  /** A random id that identifies the current claim. */
   claim: string;
   claimed_at: Generated<Date>;
   /** Status of the response. Null until the request has completed. */
@@ -177,7 +177,7 @@ interface ApprovalsTable {
   number: GeneratedAlways<string>;
   /** The first run id of the approval's execution. */
   first_run_id: string;
-  /** SHA-256 of the input. An approval id belongs to one content permanently. */
+  /** SHA-256 of the input. An approval id can never be reused with different content. */
   content_hash: string;
   status: ApprovalStatus;
   title: string;
@@ -192,13 +192,13 @@ interface ApprovalsTable {
   deadline: Date;
   requested_at: Date;
   closed_at: ColumnType<Date | null, undefined, Date | null>;
-  /** The final view, recorded by the workflow. Null for a terminated approval. */
+  /** The final view that the workflow recorded. Null for an open or a terminated approval. */
   final_view: JSONColumnType<ApprovalView, undefined, string> | null;
   /** Comments added after the approval closed. */
   later_comments: JSONColumnType<TrailEntry[], undefined, never>;
 }
 
-/** A message that was delivered. */
+/** A delivered message to an approver or to a callback URL. */
 interface ApprovalMessagesTable {
   message_id: string;
   approval_id: string;

@@ -3,10 +3,10 @@ import type { Tables } from '../tables.js';
 
 export type AttemptRow = Selectable<Tables['batch_attempts']>;
 
-/** Window over which the rate is measured. */
+/** The rate of a batch covers a time window of this length. */
 export const RATE_WINDOW_SECONDS = 10;
 
-/** The last attempt of a batch. Every batch has at least one. */
+/** Returns the last attempt of a batch. Every batch has at least one attempt. */
 export async function findLastAttempt(db: Kysely<Tables>, batchId: string): Promise<AttemptRow> {
   return await db
     .selectFrom('batch_attempts')
@@ -17,7 +17,9 @@ export async function findLastAttempt(db: Kysely<Tables>, batchId: string): Prom
     .executeTakeFirstOrThrow();
 }
 
-/** Counts the items of an attempt. `recent` counts those that ended in the last `RATE_WINDOW_SECONDS`. */
+/**
+ * Counts the items of an attempt. `recent` counts the items of chunks that changed in the last `RATE_WINDOW_SECONDS`.
+ */
 export async function countItems(db: Kysely<Tables>, attemptId: number) {
   const { rows } = await sql<{ succeeded: number; failed: number; recent: number }>`
     select coalesce(sum(succeeded), 0)::int as succeeded, coalesce(sum(failed), 0)::int as failed,

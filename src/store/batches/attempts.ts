@@ -5,29 +5,30 @@ import { countItems, findLastAttempt, type AttemptRow } from './attempt-queries.
 import { giveUpUnfinishedChunks } from './chunks.js';
 import { copyFailedItems } from './failed-items.js';
 
-/** The work of one execution of a batch. */
+/** The attempt that one execution of a batch works on. */
 export interface OpenAttempt {
   operation: string;
   /** Number of the batch. Later batches have higher numbers. */
   batchNumber: number;
   attemptId: number;
-  /** 1 for the first attempt of the batch, plus 1 for each retry. */
+  /** 1 for the first attempt of the batch, 2 for the first retry. */
   attempt: number;
   chunks: number;
 }
 
-/** A later execution of the batch has taken over. */
+/** Thrown when a later execution has opened the batch. */
 export class RunSupersededError extends Error {}
 
 export function createBatchAttemptStore(db: Kysely<Tables>) {
   return {
     /**
-     * Returns the work of an execution: all items at first, later the items that failed or never ran. Repeated calls of
-     * the same execution return the same work, also after a reset. Gives up the unfinished chunks of an earlier
-     * execution, whose late writes then have no effect. Records that the batch is running.
+     * Opens an attempt for an execution of a batch. The first attempt has all items. A later attempt has the items that
+     * failed or never ran. Repeated calls of the same execution return the same attempt, even after a reset. Gives up
+     * the unfinished chunks of an earlier execution; late writes to these chunks have no effect. Records that the batch
+     * is running.
      *
      * @param firstRunId the first run id of the execution, which a reset keeps.
-     * @returns undefined when the batch does not exist; no chunks when nothing is left to do.
+     * @returns undefined when the batch does not exist. `chunks` is 0 when no item is left.
      * @throws RunSupersededError when a later execution has already opened the batch.
      */
     async openAttempt(batchId: string, firstRunId: string, startedAt = new Date()): Promise<OpenAttempt | undefined> {

@@ -17,14 +17,14 @@ export interface ItemFailure {
   reason: Reason;
 }
 
-/** State of a chunk whose items run one by one. The first `processedCount` items are done. */
+/** State of a chunk of an external operation. The first `processedCount` items are done. */
 export interface ChunkState {
   items: StagedItem[];
   processedCount: number;
   failures: ItemFailure[];
 }
 
-/** The chunks to give up; without a range, all chunks of the attempt. */
+/** The chunks to give up. Without `range`, all chunks of the attempt are given up. */
 interface GiveUpRequest {
   attemptId: number;
   range?: { first: number; count: number };
@@ -34,15 +34,16 @@ interface GiveUpRequest {
 export function createBatchChunkStore(db: Kysely<Tables>) {
   return {
     /**
-     * Applies a chunk and marks it as done in one transaction, so that it is applied exactly once. Skips a chunk that
-     * is already done or given up, and waits for a concurrent call for the same chunk.
+     * Applies a chunk and marks it as done in one transaction, so that each chunk is applied exactly once. Skips a
+     * chunk that is already done or given up. Waits for a concurrent call for the same chunk.
      */
     async applyChunk(
       key: ChunkKey,
       apply: (tx: Transaction<Tables>, items: StagedItem[]) => Promise<ItemFailure[]>,
     ): Promise<void> {
       await db.transaction().execute(async (tx) => {
-        // Cost setting for SSDs, so that the planner uses the index. With the default cost it scans large tables.
+        // Cost setting for SSDs, so that the planner uses the index. With the default cost, the planner scans large
+        // tables.
         await setLocal(tx, 'random_page_cost', '1.1');
         const row = await selectChunk(tx, key)
           .select(['items', 'outcome', 'item_count'])
@@ -55,7 +56,7 @@ export function createBatchChunkStore(db: Kysely<Tables>) {
       });
     },
 
-    /** The state of a chunk whose items run one by one, or undefined when the chunk is done or given up. */
+    /** Reads the state of a chunk of an external operation. @returns undefined when the chunk is done or given up. */
     async readChunk(key: ChunkKey): Promise<ChunkState | undefined> {
       const row = await selectChunk(db, key)
         .select(['items', 'outcome', 'processed_count', 'failures'])
@@ -81,8 +82,8 @@ export function createBatchChunkStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Counts the unfinished items of these chunks as failed. Calls that still run for them then have no effect; a
-     * transaction that holds a chunk's lock finishes first.
+     * Gives up a range of chunks: their unfinished items count as failed. Late writes to these chunks have no effect. A
+     * transaction that already holds the lock of a chunk finishes first.
      */
     async giveUpChunks(attemptId: number, range: { first: number; count: number }, reason: Reason): Promise<void> {
       await runLongTransaction(db, (tx) => giveUpUnfinishedChunks(tx, { attemptId, range, reason }));
@@ -90,7 +91,7 @@ export function createBatchChunkStore(db: Kysely<Tables>) {
   };
 }
 
-/** Gives up the chunks that are neither done nor given up. Their unfinished items count as failed. */
+/** Gives up all unfinished chunks in the range. Their unfinished items count as failed. */
 export async function giveUpUnfinishedChunks(
   tx: Transaction<Tables>,
   { attemptId, range, reason }: GiveUpRequest,
@@ -126,7 +127,7 @@ async function recordChunkResult(
     outcome: 'done' | null;
     processedItems: number;
     failures: ItemFailure[];
-    /** Whether a retry continues after these items. */
+    /** Whether the next attempt of the activity resumes after these items. */
     savesPosition?: boolean;
   },
 ): Promise<boolean> {
@@ -148,7 +149,7 @@ async function recordChunkResult(
   return numUpdatedRows > 0n;
 }
 
-/** An operation that returns invalid indexes would corrupt the counts permanently. */
+/** Invalid indexes from an operation would corrupt the counts permanently. */
 function assertValidFailureIndexes(failures: ItemFailure[], itemCount: number): void {
   const indexes = new Set(failures.map(({ index }) => index));
   const areItems = [...indexes].every((index) => Number.isInteger(index) && index >= 0 && index < itemCount);
@@ -160,7 +161,10 @@ function assertValidFailureIndexes(failures: ItemFailure[], itemCount: number): 
 
 const toStagedItem = ([line, item]: [number, unknown]): StagedItem => ({ line, item });
 
-/** PostgreSQL must be able to extract the reasons from JSON as text, or the list of failures fails for the whole batch. */
+/**
+ * Makes the reasons well-formed text. Otherwise, PostgreSQL could not extract them from JSON, and listing the failures
+ * of the batch would fail.
+ */
 const toStoredFailure = ({ index, reason }: ItemFailure): StoredFailure => [
   index,
   toWellFormedText(reason.type),

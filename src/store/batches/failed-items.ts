@@ -4,7 +4,7 @@ import type { Reason } from '../../schemas/shared/reason.js';
 import type { Tables } from '../tables.js';
 import { findLastAttempt } from './attempt-queries.js';
 
-/** A position in the list of failures: a chunk, and an item within the chunk. */
+/** The position of a failed item: its chunk, and its index in the chunk. */
 export interface FailurePosition {
   chunkIndex: number;
   itemIndex: number;
@@ -20,7 +20,7 @@ interface FailedItemRow {
 
 export function createFailedItemStore(db: Kysely<Tables>) {
   return {
-    /** The failed items of the last attempt in line order, starting after `after`. */
+    /** Lists the failed items of the last attempt in line order, starting after the position `after`. */
     async listBatchFailures(
       batchId: string,
       { after = { chunkIndex: 0, itemIndex: -1 }, limit }: { after?: FailurePosition; limit: number },
@@ -44,8 +44,8 @@ export function createFailedItemStore(db: Kysely<Tables>) {
 }
 
 /**
- * The failed items of a batch_chunks row: items with a recorded failure, and unfinished items of a chunk that was given
- * up. `item_index` is the item's position in the chunk.
+ * Selects the failed items of a batch_chunks row: items with a recorded failure, and unfinished items of a chunk that
+ * was given up. `item_index` is the item's position in the chunk.
  */
 const failedItemsSql = sql`
   select (ordinal - 1)::int as item_index, staged,
@@ -58,7 +58,7 @@ const failedItemsSql = sql`
   ) recorded on recorded.index = ordinal - 1
   where recorded.index is not null or (outcome = 'given_up' and ordinal > processed_count)`;
 
-/** Copies the failed items of one attempt into the chunks of another. */
+/** Copies the failed items of one attempt into new chunks of another attempt. */
 export async function copyFailedItems(
   tx: Transaction<Tables>,
   { fromAttemptId, toAttemptId, itemsPerChunk }: { fromAttemptId: number; toAttemptId: number; itemsPerChunk: number },

@@ -8,8 +8,8 @@ import { createBatchProgressStore } from './progress.js';
 import { createBatchStagingStore } from './staging.js';
 
 /**
- * Batches in three tables. A batch (`batches`) has attempts (`batch_attempts`): the first, and one for each retry of its
- * failed items. An attempt has chunks (`batch_chunks`), which hold the items and their outcomes.
+ * Stores batches in three tables. A batch (`batches`) has one or more attempts (`batch_attempts`): each retry of its
+ * failed items adds an attempt. An attempt has chunks (`batch_chunks`), which contain the items and their outcomes.
  */
 export function createBatchStore(db: Kysely<Tables>, pool: pg.Pool) {
   return {

@@ -4,7 +4,7 @@ import { runLongTransaction } from '../postgres/transactions.js';
 import type { Tables } from '../tables.js';
 import { countItems, findLastAttempt, RATE_WINDOW_SECONDS } from './attempt-queries.js';
 
-/** A batch in a list. Its counts are as of `progressAt`. */
+/** A batch in a list. The counts were recorded at `progressAt`. */
 export interface BatchRecord {
   batchId: string;
   /** Sort key of lists. Later batches have higher numbers. */
@@ -21,36 +21,36 @@ export interface BatchRecord {
   progressAt?: Date;
 }
 
-/** The counts of one batch for metrics. */
+/** The counts of one batch, for metrics. */
 export interface BatchStats {
   operation: string;
-  /** Items of the batch, over all attempts. */
+  /** Number of items in the upload. */
   total: number;
   succeeded: number;
   failed: number;
-  /** Chunks of the last attempt. */
+  /** Number of chunks of the last attempt. */
   chunks: number;
   chunksDone: number;
   chunksGivenUp: number;
-  /** Time since the last progress, or since the attempt was opened. */
+  /** Seconds since the last chunk changed, or since the attempt was opened. */
   idleSeconds: number;
 }
 
-/** Counts the progress of batches and keeps the counts that lists show. */
+/** Counts the progress of batches and stores the counts that lists show. */
 export function createBatchProgressStore(db: Kysely<Tables>) {
   return {
-    /** The progress of a batch, or undefined when the batch does not exist. */
+    /** Counts the progress of a batch. @returns undefined when the batch does not exist. */
     async countBatchProgress(batchId: string): Promise<BatchProgress | undefined> {
       return await countProgress(db, batchId);
     },
 
     /**
-     * Counts the progress of a batch and records the counts for lists.
+     * Counts the progress of a batch and stores the counts for lists.
      *
      * @param status the new status of the batch.
-     * @param at when the caller knew this status. A batch that closed after `at` stays closed, because the call is a
-     * late attempt.
-     * @param isFinal whether the batch closes.
+     * @param at when the caller determined this status. A batch that closed after `at` stays closed, because the call
+     * is then a late retry.
+     * @param isFinal whether to close the batch.
      * @returns undefined when the batch does not exist.
      */
     async recordBatchProgress(
@@ -78,7 +78,10 @@ export function createBatchProgressStore(db: Kysely<Tables>) {
       return progress;
     },
 
-    /** Records that the execution of a staged batch has started, before a worker picks it up. */
+    /**
+     * Records that the workflow of a staged batch has started. Lists then show `running` before a worker opens the
+     * batch.
+     */
     async recordBatchStarted(batchId: string): Promise<void> {
       await db
         .updateTable('batches')
@@ -88,7 +91,7 @@ export function createBatchProgressStore(db: Kysely<Tables>) {
         .execute();
     },
 
-    /** Lists batches with a number below `before`, newest first. Pages neither repeat nor skip a batch. */
+    /** Lists batches with a number below `before`, newest first. Consecutive pages neither repeat nor skip a batch. */
     async listBatches(
       { statuses }: { statuses?: readonly BatchStatus[] | undefined },
       { before, limit }: { before?: number | undefined; limit: number },
@@ -104,7 +107,7 @@ export function createBatchProgressStore(db: Kysely<Tables>) {
       return rows.map(toBatchRecord);
     },
 
-    /** The counts of the last attempt of each of these batches. */
+    /** Returns the counts of these batches. */
     async readBatchStats(batchIds: readonly string[]): Promise<BatchStats[]> {
       const { rows } = await sql<BatchStats>`
         select operation, total, succeeded_before + counts.succeeded as succeeded, counts.failed as failed,

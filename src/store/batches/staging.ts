@@ -19,7 +19,7 @@ export interface NewBatch {
   itemsPerChunk: number;
 }
 
-/** `existing`: the batch exists with the same content. `taken`: the batch exists with other content. */
+/** `existing`: the batch exists with the same content. `taken`: the batch exists with different content. */
 export type StageBatchOutcome = { status: 'staged' | 'existing'; total: number } | { status: 'taken' };
 
 interface BatchContent {
@@ -29,12 +29,12 @@ interface BatchContent {
   hash: string;
 }
 
-/** Stores the items of an upload before a workflow works on them. */
+/** Stores the items of an upload before a workflow processes them. */
 export function createBatchStagingStore(db: Kysely<Tables>, pool: pg.Pool) {
   return {
     /**
-     * Stores a batch with all its items in one transaction. Every chunk except the last must have `itemsPerChunk` items.
-     * If `chunks` throws, nothing is stored and the error is rethrown. Holds a few chunks in memory at a time.
+     * Stores a batch with all its items in one transaction. Every chunk except the last must have `itemsPerChunk`
+     * items. If `chunks` throws, nothing is stored and the error is rethrown. Keeps only a few chunks in memory.
      */
     async stageBatch(batch: NewBatch, chunks: AsyncIterable<StagedItem[]>): Promise<StageBatchOutcome> {
       const existing = await findBatchContent(db, batch.batchId);
@@ -93,7 +93,7 @@ async function copyChunks(
     for await (const chunk of chunks) {
       const items = chunkToJson(chunk);
       hash.update(items);
-      // In COPY's text format only backslashes need escaping here: JSON has no raw tabs or newlines.
+      // In COPY's text format, only backslashes need escaping here, because JSON contains no raw tabs or newlines.
       yield `${attemptId}\t${content.chunks}\t${items.replaceAll('\\', '\\\\')}\t${chunk.length}\n`;
       content.chunks += 1;
       content.total += chunk.length;

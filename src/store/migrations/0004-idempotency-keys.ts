@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 
-/** Idempotency keys, and the first response to each. */
+/** Adds the table of idempotency keys and their responses. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table idempotency_keys (

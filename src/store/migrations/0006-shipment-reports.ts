@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 
-/** Carrier reports that no order processed. */
+/** Adds the table of carrier reports that no order processed. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table shipment_reports (

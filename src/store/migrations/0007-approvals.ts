@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 
-/** Approvals with their list columns and final views, and the ids of delivered messages. */
+/** Adds the tables of approvals and of delivered messages. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table approvals (

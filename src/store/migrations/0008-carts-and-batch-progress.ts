@@ -1,6 +1,9 @@
 import { sql, type Kysely } from 'kysely';
 
-/** Carts, for lists and to bind a cart to one order. Progress columns of batches, for lists. */
+/**
+ * Adds the table of carts and the progress columns of batches. Lists read both. The carts table also binds a cart to
+ * one order.
+ */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table carts (

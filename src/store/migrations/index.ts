@@ -20,7 +20,7 @@ const migrations: Record<string, Migration> = {
 };
 
 /**
- * Applies all pending migrations. A lock makes it safe to run from several processes at once.
+ * Applies all pending migrations. Several processes can call this at the same time, because the migrations take a lock.
  *
  * @returns the names of the applied migrations.
  * @throws the error of the first migration that fails. Earlier migrations stay applied.

@@ -17,7 +17,7 @@ export interface NewOrder extends OrderIdentity {
   contentHash: string;
 }
 
-/** The total of an order, or undefined when the order ended before it was priced. */
+/** Returns the total of an order, or undefined when the order ended before it was priced. */
 export function toTotal({
   total_value: value,
   total_currency: currency,

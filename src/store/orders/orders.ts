@@ -19,8 +19,8 @@ export interface OrderRecord extends OrderBase {
   lines?: PricedLine[];
   contentHash: string;
   /**
-   * The final view and the run that recorded it. Missing while the order is open, and when the Temporal server ended
-   * it.
+   * The final view and the run that recorded it. Undefined while the order is open, and when the Temporal server ended
+   * the workflow.
    */
   outcome?: { view: OrderView; runId: string };
 }
@@ -40,7 +40,9 @@ export interface OrderFilter {
   placedBefore?: Date | undefined;
 }
 
-/** The position of an order in lists: newest first, then by order id. */
+/**
+ * The position of an order in a list. Lists show the newest order first; orders with the same time are sorted by id.
+ */
 export interface OrderPosition {
   placedAt: string;
   orderId: string;
@@ -48,7 +50,9 @@ export interface OrderPosition {
 
 export function createOrderStore(db: Kysely<Tables>) {
   return {
-    /** Records the status of an open order. Does nothing for an unknown order or an order that its workflow closed. */
+    /**
+     * Records the status of an open order. Does nothing for an unknown order or an order that its workflow has closed.
+     */
     async recordOrderStatus(
       { orderId, firstRunId }: OrderIdentity,
       { status, stage }: Pick<OrderRecord, 'status' | 'stage'>,
@@ -62,7 +66,7 @@ export function createOrderStore(db: Kysely<Tables>) {
         .execute();
     },
 
-    /** The orders among these ids that are open according to the store. */
+    /** Returns the orders with these ids that are open in the store. */
     async filterOpenOrders(orderIds: readonly string[]): Promise<OrderIdentity[]> {
       const rows = await db
         .selectFrom('orders')
@@ -74,10 +78,10 @@ export function createOrderStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Closes an open order whose workflow the Temporal server ended. Nothing was compensated, so an operator must
+     * Closes an open order after the Temporal server ended its workflow. Nothing was compensated, so an operator must
      * decide about the stock.
      *
-     * @returns false when the order has closed meanwhile.
+     * @returns false when the order was already closed.
      */
     async closeOrderWithoutOutcome({ orderId, firstRunId }: OrderIdentity, closedAt: Date): Promise<boolean> {
       const { numUpdatedRows } = await db
@@ -91,8 +95,9 @@ export function createOrderStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Reopens an order that was recorded as ended by the server, after a reset. @returns false when its workflow closed
-     * it.
+     * Reopens an order after a reset, if the store recorded that the Temporal server ended its workflow.
+     *
+     * @returns false when the workflow closed the order.
      */
     async reopenOrder({ orderId, firstRunId }: OrderIdentity, status: OrderStatus): Promise<boolean> {
       const { numUpdatedRows } = await db
@@ -106,9 +111,9 @@ export function createOrderStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Records how an order ended and what became of its stock, in one transaction. Repeated calls change nothing. An
-     * order that its workflow closed and whose stock is no longer held keeps its first outcome, because a second
-     * outcome can only come from a reset.
+     * Records the final view of an order and the final state of its stock, in one transaction. Repeated calls change
+     * nothing. If the workflow has closed the order and its stock was released or written off, the first outcome stays.
+     * A second outcome can only come from a reset.
      */
     async closeOrder(
       order: NewOrder,
@@ -144,7 +149,7 @@ export function createOrderStore(db: Kysely<Tables>) {
               .column('order_id')
               .doUpdateSet({
                 ...outcome,
-                // A reset does not revert a sale.
+                // Sold stock stays sold, even after a reset.
                 reservation: sql`case when orders.reservation = 'sold' then 'sold' else excluded.reservation end`,
                 updated_at: sql`now()`,
               })
@@ -181,8 +186,8 @@ export function createOrderStore(db: Kysely<Tables>) {
           'closed_at',
         ])
         .select(({ eb }) => [
-          // JavaScript dates have millisecond precision, PostgreSQL timestamps microseconds. The cursor keeps the time
-          // as text.
+          // PostgreSQL timestamps have microsecond precision, but JavaScript dates have millisecond precision.
+          // Therefore, the cursor contains the time as text.
           sql<string>`to_char(placed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`.as('placed'),
           sql<number | null>`jsonb_array_length(lines)`.as('line_count'),
           eb('view', 'is not', null).as('is_closed'),

@@ -21,23 +21,23 @@ export type ReservationOutcome =
   | { status: 'out_of_stock'; missing: Shortage[] }
   | { status: 'price_changed'; total: Money };
 
-/** What becomes of the reserved stock when an order closes. */
+/** The final state of the stock of a closed order. */
 export type FinalReservation = Exclude<OrderRow['reservation'], 'reserved'>;
 
-/** Reserves the stock of orders. The row of an order records what became of its stock. */
+/** Reserves the stock of orders. The row of an order contains the state of its stock. */
 export function createReservationStore(db: Kysely<Tables>) {
   return {
     /**
-     * Prices the lines from the catalogue, takes them from stock and records the order, all in one statement. Repeated
-     * calls return the first result and take nothing.
+     * Prices the lines from the catalogue, takes the pieces from stock and records the order, all in one statement.
+     * Repeated calls return the first result and take no stock.
      *
      * @param lines one line per SKU.
-     * @param expectedTotal reserves nothing if the actual total differs.
+     * @param expectedTotal if the actual total differs, nothing is reserved.
      */
     async reserveStock(order: NewOrder, lines: OrderLine[], expectedTotal?: Money): Promise<ReservationOutcome> {
       const quote = await quoteAndReserve(db, { order, lines, expectedTotal });
       if (quote.isReserved) return { status: 'reserved', lines: quote.lines, total: quote.total };
-      // Must run after the insert: an earlier attempt for the same order may have committed meanwhile.
+      // Must run after the insert, because an earlier attempt for the same order may have committed in the meantime.
       const existing = await db
         .selectFrom('orders')
         .select(['first_run_id', 'reservation', 'lines', 'total_value', 'total_currency'])
@@ -50,8 +50,8 @@ export function createReservationStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Returns the reserved stock of an order, once. An order that never reserved stock is recorded as released, so that
-     * a late reservation is rejected.
+     * Returns the reserved stock of an order once. If the order has no reservation, records it as released, so that a
+     * late reservation is rejected.
      */
     async releaseStock(order: NewOrder): Promise<void> {
       await releaseReservation(db, order);
@@ -59,7 +59,7 @@ export function createReservationStore(db: Kysely<Tables>) {
 
     /**
      * Checks that the order's stock is reserved or sold, and records the stage. Called before a charge and before a
-     * shipment request, because an earlier run may have rolled back an order that was then reset.
+     * shipment request, because the run before a reset may have rolled the order back.
      *
      * @returns when the order was placed, or undefined when its stock is no longer held.
      */
@@ -79,7 +79,7 @@ const isStockHeld = (reservation: OrderRow['reservation']): boolean =>
 /** The lines priced from the catalogue, and whether the stock was taken. */
 interface Quote {
   isReserved: boolean;
-  /** The lines with known products in request order. Each has its available stock, unless the stock was taken. */
+  /** The lines of known products, in the sequence of the request. `available` is missing if the stock was taken. */
   lines: (PricedLine & { available: number })[];
   total: Money;
 }
@@ -92,9 +92,9 @@ interface QuoteRow {
 }
 
 /**
- * Prices the lines and, when all can be sold at the expected total, takes the stock and records the order. One round
- * trip and one transaction. Locks products in SKU order, so that concurrent orders cannot deadlock. The lock mode does
- * not block foreign key checks or readers.
+ * Prices the lines. If all lines can be sold at the expected total, takes the stock and records the order. Uses a
+ * single statement. Locks products in SKU order, so that concurrent orders cannot deadlock. The lock mode does not
+ * block foreign key checks or readers.
  */
 async function quoteAndReserve(
   db: Kysely<Tables>,
@@ -165,7 +165,7 @@ function toRejectedReservation({ lines, total }: Quote, requested: OrderLine[]):
   const missing = lines
     .filter(({ quantity, available }) => quantity > available)
     .map(({ sku, quantity, available }) => ({ sku, requested: quantity, available }));
-  // A shortage takes precedence, because a customer who saw another price must review the order in either case.
+  // Reports a shortage before a changed price, because the customer must review the order in both cases.
   return missing.length ? { status: 'out_of_stock', missing } : { status: 'price_changed', total };
 }
 

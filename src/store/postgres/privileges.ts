@@ -2,8 +2,8 @@ import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { Tables } from '../tables.js';
 
 /**
- * The privileges that the shop needs on a table. `update` lists the columns that change; locking a row needs the
- * privilege to update one column.
+ * The privileges that the shop needs on a table. `update` lists the columns that change. Locking a row requires the
+ * privilege to update at least one column.
  */
 interface TablePrivileges<Table extends keyof Tables> {
   insert?: true;
@@ -11,7 +11,10 @@ interface TablePrivileges<Table extends keyof Tables> {
   delete?: true;
 }
 
-/** The privileges of worker and API beside SELECT. Neither process owns a table or can read the migrations. */
+/**
+ * The privileges that worker and API need in addition to SELECT. Their role owns no table and cannot read the
+ * migrations.
+ */
 const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } = {
   products: { update: ['stock', 'price_value', 'price_batch', 'price_line'] },
   orders: {
@@ -31,7 +34,7 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
   },
   notifications: { insert: true },
   carts: { insert: true, update: ['status', 'order_id', 'content_hash', 'closed_at'] },
-  // Retries of one batch lock its row.
+  // Opening an attempt locks the row of its batch, which requires an UPDATE privilege.
   batches: {
     insert: true,
     update: ['status', 'succeeded', 'failed', 'items_per_second', 'progress_at', 'started_at', 'closed_at'],
@@ -54,15 +57,15 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
   approval_messages: { insert: true },
 };
 
-/** Sequences that the code reads before it inserts the row. */
+/** The code takes an id from these sequences before it inserts the row. */
 const READ_SEQUENCES = ['batch_attempts_attempt_id_seq'] as const;
 
 /**
- * Grants a role the privileges that worker and API need, and revokes all its others on tables and sequences.
- * Idempotent. The owner of the tables must run it.
+ * Grants a role the privileges on tables and sequences that worker and API need, and revokes all other privileges on
+ * them. Idempotent. The owner of the tables must run it.
  *
  * @throws TableOwnerRoleError when the role owns the tables or is the current user.
- * @throws when the role does not exist (SQLSTATE 42704).
+ * @throws an error with SQLSTATE 42704 when the role does not exist.
  */
 export async function grantAppRolePrivileges(db: Kysely<Tables>, role: string): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -81,7 +84,10 @@ export async function grantAppRolePrivileges(db: Kysely<Tables>, role: string): 
   });
 }
 
-/** Rejects a role that owns the tables or runs the setup. Without its privileges, no role could change the tables. */
+/**
+ * Thrown for a role that owns the tables or runs the setup. Without the privileges of that role, no role could change
+ * the tables.
+ */
 export class TableOwnerRoleError extends Error {
   constructor(role: string) {
     super(`role ${role} owns the tables`);

@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-/** The SQLSTATE codes that the code handles: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** The SQLSTATE codes that this project handles: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const SQLSTATE = {
   uniqueViolation: '23505',
   insufficientPrivilege: '42501',
@@ -8,13 +8,15 @@ export const SQLSTATE = {
   diskFull: '53100',
 } as const;
 
-/** Classes of a server that is starting, stopping or overloaded: connection, resources, operator intervention. */
+/**
+ * SQLSTATE classes of temporary errors: 08 (connection), 53 (insufficient resources) and 57 (operator intervention).
+ */
 const TRANSIENT_CLASS = /^(08|53|57)/;
 
-/** The SQLSTATE of an error from PostgreSQL; undefined for any other error. */
+/** Returns the SQLSTATE of a PostgreSQL error, or undefined for any other error. */
 export function sqlStateOf(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined;
 }
 
-/** Whether the same statement can succeed later without a change. */
+/** Whether the same statement can succeed on a retry. */
 export const isTransient = (sqlState: string | undefined): boolean => TRANSIENT_CLASS.test(sqlState ?? '');

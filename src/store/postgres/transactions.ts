@@ -1,7 +1,9 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
 import type { Tables } from '../tables.js';
 
-/** Limit for statements that touch all chunks of a batch. They take about a second per few hundred thousand items. */
+/**
+ * Timeout of statements that process all chunks of a batch. They take about one second per few hundred thousand items.
+ */
 const LONG_STATEMENT_TIMEOUT_MS = String(10 * 60_000);
 
 /** Runs a transaction whose statements may take up to ten minutes each. */

@@ -5,13 +5,13 @@ import { SQLSTATE, sqlStateOf } from './sqlstate.js';
 export type WriteCheckResult =
   'ok' | 'the database does not answer' | 'the database is read-only' | 'the disk of the database is full';
 
-/** Results are shared for this time, so the load on the database does not depend on the number of callers. */
+/** Callers share a result for this time, so the load on the database does not depend on the number of callers. */
 const RESULT_CACHE_MS = 3_000;
 
 /**
- * Writes a temporary file of about 200 KB next to the tables, and returns whether transactions may write. A rolled-back
- * insert is no substitute: with a full disk it succeeds as long as the table's last page has room (measured on
- * PostgreSQL 18). A temporary file needs no privilege, writes no WAL and leaves no dead row.
+ * The query writes a temporary file of about 200 KB next to the tables, and returns whether transactions may write. An
+ * insert with a rollback would not always detect a full disk, because the insert succeeds while the table's last page
+ * has room (measured on PostgreSQL 18). A temporary file needs no privilege, writes no WAL and leaves no dead row.
  */
 const BEGIN_SQL = `begin; set local work_mem = '64kB'; set local temp_tablespaces = ''`;
 const SPILL_TO_DISK_SQL = `select current_setting('transaction_read_only') = 'on' as read_only, count(*) from generate_series(1, 10000)`;
@@ -19,7 +19,7 @@ const SPILL_TO_DISK_SQL = `select current_setting('transaction_read_only') = 'on
 /** Query timeout. Also ends the wait for a response on a broken connection. */
 const QUERY_TIMEOUT_MS = 4_000;
 
-/** Creates a check that concurrent callers share. Callers get the latest result for 3 s. */
+/** Creates a check that concurrent callers share. Callers get the same result for 3 s. */
 export function createWriteCheck(pool: pg.Pool): () => Promise<WriteCheckResult> {
   let latest: Promise<WriteCheckResult> | undefined;
   return () => {
