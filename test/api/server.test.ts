@@ -5,7 +5,7 @@ import { sourceCommand } from '../support/shop/source-command.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 
-/** Runs the API as in production, in its own process and without Temporal and a database. */
+/** Starts the API in its own process, like in production, but without Temporal and a database. */
 async function start(env: Record<string, string>) {
   const port = await freePort();
   const lines: string[] = [];
@@ -36,7 +36,7 @@ const isAlive = (url: string) =>
   });
 
 describe.concurrent('the API process', () => {
-  test('exits with the name of the missing setting when it would listen on all addresses without a key', async () => {
+  test('the API exits and logs the missing setting when it would listen on all addresses without authentication', async () => {
     const { api, lines } = await start({ HOST: '0.0.0.0' });
     try {
       expect((await api.exited).code).toBe(1);
@@ -46,7 +46,7 @@ describe.concurrent('the API process', () => {
     }
   });
 
-  test('warns that it is open without keys and authenticates no caller', async () => {
+  test('without API keys, the API on loopback logs a warning and authenticates no caller', async () => {
     const { api, lines, url } = await start({});
     try {
       await isAlive(url);
@@ -59,7 +59,7 @@ describe.concurrent('the API process', () => {
     }
   });
 
-  test('listens on all addresses and requires a key, without the warning, when a key is set', async () => {
+  test('with API keys, the API listens on all addresses, requires a key and logs no warning', async () => {
     const { key, hash } = createApiKey();
     const API_KEYS = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: [hash] }]);
     const { api, lines, url } = await start({ HOST: '0.0.0.0', API_KEYS });

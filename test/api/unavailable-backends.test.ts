@@ -12,7 +12,7 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../support/
 import { makeOrder, addProduct, startShop, type Shop } from '../support/shop/shop.js';
 import { startWorker } from '../support/temporal/workers.js';
 
-/** The time limits are 5 s for a server and 8 s for a worker; the rest is a margin for a busy machine. */
+/** The API waits 5 s for a server and 8 s for a worker. The rest is a margin for a busy machine. */
 const RESPONSE_LIMIT_MS = 15_000;
 
 const notReady = (temporal: string, worker: string, store: string) => ({
@@ -20,7 +20,7 @@ const notReady = (temporal: string, worker: string, store: string) => ({
   checks: { temporal, worker, store },
 });
 
-/** Checks a 503: it names the unavailable part, has Retry-After and contains no internal details. */
+/** Checks that a response is a 503 with Retry-After and `names` in its detail, without internal details. */
 function expectUnavailable({ status, headers, body }: ApiResponse<Problem>, kind: string, names: string): void {
   expect(status).toBe(503);
   expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
@@ -56,7 +56,7 @@ const makeOrderBody = () => makeOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }
 
 const resolution = { compensation: 'refundPayment', attempt: 1, action: 'skip' };
 
-/** Calls to an API whose servers are unreachable, each with a description. */
+/** Requests that need Temporal, each with a description. */
 const calls: [string, (api: Api) => Promise<ApiResponse<Problem>>][] = [
   ['an order is placed', (api) => api.post('/v1/orders', makeOrderBody())],
   ['an order is read', (api) => api.get('/v1/orders/some-order')],
@@ -76,10 +76,10 @@ const calls: [string, (api: Api) => Promise<ApiResponse<Problem>>][] = [
       ),
   ],
 ];
-/** Lists that the API reads from the database. */
+/** Requests that need only the database, each with a description. */
 const storeCalls: [string, (api: Api) => Promise<ApiResponse<Problem>>][] = [
-  ['products are', (api) => api.get('/v1/products')],
-  ['orders are', (api) => api.get('/v1/orders')],
+  ['products are listed', (api) => api.get('/v1/products')],
+  ['orders are listed', (api) => api.get('/v1/orders')],
 ];
 const healthCall = (api: Api) => api.get('/readyz');
 
@@ -118,15 +118,15 @@ describe.concurrent.each(['refuse connections', 'accept connections and never re
       return response;
     }
 
-    test.each(calls)('returns a Temporal 503 within the time limit when %s', (_description, call) => {
+    test.each(calls)('returns 503 temporal-unavailable within the time limit when %s', (_description, call) => {
       expectUnavailable(responseFor(call), 'temporal-unavailable', 'Temporal');
     });
 
-    test.each(storeCalls)('returns a database 503 within the time limit when %s listed', (_description, call) => {
+    test.each(storeCalls)('returns 503 store-unavailable within the time limit when %s', (_description, call) => {
       expectUnavailable(responseFor(call), 'store-unavailable', 'database');
     });
 
-    test('returns 503 for readiness within the time limit and names both servers', () => {
+    test('readiness returns 503 with both unavailable servers within the time limit', () => {
       const { status, body } = responseFor(healthCall);
 
       expect(status).toBe(503);
@@ -135,7 +135,7 @@ describe.concurrent.each(['refuse connections', 'accept connections and never re
   },
 );
 
-test.concurrent('returns 500 without details on an unexpected error', async () => {
+test.concurrent('an unexpected error of a JSON operation returns 500 without details', async () => {
   const store = {
     ...openStoreAt('127.0.0.1:1'),
     listProducts: () => Promise.reject(new Error('secret inner text of /srv/app.js')),
@@ -183,17 +183,20 @@ describeOnDevServer.concurrent('an API without workers', () => {
   test.each<[string, (orderId: string) => Promise<ApiResponse<Problem>>]>([
     ['read', (orderId) => api.get(`/v1/orders/${orderId}`)],
     ['cancelled', (orderId) => api.post(`/v1/orders/${orderId}/cancel`)],
-    ['decided on', (orderId) => api.post(`/v1/orders/${orderId}/compensation`, resolution)],
-  ])('returns 503 that names the task queue within the time limit when an order is %s', async (_description, call) => {
-    const { orderId } = await placeOrder();
+    ['decided by an operator', (orderId) => api.post(`/v1/orders/${orderId}/compensation`, resolution)],
+  ])(
+    'without a worker, returns 503 with the task queue within the time limit when an order is %s',
+    async (_description, call) => {
+      const { orderId } = await placeOrder();
 
-    const response = await callWithinLimit(() => call(orderId));
+      const response = await callWithinLimit(() => call(orderId));
 
-    expectUnavailable(response, 'no-worker', 'orders');
-    expect(response.body).toMatchObject({ taskQueue: 'orders' });
-  });
+      expectUnavailable(response, 'no-worker', 'orders');
+      expect(response.body).toMatchObject({ taskQueue: 'orders' });
+    },
+  );
 
-  test('includes what Temporal knows of a running order in the 503', async () => {
+  test('without a worker, the 503 contains the order fields that Temporal has stored', async () => {
     const { orderId, customerId } = await placeOrder();
 
     const { body } = await api.get(`/v1/orders/${orderId}`);
@@ -201,7 +204,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
     expect(body.order).toEqual({ orderId, customerId, status: 'processing', placedAt: expect.any(String) });
   });
 
-  test('reports a terminated order as failed in the 503', async () => {
+  test('without a worker, the 503 shows a terminated order as failed', async () => {
     const { orderId } = await placeOrder();
     await shop.client.workflow.getHandle(orderWorkflowId(orderId)).terminate();
 
@@ -211,11 +214,11 @@ describeOnDevServer.concurrent('an API without workers', () => {
     expect(body.order).toMatchObject({ orderId, status: 'failed', closedAt: expect.any(String) });
   });
 
-  test('returns 404 for an unknown order without a worker', async () => {
+  test('without a worker, returns 404 for an unknown order', async () => {
     expect((await api.get(`/v1/orders/${randomUUID()}`)).status).toBe(404);
   });
 
-  test('returns 503 for readiness and names the task queues without a worker', async () => {
+  test('without a worker, readiness returns 503 with the unpolled task queues', async () => {
     const { status, body } = await api.get('/readyz');
 
     expect(status).toBe(503);
@@ -224,7 +227,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
     );
   });
 
-  test('completes earlier orders once a worker starts', async () => {
+  test('orders that were placed without a worker complete once a worker starts', async () => {
     const other = await server.openNamespace('with-a-worker-later');
     const later = await startShop(other, { withWorker: false });
     const laterApi = await startApi(later);
@@ -250,7 +253,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
 });
 
 describeOnDevServer.concurrent('an API whose Temporal server starts and stops', () => {
-  test('accepts orders once Temporal starts after the API, and returns 503 when Temporal stops again', async () => {
+  test('accepts orders when Temporal starts after the API, and returns 503 when Temporal stops again', async () => {
     const port = await freePort();
     const store = openStoreAt('127.0.0.1:1');
     const client = createClientFor(`127.0.0.1:${port}`);

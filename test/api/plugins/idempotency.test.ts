@@ -27,7 +27,7 @@ import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
-/** A request that the tests repeat and that must take effect once. */
+/** A request that must take effect only once when the tests repeat it. */
 interface RepeatedRequest extends RequestOptions {
   method: string;
   path: string;
@@ -47,7 +47,7 @@ const CLAIM_TTL_SECONDS = 30;
 
 describeOnDevServer('Idempotency-Key', () => {
   let shop: Shop;
-  /** Two API processes, as behind a load balancer. */
+  /** `api` and `second` are two API processes of one shop, like behind a load balancer. */
   let api: Api;
   let second: Api;
   const root = createCaller(['operator', 'approver', 'shopper']);
@@ -105,7 +105,9 @@ describeOnDevServer('Idempotency-Key', () => {
   const countEvents = async (workflow: WorkflowHandle, type: string, name?: string) =>
     (await fetchEventSummaries(workflow)).filter((event) => event.type === type && event.name === name).length;
 
-  /** Waits for the first event: Temporal writes events that arrive during a workflow task after the task. */
+  /**
+   * Counts events, but waits for the first: Temporal writes events that arrive during a workflow task after the task.
+   */
   const countArrivals = (workflow: WorkflowHandle, type: string, name?: string) =>
     waitUntil(async () => (await countEvents(workflow, type, name)) || undefined, {
       description: type,
@@ -120,7 +122,7 @@ describeOnDevServer('Idempotency-Key', () => {
         () => false,
       );
 
-  /** Counts the executions that visibility finds, once there are any. */
+  /** Counts the executions that visibility finds. Waits for the first, because visibility lags. */
   const countFound = (query: string) =>
     waitUntil(async () => (await shop.client.workflow.count(query)).count || undefined, {
       description: query,
@@ -143,7 +145,7 @@ describeOnDevServer('Idempotency-Key', () => {
   const waitForBatch = (batchId: string, ...expected: Parameters<ReturnType<typeof waitForResource<BatchResource>>>) =>
     waitForResource<BatchResource>(`/v1/batches/${batchId}`)(...expected);
 
-  /** Places an order and waits until it awaits the carrier. */
+  /** Places an order and waits until the order awaits pickup. */
   async function placeShippedOrder(): Promise<string> {
     const orderId = randomUUID();
     await post('/v1/orders', { ...(await makeOrderBody()), orderId });
@@ -151,7 +153,7 @@ describeOnDevServer('Idempotency-Key', () => {
     return orderId;
   }
 
-  /** Places an order whose parcel is in transit for longer than its delivery timeout of one second. */
+  /** Places an order with a delivery timeout of one second, and waits until the delivery is overdue. */
   async function placeOverdueOrder(): Promise<string> {
     const orderId = randomUUID();
     const input = { ...(await makeOrderBody()), orderId, deliveryTimeoutSeconds: 1 };
@@ -181,7 +183,7 @@ describeOnDevServer('Idempotency-Key', () => {
     return { path, events };
   }
 
-  /** Starts a batch whose calls block. */
+  /** Starts a batch whose partner calls block until the test unblocks them. */
   async function startBlockedBatch() {
     tests.blockCalls();
     const items = makeItems(2, randomUUID());
@@ -422,23 +424,23 @@ describeOnDevServer('Idempotency-Key', () => {
     expect(rows).toHaveLength(1);
   }
 
-  test('covers every operation that takes an Idempotency-Key', async () => {
+  test('the idempotency tests cover every operation that takes an Idempotency-Key', async () => {
     const taking = (await fetchApiOperations(api)).filter(({ parameters = [] }) =>
       parameters.some(({ name }) => name.toLowerCase() === 'idempotency-key'),
     );
     expect(taking.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
   });
 
-  test('offers an Idempotency-Key on every operation that changes data for a role', async () => {
+  test('every operation that requires a role and changes data takes an Idempotency-Key', async () => {
     const changing = (await fetchApiOperations(api)).filter(
-      // The codec changes no data: it only encodes or decodes its input.
+      // The codec operations change no data: they only encode or decode their input.
       ({ method, path, 'x-roles': roles }) => method !== 'GET' && roles && !path.startsWith('/codec/'),
     );
     expect(changing.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
   });
 
   describe.each(Object.keys(cases))('%s', (operationId) => {
-    test('replays the first response from any process and takes effect once', async () => {
+    test('a repeated request takes effect once, and every API process replays the first response', async () => {
       const { readEffect, expectedEffect, changedContent, ...request } = await cases[operationId]!();
       const key = newKey();
 
@@ -457,7 +459,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect(running.headers.get('retry-after')).toBe('1');
     });
 
-    test('takes effect once when the first process dies before it responds', async () => {
+    test('a repeated request takes effect once when the first API process dies before it responds', async () => {
       const { readEffect, expectedEffect, changedContent, ...request } = await cases[operationId]!();
       const key = newKey();
       const first = await send(api, key, request);
@@ -476,7 +478,7 @@ describeOnDevServer('Idempotency-Key', () => {
   });
 
   describe('a repetition of a running request', () => {
-    test('returns 409 until the first request completes, then replays its response', async () => {
+    test('a repeated request returns 409 until the first request completes, and then replays its response', async () => {
       const { path, sku } = await openFilledCart();
       const [key, request] = [newKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
       const lock = await lockCatalogue(shop.ownerDatabaseUrl);
@@ -493,7 +495,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect(quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)).toEqual({ [sku]: 3 });
     });
 
-    test('runs one of many simultaneous requests to two processes and returns 409 to the others', async () => {
+    test('of many simultaneous requests with one key to two processes, one runs and the others return 409 or its response', async () => {
       const json = await makeOrderBody();
       const key = newKey();
       const responses = await Promise.all(
@@ -510,7 +512,7 @@ describeOnDevServer('Idempotency-Key', () => {
   });
 
   describe('scope of an idempotency key', () => {
-    test('treats the same key of another caller as a new request', async () => {
+    test('a request with the idempotency key of another caller is a new request', async () => {
       const key = newKey();
       const [hers, his] = [
         placeOrderRequest(await makeOrderBody(ada.id)),
@@ -527,7 +529,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expectReplayed(await send(second, key, his, bob), other);
     });
 
-    test('treats the same key on another path as a new request', async () => {
+    test('a request with a used idempotency key on another path is a new request', async () => {
       const key = newKey();
       const [one, other] = [await placeShippedOrder(), await placeShippedOrder()];
       for (const orderId of [one, other]) {
@@ -537,7 +539,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('ignores the order of fields', async () => {
+    test('a repeated request may send its JSON fields in another sequence', async () => {
       const json = await makeOrderBody();
       const key = newKey();
       const first = await send(api, key, placeOrderRequest(json));
@@ -550,13 +552,13 @@ describeOnDevServer('Idempotency-Key', () => {
     test.each([
       ['is empty', ''],
       ['has 256 characters', 'k'.repeat(256)],
-    ])('rejects a key that %s with 400 and starts nothing', async (_description, key) => {
+    ])('rejects an idempotency key that %s with 400 and starts no order', async (_description, key) => {
       const json = { ...(await makeOrderBody()), orderId: randomUUID() };
       expectProblem(await send(api, key, placeOrderRequest(json)), 400, 'invalid-request');
       expect(await workflowExists(orderWorkflowId(json.orderId))).toBe(false);
     });
 
-    test('denies a caller without the role with 403 instead of a replay', async () => {
+    test('returns 403 instead of a replay when the caller does not have the required role', async () => {
       const key = newKey();
       const { path } = await startBlockedBatch();
       expect((await send(api, key, { method: 'POST', path: `${path}/pause` })).status).toBe(202);
@@ -565,7 +567,7 @@ describeOnDevServer('Idempotency-Key', () => {
   });
 
   describe('stored responses', () => {
-    test('replays a response after a restart of the API', async () => {
+    test('replays a stored response after a restart of the API', async () => {
       const before = await startApi({ ...shop, auth });
       const [key, request] = [newKey(), placeOrderRequest(await makeOrderBody())];
       const first = await send(before, key, request);
@@ -579,7 +581,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('replays a cart change after the cart is closed', async () => {
+    test('replays the response of a cart change after the cart is closed', async () => {
       const { path, sku } = await openFilledCart();
       const [key, request] = [newKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
       const first = await send(api, key, request);
@@ -593,7 +595,7 @@ describeOnDevServer('Idempotency-Key', () => {
       ['400', async () => ({ wrong: { json: {} }, status: 400 })],
       ['413', async () => ({ wrong: { json: { text: 'x'.repeat(300_000) } }, status: 413 })],
       ['415', async () => ({ wrong: { text: 'order', headers: { 'content-type': 'text/plain' } }, status: 415 })],
-    ])('runs a corrected request after a first attempt with %s', async (_description, make) => {
+    ])('runs a corrected request with the same key when the first request returned %s', async (_description, make) => {
       const { wrong, status } = await make();
       const [key, good] = [newKey(), placeOrderRequest(await makeOrderBody())];
 
@@ -603,7 +605,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect([repeated.status, repeated.headers.get('idempotent-replayed')]).toEqual([202, null]);
     });
 
-    test('runs a corrected request after a first attempt with 403', async () => {
+    test('runs a corrected request with the same key when the first request returned 403', async () => {
       const key = newKey();
       expectProblem(
         await send(api, key, placeOrderRequest(await makeOrderBody('somebody-else')), ada),
@@ -613,7 +615,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect((await send(second, key, placeOrderRequest(await makeOrderBody(ada.id)), ada)).status).toBe(202);
     });
 
-    test('runs a request again after a 404, once the resource exists', async () => {
+    test('runs a repeated request after a 404 when the resource exists now', async () => {
       const orderId = randomUUID();
       const [key, cancel] = [newKey(), { method: 'POST', path: `/v1/orders/${orderId}/cancel` }];
       expectProblem(await send(api, key, cancel), 404, 'not-found');
@@ -624,7 +626,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect([status, headers.get('idempotent-replayed')]).toEqual([202, null]);
     });
 
-    test('replays a rejection by a business rule', async () => {
+    test('replays a rejection by a business rule, even when the rule would now accept the request', async () => {
       const { path } = await openFilledCart();
       const { sku } = await addProduct(shop.store, { available: 0 });
       const [key, request] = [newKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
@@ -636,7 +638,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect((await send(second, newKey(), request)).status).toBe(200);
     });
 
-    test('runs a request again after Temporal was unreachable', async () => {
+    test('runs a repeated request when Temporal was unreachable the first time', async () => {
       const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: 'default' });
       const apiWithoutBackends = await startApi({ ...shop, client, auth });
       try {
@@ -650,7 +652,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('creates one order for a repeated request without the database, by its workflow id', async () => {
+    test('without the database, a repeated request creates one order because both requests have the same workflow id', async () => {
       const databaseUrl = `postgres://u:p@127.0.0.1:${await freePort()}/shop`;
       const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
       const apiWithoutBackends = await startApi({ ...shop, store, auth });
@@ -669,7 +671,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('returns the response when storing it fails, and a repetition names the same order', async () => {
+    test('when the response cannot be stored, returns the response, and a repeated request returns the same order', async () => {
       const store = { ...shop.store, keepAnswer: () => Promise.reject(new Error('no room')) };
       const forgetful = await startApi({ ...shop, store, auth });
       try {
@@ -686,7 +688,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('expires a key after 24 hours', async () => {
+    test('an idempotency key expires after 24 hours', async () => {
       const key = newKey();
       const [one, other] = [await makeOrderBody(), await makeOrderBody()].map((body) =>
         placeOrderRequest({ ...body, orderId: randomUUID() }),
@@ -703,7 +705,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expectReplayed(await send(second, key, other!), later);
     });
 
-    test('purges only keys older than 24 hours', async () => {
+    test('deleteExpiredIdempotencyKeys deletes only keys older than 24 hours', async () => {
       const [old, young] = [newKey(), newKey()];
       const request = placeOrderRequest({ ...(await makeOrderBody()), orderId: randomUUID() });
       await send(api, old, request);
@@ -727,21 +729,24 @@ describeOnDevServer('Idempotency-Key', () => {
     test.each([
       ['without a batch id', () => ({})],
       ['with a batch id', () => ({ batchId: randomUUID() })],
-    ])('rejects other content %s with 422 and keeps the first batch', async (_description, query) => {
-      const [key, item, given] = [newKey(), await makeUnavailableItem(), query()];
-      const first = await send(api, key, uploadOf(ndjson(item), given));
-      expect(first.status).toBe(202);
+    ])(
+      'rejects a used key with other upload content, %s, with 422 and keeps the first batch',
+      async (_description, query) => {
+        const [key, item, given] = [newKey(), await makeUnavailableItem(), query()];
+        const first = await send(api, key, uploadOf(ndjson(item), given));
+        expect(first.status).toBe(202);
 
-      const other = await send(second, key, uploadOf(ndjson({ ...item, quantity: 7 }), given));
-      const again = await send(second, key, uploadOf(ndjson(item), given));
+        const other = await send(second, key, uploadOf(ndjson({ ...item, quantity: 7 }), given));
+        const again = await send(second, key, uploadOf(ndjson(item), given));
 
-      expectProblem(other, 422, 'idempotency-key-reused');
-      expectReplayed(again, first);
-      await waitForBatch(first.body.batchId!, ({ status }) => status === 'completed', 'completed');
-      expect(await stockOf(item.sku)).toBe(5);
-    });
+        expectProblem(other, 422, 'idempotency-key-reused');
+        expectReplayed(again, first);
+        await waitForBatch(first.body.batchId!, ({ status }) => status === 'completed', 'completed');
+        expect(await stockOf(item.sku)).toBe(5);
+      },
+    );
 
-    test('rejects another query with 422', async () => {
+    test('rejects a used idempotency key with another upload query with 422', async () => {
       const [key, item] = [newKey(), await makeUnavailableItem()];
       await send(api, key, uploadOf(ndjson(item)));
       expectProblem(
@@ -751,14 +756,14 @@ describeOnDevServer('Idempotency-Key', () => {
       );
     });
 
-    test('rejects a batch id that another request has taken with 409', async () => {
+    test('rejects an upload with 409 when another request uses its batch id', async () => {
       const [item, batchId] = [await makeUnavailableItem(), randomUUID()];
       expect((await send(api, newKey(), uploadOf(ndjson(item), { batchId }))).status).toBe(202);
       const other = ndjson({ ...item, quantity: 7 });
       expectProblem(await send(api, newKey(), uploadOf(other, { batchId })), 409, 'batch-id-taken');
     });
 
-    test('runs a corrected upload under the same key after invalid items', async () => {
+    test('runs a corrected upload with the same key after an upload with invalid items', async () => {
       const [key, item] = [newKey(), await makeUnavailableItem()];
       expectProblem(await send(api, key, uploadOf(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
 
@@ -770,7 +775,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expectReplayed(await send(api, key, uploadOf(ndjson(item))), repeated);
     });
 
-    test('reports invalid items in a repeated upload', async () => {
+    test('reports invalid items of a repeated upload instead of a replay', async () => {
       const [key, item] = [newKey(), await makeUnavailableItem()];
       expect((await send(api, key, uploadOf(ndjson(item)))).status).toBe(202);
       const wrong = await send(api, key, uploadOf(ndjson({ ...item, quantity: -1 })));
@@ -779,7 +784,7 @@ describeOnDevServer('Idempotency-Key', () => {
     });
   });
 
-  /** Ages all keys. */
+  /** Makes all idempotency keys older. */
   async function backdateKey(seconds: number): Promise<void> {
     await sql`update idempotency_keys set claimed_at = claimed_at - make_interval(secs => ${seconds})`.execute(
       shop.store.db,
@@ -788,7 +793,7 @@ describeOnDevServer('Idempotency-Key', () => {
 });
 
 function expectReplayed(again: ApiResponse<Body>, first: ApiResponse<Body>): void {
-  // A problem contains its own request id.
+  // A replayed problem contains the request id of the repeated request.
   const withKey = again.status < 400 ? {} : { requestId: again.headers.get('x-request-id') };
   expect([again.status, again.body]).toEqual([first.status, { ...first.body, ...withKey }]);
   expect(again.headers.get('idempotent-replayed')).toBe('true');

@@ -38,7 +38,7 @@ describe.concurrent('malformed HTTP', () => {
   });
   afterAll(() => api?.close());
 
-  /** Sends raw bytes. The response is complete when the API closes the connection. */
+  /** Sends raw bytes and reads the response until the API closes the connection. */
   async function countResponseBytes(sent: string) {
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);
@@ -63,14 +63,14 @@ describe.concurrent('malformed HTTP', () => {
     ['TLS', 400, 'malformed-request', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /no HTTP/],
     ['a malformed header line', 400, 'malformed-request', `GET /livez HTTP/1.1\r\n${host}no header\r\n\r\n`, /no HTTP/],
     [
-      'two lengths',
+      'two Content-Length headers',
       400,
       'malformed-request',
       `POST /v1/orders HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nx`,
       /no HTTP/,
     ],
     [
-      'a length and chunks, as in request smuggling',
+      'Content-Length and chunked encoding (request smuggling)',
       400,
       'malformed-request',
       `POST /v1/orders HTTP/1.1\r\n${host}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
@@ -91,7 +91,7 @@ describe.concurrent('malformed HTTP', () => {
       /16384/,
     ],
   ])(
-    'answers bytes that are not a valid request with an error and closes the connection: %s, %i %s',
+    'answers an invalid HTTP request with a problem and closes the connection: %s, %i %s',
     async (_description, status, problemTypeOf, sent, detail) => {
       const response = await countResponseBytes(sent);
 
@@ -105,7 +105,7 @@ describe.concurrent('malformed HTTP', () => {
     },
   );
 
-  test('serves other clients after a connection reset', async () => {
+  test('the API serves other clients after a connection reset', async () => {
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);
     await once(socket, 'connect');
@@ -116,8 +116,8 @@ describe.concurrent('malformed HTTP', () => {
     expect((await api.get('/livez')).status).toBe(200);
   });
 
-  // This test waits for the time limit of ten seconds.
-  test('returns 408 with the time limit for an unfinished body and closes the connection', async () => {
+  // This test takes ten seconds, because it waits for the time limit.
+  test('an unfinished body gets 408 with the time limit, and the API closes the connection', async () => {
     const key = `X-API-Key: ${operator.key}\r\n`;
     const response = await countResponseBytes(
       `POST /v1/orders HTTP/1.1\r\n${host}${key}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
@@ -129,7 +129,7 @@ describe.concurrent('malformed HTTP', () => {
     expect(response.headers.get('x-request-id')).toBe(response.body.requestId);
   });
 
-  test('returns 408 for unfinished headers and closes the connection', async () => {
+  test('unfinished headers get 408, and the API closes the connection', async () => {
     const response = await countResponseBytes(`GET /livez HTTP/1.1\r\n${host}X-Slow: `);
 
     expect([response.status, response.body.type]).toEqual([408, '/problems/request-timeout']);
@@ -137,7 +137,7 @@ describe.concurrent('malformed HTTP', () => {
   });
 
   test.each(['/v1/orders', '/v1/batches?operation=restock'])(
-    'closes the connection when a rejected body to %s never ends',
+    'the API closes the connection when a rejected request to %s never ends its body',
     async (path) => {
       const response = await countResponseBytes(
         `POST ${path} HTTP/1.1\r\n${host}Content-Type: text/csv\r\nContent-Length: 1000000\r\n\r\nx`,
@@ -147,7 +147,7 @@ describe.concurrent('malformed HTTP', () => {
     },
   );
 
-  test('returns a problem with 400 for a missing Host header', async () => {
+  test('a request without a Host header gets a problem with 400', async () => {
     const { status, body } = await countResponseBytes('GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n');
     expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
   });
@@ -172,7 +172,7 @@ describe('request size limits', () => {
     expect(body.detail).toContain(`more than ${limit} bytes`);
   });
 
-  test('rejects a body of unknown length that is too large with 413', async () => {
+  test('rejects a body without Content-Length with 413 when it is too large', async () => {
     const chunk = new TextEncoder().encode('x'.repeat(64 * 1024));
     let left = 6;
     const body = new ReadableStream<Uint8Array>({
@@ -192,7 +192,7 @@ describe('request size limits', () => {
 
   const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
   test.each<[string, string, string]>([
-    ['the maximum depth', nested(32), 'invalid-request'],
+    ['nested at the maximum depth', nested(32), 'invalid-request'],
     ['one level too deep', nested(33), 'malformed-request'],
     ['a hundred thousand levels deep', nested(100_000), 'malformed-request'],
     ['brackets within a string', JSON.stringify({ text: '[{'.repeat(100) }), 'invalid-request'],
@@ -233,13 +233,13 @@ describe('response headers', () => {
     },
   );
 
-  test('sends no HSTS header by default', async () => {
+  test('the API sends no HSTS header by default', async () => {
     await withApi({}, async (plain) => {
       expect((await plain.get('/livez')).headers.get('strict-transport-security')).toBeNull();
     });
   });
 
-  test('allows a configured origin and exposes the response headers, also of problems', async () => {
+  test('CORS allows a configured origin and exposes the response headers, even of problems', async () => {
     for (const headers of [{ 'x-api-key': operator.key }, {}]) {
       const response = await api.request('POST', '/v1/orders', { json: {}, headers: { ...headers, origin: PAGE } });
 
@@ -259,13 +259,13 @@ describe('response headers', () => {
     'https://shop.example.com:8443',
     'https://shop.example.com.evil.com',
     'null',
-  ])('does not allow the origin %s', async (origin) => {
+  ])('CORS does not allow the origin %s', async (origin) => {
     const { headers } = await operator.send(api, 'POST', '/v1/orders', { json: {}, headers: { origin } });
     expect(headers.get('access-control-allow-origin')).not.toBe(origin);
     expect(headers.get('access-control-allow-origin')).not.toBe('*');
   });
 
-  test.each(['POST', 'PATCH', 'DELETE'])('allows a preflight for %s without a key', async (method) => {
+  test.each(['POST', 'PATCH', 'DELETE'])('CORS allows a preflight for %s without an API key', async (method) => {
     const { status, headers } = await api.request<string>('OPTIONS', '/v1/carts/any/items', {
       headers: {
         origin: PAGE,
@@ -281,14 +281,14 @@ describe('response headers', () => {
     expect(headers.get('access-control-max-age')).toBe('600');
   });
 
-  test('answers OPTIONS of an unknown path with 404, also as a preflight', async () => {
+  test('OPTIONS of an unknown path returns 404, even as a preflight', async () => {
     for (const headers of [{}, { origin: PAGE, 'access-control-request-method': 'POST' }]) {
       const { status, body } = await api.request('OPTIONS', '/v1/nothing-here', { headers });
       expect([status, body.type]).toEqual([404, '/problems/not-found']);
     }
   });
 
-  test('sends no CORS headers when no origin is configured', async () => {
+  test('the API sends no CORS headers when no origin is configured', async () => {
     await withApi({ auth }, async (closed) => {
       const { headers } = await operator.send(closed, 'GET', '/livez', { headers: { origin: PAGE } });
       expect(headers.get('access-control-allow-origin')).toBeNull();
@@ -302,7 +302,7 @@ describe('rate limits', () => {
     withApi({ auth, protection: { requestsPerMinute: LIMIT } }, run);
   const listProducts = (api: Api, by: { send: typeof ada.send }) => by.send<Problem>(api, 'GET', '/v1/products');
 
-  test('returns 429 with Retry-After above the limit, and still serves other callers and health checks', async () => {
+  test('above its rate limit, a caller gets 429 with Retry-After, but other callers and health checks are served', async () => {
     await withRateLimit(async (api) => {
       for (let number = 0; number < LIMIT; number += 1) expect((await listProducts(api, ada)).status).toBe(503);
       const { status, headers, body } = await listProducts(api, ada);
@@ -322,7 +322,7 @@ describe('rate limits', () => {
     });
   });
 
-  test('counts invalid keys by address and does not limit valid keys', async () => {
+  test('the rate limit counts invalid keys by address and does not affect valid keys', async () => {
     await withRateLimit(async (api) => {
       const guessKey = (number: number) =>
         api.request<Problem>('GET', '/v1/products', { headers: { 'x-api-key': `wop_guess-${number}` } });
@@ -334,7 +334,7 @@ describe('rate limits', () => {
     });
   });
 
-  test('ignores forwarded addresses', async () => {
+  test('the rate limit ignores the addresses in forwarding headers', async () => {
     await withRateLimit(async (api) => {
       const requestFrom = (address: string) =>
         api.request('GET', '/v1/products', { headers: { 'x-forwarded-for': address, forwarded: `for=${address}` } });
@@ -344,7 +344,7 @@ describe('rate limits', () => {
     });
   });
 
-  test('counts no requests without a limit', async () => {
+  test('no rate limit applies when none is configured', async () => {
     await withApi({ auth }, async (api) => {
       const { status, headers } = await listProducts(api, ada);
       expect([status, headers.get('ratelimit-limit')]).toEqual([503, null]);
@@ -352,7 +352,7 @@ describe('rate limits', () => {
   });
 });
 
-test('returns 503 overloaded while the event loop lags, stays alive and recovers', async () => {
+test('while the event loop lags, the API returns 503 overloaded and stays live, and then recovers', async () => {
   await withApi({ auth, protection: { maxEventLoopDelayMs: 20 } }, async (api) => {
     const problemTypeOf = async (path: string) => (await operator.send<Problem>(api, 'GET', path)).body.type;
     const block = () => {
@@ -363,7 +363,7 @@ test('returns 503 overloaded while the event loop lags, stays alive and recovers
       block();
       return (await problemTypeOf('/v1/products')) === '/problems/overloaded' || undefined;
     };
-    await waitUntil(isOverloaded, { description: 'the pressure being noticed', timeoutMs: 20_000, intervalMs: 0 });
+    await waitUntil(isOverloaded, { description: 'the API reporting the overload', timeoutMs: 20_000, intervalMs: 0 });
 
     const { status, headers } = await operator.send(api, 'POST', '/v1/orders', { json: {} });
     expect([status, headers.get('retry-after')]).toEqual([503, '5']);
@@ -371,7 +371,7 @@ test('returns 503 overloaded while the event loop lags, stays alive and recovers
     expect((await api.get('/readyz')).body).toMatchObject({ status: 'not ready' });
 
     const isRelieved = async () => (await problemTypeOf('/v1/products')) === '/problems/store-unavailable' || undefined;
-    await waitUntil(isRelieved, { description: 'the pressure being over', timeoutMs: 20_000 });
+    await waitUntil(isRelieved, { description: 'the end of the overload', timeoutMs: 20_000 });
   });
 });
 
@@ -416,7 +416,7 @@ describe('list cursors', () => {
     expect(seen).toEqual(skus);
   });
 
-  test('rejects a cursor that is changed, cut or made up with 400', async () => {
+  test('rejects a changed, truncated or invented cursor with 400', async () => {
     const { next } = await list();
     const countResponseBytes = Buffer.from(next!, 'base64url');
     const changed = [...countResponseBytes.keys()].map((at) => {
@@ -436,14 +436,14 @@ describe('list cursors', () => {
       expect(await list(countResponseBytes.toString('base64url'))).toMatchObject(refusedPage);
   });
 
-  test('rejects the cursor of another list with 400', async () => {
+  test('rejects the cursor of another type of list with 400', async () => {
     const { next } = await list();
 
     for (const path of ['/v1/orders', '/v1/approvals', '/v1/batches'])
       expect(await list(next, path)).toMatchObject(refusedPage);
   });
 
-  test('accepts a cursor only with the customer and status of its list', async () => {
+  test('accepts a cursor only together with the customer and status filters of its list', async () => {
     const cursors = createCursors([CURSOR_SECRET]);
     const place = JSON.stringify({ placedAt: new Date().toISOString(), orderId: randomUUID() });
     const cursor = cursors.encode('orders', { customerId: ada.id }, Buffer.from(place));
@@ -457,7 +457,7 @@ describe('list cursors', () => {
     expect(await orders(ada, '&status=failed')).toBe(400);
   });
 
-  test('accepts old cursors during a rotation of the secret and signs new ones with the new secret', () => {
+  test('during a rotation of the secret, accepts old cursors and signs new cursors with the new secret', () => {
     const [before, during, after] = [['old'], ['new', 'old'], ['new']].map(createCursors);
     const place = Buffer.from([0, 255, 1]);
     const ofOld = before!.encode('batches', {}, place);
@@ -470,7 +470,7 @@ describe('list cursors', () => {
     expect(during!.decode('batches', {}, during!.encode('batches', {}, Buffer.alloc(0)))).toHaveLength(0);
   });
 
-  test('ignores the order of the filters in a cursor', () => {
+  test('a cursor is valid for the same filters in any sequence', () => {
     const cursors = createCursors(['secret']);
     const cursor = cursors.encode('orders', { status: 'failed', customerId: 'ada' }, Buffer.from('x'));
     expect(cursors.decode('orders', { customerId: 'ada', status: 'failed' }, cursor).toString()).toBe('x');

@@ -8,7 +8,7 @@ import { waitUntil } from '../../support/processes.js';
 describe('requests that are not complete within the time limit', () => {
   const LIMIT_MS = 200;
 
-  /** An application with one route, whose handler waits until the test lets it respond. */
+  /** Starts an application with one route. Its handler responds after `releaseResponse` is called. */
   async function buildAppWithTimeLimit() {
     const app = Fastify();
     const handled: unknown[] = [];
@@ -25,7 +25,7 @@ describe('requests that are not complete within the time limit', () => {
     return { app, port, handled, releaseResponse };
   }
 
-  /** Sends raw text and reads until the connection closes. */
+  /** Opens a connection for raw text and collects what the application sends until the connection closes. */
   function openSocket(port: number) {
     const socket = connect(port, '127.0.0.1').setEncoding('utf8');
     let received = '';
@@ -38,7 +38,7 @@ describe('requests that are not complete within the time limit', () => {
   const requestHead = (length: number) =>
     `POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
 
-  test('returns 408 and closes the connection when the body does not end', async () => {
+  test('a request whose body does not end gets 408, and the connection is closed', async () => {
     const { app, port, handled } = await buildAppWithTimeLimit();
     const { socket, closed } = openSocket(port);
     socket.write(`${requestHead(100)}{"a":`);
@@ -58,7 +58,7 @@ describe('requests that are not complete within the time limit', () => {
     expect(handled).toEqual([]);
   });
 
-  test('returns 408 when the body arrives slowly, because the limit applies to its end', async () => {
+  test('a request whose body arrives slowly gets 408, because the time limit applies to the whole body', async () => {
     const { app, port, handled } = await buildAppWithTimeLimit();
     const { socket, closed } = openSocket(port);
     socket.write(requestHead(10_000));
@@ -74,7 +74,7 @@ describe('requests that are not complete within the time limit', () => {
   test.each([
     ['is received in one piece', [`${requestHead(7)}{"a":1}`]],
     ['is received in several pieces', [requestHead(7), '{"a"', ':1}']],
-  ])('responds when a body %s and the handler takes longer than the limit', async (_description, pieces) => {
+  ])('a slow handler may exceed the time limit when its request body %s', async (_description, pieces) => {
     const { app, port, handled, releaseResponse } = await buildAppWithTimeLimit();
     const { socket, closed, received } = openSocket(port);
     for (const piece of pieces) socket.write(piece);

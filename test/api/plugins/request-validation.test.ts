@@ -24,7 +24,7 @@ afterAll(async () => {
 const line = { sku: 'MUG-BLUE', quantity: 1 };
 const order = { customerId: 'ada', lines: [line], payment: { token: 'tok_ok' } };
 
-/** Checks the form that all problems share. */
+/** Checks the fields and headers that every problem has. */
 function expectProblem({ status, headers, body }: ApiResponse<Problem>, expected: number, kind: string): void {
   expect(status).toBe(expected);
   expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
@@ -69,7 +69,7 @@ describe('POST /v1/orders', () => {
       { orderId: '', lines: [{ quantity: -1 }], payment: order.payment, extra: true },
       ['/customerId', '/extra', '/lines/0/quantity', '/lines/0/sku', '/orderId'],
     ],
-  ])('rejects a body that %s with 400 and names each wrong field', async (_description, body, pointers) => {
+  ])('returns 400 with each invalid field when an order body %s', async (_description, body, pointers) => {
     const response = await api.post('/v1/orders', body);
 
     expectProblem(response, 400, 'invalid-request');
@@ -77,7 +77,7 @@ describe('POST /v1/orders', () => {
     for (const { detail } of response.body.errors ?? []) expect(detail).not.toBe('');
   });
 
-  test('rejects a missing body with 400', async () => {
+  test('rejects an order request without a body with 400', async () => {
     expectProblem(await api.request('POST', '/v1/orders'), 400, 'invalid-request');
     const empty = { text: '', headers: { 'content-type': 'application/json' } };
     expectProblem(await api.request('POST', '/v1/orders', empty), 400, 'invalid-request');
@@ -99,7 +99,7 @@ describe('POST /v1/orders', () => {
     ['a name that is repeated with an escape', '{"customerId":"ada","customer\\u0049d":"bob"}', '/customerId'],
     ['a repeated name within a list', '{"lines":[{},{"sku":"A","a:b":":","sku":"B"}]}', '/lines/1/sku'],
     ['a repeated __PROTO', '{"__PROTO":1,"__PROTO":2}', '/__PROTO'],
-  ])('rejects JSON with %s with 400 and its pointer', async (_description, text, pointer) => {
+  ])('returns 400 with the pointer of the name for JSON with %s', async (_description, text, pointer) => {
     const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
 
     expectProblem(response, 400, 'invalid-request');
@@ -116,22 +116,28 @@ describe('POST /v1/orders', () => {
     ['1E-999', '0'],
     ['1.0000000000000001e0', '1'],
     ['9'.repeat(50), '1e+50'],
-  ])('rejects the number %s in JSON with 400, its pointer and what it would become', async (literal, becomes) => {
-    const text = `{"customerId":"ada","lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":${literal}}]}`;
-    const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+  ])(
+    'rejects the JSON number %s with 400, its pointer and the value that JavaScript would store',
+    async (literal, becomes) => {
+      const text = `{"customerId":"ada","lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":${literal}}]}`;
+      const response = await api.request('POST', '/v1/orders', {
+        text,
+        headers: { 'content-type': 'application/json' },
+      });
 
-    expectProblem(response, 400, 'invalid-request');
-    const shown = literal.length > 40 ? `${literal.slice(0, 40)}…` : literal;
-    expect(response.body.errors).toEqual([
-      {
-        pointer: '/lines/1/quantity',
-        detail: `cannot be stored exactly: ${shown} would become ${becomes}; send at most 15 digits, as in 12.5`,
-      },
-    ]);
-  });
+      expectProblem(response, 400, 'invalid-request');
+      const shown = literal.length > 40 ? `${literal.slice(0, 40)}…` : literal;
+      expect(response.body.errors).toEqual([
+        {
+          pointer: '/lines/1/quantity',
+          detail: `cannot be stored exactly: ${shown} would become ${becomes}; send at most 15 digits, as in 12.5`,
+        },
+      ]);
+    },
+  );
 
   test.each(['1', '1.0', '1.000000000000000000000', '1e0', '10E-1', '0.1e1', '100000000000000000000e-20'])(
-    'accepts the quantity %s in JSON, which is exactly 1',
+    'accepts the JSON number %s as a quantity, because it equals 1',
     async (literal) => {
       const text = `{"lines":[{"sku":"A","quantity":${literal}}],"payment":{"token":"tok_ok"}}`;
       const response = await api.request('POST', '/v1/orders', {
@@ -144,7 +150,7 @@ describe('POST /v1/orders', () => {
     },
   );
 
-  test('rejects a body that is not UTF-8 with 400', async () => {
+  test('rejects a JSON body that is not UTF-8 with 400', async () => {
     const body = Buffer.from([...Buffer.from('{"customerId":"a'), 0xff, ...Buffer.from('"}')]);
     const response = await fetch(`${api.url}/v1/orders`, {
       method: 'POST',
@@ -156,7 +162,7 @@ describe('POST /v1/orders', () => {
   });
 
   test.each(['text/plain', 'application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
-    'rejects the content type %s with 415',
+    'rejects an order request with the content type %s with 415',
     async (contentType) => {
       const text = JSON.stringify(order);
       const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': contentType } });
@@ -168,7 +174,7 @@ describe('POST /v1/orders', () => {
   );
 
   test.each(['gzip', 'GZIP', 'br', 'deflate'])(
-    'rejects a body with Content-Encoding %s with 415 and the accepted types',
+    'rejects an order request with Content-Encoding: %s with 415 and the accepted encodings',
     async (coding) => {
       const response = await fetch(`${api.url}/v1/orders`, {
         method: 'POST',
@@ -183,13 +189,13 @@ describe('POST /v1/orders', () => {
     },
   );
 
-  test('accepts a body with Content-Encoding identity', async () => {
+  test('accepts an order request with Content-Encoding: identity', async () => {
     const response = await api.request('POST', '/v1/orders', { json: {}, headers: { 'content-encoding': 'identity' } });
 
     expectProblem(response, 400, 'invalid-request');
   });
 
-  test('rejects a body above 256 KiB with 413', async () => {
+  test('rejects a JSON body above 256 KiB with 413', async () => {
     const response = await api.post('/v1/orders', { ...order, payment: { token: 't'.repeat(256 * 1024) } });
 
     expectProblem(response, 413, 'too-large');
@@ -205,7 +211,7 @@ describe('a new resource whose creation may have failed', () => {
     ['orders', '/v1/orders', { json: order }, 'orderId'],
     ['approvals', '/v1/approvals', { json: { title: 'May we?', requestedBy: 'ada', stages } }, 'approvalId'],
     ['batches', '/v1/batches?operation=restock', ndjson, 'batchId'],
-  ])('includes the generated id in the 503: %s', async (_description, path, request, field) => {
+  ])('a 503 contains the generated id of a resource that may exist: %s', async (_description, path, request, field) => {
     const { status, body } = await api.request<Problem & Record<string, string>>('POST', path, request);
 
     expect(status).toBe(503);
@@ -215,7 +221,7 @@ describe('a new resource whose creation may have failed', () => {
     expect(body.detail).toMatch(new RegExp(`^.+; the resource may exist: ${hint}$`));
   });
 
-  test('includes no id in the 503 when the caller chose it, nor in a 400', async () => {
+  test('a 503 contains no id when the caller chose the id, and a 400 never contains an id', async () => {
     const chosen = await api.post('/v1/orders', { ...order, orderId: 'chosen' });
     expectProblem(chosen, 503, 'temporal-unavailable');
     expect(chosen.body).not.toHaveProperty('orderId');
@@ -231,7 +237,7 @@ describe('paths and methods', () => {
     },
   );
 
-  test.each(['OPTIONS', 'HEAD', 'PUT'])('answers %s of an unknown path with 404 and no Allow', async (method) => {
+  test.each(['OPTIONS', 'HEAD', 'PUT'])('%s of an unknown path returns 404 without an Allow header', async (method) => {
     const { status, headers } = await api.request(method, '/v1/nothing-here');
 
     expect([status, headers.get('allow')]).toEqual([404, null]);
@@ -275,7 +281,7 @@ describe('query strings', () => {
     ['/v1/orders?status=completed&status=failed', '/status'],
     ['/v1/products?limit=-1', '/limit'],
     ['/v1/products?page=2', '/page'],
-  ])('rejects %s with 400 that names %s', async (path, pointer) => {
+  ])('rejects the query of %s with 400 and the pointer %s', async (path, pointer) => {
     const response = await api.get(path);
 
     expectProblem(response, 400, 'invalid-request');
@@ -294,7 +300,7 @@ describe('POST /v1/orders/{id}/cancel and …/compensation', () => {
     ['compensation', { ...stuck }, ['/action']],
     ['compensation', { ...stuck, action: 'retry', force: true }, ['/force']],
     ['compensation', null, ['']],
-  ])('rejects the %s body %j with 400 that names %j', async (action, body, pointers) => {
+  ])('rejects a %s request with the body %j with 400 and the pointers %j', async (action, body, pointers) => {
     const response = await api.post(`/v1/orders/some-order/${action}`, body);
 
     expectProblem(response, 400, 'invalid-request');
@@ -302,7 +308,7 @@ describe('POST /v1/orders/{id}/cancel and …/compensation', () => {
   });
 });
 
-test('is alive without Temporal and a database', async () => {
+test('the API is live without Temporal and a database', async () => {
   const { status, body } = await api.get('/livez');
 
   expect(status).toBe(200);

@@ -21,20 +21,20 @@ import { startTokenIssuer, createSigningKey } from '../../support/network/token-
 import { startApiWithoutBackends } from '../../support/api/unreachable-backends.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
-/** A problem response. The body of an HTML page is its text. */
+/** A problem response with its body as raw text, because the body may be JSON or an HTML page. */
 interface RawResponse {
   status: number;
   headers: Headers;
   text: string;
 }
 
-/** Makes the API return one kind of problem. */
+/** Causes a problem of one kind and returns its response. */
 type ProblemTrigger = () => Promise<RawResponse | ApiResponse<unknown>>;
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const NDJSON = { 'content-type': 'application/x-ndjson' };
 
-/** Kinds that the API returns as HTML pages. */
+/** Problem kinds whose response is an HTML page. */
 const HTML_KINDS: readonly ProblemKind[] = ['unknown-link'];
 
 async function fetchRaw(url: string, init: RequestInit = {}): Promise<RawResponse> {
@@ -42,7 +42,7 @@ async function fetchRaw(url: string, init: RequestInit = {}): Promise<RawRespons
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-/** Starts a request and does not end it. Resolves with the response. */
+/** Starts a request without ending its body. `answer` resolves with the response. */
 function startRequest(url: string, headers: Record<string, string>, begin: string) {
   const agent = new Agent();
   const request = httpRequest(url, { method: 'POST', headers, agent });
@@ -62,11 +62,11 @@ function startRequest(url: string, headers: Record<string, string>, begin: strin
 }
 
 describe('docs/problems.md', () => {
-  test('keeps the table up to date with the kinds of problems', async () => {
+  test('the committed table of problems is up to date', async () => {
     expect(await readFile(PROBLEM_TABLE_PATH, 'utf8')).toBe(await renderProblemTable());
   });
 
-  test('has a row with status and retry advice for each kind', async () => {
+  test('the table of problems has a row with status and retry advice for each kind', async () => {
     const table = await renderProblemTable();
     for (const kind of PROBLEM_KINDS) {
       const { status, retryAfter } = definitionOf(kind);
@@ -105,7 +105,6 @@ const asOperator = { 'x-api-key': operator.key };
 
 let kindsWithoutBackends: string[] = [];
 
-/** Temporal and the database are unreachable. */
 describe.concurrent('problems without Temporal and a database', () => {
   let api: Api;
   beforeAll(async () => {
@@ -168,9 +167,11 @@ describe.concurrent('problems without Temporal and a database', () => {
   } satisfies Partial<Record<ProblemKind, ProblemTrigger>>;
   kindsWithoutBackends = Object.keys(makers);
 
-  test.each(Object.entries(makers))('%s', async (kind, make) => expectKind(kind as ProblemKind, await make()));
+  test.each(Object.entries(makers))('returns the problem %s with its status, title and headers', async (kind, make) =>
+    expectKind(kind as ProblemKind, await make()),
+  );
 
-  test.each(PROBLEM_KINDS)('serves a page for the problem type %s', async (kind) => {
+  test.each(PROBLEM_KINDS)('the API serves a page for the problem type %s', async (kind) => {
     const { status, headers, text } = await fetchRaw(`${api.url}/problems/${kind}`);
 
     expect(status).toBe(200);
@@ -178,7 +179,7 @@ describe.concurrent('problems without Temporal and a database', () => {
     expect(text).toContain(definitionOf(kind).title);
   });
 
-  test('serves a page that links all kinds of problems, and 404 for an unknown kind', async () => {
+  test('the API serves a page that links all problem kinds, and returns 404 for an unknown kind', async () => {
     const { status, text } = await fetchRaw(`${api.url}/problems`);
 
     expect(status).toBe(200);
@@ -187,9 +188,9 @@ describe.concurrent('problems without Temporal and a database', () => {
   });
 });
 
-/** Runs alone, because it blocks the event loop of this process. */
+/** Does not run concurrently with other tests, because it blocks the event loop of this process. */
 describe('an overloaded process', () => {
-  test('returns the problem overloaded', async () => {
+  test('an overloaded process returns the problem overloaded', async () => {
     const api = await startApiWithoutBackends({ auth, protection: { maxEventLoopDelayMs: 20 } });
     try {
       const isOverloaded = async () => {
@@ -199,7 +200,7 @@ describe('an overloaded process', () => {
         return response.body.type === '/problems/overloaded' ? response : undefined;
       };
       const response = await waitUntil(isOverloaded, {
-        description: 'the pressure being noticed',
+        description: 'the API reporting the overload',
         timeoutMs: 20_000,
         intervalMs: 0,
       });
@@ -272,7 +273,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
     return { path, sku };
   }
 
-  /** Runs the call with a client whose updates all fail with this error. */
+  /** Calls an API whose workflow updates all fail with the given error. */
   async function withFailingUpdates(
     failure: (workflowId: string) => Error,
     run: (api: Api) => Promise<ApiResponse<unknown>>,
@@ -295,7 +296,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
   const failUpdateWith = (type: string) => () =>
     new WorkflowUpdateFailedError('rejected', ApplicationFailure.nonRetryable('rejected', type));
 
-  /** Requests an order that no worker serves, with a short timeout. `queue` is where the API checks for pollers. */
+  /** Reads an order that no worker serves, with a short timeout. The API checks `queue` for pollers. */
   async function callUnpolledQueue(queue: string): Promise<ApiResponse<unknown>> {
     const orderId = randomUUID();
     const workflowId = orderWorkflowId(orderId);
@@ -359,7 +360,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
       const expectedTotal = { value: 1, currency: 'EUR' };
       return await post('/v1/orders', makeOrder({ lines: [{ sku, quantity: 1 }], expectedTotal }));
     },
-    // test/api/temporal/update-limit.test.ts reaches the real limit.
+    // The error is simulated; test/api/temporal/update-limit.test.ts reaches the real limit.
     'update-limit': async () => {
       const { path } = await placeOrder(isShipped);
       const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
@@ -383,7 +384,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
       await post(`${path}/withdraw`);
       return await decide(path);
     },
-    // Only a link names a stage, and its page has its own text for this problem.
+    // The error is simulated: only approval links contain a stage, and their HTML page is not a JSON problem.
     'stage-passed': async () => {
       const { path } = await startApproval();
       return await withFailingUpdates(failUpdateWith('StagePassed'), (other) =>
@@ -444,11 +445,11 @@ describeOnDevServer('problems with Temporal and a database', () => {
       const { path } = await openCart();
       const { sku } = await addProduct(shop.store, { price: { value: 100, currency: 'USD' } });
       await post(`${path}/items`, { sku, quantity: 1 });
-      // Without an expected total, the order workflow rejects the order itself.
+      // The expected total makes the checkout fail. Without it, the order workflow would reject the order later.
       const expectedTotal = { value: 100, currency: 'USD' };
       return await post(`${path}/checkout`, { payment: { token: 'tok_ok' }, expectedTotal });
     },
-    // The real case needs a reset of the cart: see test/e2e/carts/resets.test.ts.
+    // The error is simulated: the real case needs a reset of the cart (test/e2e/carts/resets.test.ts).
     'already-ordered': async () => {
       const { path } = await openCart();
       return await withFailingUpdates(failUpdateWith('AlreadyOrdered'), (other) =>
@@ -498,13 +499,15 @@ describeOnDevServer('problems with Temporal and a database', () => {
     },
   } satisfies Partial<Record<ProblemKind, ProblemTrigger>>;
 
-  test('covers every kind of problem', () => {
-    // test/api/codec/codec.test.ts covers the kind of the codec.
+  test('the tests cover every kind of problem', () => {
+    // test/api/codec/codec.test.ts covers `unreadable-payload`.
     const withOtherBackends = ['overloaded', 'unreadable-payload'];
     expect([...kindsWithoutBackends, ...withOtherBackends, ...Object.keys(makers)].sort()).toEqual(
       [...PROBLEM_KINDS].sort(),
     );
   });
 
-  test.each(Object.entries(makers))('%s', async (kind, make) => expectKind(kind as ProblemKind, await make()));
+  test.each(Object.entries(makers))('returns the problem %s with its status, title and headers', async (kind, make) =>
+    expectKind(kind as ProblemKind, await make()),
+  );
 });

@@ -50,7 +50,7 @@ test('returns the whole catalogue on one page, sorted by SKU', async () => {
   expect(await list()).toEqual({ items: catalogue });
 });
 
-test.each([1, 2, 3, 5])('pages through all products with %d on a page', async (limit) => {
+test.each([1, 2, 3, 5])('pages through all products with a limit of %d per page', async (limit) => {
   const pages: Product[][] = [];
   for (let query: string | undefined = `?limit=${limit}`; query !== undefined;) {
     const { items, nextCursor }: Page = await list(query);
@@ -67,7 +67,7 @@ test.each([
   ['is made up', Buffer.from('MUG-BLUE').toString('base64url')],
   ['contains a NUL character', Buffer.from('A\0').toString('base64url')],
   ['is too short', 'A'],
-])('rejects a cursor that %s with 400', async (_description, cursor) => {
+])('returns 400 for a product cursor that %s', async (_description, cursor) => {
   const { status, headers, body } = await api.get(`/v1/products?cursor=${cursor}`);
 
   expect(status).toBe(400);

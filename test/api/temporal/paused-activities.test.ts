@@ -41,7 +41,7 @@ describeOnDevServer('an activity paused by an operator', () => {
     expect([code, stderr]).toEqual([0, '']);
   }
 
-  test('shows the activity as paused before its first attempt, and no longer once it is unpaused', async () => {
+  test('an order shows an activity as paused before its first attempt, until the activity is unpaused', async () => {
     const orderId = await placeOrder('tok_ok');
 
     await changePause('pause', orderId);
@@ -54,7 +54,7 @@ describeOnDevServer('an activity paused by an operator', () => {
     await api.waitForOrder(orderId, ({ waiting }) => !waiting || waiting.every(isUnpaused), 'is unpaused');
   });
 
-  test('shows a retried activity as paused, without a next attempt', async () => {
+  test('an order shows a paused activity in retry without the time of a next attempt', async () => {
     const worker = await startWorker(server, shop, { taskQueues: ['payments'] });
     try {
       const orderId = await placeOrder('tok_gateway_down');

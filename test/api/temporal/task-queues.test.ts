@@ -11,7 +11,7 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../../suppo
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
 
-/** A worker has 8 s to respond. An immediate response takes much less, even on a busy machine. */
+/** Less than the 8 s that the API waits for a worker, but enough for an immediate response on a busy machine. */
 const IMMEDIATE_MS = 5_000;
 
 const UNPOLLED_QUEUE = 'nobody-polls-this';
@@ -59,7 +59,7 @@ describeOnDevServer('workflows started outside the API', () => {
   const decision = { approver: 'grace', decision: 'approve' } as const;
   const payment = { token: 'tok_ok' };
 
-  /** The resources that a worker serves: how to start each, and its calls. */
+  /** Resources whose requests need a worker. `make` creates a workflow input, and `calls` lists the requests. */
   const resources: {
     name: string;
     type: string;
@@ -108,40 +108,49 @@ describeOnDevServer('workflows started outside the API', () => {
     },
   ];
 
-  test.each(resources)('names the task queue of the $name immediately when no worker polls it', async (resource) => {
-    const { workflowId, path, input } = resource.make();
-    await start(workflowId, resource.type, UNPOLLED_QUEUE, input);
+  test.each(resources)(
+    'when no worker polls the task queue of the $name, immediately returns 503 with the task queue',
+    async (resource) => {
+      const { workflowId, path, input } = resource.make();
+      await start(workflowId, resource.type, UNPOLLED_QUEUE, input);
 
-    for (const [method, action, json] of resource.calls) {
-      const { status, headers, body } = await expectImmediate(() => api.request(method, path + action, { json }));
+      for (const [method, action, json] of resource.calls) {
+        const { status, headers, body } = await expectImmediate(() => api.request(method, path + action, { json }));
 
-      expect([method, action, status, body.type]).toEqual([method, action, 503, '/problems/no-worker']);
-      expect(body).toMatchObject({ taskQueue: UNPOLLED_QUEUE, detail: `no worker polls task queue ${UNPOLLED_QUEUE}` });
-      expect(headers.get('retry-after')).toBe('5');
-    }
-  });
+        expect([method, action, status, body.type]).toEqual([method, action, 503, '/problems/no-worker']);
+        expect(body).toMatchObject({
+          taskQueue: UNPOLLED_QUEUE,
+          detail: `no worker polls task queue ${UNPOLLED_QUEUE}`,
+        });
+        expect(headers.get('retry-after')).toBe('5');
+      }
+    },
+  );
 
-  test.each(resources)('serves a $name on another task queue that workers poll', async (resource) => {
+  test.each(resources)('serves a $name whose workflow runs on the task queue of another resource', async (resource) => {
     const { workflowId, path, input } = resource.make();
     await start(workflowId, resource.type, resource.type === 'cart' ? 'orders' : 'carts', input);
 
     expect((await api.get(path)).status).toBe(200);
   });
 
-  test.each(resources)('rejects every request about another type of workflow as a $name with 409', async (resource) => {
-    const { workflowId, path, input } = resource.make();
-    await start(workflowId, 'nightlyReport', UNPOLLED_QUEUE, input);
+  test.each(resources)(
+    'every request about the $name returns 409 when its workflow id belongs to another type of workflow',
+    async (resource) => {
+      const { workflowId, path, input } = resource.make();
+      await start(workflowId, 'nightlyReport', UNPOLLED_QUEUE, input);
 
-    for (const [method, action, json] of resource.calls) {
-      const { status, body } = await expectImmediate(() => api.request(method, path + action, { json }));
+      for (const [method, action, json] of resource.calls) {
+        const { status, body } = await expectImmediate(() => api.request(method, path + action, { json }));
 
-      expect([method, action, status, body.type]).toEqual([method, action, 409, '/problems/wrong-workflow-type']);
-      expect(body).toMatchObject({ workflowType: 'nightlyReport', taskQueue: UNPOLLED_QUEUE });
-      expect(body.detail).toContain(`${workflowId} has the type nightlyReport, expected ${resource.type}`);
-    }
-  });
+        expect([method, action, status, body.type]).toEqual([method, action, 409, '/problems/wrong-workflow-type']);
+        expect(body).toMatchObject({ workflowType: 'nightlyReport', taskQueue: UNPOLLED_QUEUE });
+        expect(body.detail).toContain(`${workflowId} has the type nightlyReport, expected ${resource.type}`);
+      }
+    },
+  );
 
-  test('rejects every request about another type of workflow as a batch with 409', async () => {
+  test('every request about a batch returns 409 when its workflow id belongs to another type of workflow', async () => {
     const batchId = randomUUID();
     const upload = await api.request('POST', `/v1/batches?operation=restock&batchId=${batchId}`, {
       text: JSON.stringify({ sku, quantity: 1 }),
@@ -162,7 +171,7 @@ describeOnDevServer('workflows started outside the API', () => {
     }
   });
 
-  test('rejects a signed callback about another type of workflow with 409', async () => {
+  test('a signed callback returns 409 when its workflow id belongs to another type of workflow', async () => {
     const [orderId, approvalId] = [randomUUID(), randomUUID()];
     await start(orderWorkflowId(orderId), 'nightlyReport', UNPOLLED_QUEUE, {});
     await start(approvalWorkflowId(approvalId), 'nightlyReport', UNPOLLED_QUEUE, {});

@@ -12,7 +12,7 @@ import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-
 import { startWebhookReceiver } from '../../support/network/webhook-receiver.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
-/** How many updates a run accepts in this test; Temporal’s default is 2,000. */
+/** The number of updates that a run accepts in this test. Temporal’s default is 2,000. */
 const MAX_UPDATES = 3;
 
 describeOnDevServer('a run that accepts no further updates', () => {
@@ -54,7 +54,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
   const decide = (orderId: string, attempt: number, action: 'retry' | 'skip') =>
     api.post<OrderResource>(`/v1/orders/${orderId}/compensation`, { compensation: 'refundPayment', attempt, action });
 
-  test('rejects repeated cancels without a history event, so that they do not count against the limit', async () => {
+  test('repeated cancels of an order are rejected without a history event, so they do not count against the update limit', async () => {
     const orderId = await placeOrderWithStuckRefund();
     const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
     const before = await waitUntil(
@@ -62,7 +62,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
         const { raw, historyLength } = await handle.describe();
         return raw.pendingActivities?.length || raw.pendingWorkflowTask ? undefined : historyLength;
       },
-      { description: 'an order that only waits', timeoutMs: 10_000 },
+      { description: 'an order without pending work', timeoutMs: 10_000 },
     );
 
     for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
@@ -74,7 +74,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     expect((await decide(orderId, 1, 'retry')).status).toBe(202);
   });
 
-  test('accepts the decision of an operator about an order as a signal', async () => {
+  test('operator decisions about an order are signals, so the update limit does not block them', async () => {
     const orderId = await placeOrderWithStuckRefund();
     for (const attempt of [1, 2]) {
       expect((await decide(orderId, attempt, 'retry')).status).toBe(202);
@@ -94,7 +94,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     expect(shop.fakes.records(orderId).refunds).toEqual([]);
   });
 
-  /** A decided approval that stays open, because its callback URL rejects the report. */
+  /** Requests an approval that stays open after its decision, because its callback URL returns 500. */
   async function startApprovalWithFailingCallback() {
     const receiver = await startWebhookReceiver();
     receiver.respondWith(500);
@@ -112,7 +112,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     return { path, decide, acceptedUpdates };
   }
 
-  test('answers a repeated decision about an approval without a history event', async () => {
+  test('a repeated decision about an approval returns the outcome and writes no update to the history', async () => {
     const { path, decide, acceptedUpdates } = await startApprovalWithFailingCallback();
     const { body: first } = await decide({ comment: 'fine' });
     expect(first).toMatchObject({ status: 'approved', decision: { comment: 'fine' } });
@@ -135,7 +135,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     });
   });
 
-  test('answers a repeated withdrawal of an approval without a history event', async () => {
+  test('a repeated withdrawal of an approval returns the outcome and writes no update to the history', async () => {
     const { path, acceptedUpdates } = await startApprovalWithFailingCallback();
 
     for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
@@ -146,7 +146,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     expect(await acceptedUpdates()).toBe(1);
   });
 
-  test('returns the decision that counted and keeps its comment in the store', async () => {
+  test('at the update limit, a repeated decision returns the outcome and stores its new comment', async () => {
     const { path, decide, acceptedUpdates } = await startApprovalWithFailingCallback();
     for (let number = 1; number <= MAX_UPDATES; number++)
       expect((await decide({ comment: `comment ${number}` })).status).toBe(200);

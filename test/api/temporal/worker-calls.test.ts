@@ -4,7 +4,7 @@ import { callWorker } from '../../../src/api/temporal/worker-calls.js';
 import { hasPoller } from '../../../src/temporal/client/pollers.js';
 import { createClient } from '../../../src/temporal/connections.js';
 
-/** The error of the server when another event arrived while the update was about to close the workflow. */
+/** The error that Temporal returns when another event arrives while an update is closing the workflow. */
 const createLostTaskError = () =>
   new ServiceError('Failed to start Update', {
     cause: Object.assign(new Error('9 FAILED_PRECONDITION'), {
@@ -33,20 +33,28 @@ const hasPollerFor = (pinnedTo: object | undefined, current: object | undefined,
 
 describe('hasPoller', () => {
   test.each([
-    ['no version is current and only unversioned workers poll', hasPollerOf(undefined, undefined), true],
     [
-      'the current version polls',
+      'finds a worker when no version is current and only unversioned workers poll',
+      hasPollerOf(undefined, undefined),
+      true,
+    ],
+    [
+      'finds a worker when the current version polls',
       hasPollerOf(deploymentVersion('2'), deploymentVersion('1'), deploymentVersion('2')),
       true,
     ],
     [
-      'only another version than the current one polls',
+      'finds no worker when only a version other than the current version polls',
       hasPollerOf(deploymentVersion('2'), deploymentVersion('1')),
       false,
     ],
-    ['only unversioned workers poll', hasPollerOf(deploymentVersion('2'), undefined), false],
-    ['no worker polls', hasPollerOf(undefined), false],
-  ])('reports whether a worker polls when %s', async (_description, result, response) => {
+    [
+      'finds no worker when a version is current but only unversioned workers poll',
+      hasPollerOf(deploymentVersion('2'), undefined),
+      false,
+    ],
+    ['finds no worker when no worker polls', hasPollerOf(undefined), false],
+  ])('hasPoller %s', async (_description, result, response) => {
     expect(await result).toBe(response);
   });
 });
@@ -54,14 +62,14 @@ describe('hasPoller', () => {
 test.each([
   [
     'finds a worker',
-    'its version polls beside the current one',
+    'the pinned version and the current version poll',
     [deploymentVersion('1'), deploymentVersion('2')],
     true,
   ],
-  ['finds a worker', 'only its version polls', [deploymentVersion('1')], true],
+  ['finds a worker', 'only the pinned version polls', [deploymentVersion('1')], true],
   ['finds no worker', 'only the current version polls', [deploymentVersion('2')], false],
   ['finds no worker', 'only unversioned workers poll', [undefined], false],
-])('%s for a pinned workflow when %s', async (_finds, _when, pollers, response) => {
+])('hasPoller %s for a pinned workflow when %s', async (_finds, _when, pollers, response) => {
   expect(await hasPollerFor(deploymentVersion('1'), deploymentVersion('2'), pollers)).toBe(response);
 });
 
@@ -74,7 +82,7 @@ describe('callWorker', () => {
     await client.connection.close();
   });
 
-  test('sends an update again when its workflow task is lost', async () => {
+  test('callWorker sends an update again when its workflow task is lost', async () => {
     let tries = 0;
     const response = await callWorker(client, { workflowId: 'order:x' }, async () => {
       tries += 1;
@@ -84,9 +92,9 @@ describe('callWorker', () => {
     expect([response, tries]).toEqual(['taken', 3]);
   });
 
-  test('reports that a run accepts no further updates', async () => {
+  test('callWorker throws the problem update-limit when a run accepts no further updates', async () => {
     const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
-    // The status code differs between server versions.
+    // The gRPC status code of this error differs between server versions.
     for (const code of [8, 9]) {
       const cause = Object.assign(new Error(details), { code, details, metadata: {} });
       const asking = callWorker(client, { workflowId: 'cart:x' }, async () => {
@@ -96,7 +104,7 @@ describe('callWorker', () => {
     }
   });
 
-  test('does not send an update again after another error', async () => {
+  test('callWorker does not send an update again after an unexpected error', async () => {
     let tries = 0;
     const asking = callWorker(client, { workflowId: 'order:x' }, async () => {
       tries += 1;

@@ -9,10 +9,10 @@ import { createUnreachableBackends, startApiWithoutBackends } from '../../../sup
 const callers = Object.fromEntries(CALLER_ROLES.map((role) => [role, createCaller([role])]));
 const auth = { apiKeys: Object.values(callers).map(({ configEntry }) => configEntry) };
 
-// Temporal and the database are unreachable: an admitted request ends with 503, or with 400 if it is invalid.
+// Temporal and the database are unreachable, so an authorized request returns 503, or 400 if its input is invalid.
 const start = () => startApiWithoutBackends({ auth });
 
-/** Loaded before the tests are defined, so that each operation has its own tests. */
+/** The operations are loaded before the tests are defined, so that each operation has its own tests. */
 const operations = await start().then(async (api) => {
   try {
     return await fetchApiOperations(api);
@@ -50,7 +50,7 @@ describe('operation access by the OpenAPI document', () => {
   }
   const kindOf = async (response: Response) => ((await response.json()) as { type?: string }).type ?? 'a response';
 
-  test('assigns every operation to roles, to signed requests or, by an explicit list, to everybody', () => {
+  test('every operation requires a role or a signature, except an explicit list of public operations', () => {
     expect(publicOperations.map(({ operationId }) => operationId).sort()).toEqual([
       'updateCodecSession',
       'getLiveness',
@@ -82,7 +82,7 @@ describe('operation access by the OpenAPI document', () => {
         ['anonymous', {}],
         ['identified by a wrong key', { 'x-api-key': 'wop_wrong' }],
         ['identified by a wrong token', { authorization: 'Bearer a.b.c' }],
-      ])('returns 401 when the caller is %s', async (_caller, headers) => {
+      ])('returns 401 for a role operation when the caller is %s', async (_caller, headers) => {
         const response = await send(operation, headers);
         expect([response.status, await kindOf(response)]).toEqual([401, '/problems/unauthorized']);
         expect(response.headers.get('www-authenticate')).toBeTruthy();
@@ -98,7 +98,7 @@ describe('operation access by the OpenAPI document', () => {
             expect([response.status, kind]).toEqual([403, '/problems/forbidden']);
           else {
             expect(kind).not.toMatch(/unauthorized|forbidden/);
-            // The servers are unreachable and the input is invalid, so an admitted request ends with 400 or 503. The
+            // Other operations return 400 or 503, because the servers are unreachable and the input is invalid. The
             // codec needs no server and accepts a request without payloads.
             expect(operation.path.startsWith('/codec/') ? [200] : [400, 503]).toContain(response.status);
           }
@@ -108,7 +108,7 @@ describe('operation access by the OpenAPI document', () => {
   );
 
   test.each(signedOperations.map((operation) => [operation.path, operation] as const))(
-    'rejects an unsigned request to %s with 401, also from an operator',
+    'rejects an unsigned request to %s with 401, even from an operator',
     async (_path, operation) => {
       for (const headers of [{}, { 'x-api-key': callers.operator!.key }]) {
         const response = await send(operation, headers);
@@ -117,7 +117,7 @@ describe('operation access by the OpenAPI document', () => {
     },
   );
 
-  // The form of the codec page checks credentials itself; test/api/codec/codec.test.ts covers it.
+  // `updateCodecSession` checks the credentials in its form; test/api/codec/codec.test.ts covers this operation.
   const asksNobody = publicOperations.filter(({ operationId }) => operationId !== 'updateCodecSession');
 
   test.each(asksNobody.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
@@ -154,7 +154,7 @@ describe('a route without a contract', () => {
   }
 
   test.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', ['GET', 'POST']])(
-    'prevents the start when the route has the method %s',
+    'the API does not start when a %s route has no contract',
     async (method) => {
       const start = withRoute((app) => app.route({ method: method, url: '/v1/new', handler: doNothing }));
       await expect(start).rejects.toThrow(/\/v1\/new has no contract/);
@@ -162,13 +162,13 @@ describe('a route without a contract', () => {
   );
 
   test.each(['/v1/docs/new', '/documents'])(
-    'prevents the start when the path is %s, which only resembles a documentation path',
+    'the API does not start when %s has no contract, because the path only resembles a documentation path',
     async (url) => {
       await expect(withRoute((app) => app.get(url, doNothing))).rejects.toThrow(/has no contract/);
     },
   );
 
-  test('lets the API start when the route has a contract', async () => {
+  test('the API starts when an additional route has a contract', async () => {
     await withRoute((app) => app.get('/v1/new', rule, doNothing));
   });
 });

@@ -18,14 +18,14 @@ const operations = documentedOperations(document);
 const schemaErrorsOf = createSchemaValidator(document);
 const operationsById = operations.map((operation) => [operation.operationId, operation] as const);
 
-test('has committed files that match the generated ones', async () => {
+test('the committed OpenAPI files match the generated files', async () => {
   for (const [path, text] of Object.entries(await generatedFiles())) {
     const isSame = (await readFile(path, 'utf8').catch(() => '')) === text;
     expect(isSame, `${relative(projectRoot, path)} is outdated: run "npm run openapi"`).toBe(true);
   }
 });
 
-test('gives each operation a unique id, a summary and described tags', () => {
+test('each operation has a unique id, a summary and only described tags', () => {
   const ids = operations.map(({ operationId }) => operationId);
   expect(ids.length).toBeGreaterThan(30);
   expect(new Set(ids).size).toBe(ids.length);
@@ -36,14 +36,11 @@ test('gives each operation a unique id, a summary and described tags', () => {
   }
 });
 
-test('has exactly one example for each operation', () => {
+test('OPERATION_EXAMPLES has exactly one entry for each operation', () => {
   expect(Object.keys(OPERATION_EXAMPLES).sort()).toEqual(operations.map(({ operationId }) => operationId).sort());
 });
 
-/**
- * Derives error statuses from the parameters, body and security of an operation. Pages are for people, who have no
- * keys.
- */
+/** Derives the error statuses that an operation must declare from its parameters, body and security. */
 function impliedStatuses({ spec, parameters, body }: DocumentedOperation): number[] {
   const hasParameter = (place: string, name?: string) =>
     parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name));
@@ -61,7 +58,7 @@ function impliedStatuses({ spec, parameters, body }: DocumentedOperation): numbe
   ];
 }
 
-test.each(operationsById)('declares each error of %s as a problem', (_id, operation) => {
+test.each(operationsById)('the document declares each error of %s as a problem', (_id, operation) => {
   const { operationId, path, responses, spec } = operation;
   const missing = impliedStatuses(operation).filter((status) => !(status in responses));
   expect(missing).toEqual([]);
@@ -80,7 +77,7 @@ test.each(operationsById)('declares each error of %s as a problem', (_id, operat
   }
 });
 
-test.each(operationsById)('has complete and valid examples for %s', (_id, operation) => {
+test.each(operationsById)('the document has complete and valid examples for %s', (_id, operation) => {
   const { location, parameters, body, responses } = operation;
   const wrong: string[] = [];
   for (const [index, { name, required, example }] of parameters.entries()) {
@@ -110,7 +107,7 @@ test.each(operationsById)('has complete and valid examples for %s', (_id, operat
   }
 });
 
-test('has problem examples that match the problem schema', () => {
+test('the problem examples of the document match the problem schema', () => {
   const shown = Object.entries(document.components?.examples ?? {}) as [string, { value: unknown }][];
   expect(shown.length).toBeGreaterThan(20);
   for (const [kind, { value }] of shown) {

@@ -20,8 +20,7 @@ import { startWebhookReceiver, type WebhookReceiver } from '../../../support/net
 import { startShop, type Shop } from '../../../support/shop/shop.js';
 
 /**
- * Request values that the document cannot contain because they depend on the environment, such as a token or
- * signature.
+ * Request values that depend on the environment, for example a token or a signature. The document cannot contain them.
  */
 interface RequestValues {
   parameters?: Record<string, string>;
@@ -90,7 +89,7 @@ describeOnDevServer('the examples of the API', () => {
     await api.waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
   }
 
-  /** Starts an order whose parcel has one second for its delivery. */
+  /** Starts an order with a delivery timeout of one second, and waits until the delivery is overdue. */
   async function placeOverdueOrder(orderId: string): Promise<void> {
     const input = { ...orderOf(orderId), deliveryTimeoutSeconds: 1 };
     await shop.client.workflow.start('order', {
@@ -127,7 +126,7 @@ describeOnDevServer('the examples of the API', () => {
 
   const runOf = async (batchId: string) => (await api.get<BatchResource>(`/v1/batches/${batchId}`)).body;
 
-  /** Uploads the batch of the example and waits for its end. */
+  /** Uploads the example batch and waits until the batch closes. */
   async function runRestock(): Promise<void> {
     const { bodies, parameters } = OPERATION_EXAMPLES.uploadBatch!;
     const query = new URLSearchParams(parameters as Record<string, string>);
@@ -138,7 +137,7 @@ describeOnDevServer('the examples of the API', () => {
     await waitUntil(poll, { description: 'the end of restock-1001', timeoutMs: 20_000 });
   }
 
-  /** Starts a batch that does not end during the test. */
+  /** Starts a batch that stays open during the test. */
   async function startBatch(batchId: string): Promise<void> {
     const items = [{ key: `${batchId}-1` }, { key: `${batchId}-2` }];
     await shop.store.stageBatch({ batchId, operation: 'call', itemsPerChunk: 2 }, splitIntoChunks(items, 2));
@@ -147,7 +146,7 @@ describeOnDevServer('the examples of the API', () => {
 
   const doNothing = async () => undefined;
 
-  /** By `operationId`: sets up the state that the example needs. */
+  /** Functions by `operationId`. Each function creates the state that the example of its operation needs. */
   const preparations: Record<string, Preparation> = {
     getOpenApi: doNothing,
     getLiveness: doNothing,
@@ -173,11 +172,11 @@ describeOnDevServer('the examples of the API', () => {
       await api.request('POST', '/v1/callbacks/shipments', signShipmentReport(JSON.stringify(report)));
     },
 
-    // The document shows the default namespace; the test shop has its own.
+    // The example has the namespace `default`, but the test shop has its own namespace.
     encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     openCodecSessionPage: doNothing,
-    // A browser sends this header on a request from the page itself.
+    // The browser sends this header with a form of the same origin.
     updateCodecSession: async () => ({ headers: { 'sec-fetch-site': 'same-origin' } }),
 
     listCarts: doNothing,
@@ -201,7 +200,7 @@ describeOnDevServer('the examples of the API', () => {
       return { headers: signDecision(OPERATION_EXAMPLES.receiveDecisionCallback!.body as never).headers! };
     },
 
-    // In CSV the same items have other line numbers, so they form another batch with its own id.
+    // The CSV example needs its own batch id: CSV items have other line numbers, so their content differs.
     uploadBatch: async (contentType) =>
       contentType === 'text/csv'
         ? { parameters: { batchId: 'restock-as-csv' }, headers: { 'Idempotency-Key': 'restock-as-csv' } }
@@ -216,16 +215,16 @@ describeOnDevServer('the examples of the API', () => {
     retryBatch: runRestock,
   };
 
-  test('prepares an example for every operation of the document', () => {
+  test('every operation of the document has a preparation for its example', () => {
     const ids = documentedOperations(document).map(({ operationId }) => operationId);
     expect(Object.keys(preparations).sort()).toEqual(ids.sort());
   });
 
-  test('serves the committed document', async () => {
+  test('the API serves the committed OpenAPI document', async () => {
     expect((await api.get<unknown>('/openapi.json')).body).toEqual(document);
   });
 
-  /** Builds the example request of the document. */
+  /** Builds the example request of an operation from the document. */
   function requestOf(
     { path, method, parameters, body }: DocumentedOperation,
     type: string | undefined,
@@ -256,7 +255,7 @@ describeOnDevServer('the examples of the API', () => {
     return JSON.stringify(value);
   }
 
-  test.each(calls)('gives a declared response to the example of %s', async (_description, operation, type) => {
+  test.each(calls)('the example request of %s gets the declared response', async (_description, operation, type) => {
     const { operationId, location, responses } = operation;
     const given = (await preparations[operationId]!(type)) ?? {};
 
@@ -269,7 +268,7 @@ describeOnDevServer('the examples of the API', () => {
 
     const declared = responses[status]!;
     const missing = Object.keys(declared.headers ?? {}).filter((name) => !headers.has(name));
-    // This header appears only on a replayed response.
+    // Only a replayed response has the header `idempotent-replayed`.
     expect(missing.filter((name) => name !== 'idempotent-replayed')).toEqual([]);
 
     const contentType = headers.get('content-type')?.split(';')[0];
