@@ -4,7 +4,10 @@ import { NON_RETRYABLE_ERROR_TYPES } from '../shared/failures.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE_ERROR_TYPES];
 
-/** Calls only the store, so only a store outage can fail it. Retries forever: an approval must not exist unrecorded. */
+/**
+ * Options for activities that call only the store, so only a store outage can make them fail. They retry forever,
+ * because every approval must be recorded.
+ */
 const storeOptions = {
   startToCloseTimeout: '10 seconds',
   retry: {
@@ -22,7 +25,10 @@ export const { openApproval } = proxyActivities<Activities>({
 export const { recordStage } = proxyActivities<Activities>({ ...storeOptions, summary: 'Record the stage' });
 export const { recordOutcome } = proxyActivities<Activities>({ ...storeOptions, summary: 'Record the outcome' });
 
-/** Retries for 24 hours, at most an hour apart, because the receiver of the outcome may be down overnight. */
+/**
+ * Retries for 24 hours, with at most one hour between attempts, because the receiver of the outcome may be down
+ * overnight.
+ */
 export const { reportOutcome } = proxyActivities<Activities>({
   summary: 'Report the outcome',
   startToCloseTimeout: '30 seconds',
@@ -35,7 +41,7 @@ export const { reportOutcome } = proxyActivities<Activities>({
   },
 });
 
-/** The messages to one approver. Retried with backoff until the stage ends. */
+/** Returns the activities that send a message to an approver. They retry with backoff until the stage ends. */
 export const notificationActivities = ({ summary, timeoutMs }: { summary: string; timeoutMs: number }) =>
   proxyActivities<Activities>({
     summary,

@@ -3,7 +3,7 @@ import type { Reason } from '../../schemas/shared/reason.js';
 import { truncateText } from '../../text/well-formed-text.js';
 import { isCallerId, isText } from '../shared/arguments.js';
 
-/** The same rules as in `schemas/`, which workflow code cannot import at run time. A test compares both. */
+/** These rules repeat the rules in `schemas/`, which workflow code cannot import at run time. A test compares both. */
 const MAX_COMMENT_LENGTH = 1_000;
 const VIA_VALUES: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
 const DECISION_FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
@@ -19,7 +19,7 @@ function decisionProblemOf(value: unknown): string | undefined {
     return 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
   }
   const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
-  // The message omits the unknown names, which can be as long as a payload, because the trail stores the message.
+  // Omits the unknown field names, because they can be as long as a payload and the trail stores this message.
   if (Object.keys(value).some((key) => !DECISION_FIELDS.includes(key)))
     return `only ${DECISION_FIELDS.join(', ')} are known fields`;
   if (!isCallerId(approver)) return 'approver must be an id';
@@ -34,10 +34,14 @@ function decisionProblemOf(value: unknown): string | undefined {
 
 const isStageNumber = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1;
 
-/** The longest timeout of a stage that the schema accepts. */
+/** The longest stage timeout that the schema accepts. */
 const MAX_TIMEOUT_SECONDS = 366 * 24 * 60 * 60;
 
-/** Reads the stages from raw input, so that an approval shows them from the start. Empty if the input is invalid. */
+/**
+ * Reads the stages from the raw input, so that the view shows them before the input is parsed.
+ *
+ * @returns an empty list if the stages are invalid.
+ */
 export function readStages(input: unknown): readonly Stage[] {
   const stages = (input as { stages?: unknown } | null | undefined)?.stages;
   return Array.isArray(stages) && stages.every(isStage) ? stages : [];
@@ -54,10 +58,14 @@ function isApprover(value: unknown): value is Approver {
   return typeof id === 'string';
 }
 
-/** Maximum length of the title and the requester in a view of unparsed input, in UTF-16 code units. */
+/** Maximum length of the title and the requester before the input is parsed, in UTF-16 code units. */
 const MAX_TEXT_LENGTH = 200;
 
-/** Reads a text from raw input, so that an approval shows it from the start. Empty if it is not a string. */
+/**
+ * Reads a text field from the raw input, so that the view shows the field before the input is parsed.
+ *
+ * @returns an empty string if the field is not a string.
+ */
 export function readText(input: unknown, field: 'title' | 'requestedBy'): string {
   const value = (input as Record<string, unknown> | null | undefined)?.[field];
   return typeof value === 'string' ? truncateText(value, MAX_TEXT_LENGTH) : '';

@@ -5,18 +5,18 @@ import type { Reason } from '../../schemas/shared/reason.js';
 
 export const APPROVAL_TASK_QUEUE = 'approvals';
 
-/** The workflow id of an approval. The id is the idempotency key of the start: one request, one execution. */
+/** Returns the workflow id of an approval. The id makes the start idempotent: each approval has one execution. */
 export const approvalWorkflowId = (approvalId: string): string => `approval:${approvalId}`;
 
-/** The approval id in a workflow id. */
+/** Returns the approval id that a workflow id contains. */
 export const approvalIdOf = (workflowId: string): string => workflowId.replace(/^approval:/, '');
 
 export const approvalQuery = defineQuery<ApprovalView>('approval');
 
 /**
- * An approver's decision. The first decision counts; repeating it can only add a new comment. Rejected with
- * `NotAnApprover`, `SelfApproval`, `StagePassed`, `AlreadyDecided`, `ApprovalClosed`, or `DecisionRepeated` when it adds
- * nothing. The signal is for senders that need no response.
+ * Submits an approver's decision. The first decision counts. A repeated decision can only add a comment. Rejected with
+ * `NotAnApprover`, `SelfApproval`, `StagePassed`, `AlreadyDecided`, `ApprovalClosed`, or with `DecisionRepeated` when
+ * the repetition adds no comment. The signal is for senders that need no response.
  */
 export const decideUpdate = defineUpdate<ApprovalView, [Decision]>('decide');
 export const decideSignal = defineSignal<[Decision]>('decide');
@@ -32,15 +32,15 @@ export const approversAttribute = defineSearchAttributeKey('Approvers', 'KEYWORD
 /** The deadline of the first stage. Later stages start only if the first stage times out. */
 export const approvalDueAtAttribute = defineSearchAttributeKey('ApprovalDueAt', 'DATETIME');
 
-/** Whether a decision repeats the decision that counted. The repetition gets the same response. */
+/** Whether a decision repeats the decision that counted. A repeated decision gets the same response. */
 export const isSameDecision = (decided: ApprovalView['decision'], { approver, decision }: Decision): boolean =>
   decided?.approver === approver && decided.decision === decision;
 
-/** Whether an update was rejected because an earlier update had the same effect. The view has the outcome. */
+/** Whether an update was rejected because an earlier update had the same effect. The view contains the outcome. */
 export const isRepeatRejection = ({ type }: Reason): boolean =>
   type === 'DecisionRepeated' || type === 'AlreadyWithdrawn';
 
-/** Why a closed approval rejects a request. */
+/** Returns why a closed approval rejects a request. */
 export function closedRejectionOf({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
   if (!decision) return { type: 'ApprovalClosed', message: `the approval is ${status}` };
   return { type: 'AlreadyDecided', message: `${decision.approver} has already decided: ${decision.decision}` };

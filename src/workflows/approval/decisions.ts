@@ -2,7 +2,7 @@ import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas
 import type { Reason } from '../../schemas/shared/reason.js';
 import { closedRejectionOf, isSameDecision } from './contract.js';
 
-/** The facts that determine whether a decision counts. */
+/** The data that determines whether a decision counts. */
 export interface DecisionContext {
   view: Pick<ApprovalView, 'status' | 'stage' | 'decision' | 'requestedBy'>;
   /** The approvers of the current stage, or of the last stage once the approval is closed. */
@@ -10,8 +10,8 @@ export interface DecisionContext {
 }
 
 /**
- * Whether a decision counts, repeats the decision that counted, or is rejected with a reason. A closed approval returns
- * its outcome to every caller, because the configured approvers may have changed since.
+ * Returns whether a decision counts, repeats the decision that counted, or is rejected (with the reason). A closed
+ * approval returns its outcome to every caller, because the configured approvers may have changed.
  */
 export function evaluateDecision(
   { view, eligibleApprovers }: DecisionContext,
@@ -38,32 +38,32 @@ export function evaluateDecision(
   return 'counts';
 }
 
-/** The outcome of a decision that counts. */
+/** Returns the outcome that a counting decision leads to. */
 export function outcomeOf({ decision }: Decision): 'approved' | 'rejected' {
   return decision === 'approve' ? 'approved' : 'rejected';
 }
 
-/**
- * Why an approval cannot be withdrawn, or undefined. A decision is final. An approval that is already withdrawn passes.
- */
+/** Returns why an approval cannot be withdrawn, or undefined when the approval is pending or already withdrawn. */
 export function withdrawalRejection(view: Pick<ApprovalView, 'status' | 'decision'>): Reason | undefined {
   return view.status === 'pending' || view.status === 'withdrawn' ? undefined : closedRejectionOf(view);
 }
 
-/** A decision in the format of the trail. */
+/** Converts a decision to the fields of a trail entry. */
 export function toTrailFields({ approver, decision, comment, via = 'cli' }: Decision) {
   return { approver, decision, ...(comment && { comment }), via };
 }
 
-/** Maximum number of entries of one kind that callers can add to the trail. The history has every message anyway. */
+/**
+ * Maximum number of entries of one kind that callers can add to the trail. Further messages are only in the history.
+ */
 const MAX_CALLER_ENTRIES = 20;
 
-/** Whether the trail is full for this kind of entry. */
+/** Whether the trail has the maximum number of entries of this kind. */
 export function isTrailFull(trail: readonly Pick<TrailEntry, 'event'>[], kind: 'ignored' | 'commented'): boolean {
   return trail.filter(({ event }) => event === kind).length >= MAX_CALLER_ENTRIES;
 }
 
-/** Whether a repeated decision has a new comment. */
+/** Whether a repeated decision has a comment that is not in the trail yet. */
 export function hasNewComment(
   { decision, trail }: Pick<ApprovalView, 'decision' | 'trail'>,
   repeated: Decision,

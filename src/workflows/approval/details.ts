@@ -1,6 +1,9 @@
 import type { ApprovalView } from '../../schemas/approval.js';
 
-/** The current details for the Web UI, as Markdown. Problems come first. Approver ids cannot contain backticks. */
+/**
+ * Renders an approval as Markdown for the "Current Details" of the Web UI. Problems come first. Approver ids need no
+ * escaping, because they cannot contain backticks.
+ */
 export function describeApproval(view: ApprovalView): string {
   const problems = attentionItemsOf(view);
   return [

@@ -9,21 +9,21 @@ import { evaluateDecision, hasNewComment, isTrailFull, toTrailFields, withdrawal
 import type { ApprovalState } from './state.js';
 
 /**
- * An update responds once the store has the outcome, so that lists agree with the response. During a store outage it
- * responds after this time, and the decision still counts.
+ * An update responds when the store has the outcome, so that lists and the response show the same outcome. During a
+ * store outage, the update responds after this time. The decision still counts.
  */
 const RECORD_TIMEOUT_MS = 4_000;
 
 /**
- * Rejections of repeated requests by the validators. A rejected update writes no event and does not count towards the
- * run's update limit, so repetitions cannot exhaust that limit.
+ * The validators reject repeated requests with these reasons. A rejected update writes no event and does not count
+ * towards the run's update limit, so repeated requests cannot exhaust that limit.
  */
 const REPEAT_REJECTIONS = {
   decision: { type: 'DecisionRepeated', message: 'this decision has already counted' },
   withdrawal: { type: 'AlreadyWithdrawn', message: 'the approval has already been withdrawn' },
 } satisfies Record<string, Reason>;
 
-/** Registers the handlers. Messages wait until the approval opens. */
+/** Registers the handlers. Updates and signals that arrive early wait until the approval is open. */
 export function registerHandlers(state: ApprovalState): void {
   setHandler(approvalQuery, () => state.view);
   setHandler(decideUpdate, (decision: Decision) => handleDecideUpdate(state, decision), {
@@ -38,7 +38,7 @@ export function registerHandlers(state: ApprovalState): void {
 async function handleDecideUpdate(state: ApprovalState, decision: Decision): Promise<ApprovalView> {
   throwIfRejected(await decide(state, decision));
   await waitUntilRecorded(state);
-  // After a reset, the recorded outcome may differ.
+  // After a reset, the store may already have a different outcome.
   throwIfRejected(decisionRejectionOf(state, decision));
   return state.view;
 }
@@ -76,12 +76,16 @@ function validateWithdrawUpdate({ view, isOutcomeRecorded }: ApprovalState, requ
   );
 }
 
-/** Applies a decision once the approval is open. @returns why the decision does not count, or undefined. */
+/** Applies a decision when the approval is open. @returns the reason if the decision is rejected. */
 async function decide(state: ApprovalState, decision: Decision): Promise<Reason | undefined> {
   return (await waitUntilOpened(state)) ?? state.decide(decision);
 }
 
-/** @returns why the approval did not open, or undefined when it opened. */
+/**
+ * Waits until the approval has opened or failed to open.
+ *
+ * @returns why the approval did not open, or undefined when it opened.
+ */
 async function waitUntilOpened(state: ApprovalState): Promise<Reason | undefined> {
   state.earlyMessageCount += 1;
   await CancellationScope.nonCancellable(() => condition(() => state.phase !== 'opening'));
@@ -99,8 +103,8 @@ async function waitUntilRecorded(state: ApprovalState): Promise<void> {
 }
 
 /**
- * Whether a decision changes nothing. Before the store has the outcome, a repetition is accepted and waits for the
- * store as well.
+ * Whether a decision changes nothing. False until the store has the outcome: a repeated decision is then accepted and
+ * also waits for the store.
  */
 function hasNoEffect(state: ApprovalState, decision: Decision): boolean {
   const { view, isOutcomeRecorded } = state;

@@ -6,27 +6,29 @@ import { notificationActivities } from './activities.js';
 import { recipientsOf, type Recipient } from './plan.js';
 import type { ApprovalState } from './state.js';
 
-/** The messages of one stage. They run beside the wait for the decision; the view shows the status of each message. */
+/**
+ * Sends the messages of one stage while the workflow waits for the decision. The view shows the status of each message.
+ */
 export class StageNotifications {
   private readonly scope = new CancellationScope();
   private readonly pending: Promise<void>[] = [];
   private readonly state: ApprovalState;
   private readonly endsAt: number;
 
-  /** @param endsAt when the stage ends, in ms since the epoch. Messages are not retried after it. */
+  /** @param endsAt when the stage ends, in ms since the epoch. No message is retried after this time. */
   constructor(state: ApprovalState, endsAt: number) {
     this.state = state;
     this.endsAt = endsAt;
   }
 
-  /** Sends the request (number 0) or a reminder to every approver who has an address. */
+  /** Sends the request (number 0) or a reminder to every recipient of the stage. */
   send(number: number): void {
     for (const recipient of recipientsOf(this.state.eligibleApprovers)) {
       this.pending.push(this.scope.run(() => this.sendTo(recipient, number)));
     }
   }
 
-  /** Cancels the messages that are not delivered yet. */
+  /** Cancels all messages that are not delivered yet. */
   async stop(): Promise<void> {
     this.scope.cancel();
     await CancellationScope.nonCancellable(() => Promise.all(this.pending));
@@ -61,7 +63,7 @@ export class StageNotifications {
   }
 }
 
-/** The content of a message. Kept small, because the history contains it once per approver and reminder. */
+/** Returns the content of a message. It is small, because the history contains a copy per approver and reminder. */
 function messageContentOf({ firstRunId, view }: ApprovalState) {
   const { approvalId, title, description, requestedBy, amount, stage, stages, deadline } = view;
   return {

@@ -2,21 +2,21 @@ import type { Approver, Notification, Stage } from '../../schemas/approval.js';
 
 export type Recipient = readonly [approver: Approver, channel: Notification['channel']];
 
-/** A reminder that is later than this counts as missed, for example after an outage. */
+/** A reminder that is overdue for longer than this counts as missed, for example after an outage. */
 const MISSED_AFTER_MS = 10_000;
 
 /**
- * After an outage, the reminders of many approvals are due at once. A missed reminder is delayed by a random time up to
- * this limit.
+ * Maximum random delay of a missed reminder. After an outage, the reminders of many approvals are due at the same time;
+ * the delay spreads them.
  */
 const MAX_JITTER_MS = 5 * 60_000;
 
-/** The approvers who can decide: requesters cannot decide their own request. */
+/** Returns the approvers who can decide. Requesters cannot decide their own request. */
 export function eligibleApproversOf({ approvers }: Stage, requestedBy: string): Approver[] {
   return approvers.filter(({ id }) => id !== requestedBy);
 }
 
-/** The recipients of a request: one per approver and channel. */
+/** Returns the recipients of a request: one recipient per approver and channel. */
 export function recipientsOf(approvers: readonly Approver[]): Recipient[] {
   return approvers.flatMap((approver): Recipient[] => [
     ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
@@ -24,12 +24,12 @@ export function recipientsOf(approvers: readonly Approver[]): Recipient[] {
   ]);
 }
 
-/** The end of a stage that began at `startedAt`. Times are in ms since the epoch. */
+/** Returns when a stage that began at `startedAt` ends. Times are in ms since the epoch. */
 export function stageEndOf({ timeoutSeconds }: Stage, startedAt: number): number {
   return startedAt + timeoutSeconds * 1000;
 }
 
-/** The times of the reminders, all before the end of the stage. */
+/** Returns the times of all reminders. They are before the end of the stage. */
 export function reminderTimesOf(
   { timeoutSeconds, remindEverySeconds = timeoutSeconds }: Stage,
   startedAt: number,
@@ -42,15 +42,16 @@ export interface Reminder {
   /** 1 for the first reminder. */
   number: number;
   at: number;
-  /** Whether the reminder was missed. `at` is then a random time in the future. */
+  /** Whether the reminder was missed. If true, `at` is a random time in the future. */
   isMissed: boolean;
 }
 
 /**
- * The reminder to send next: the newest reminder that is due, otherwise the next reminder. Undefined when none is left.
+ * Returns the reminder to send next: the newest reminder that is due, or else the next future reminder. Returns
+ * undefined when no reminder is left.
  *
- * @param sent the number of the last reminder sent, 0 for the request.
- * @param random from 0 to 1, for the delay of a missed reminder.
+ * @param sent the number of the last reminder that was sent; 0 when only the request was sent.
+ * @param random a number from 0 to 1 that determines the delay of a missed reminder.
  */
 export function nextReminder(
   times: readonly number[],

@@ -4,10 +4,13 @@ import { StageNotifications } from './notifications.js';
 import { nextReminder, reminderTimesOf, stageEndOf } from './plan.js';
 import type { ApprovalState } from './state.js';
 
-/** If recording a stage took longer than this, as in a store outage, the timeout of the stage restarts. */
+/** The timeout of a stage restarts if recording the stage took longer than this, for example during a store outage. */
 const MAX_RECORDING_DELAY_MS = 60_000;
 
-/** Restarts the timeout of the current stage for as long as a store outage consumes it. */
+/**
+ * Restarts the timeout of the current stage if a store outage delayed the stage. Repeats this until the stage is
+ * recorded in time.
+ */
 export async function restartLateStage(state: ApprovalState): Promise<void> {
   while (!state.isClosed && Date.now() - state.stageStartedAt > MAX_RECORDING_DELAY_MS) {
     state.restartStageTimeout();
@@ -15,13 +18,13 @@ export async function restartLateStage(state: ApprovalState): Promise<void> {
   }
 }
 
-/** Records the current stage for lists. */
+/** Stores the current stage, which lists of approvals show. */
 export async function recordCurrentStage(state: ApprovalState): Promise<void> {
   const { currentStage } = state;
   if (currentStage) await recordStage(state.view.approvalId, state.firstRunId, currentStage);
 }
 
-/** Asks and reminds the approvers of the current stage until the approval is closed or the stage times out. */
+/** Sends the request and the reminders of the current stage until the approval is closed or the stage times out. */
 export async function awaitDecision(state: ApprovalState): Promise<void> {
   if (state.isClosed) return;
   const stage = state.stage!;
@@ -40,7 +43,8 @@ export async function awaitDecision(state: ApprovalState): Promise<void> {
         await condition(() => state.isClosed, Math.max(wakeAt - now, 1), { summary });
       }
       if (state.isClosed || Date.now() >= endsAt) return;
-      // A late timer, as after an outage, may have passed newer reminders. Compute the next reminder again.
+      // If the timer fired late, for example after an outage, a newer reminder may be due. Compute the next reminder
+      // again.
       if (!reminder || (wakeAt > now && !reminder.isMissed)) continue;
       notifications.send(reminder.number);
       remindersSent = reminder.number;

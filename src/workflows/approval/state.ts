@@ -16,7 +16,7 @@ import { evaluateDecision, hasNewComment, isTrailFull, outcomeOf, toTrailFields 
 import { describeApproval } from './details.js';
 import { eligibleApproversOf, stageEndOf } from './plan.js';
 
-/** The complete state of an approval, and its transitions. Queries, updates and the result return the view. */
+/** The complete state of an approval, and its transitions. Queries, updates and the workflow result return `view`. */
 export class ApprovalState {
   readonly firstRunId: string;
   /** When the approval was requested, in ms since the epoch. */
@@ -26,11 +26,11 @@ export class ApprovalState {
   eligibleApprovers: readonly Approver[] = [];
   /** When the current stage began, in ms since the epoch. */
   stageStartedAt: number;
-  /** `rejected`: the approval did not open, because its input or its id is invalid. */
+  /** `rejected` means that the approval did not open, because its input or its id is invalid. */
   phase: 'opening' | 'open' | 'rejected' = 'opening';
   /** Why the approval did not open. */
   rejection: Reason | undefined;
-  /** Messages that arrived before the approval opened and have not taken effect. */
+  /** Number of messages that arrived before the approval opened and have not taken effect yet. */
   earlyMessageCount = 0;
   /** Whether the store has the outcome. */
   isOutcomeRecorded = false;
@@ -42,7 +42,7 @@ export class ApprovalState {
   private readonly stages: readonly Stage[];
   private stageIndex = -1;
 
-  /** @param input the raw input, of any shape. */
+  /** @param input the raw input, which can have any shape. */
   constructor(input: unknown) {
     const { workflowId, firstExecutionRunId } = workflowInfo();
     this.firstRunId = firstExecutionRunId;
@@ -83,7 +83,7 @@ export class ApprovalState {
     };
   }
 
-  /** The current stage as the store records it. */
+  /** The current stage in the format of the store. */
   get currentStage(): CurrentStage | undefined {
     const { stage, approvers, deadline } = this.view;
     return this.stage && deadline !== undefined ? { stage, approvers, deadline } : undefined;
@@ -97,13 +97,13 @@ export class ApprovalState {
     this.phase = 'open';
   }
 
-  /** Ends the opening. All waiting messages are rejected with the reason. */
+  /** Marks the approval as rejected. All waiting messages are then rejected with this reason. */
   reject(reason: Reason): void {
     this.rejection = reason;
     this.phase = 'rejected';
   }
 
-  /** Replaces the view by the recorded one, whose outcome is final. */
+  /** Replaces the view with the recorded view, whose outcome is final. */
   replaceView(view: ApprovalView): void {
     this.view = view;
     this.phase = 'open';
@@ -112,7 +112,7 @@ export class ApprovalState {
     this.publish();
   }
 
-  /** Moves to the next stage that has an eligible approver. @returns false when there is none. */
+  /** Moves to the next stage that has an eligible approver. @returns false when no such stage is left. */
   escalate(): boolean {
     const skippedFrom = this.stageIndex + 1;
     const next = this.nextStageIndex();
@@ -149,7 +149,11 @@ export class ApprovalState {
     return undefined;
   }
 
-  /** Adds an ignored decision to the trail. @param fields empty when the message is malformed. */
+  /**
+   * Adds an ignored decision to the trail.
+   *
+   * @param fields the fields of the decision; empty when the message is malformed.
+   */
   recordIgnoredDecision(reason: Reason, fields: Partial<TrailEntry>): void {
     if (!isTrailFull(this.view.trail, 'ignored')) this.addTrailEntry('ignored', { ...fields, reason });
   }
@@ -174,7 +178,7 @@ export class ApprovalState {
     this.publish();
   }
 
-  /** Shows the view in the current details and the search attributes of the Web UI. */
+  /** Updates the current details and the search attributes from the view. */
   publish(): void {
     setCurrentDetails(describeApproval(this.view));
     if (this.isPublished()) return;
@@ -185,7 +189,7 @@ export class ApprovalState {
     ]);
   }
 
-  /** Whether the search attributes are already up to date, as when the API set them at the start. */
+  /** Whether the search attributes are already up to date. The API may have set them at the start. */
   private isPublished(): boolean {
     const { typedSearchAttributes } = workflowInfo();
     const approvers = this.isClosed ? [] : this.view.approvers;
@@ -199,7 +203,9 @@ export class ApprovalState {
     return this.stage && new Date(stageEndOf(this.stage, this.stageStartedAt));
   }
 
-  /** The index of the next stage with an eligible approver, or the number of stages when there is none. */
+  /**
+   * Returns the index of the next stage with an eligible approver, or the number of stages when no such stage is left.
+   */
   private nextStageIndex(): number {
     const { requestedBy } = this.view;
     const next = this.stages.findIndex(

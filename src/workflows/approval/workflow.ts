@@ -8,14 +8,14 @@ import { awaitDecision, recordCurrentStage, restartLateStage } from './stages.js
 import { ApprovalState } from './state.js';
 
 /**
- * Asks approvers or systems for a decision, stage by stage, until one decides or the last stage times out. The first
- * decision counts. The outcome is final. The workflow records it in the store and reports it to the callback URL, if
- * any.
+ * Asks people or external systems for a decision, stage by stage, until an approver decides or the last stage times
+ * out. The first decision counts, and the outcome is final. The workflow records the outcome in the store and reports
+ * it to the callback URL, if there is one.
  *
- * Completes with the approval's view, whatever the outcome. A native cancellation withdraws the approval and ends the
- * run as Cancelled. Invalid input fails with `InvalidInput` and the list of problems, and an id that belongs to other
- * content with `ApprovalIdTaken`. An approval that is already closed in the store completes at once with the recorded
- * outcome.
+ * Completes with the view of the approval, for every outcome. A native cancellation withdraws the approval and ends the
+ * run as Cancelled. Invalid input fails with `InvalidInput` and the list of problems. An id that belongs to an approval
+ * with different content fails with `ApprovalIdTaken`. If the approval is already closed in the store, the workflow
+ * completes immediately with the recorded outcome.
  */
 export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   const state = new ApprovalState(input);
@@ -35,8 +35,8 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
 }
 
 /**
- * Parses the input and records the request. A cancellation does not interrupt this, because decisions that were
- * accepted meanwhile take precedence.
+ * Parses the input and records the request. A cancellation does not interrupt this step, because decisions that arrive
+ * during this step must still count.
  */
 async function open(state: ApprovalState, input: ApprovalInput): Promise<void> {
   try {
@@ -51,12 +51,15 @@ async function open(state: ApprovalState, input: ApprovalInput): Promise<void> {
   }
 }
 
-/** Lets the messages that arrived before the approval opened take effect, so that an early decision needs no request. */
+/**
+ * Waits until the messages that arrived before the approval opened have taken effect. After an early decision, no
+ * approver is asked.
+ */
 async function applyEarlyMessages(state: ApprovalState): Promise<void> {
   await CancellationScope.nonCancellable(() => condition(() => state.earlyMessageCount === 0));
 }
 
-/** Asks one stage after the other until the approval is closed. */
+/** Asks the approvers of one stage after another until the approval is closed. */
 async function askStageByStage(state: ApprovalState, { onTimeout }: ApprovalInput): Promise<void> {
   while (!state.isClosed) {
     await restartLateStage(state);
@@ -68,7 +71,10 @@ async function askStageByStage(state: ApprovalState, { onTimeout }: ApprovalInpu
   }
 }
 
-/** Records the view until the store has all changes. The recorded outcome replaces the view, because it is final. */
+/**
+ * Records the view until the store has all changes. The recorded view then replaces the view, because its outcome is
+ * final.
+ */
 async function recordChanges(state: ApprovalState): Promise<void> {
   while (state.hasChanges) {
     state.hasChanges = false;
@@ -77,7 +83,10 @@ async function recordChanges(state: ApprovalState): Promise<void> {
   }
 }
 
-/** Reports the outcome to the callback URL, if any. A failed report is visible in the view; the outcome stays. */
+/**
+ * Reports the outcome to the callback URL, if there is one. If the report fails, the view shows the failure and the
+ * outcome does not change.
+ */
 async function reportToCallback(state: ApprovalState, { callbackUrl }: ApprovalInput): Promise<void> {
   const { approvalId, status, decision, withdrawal, callbackDelivery } = state.view;
   if (callbackUrl === undefined || callbackDelivery?.status === 'delivered') return;
@@ -95,7 +104,9 @@ async function reportToCallback(state: ApprovalState, { callbackUrl }: ApprovalI
   }
 }
 
-/** Records what the callback and the messages since the outcome have changed, once all handlers have responded. */
+/**
+ * Waits until all handlers have responded. Records the changes that the callback report and late messages have made.
+ */
 async function recordLateMessages(state: ApprovalState): Promise<void> {
   await condition(allHandlersFinished);
   while (state.hasChanges) {
