@@ -4,7 +4,10 @@ import { NON_RETRYABLE_ERROR_TYPES } from '../shared/failures.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE_ERROR_TYPES];
 
-/** Long enough to count a batch of any size or to divide its items into chunks again. Retries forever. */
+/**
+ * Options for activities that count the items of a batch or divide them into chunks again. The timeout is long enough
+ * for a batch of any size. Retries forever.
+ */
 const storeOptions = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
@@ -15,8 +18,8 @@ export const { openBatch } = proxyActivities<Activities>({ ...storeOptions, summ
 export const { closeBatch } = proxyActivities<Activities>({ ...storeOptions, summary: 'Count and record the outcome' });
 
 /**
- * Progress for the Web UI and the query. A failed poll is ignored; the next poll catches up. The priority puts polls
- * ahead of the chunks that wait in the same task queue.
+ * Counts the progress for the Web UI and the query. The workflow ignores a failed poll, because the next poll catches
+ * up. The priority puts polls ahead of the chunks that wait in the same task queue.
  */
 export const { countProgress } = proxyActivities<Activities>({
   summary: 'Count the progress',
@@ -26,8 +29,8 @@ export const { countProgress } = proxyActivities<Activities>({
 });
 
 /**
- * After 15 attempts, with about ten minutes of backoff in total, the unfinished items of a chunk count as failed. They
- * can be retried later.
+ * Options for the activity of a chunk. After 15 attempts, with about ten minutes of backoff in total, the unfinished
+ * items of the chunk count as failed. A retry of the batch can process them later.
  */
 const chunkOptions = {
   startToCloseTimeout: '10 minutes',
@@ -42,11 +45,11 @@ const chunkOptions = {
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
 } as const;
 
-/** The activity of one chunk. The Web UI shows its 1-based number. */
+/** Returns the activity that processes a chunk. The Web UI shows the number of the chunk, starting at 1. */
 export const chunkActivity = (chunkIndex: number) =>
   proxyActivities<Activities>({ ...chunkOptions, summary: `Chunk ${chunkIndex + 1}` }).processBatchChunk;
 
-/** Retries forever, because without these counts the outcome of the batch is unknown. */
+/** Retries forever, because the outcome of the batch is unknown without these counts. */
 export const { giveUpBatchChunks } = proxyActivities<Activities>({
   summary: 'Count the unfinished items as failed',
   startToCloseTimeout: '10 minutes',

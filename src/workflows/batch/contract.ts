@@ -4,37 +4,43 @@ import type { BatchProgress, BatchView } from '../../schemas/batch.js';
 
 export const BATCH_TASK_QUEUE = 'batches';
 
-/** The workflow id of a batch. Each retry is a new execution with the same id. */
+/** Returns the workflow id of a batch. Each retry of the batch is a new execution with the same id. */
 export const batchWorkflowId = (batchId: string): string => `batch:${batchId}`;
 
-/** The batch id in a workflow id. */
+/** Returns the batch id that a workflow id contains. */
 export const batchIdOf = (workflowId: string): string => workflowId.replace(/^batch:/, '');
 
 /**
- * Limits per workflow: 1M chunks are 1,000 children with 1,000 chunks each. A child writes about 3,400 events and 0.9
- * MB, and its parent about 12 events per child. A test asserts that this stays below Temporal's limits (51,200 events,
- * 50 MB).
+ * Maximum number of chunks and of children per workflow. A batch of one million chunks has 1,000 children with 1,000
+ * chunks each. A child writes about 3,400 events (0.9 MB), and its parent writes about 12 events per child. A test
+ * asserts that both histories stay below Temporal's limits (51,200 events, 50 MB).
  */
 export const MAX_CHUNKS = 1_000;
 export const MAX_CHILDREN = 1_000;
 
 /**
- * Maximum number of open chunks and children; the server allows 2,000. Enough to keep workers busy while a chunk is
- * scheduled.
+ * Maximum number of open chunks and of open children. Temporal allows 2,000. These numbers keep the workers busy while
+ * the next chunk is scheduled.
  */
 export const CONCURRENT_CHUNKS = 20;
 export const CONCURRENT_CHILDREN = 10;
 
-/** The progress of a batch. The counts are about two seconds old, or up to 4 % of the running time of a long batch. */
+/**
+ * Returns the progress of a batch. The counts are about two seconds old. For a long batch, their age can reach 4 % of
+ * the running time.
+ */
 export const batchQuery = defineQuery<BatchView>('batch');
 
-/** Pauses a batch: no chunk starts until the batch is resumed, and running chunks are cancelled and restarted later. */
+/**
+ * Pauses a batch. Running chunks are cancelled, and no chunk starts until the batch is resumed. The cancelled chunks
+ * then run again.
+ */
 export const pauseSignal = defineSignal('pause');
 export const resumeSignal = defineSignal('resume');
 
 /**
- * Whether a batch is paused. Parents send the state to their children, which ignore a state with a sequence that is not
- * higher than the last one.
+ * Whether a batch is paused. Parents send this state to their children. A child ignores a state whose `sequence` is not
+ * higher than the last `sequence`.
  */
 export interface PauseState {
   sequence: number;
@@ -45,7 +51,7 @@ export const pauseStateSignal = defineSignal<[PauseState]>('pauseState');
 
 export const batchStatusAttribute = defineSearchAttributeKey('BatchStatus', 'KEYWORD');
 
-/** The remaining time in seconds at the current rate. Undefined when nothing is left or the rate is 0. */
+/** Returns the remaining time in seconds at the current rate, or undefined when no item is left or the rate is 0. */
 export function estimateSecondsLeft({
   total,
   succeeded,
@@ -56,12 +62,15 @@ export function estimateSecondsLeft({
   return itemsLeft > 0 && itemsPerSecond ? Math.ceil(itemsLeft / itemsPerSecond) : undefined;
 }
 
-/** The final status of a batch that was not cancelled. */
+/** Returns the final status of a batch that was not cancelled. */
 export function finalStatusOf({ failed }: Pick<BatchProgress, 'failed'>): 'completed' | 'completed_with_failures' {
   return failed > 0 ? 'completed_with_failures' : 'completed';
 }
 
-/** Whether the final counts belong to another execution of the batch than the one with `ownAttempt`. */
+/**
+ * Whether another execution of the batch has replaced the execution with `ownAttempt`. The final counts then belong to
+ * another attempt, or some items are not finished.
+ */
 export function isSuperseded(
   { attempt, total, succeeded, failed }: Pick<BatchProgress, 'attempt' | 'total' | 'succeeded' | 'failed'>,
   ownAttempt: number | undefined,

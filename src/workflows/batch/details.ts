@@ -1,6 +1,6 @@
 import type { BatchView } from '../../schemas/batch.js';
 
-/** The current details for the Web UI, as Markdown. Problems come first. */
+/** Renders a batch as Markdown for the "Current Details" of the Web UI. Problems come first. */
 export function describeBatch(view: BatchView): string {
   const { status, operation, total, succeeded, failed, itemsPerSecond, secondsLeft, attempt } = view;
   const done = succeeded + failed;

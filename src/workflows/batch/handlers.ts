@@ -4,14 +4,14 @@ import { isPauseState } from './shard-input.js';
 import type { Shard } from './shard.js';
 import type { BatchState } from './state.js';
 
-/** Registers the handlers of a batch. A pause before the batch opens takes effect when it opens. */
+/** Registers the handlers of a batch. A pause that arrives before the batch opens takes effect when the batch opens. */
 export function registerHandlers(state: BatchState): void {
   setHandler(batchQuery, () => state.view);
   setHandler(pauseSignal, () => state.setPaused(true));
   setHandler(resumeSignal, () => state.setPaused(false));
 }
 
-/** Registers the handler of a shard. Any client could send the signal, so its argument is checked. */
+/** Registers the handler of a shard. Any client can send the signal, so the handler validates the argument. */
 export function registerShardHandlers(shard: Shard): void {
   setHandler(pauseStateSignal, (pauseState) => {
     if (isPauseState(pauseState)) shard.applyPauseState(pauseState);

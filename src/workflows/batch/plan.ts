@@ -7,8 +7,8 @@ export interface ChunkRange {
 }
 
 /**
- * Divides the chunks of a workflow among children. Empty if the workflow can process them itself. Every child except
- * the last has full levels below it: 1,000 chunks, then 1,000 x 1,000, and so on.
+ * Divides the chunks of a workflow among children. Returns an empty list if the workflow can process all chunks itself.
+ * Every child except the last gets the same number of chunks: 1,000, or 1,000 x 1,000, and so on.
  */
 export function divideAmongChildren({ first, count }: ChunkRange): ChunkRange[] {
   if (count <= MAX_CHUNKS) return [];
@@ -20,15 +20,21 @@ export function divideAmongChildren({ first, count }: ChunkRange): ChunkRange[] 
   }));
 }
 
-/** The id of child `n`. A retry uses new ids, because the children of a terminated execution may still be running. */
+/**
+ * Returns the workflow id of child `n`. A retry uses new ids, because the children of a terminated execution may still
+ * be running.
+ */
 export function childWorkflowId(parentId: string, n: number, attempt: number): string {
   return attempt === 1 || parentId.includes('/') ? `${parentId}/${n}` : `${parentId}/${n}.${attempt}`;
 }
 
-/** Maximum number of attempts to start a child whose id is still in use. The attempts take over twelve minutes. */
+/**
+ * Maximum number of attempts to start a child whose id is still in use. All attempts together take more than twelve
+ * minutes.
+ */
 export const MAX_CHILD_START_ATTEMPTS = 17;
 
-/** Delay in ms before the next attempt to start a child. */
+/** Returns the delay in ms before the next attempt to start a child. */
 export function childStartDelayMs(attempts: number): number {
   return Math.min(2 ** attempts, 60) * 1000;
 }
@@ -37,8 +43,8 @@ const MIN_POLL_INTERVAL_MS = 2_000;
 const POLL_INTERVAL_SHARE = 1 / 25;
 
 /**
- * Delay in ms before the next poll of the progress: two seconds, later 4 % of the running time. A poll writes at most
- * eleven events, so a batch that runs for a day writes about 2,400 events for polls.
+ * Returns the delay in ms before the next poll of the progress: 4 % of the running time, but at least two seconds. A
+ * poll writes at most eleven events, so a batch that runs for a day writes about 2,400 events for polls.
  */
 export function pollDelayMs(elapsedMs: number): number {
   return Math.max(MIN_POLL_INTERVAL_MS, elapsedMs * POLL_INTERVAL_SHARE);

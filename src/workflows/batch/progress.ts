@@ -5,8 +5,8 @@ import { pollDelayMs } from './plan.js';
 import type { BatchState } from './state.js';
 
 /**
- * Polls the progress until its scope is cancelled, and immediately after a pause or resume, so that lists are up to
- * date.
+ * Polls the progress until the scope is cancelled. A pause or resume triggers an immediate poll, so that lists are up
+ * to date.
  *
  * @throws the cancellation.
  */
@@ -24,7 +24,7 @@ export async function pollProgress(state: BatchState): Promise<void> {
       if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
     }
     state.describe();
-    // At the second poll after a pause, all running chunks have ended. Nothing changes until the batch is resumed.
+    // At the second poll after a pause, all running chunks have ended, so nothing changes until the batch is resumed.
     if (wasPaused && !isChanged) await condition(() => !state.isPaused);
   }
 }

@@ -8,20 +8,20 @@ export interface ShardInput {
   operation: string;
   /** Identifies the attempt in the store. */
   attemptId: number;
-  /** 1 for the first attempt of the batch, plus 1 for each retry. */
+  /** 1 for the first attempt of the batch, 2 for the first retry. */
   attempt: number;
   range: ChunkRange;
   pauseState: PauseState;
 }
 
-/** The type of the workflow `batchShard`, which a shard starts as its child. */
+/** The type of the workflow `batchShard`, which a shard starts for each child. */
 export type ShardWorkflow = (input: ShardInput) => Promise<void>;
 
-/** Validates a raw signal argument, which any client could have sent. */
+/** Validates the raw argument of a signal, because any client can send the signal. */
 export const isPauseState = (value: unknown): value is PauseState =>
   hasFields(value, { sequence: 'number', paused: 'boolean' });
 
-/** Validates a raw input, because any client can start a shard. */
+/** Validates the raw input of a shard, because any client can start a shard. */
 export const isShardInput = (value: unknown): value is ShardInput =>
   hasFields(value, {
     batchId: 'string',
@@ -34,10 +34,10 @@ export const isShardInput = (value: unknown): value is ShardInput =>
   hasFields(value['range'], { first: 'number', count: 'number' }) &&
   isPauseState(value['pauseState']);
 
-/** A shard passes its input on to its children unchanged, so further fields are not allowed. */
+/** A shard passes its input on to its children unchanged, so unknown fields are not allowed. */
 const SHARD_INPUT_FIELD_COUNT = 7;
 
-/** Maximum length of an id or name in UTF-16 code units, as in the schemas. */
+/** Maximum length of an id or a name, in UTF-16 code units. The schemas have the same limit. */
 const MAX_TEXT_LENGTH = 64;
 
 function hasFields(value: unknown, types: Record<string, string>): value is Record<string, unknown> {

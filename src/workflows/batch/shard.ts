@@ -23,14 +23,15 @@ import {
 import type { ShardInput, ShardWorkflow } from './shard-input.js';
 
 /**
- * A pause cancels running chunks, so that it takes effect within seconds. After this many pauses, running chunks finish
- * instead, because each cancelled chunk writes events.
+ * A pause cancels running chunks, so that the pause takes effect within seconds. After this many pauses, running chunks
+ * finish instead, because each cancelled chunk adds events to the history.
  */
 const MAX_INTERRUPTING_PAUSES = 100;
 
 /**
- * Processes a range of chunks, or starts children of the same type if there are too many for one workflow. Limits the
- * number of open chunks and children. A failed chunk or child is counted and does not block the others.
+ * Processes a range of chunks. If the range is too large for one workflow, starts children of the same workflow type.
+ * Limits the number of open chunks and children. The items of a failed chunk or child count as failed, and the other
+ * chunks continue.
  */
 export class Shard {
   private readonly input: Omit<ShardInput, 'pauseState'>;
@@ -45,7 +46,7 @@ export class Shard {
     this.pauseState = pauseState;
   }
 
-  /** Applies a newer pause state and sends it to the children. Ignores an older one. */
+  /** Applies a newer pause state and sends it to the children. Ignores an older state. */
   applyPauseState(pauseState: PauseState): void {
     if (pauseState.sequence <= this.pauseState.sequence) return;
     const isPauseStart = pauseState.paused && !this.pauseState.paused;
@@ -56,7 +57,7 @@ export class Shard {
     this.chunkScope = undefined;
   }
 
-  /** Processes the range. @throws the cancellation, after all chunks and children have ended. */
+  /** Processes the range of chunks. @throws the cancellation, after all chunks and children have ended. */
   async run(): Promise<void> {
     const { range } = this.input;
     const childRanges = divideAmongChildren(range);
@@ -77,7 +78,7 @@ export class Shard {
         return;
       } catch (error) {
         if (!(error instanceof TemporalFailure)) throw error;
-        // A cancelled activity is not retried, so any failure of it may stem from the cancellation.
+        // A cancelled activity is not retried, so the cancellation may be the cause of any failure.
         if (isCancellation(error) || scope.consideredCancelled) this.rethrowIfCancelled(error);
         else return await this.giveUp({ first: chunkIndex, count: 1 }, error);
       }
@@ -96,7 +97,10 @@ export class Shard {
     }
   }
 
-  /** Retries while the id of the child is taken: after a reset, children of the earlier run keep their ids until they close. */
+  /**
+   * Starts a child. Retries while the id of the child is in use, because after a reset the children of the earlier run
+   * keep their ids until they close.
+   */
   private async startChild(n: number, range: ChunkRange): Promise<ChildWorkflowHandle<ShardWorkflow>> {
     for (let attempts = 1; ; attempts += 1) {
       const { pauseState } = this;
@@ -122,18 +126,21 @@ export class Shard {
     await condition(() => !this.pauseState.paused);
   }
 
-  /** A pause cancels chunks and an operator may cancel a child, but only a cancellation of this workflow ends it. */
+  /**
+   * Rethrows only a cancellation of this workflow. A pause also cancels chunks, and an operator may cancel a child, but
+   * neither ends this workflow.
+   */
   private rethrowIfCancelled(error: TemporalFailure): void {
     if (CancellationScope.current().consideredCancelled) throw error;
   }
 
-  /** Counts the unfinished items of these chunks as failed. */
+  /** Gives up a range of chunks: their unfinished items count as failed. */
   private async giveUp(range: ChunkRange, failure: TemporalFailure): Promise<void> {
     await giveUpBatchChunks({ attemptId: this.input.attemptId, ...range, reason: reasonOf(failure) });
   }
 }
 
-/** Ignores the failure of a signal to a child that has closed meanwhile. */
+/** Signals a child. Ignores the failure if the child has closed in the meantime. */
 function signalPauseState(child: ChildWorkflowHandle<ShardWorkflow>, pauseState: PauseState): void {
   child.signal(pauseStateSignal, pauseState).catch((error: unknown) => {
     if (!(error instanceof TemporalFailure)) throw error;

@@ -5,17 +5,19 @@ import { batchIdOf, batchStatusAttribute, estimateSecondsLeft, type PauseState }
 import { describeBatch } from './details.js';
 import { Shard } from './shard.js';
 
-/** The complete state of one execution of a batch, and its transitions. The query and the result return the view. */
+/**
+ * The complete state of one execution of a batch, and its transitions. The query and the workflow result return `view`.
+ */
 export class BatchState {
   readonly view: BatchView;
-  /** Identifies this execution in `openBatch`. */
+  /** Identifies this execution for `openBatch`. */
   readonly run: BatchRun;
   private pauseState: PauseState = { sequence: 0, paused: false };
-  /** What `openBatch` returned for this execution. */
+  /** The attempt that `openBatch` returned for this execution. */
   private attempt: Pick<OpenedBatch, 'attemptId' | 'attempt'> | undefined;
   private shard: Shard | undefined;
   private isClosed = false;
-  /** The value of the search attribute, which the API sets at the start. */
+  /** The current value of the search attribute. The API sets the attribute at the start. */
   private publishedStatus: string | undefined;
 
   constructor() {
@@ -40,12 +42,12 @@ export class BatchState {
     return this.pauseState.paused;
   }
 
-  /** The attempt of this execution. The attempt of the view belongs to the latest execution. */
+  /** The attempt number of this execution. `view.attempt` belongs to the latest execution. */
   get ownAttempt(): number | undefined {
     return this.attempt?.attempt;
   }
 
-  /** Opens the batch. @returns the shard with all its chunks, which has not started. */
+  /** Opens the batch. @returns the shard for all chunks of the batch. The caller must run the shard. */
   open({ progress, chunks, ...attempt }: OpenedBatch): Shard {
     this.attempt = attempt;
     this.setProgress(progress);
@@ -65,7 +67,7 @@ export class BatchState {
     this.publish();
   }
 
-  /** Sets the counts, and the rate while the batch runs. */
+  /** Sets the counts. Also sets the rate while the batch runs. */
   setProgress(progress: BatchProgress): void {
     this.clearRate();
     const { itemsPerSecond, ...counts } = progress;
@@ -83,18 +85,18 @@ export class BatchState {
     this.publish();
   }
 
-  /** The argument of the activities that count the progress. Requires an open batch. */
+  /** The argument of the activities that count the progress. The batch must be open. */
   progressReport(status: BatchStatus): ProgressReport {
     const { attemptId } = this.attempt!;
     return { batchId: this.view.batchId, attemptId, status, at: new Date().toISOString() };
   }
 
-  /** Shows the view in the current details of the Web UI. */
+  /** Updates the current details of the Web UI from the view. */
   describe(): void {
     setCurrentDetails(describeBatch(this.view));
   }
 
-  /** Shows the view in the current details and, if it changed, the status in the search attribute. */
+  /** Updates the current details. If the status changed, also updates the search attribute. */
   private publish(): void {
     this.describe();
     const { status } = this.view;

@@ -11,11 +11,11 @@ import { Shard } from './shard.js';
 import { BatchState } from './state.js';
 
 /**
- * Processes all items of a batch that have not succeeded yet, in chunks, with as many levels of children as needed. The
- * items and their results stay in the store.
+ * Processes all items of a batch that have not succeeded yet. Processes them in chunks and starts as many levels of
+ * children as needed. The items and their results stay in the store.
  *
- * Completes with the counts, also when items failed. A native cancellation ends the run as Cancelled once all chunks
- * have ended; finished items stay applied. Invalid input fails with `InvalidInput`, an unknown batch with
+ * Completes with the counts, even when items failed. A native cancellation ends the run as Cancelled after all chunks
+ * have ended; finished items are not reverted. Invalid input fails with `InvalidInput`, an unknown batch with
  * `BatchNotFound`, and a run that a later run has replaced with `Superseded`.
  */
 export async function batch(input: BatchInput): Promise<BatchView> {
@@ -33,7 +33,8 @@ export async function batch(input: BatchInput): Promise<BatchView> {
 }
 
 /**
- * A part of a batch, started by its parent. The store has its results; its parent counts its failure or termination.
+ * Processes a part of a batch as a child workflow. The store contains the results. If a shard fails or is terminated,
+ * its parent counts the unfinished items as failed.
  */
 export async function batchShard(input: ShardInput): Promise<void> {
   if (!isShardInput(input)) {
@@ -44,7 +45,11 @@ export async function batchShard(input: ShardInput): Promise<void> {
   await shard.run();
 }
 
-/** Processes all chunks, and polls the progress meanwhile. @returns the cancellation that ended the work, if any. */
+/**
+ * Processes all chunks and polls the progress at the same time.
+ *
+ * @returns the cancellation that ended the work, or undefined.
+ */
 async function processChunks(state: BatchState, shard: Shard): Promise<TemporalFailure | undefined> {
   const polling = new CancellationScope();
   const polled = polling.run(() => pollProgress(state)).catch(throwUnlessCancellation);
