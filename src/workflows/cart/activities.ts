@@ -3,7 +3,10 @@ import { isCancellation, proxyActivities, type ActivityOptions } from '@temporal
 import type { Activities } from '../../activities/index.js';
 import { NON_RETRYABLE_ERROR_TYPES, rootFailure } from '../shared/failures.js';
 
-/** Time limit of a change. Shorter than the API's limit of eight seconds, so that the failure names the cause. */
+/**
+ * Time limit of a cart change. It is shorter than the API's limit of eight seconds, so that callers get a failure that
+ * names the cause.
+ */
 export const CHANGE_DEADLINE_MS = 6_000;
 
 const retryOptions = {
@@ -13,7 +16,9 @@ const retryOptions = {
   nonRetryableErrorTypes: NON_RETRYABLE_ERROR_TYPES,
 } satisfies ActivityOptions['retry'];
 
-/** Makes no external call, so only a lost worker can fail it. Retries forever: a cart must not exist unopened. */
+/**
+ * Makes no external call, so it fails only when a worker is lost. Retries forever, because every cart must be opened.
+ */
 export const { openCart } = proxyActivities<Activities>({
   summary: 'Parse the input',
   startToCloseTimeout: '2 seconds',
@@ -23,8 +28,8 @@ export const { openCart } = proxyActivities<Activities>({
 type StoreActivities = Pick<Activities, 'checkItem' | 'claimCartOrder' | 'notifyCustomer' | 'closeCart'>;
 
 /**
- * Runs a store activity that must end before `deadline` (milliseconds since the epoch), because a caller waits for the
- * response and other changes wait in the queue.
+ * Runs a store activity that must end before `deadline` (milliseconds since the epoch). The deadline is necessary,
+ * because a caller waits for the response and other changes wait in the queue.
  *
  * @throws the activity's rejection, or `StoreUnavailable`.
  */

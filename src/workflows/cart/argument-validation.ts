@@ -7,7 +7,7 @@ export function isChangeKind(name: string): name is ChangeKind {
 }
 
 /**
- * Validates the raw argument of an update or a signal by the rules of the schemas, without zod.
+ * Validates the raw argument of an update or a signal. Repeats the rules of the schemas without zod.
  *
  * @returns the problem, or undefined when the argument is valid for this kind of change.
  */

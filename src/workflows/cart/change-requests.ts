@@ -17,7 +17,7 @@ import { CHANGE_KINDS } from './contract.js';
 import { recordClosed } from './lifetime.js';
 import { now, type CartState } from './state.js';
 
-/** Why a request is rejected on arrival. An update rejected by its validator writes no event. */
+/** Returns why a request is rejected when it arrives. An update that its validator rejects writes no event. */
 export function arrivalRejectionOf(state: CartState, name: string, argument: unknown): ChangeRejection | undefined {
   if (!isChangeKind(name)) return { type: 'InvalidInput', message: `a cart takes ${CHANGE_KINDS.join(', ')}` };
   const problem = validateChange(name, argument);
@@ -30,16 +30,23 @@ export function arrivalRejectionOf(state: CartState, name: string, argument: unk
   return state.closedRejectionOf(change) ?? (state.mutex.isIdle ? changeRejectionOf(state.content, change) : undefined);
 }
 
-/** The customer id in raw input. */
+/** Reads the customer id from the raw input. */
 const readCustomerId = (input: unknown): unknown => (input as { customerId?: unknown } | null | undefined)?.customerId;
 
-/** Applies an update once. @throws the cart's rejection, at the latest after `CHANGE_DEADLINE_MS`. */
+/**
+ * Applies an update once, even if it is repeated.
+ *
+ * @throws the rejection of the change, after at most `CHANGE_DEADLINE_MS`.
+ */
 export async function applyUpdate(state: CartState, change: Change): Promise<CartView> {
   const deadline = Date.now() + CHANGE_DEADLINE_MS;
   return await runExclusive(state, () => applyOnce(state, change, deadline));
 }
 
-/** Applies a signal once. The deadline starts with its turn, because no caller waits. A rejection is logged. */
+/**
+ * Applies a signal once. The deadline starts when the change is next in the queue, because no caller waits for a
+ * response. A rejection is only logged.
+ */
 export async function applySignal(state: CartState, name: string, argument: unknown): Promise<void> {
   const rejection = arrivalRejectionOf(state, name, argument);
   if (rejection) {
@@ -55,8 +62,8 @@ export async function applySignal(state: CartState, name: string, argument: unkn
 }
 
 /**
- * Runs `work` in its turn, in a non-cancellable scope: cancelling the workflow affects neither accepted changes nor the
- * order of the cart.
+ * Runs `work` after all earlier changes. The scope is non-cancellable, so a cancellation of the workflow does not
+ * interrupt accepted changes or the start of the order.
  */
 async function runExclusive<T>({ mutex }: CartState, work: () => Promise<T>): Promise<T> {
   return await CancellationScope.nonCancellable(() => mutex.run(work));
@@ -81,7 +88,7 @@ async function applyOnce(state: CartState, change: Change, deadline: number): Pr
   return state.view();
 }
 
-/** @throws `UnknownSku`, `OutOfStock`, or `StoreUnavailable`. */
+/** Checks that the stock covers the change. @throws `UnknownSku`, `OutOfStock`, or `StoreUnavailable`. */
 async function assertAvailable(state: CartState, change: Change, deadline: number): Promise<void> {
   const quantity = quantityAfter(state.content, change);
   if (quantity === undefined || !('sku' in change)) return;

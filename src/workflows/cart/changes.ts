@@ -9,7 +9,7 @@ import type {
 } from '../../schemas/cart.js';
 import { LIMITS } from './contract.js';
 
-// The rules of a cart: pure functions of its content and a change.
+// The rules of a cart, as pure functions of the cart and a change.
 
 /** A change of a cart, from an update or a signal. */
 export type Change =
@@ -21,7 +21,7 @@ export type Change =
 
 export type ChangeKind = Change['kind'];
 
-/** Why a change is rejected: a stable type name, and a message. */
+/** Why a change is rejected: a stable type name and a message. */
 export interface ChangeRejection {
   type:
     | 'InvalidInput'
@@ -39,18 +39,18 @@ export function emptyCart(now: string): CartSnapshot {
   return { lines: [], ledger: [], lastChangeAt: now, reminderPassed: false };
 }
 
-/** The quantity of a SKU in the cart, 0 if absent. */
+/** Returns the quantity of a SKU in the cart, or 0 if the cart does not contain the SKU. */
 export function quantityOf({ lines }: CartSnapshot, sku: string): number {
   return lines.find((line) => line.sku === sku)?.quantity ?? 0;
 }
 
-/** The quantity of the SKU after the change. Only for changes that need stock. */
+/** Returns the quantity of the SKU after the change, or undefined for a change that needs no stock. */
 export function quantityAfter(cart: CartSnapshot, change: Change): number | undefined {
   if (change.kind === 'addItem') return quantityOf(cart, change.sku) + change.quantity;
   return change.kind === 'setQuantity' ? change.quantity : undefined;
 }
 
-/** Why the change is impossible, regardless of the catalogue. */
+/** Returns why a change is impossible. Checks only the content of the cart, not the catalogue. */
 export function changeRejectionOf(cart: CartSnapshot, change: Change): ChangeRejection | undefined {
   if (change.kind === 'abandon') return undefined;
   if (change.kind === 'checkout') {
@@ -70,7 +70,7 @@ export function changeRejectionOf(cart: CartSnapshot, change: Change): ChangeRej
   return undefined;
 }
 
-/** The cart after an accepted change. Does not modify the cart before it. */
+/** Returns the cart after an accepted change. Does not modify `cart`. */
 export function applyChange(cart: CartSnapshot, change: Change, now: string): CartSnapshot {
   const { remindedAt: _reset, lastIdempotencyKey: _replaced, ...rest } = cart;
   return {
@@ -113,14 +113,17 @@ function linesAfter(lines: CartLine[], change: Change): CartLine[] {
   }
 }
 
-/** Compares a change with the ledger: new, already applied, or its idempotency key was used for another change. */
+/**
+ * Compares a change with the ledger. `new`: the change was not applied yet. `repeated`: the change was already applied.
+ * `other`: another change has used the same idempotency key.
+ */
 export function checkLedger({ ledger }: CartSnapshot, change: Change): 'new' | 'repeated' | 'other' {
   const entry = change.idempotencyKey && ledger.find(({ id }) => id === change.idempotencyKey);
   if (!entry) return 'new';
   return entry.fingerprint === fingerprint(change) ? 'repeated' : 'other';
 }
 
-/** A change without its idempotency key, as a string that is equal for equal changes. */
+/** Returns a string that is equal for equal changes. Ignores the idempotency key. */
 export function fingerprint(change: Change): string {
   switch (change.kind) {
     case 'addItem':
@@ -141,5 +144,5 @@ export function fingerprint(change: Change): string {
   }
 }
 
-/** The change in the argument of an update or a signal. Validate the argument first. */
+/** Converts the argument of an update or a signal to a change. Validate the argument first. */
 export const toChange = (kind: string, argument: unknown): Change => ({ kind, ...(argument as object) }) as Change;

@@ -13,10 +13,11 @@ import { runStoreActivity } from './activities.js';
 import type { CartState } from './state.js';
 
 /**
- * Starts the order of the cart and returns its id. An execution of a cart becomes at most one order. The store keeps the
- * order id and the content, so that a run that was reset to before its checkout joins that order only with the same
+ * Starts the order of the cart. An execution of a cart becomes at most one order. The store keeps the id and the
+ * content of that order. After a reset to a point before the checkout, the cart can join that order only with the same
  * content. The order continues after the cart has closed.
  *
+ * @returns the order id.
  * @throws `PriceChanged`, `AlreadyOrdered`, `UnknownSku`, `MixedCurrencies`, or `StoreUnavailable`.
  */
 export async function checkOut(state: CartState, request: CheckoutInput, deadline: number): Promise<string> {

@@ -16,33 +16,35 @@ export const DEFAULT_EXPIRE_AFTER_SECONDS = 30 * 24 * 60 * 60;
 
 const PREFIX = 'cart:';
 
-/** The workflow id of a cart: one cart, one execution. */
+/** Returns the workflow id of a cart. An open cart has one execution. */
 export const cartWorkflowId = (cartId: string): string => `${PREFIX}${cartId}`;
 
-/** The cart id in a workflow id. */
+/** Returns the cart id that a workflow id contains. */
 export const cartIdOf = (workflowId: string): string =>
   workflowId.startsWith(PREFIX) ? workflowId.slice(PREFIX.length) : workflowId;
 
-/** The same limits as in `schemas/`, which workflow code must not import at run time. A test compares both. */
+/**
+ * These limits repeat the limits in `schemas/`, which workflow code must not import at run time. A test compares both.
+ */
 export const LIMITS = {
-  /** Lines of a cart. */
+  /** Maximum number of lines of a cart. */
   lines: 100,
-  /** Pieces of a line. */
+  /** Maximum number of pieces of a line. */
   quantity: 1_000,
-  /** Idempotency keys that a cart remembers. */
+  /** Maximum number of idempotency keys that a cart remembers. */
   ledger: 500,
-  /** Characters of an idempotency key. */
+  /** Maximum number of characters of an idempotency key. */
   idempotencyKey: 255,
-  /** The longest time until the reminder or the expiry: ten years. */
+  /** Maximum time until the reminder or the expiry: ten years. */
   seconds: 315_360_000,
 } as const;
 
 export const cartQuery = defineQuery<CartView>('cart');
 
 /**
- * The changes of a cart. Updates return the cart, or are rejected with a reason (`UnknownSku`, `OutOfStock`,
- * `TooManyLines`, `QuantityTooLarge`, `NotInCart`, `EmptyCart`, `IdempotencyKeyReused`, `CartClosed`). The signals of the
- * same names are for senders that need no response.
+ * The updates that change a cart. An update returns the cart or is rejected with one of these types: `UnknownSku`,
+ * `OutOfStock`, `TooManyLines`, `QuantityTooLarge`, `NotInCart`, `EmptyCart`, `IdempotencyKeyReused`, `CartClosed`. The
+ * signals with the same names are for senders that need no response.
  */
 export const addItemUpdate = defineUpdate<CartView, [AddItemInput]>('addItem');
 export const setQuantityUpdate = defineUpdate<CartView, [SetQuantityInput]>('setQuantity');
@@ -50,7 +52,7 @@ export const removeItemUpdate = defineUpdate<CartView, [RemoveItemInput]>('remov
 export const checkoutUpdate = defineUpdate<CartView, [CheckoutInput]>('checkout');
 export const abandonUpdate = defineUpdate<CartView, [AbandonInput]>('abandon');
 
-/** The updates by name, which equals the name of the signal. */
+/** The updates, keyed by name. Each signal has the same name as its update. */
 export const CART_UPDATES = {
   addItem: addItemUpdate,
   setQuantity: setQuantityUpdate,

@@ -1,6 +1,6 @@
 import type { CartView } from '../../schemas/cart.js';
 
-/** A cart as Markdown for the Web UI. Problems come first. */
+/** Renders a cart as Markdown for the Web UI. Problems come first. */
 export function describeCart({ status, orderId, remindedAt, lines }: CartView, problem?: string): string {
   const facts = [
     `**${status}**`,

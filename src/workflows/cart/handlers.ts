@@ -10,10 +10,10 @@ import type { CartState } from './state.js';
 /** The common type of all cart updates. Each handler validates its own argument. */
 type ChangeUpdate = UpdateDefinition<CartView, [unknown]>;
 
-/** Registers the query and the changes, each as an update and as a signal. */
+/** Registers the query handler, and an update handler and a signal handler for each kind of change. */
 export function registerHandlers(state: CartState): void {
-  // The SDK delivers requests that arrive before their handlers grouped by kind. Only default handlers receive them
-  // in order.
+  // The SDK buffers requests that arrive before their handlers are registered, and delivers them grouped by kind. Only
+  // default handlers receive them in the order of arrival.
   setDefaultSignalHandler((name, argument) => trackHistory(() => applySignal(state, name, argument)));
   setDefaultUpdateHandler(async (name, argument) => {
     throwIfRejected(arrivalRejectionOf(state, name, argument));

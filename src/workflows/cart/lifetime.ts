@@ -5,10 +5,10 @@ import { reasonOf } from '../shared/failures.js';
 import { CHANGE_DEADLINE_MS, runStoreActivity } from './activities.js';
 import type { CartState } from './state.js';
 
-/** Retry delay of a reminder or an expiry that the store did not accept. */
+/** Delay before a reminder or an expiry is retried after the store failed. */
 const STORE_RETRY_DELAY_MS = 60_000;
 
-/** Sends the reminder or expires the cart, whichever is due. If the store does not accept it, retries later. */
+/** Sends the reminder or expires the cart, depending on what is due. If the store fails, retries later. */
 export async function remindOrExpire(state: CartState): Promise<void> {
   await state.mutex.run(async () => {
     if (!state.isOpen || !state.isDue) return;
@@ -53,7 +53,7 @@ async function expire(state: CartState): Promise<void> {
 export async function abandonAfterCancellation(state: CartState): Promise<void> {
   await state.mutex.run(async () => {
     if (!state.isOpen) return;
-    // Best effort: lists reconcile the status if the store does not respond.
+    // A failure is ignored, because lists reconcile the status later.
     await recordClosed(state, { status: 'abandoned', summary: 'Record the cancellation' }).catch(ignoreFailure);
     state.close('abandoned');
   });
@@ -62,15 +62,15 @@ export async function abandonAfterCancellation(state: CartState): Promise<void> 
 
 interface Closing {
   status: Exclude<CartStatus, 'open'>;
-  /** What the Web UI shows. */
+  /** The summary of the activity in the Web UI. */
   summary: string;
   /** In milliseconds since the epoch. */
   deadline?: number;
-  /** Notifies the customer, once per key. */
+  /** The customer gets one notification per key. Without a key, the customer gets no notification. */
   notificationKey?: string | undefined;
 }
 
-/** Records in the store that the cart closed. The store has no record of a cart before its first change. */
+/** Records in the store that the cart closed. Skips a cart without changes, because the store has no record of it. */
 export async function recordClosed(
   state: CartState,
   { status, summary, deadline = Date.now() + CHANGE_DEADLINE_MS, notificationKey }: Closing,
@@ -80,7 +80,10 @@ export async function recordClosed(
   await runStoreActivity(summary, deadline, ({ closeCart }) => closeCart(closing));
 }
 
-/** Prefers the idempotency key: when a reset applies a change again, the key is the same but the time is not. */
+/**
+ * Prefers the idempotency key of the last change to its time. When a reset applies the change again, the key is the
+ * same but the time is different.
+ */
 function notificationKey({ firstRunId, content }: CartState, kind: string): string {
   return `${firstRunId}:${kind}:${content.lastIdempotencyKey ?? content.lastChangeAt}`;
 }

@@ -7,7 +7,7 @@ import { applyChange, checkLedger, emptyCart, type Change, type ChangeRejection 
 import { cartIdOf, DEFAULT_EXPIRE_AFTER_SECONDS, DEFAULT_REMIND_AFTER_SECONDS } from './contract.js';
 import { describeCart } from './details.js';
 
-/** The last instant of the year 9999, the last year with four digits. */
+/** The end of the year 9999, because later years have more than four digits. */
 const MAX_DATE_MS = Date.UTC(10_000, 0) - 1;
 
 /** The complete state of a cart. */
@@ -18,11 +18,11 @@ export class CartState {
   readonly firstRunId: string;
   /** Runs changes, reminders and expiry one at a time. */
   readonly mutex = new Mutex();
-  /** What the next run inherits. */
+  /** The content of the cart. Continue-as-new passes it to the next run. */
   content: CartSnapshot = emptyCart(now());
   status: CartStatus = 'open';
   orderId: string | undefined;
-  /** The input, once it is parsed. */
+  /** The parsed input. Empty until the input is parsed. */
   settings: Partial<CartInput> = {};
   openFailure: TemporalFailure | undefined;
   /** Whether this run must continue as new. */
@@ -59,7 +59,7 @@ export class CartState {
     return { ...this.input, state: this.content };
   }
 
-  /** When the reminder or expiry is due without further changes, in milliseconds since the epoch. */
+  /** When the reminder or the expiry is due if no change arrives before, in milliseconds since the epoch. */
   get dueAt(): number {
     const { remindAfterSeconds = this.settings.remindAfterSeconds ?? DEFAULT_REMIND_AFTER_SECONDS } = this.content;
     const remindAt = new Date(this.content.lastChangeAt).getTime() + remindAfterSeconds * 1000;
@@ -71,13 +71,13 @@ export class CartState {
     return Date.now() >= this.dueAt;
   }
 
-  /** In milliseconds since the epoch. */
+  /** When the cart expires, in milliseconds since the epoch. */
   get expiresAt(): number {
     const { expireAfterSeconds = this.settings.expireAfterSeconds ?? DEFAULT_EXPIRE_AFTER_SECONDS } = this.content;
     return new Date(this.content.lastChangeAt).getTime() + expireAfterSeconds * 1000;
   }
 
-  /** The timer summary for what is due next. */
+  /** The summary of the next timer. */
   get timerSummary(): string {
     if (this.problem !== undefined) return 'Next attempt';
     return this.content.reminderPassed ? 'Expiry of the cart' : 'Reminder to the customer';
@@ -97,7 +97,7 @@ export class CartState {
     };
   }
 
-  /** Uses the parsed input, and what an earlier run passed on. */
+  /** Opens the cart with the parsed input and the content of the previous run. */
   open(): void {
     this.settings = this.input;
     const { customerId } = this.input;
@@ -108,7 +108,7 @@ export class CartState {
     this.publish();
   }
 
-  /** Why the ledger or the status of the cart rejects a change. A repeated change is not rejected. */
+  /** Returns why the ledger or the status of the cart rejects a change. A repeated change is not rejected. */
   closedRejectionOf(change: Change): ChangeRejection | undefined {
     const ledgerMatch = checkLedger(this.content, change);
     if (ledgerMatch === 'other') {
@@ -127,7 +127,10 @@ export class CartState {
     this.publish();
   }
 
-  /** A rejected first change must not leave an empty cart, unless another change is waiting. */
+  /**
+   * Closes the cart after its first change was rejected, so that no empty cart remains. Keeps the cart open while
+   * another change is waiting.
+   */
   closeIfNeverChanged(): void {
     if (this.settings.openedByChange && this.isOpen && !this.content.hasChanged && this.mutex.hasNoWaiters) {
       this.status = 'abandoned';
@@ -147,7 +150,7 @@ export class CartState {
     this.publish();
   }
 
-  /** Shows what the cart waits for, and does not try it again before the delay has passed. */
+  /** Shows the problem and postpones the next attempt by the delay. */
   retryLater(problem: string, delayMs: number): void {
     this.retryNotBefore = Date.now() + delayMs;
     this.problem = problem;
@@ -165,9 +168,10 @@ export class CartState {
 
   /**
    * Call only after a history event. A rejected update starts a workflow task and lengthens the history, but leaves no
-   * event for a replay. A `condition` that checked the history length there would not replay.
+   * event for a replay. If a `condition` checked the history length after such an update, the replay would differ.
    *
-   * A run handles at least one request, because a threshold below the events of a start would continue as new forever.
+   * A run handles at least one request before it continues as new. Otherwise, a threshold below the number of start
+   * events would continue as new forever.
    */
   checkHistoryLength(): void {
     const { continueAsNewSuggested, historyLength } = workflowInfo();

@@ -15,8 +15,9 @@ import { abandonAfterCancellation, remindOrExpire } from './lifetime.js';
 import { CartState } from './state.js';
 
 /**
- * One shopping cart. Applies changes one at a time, sends a reminder when the cart is idle, and ends when the cart
- * expires, is abandoned or becomes an order. Continue-as-new keeps its history bounded and passes on the whole state.
+ * Runs one shopping cart. Applies changes one at a time, sends a reminder when the cart is idle, and ends when the cart
+ * expires, is abandoned or becomes an order. Continue-as-new limits the size of the history and passes the complete
+ * content to the next run.
  *
  * Completes with the cart's last view. Invalid input fails with `InvalidInput` and the list of problems.
  */
@@ -35,7 +36,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   return state.view();
 }
 
-/** The handlers apply changes and check the cart out meanwhile. */
+/** Sends the reminder and expires the cart. At the same time, the handlers apply changes and check the cart out. */
 async function runUntilClosed(state: CartState): Promise<void> {
   while (state.isOpen) {
     await waitForChangeOrTimer(state);
@@ -46,9 +47,9 @@ async function runUntilClosed(state: CartState): Promise<void> {
 }
 
 /**
- * Parses the input. Runs first, because changes that arrive with the start must wait for it.
+ * Parses the input. Takes the mutex first, so that changes that arrive with the start wait until the cart is open.
  *
- * @throws `InvalidInput`. Waiting changes then fail with it as well.
+ * @throws `InvalidInput`. Waiting changes then fail with the same failure.
  */
 async function open(state: CartState): Promise<void> {
   await state.mutex.run(async () => {
@@ -63,13 +64,19 @@ async function open(state: CartState): Promise<void> {
   });
 }
 
-/** Whether the previous run wrote the input. A workflow retry and a cron run get the original input. */
+/**
+ * Whether continue-as-new started this run, so that the previous run wrote the input. A workflow retry and a cron run
+ * get the original input.
+ */
 function isContinuedRun(): boolean {
   const { continuedFromExecutionRunId, attempt, cronSchedule } = workflowInfo();
   return continuedFromExecutionRunId !== undefined && attempt === 1 && !cronSchedule;
 }
 
-/** Waits until the cart closes, its history is full, a change brings the next timer forward, or that timer is due. */
+/**
+ * Waits until the cart closes, its history is full, a change moves the next timer to an earlier time, or the timer
+ * fires.
+ */
 async function waitForChangeOrTimer(state: CartState): Promise<void> {
   state.checkHistoryLength();
   const { dueAt } = state;
@@ -77,7 +84,7 @@ async function waitForChangeOrTimer(state: CartState): Promise<void> {
   await condition(isAwake, Math.max(dueAt - Date.now(), 1), { summary: state.timerSummary });
 }
 
-/** Continues as new once all accepted changes are applied, unless one of them closes the cart. */
+/** Continues as new after all accepted changes are applied. Does nothing if one of these changes closes the cart. */
 async function continueWithEmptyHistory(state: CartState): Promise<void> {
   await condition(allHandlersFinished);
   if (state.isOpen) await continueAsNew<typeof cart>(state.nextRunInput);
