@@ -6,7 +6,7 @@ import { PAYMENT_TASK_QUEUE } from './contract.js';
 const nonRetryableErrorTypes = NON_RETRYABLE_ERROR_TYPES;
 const cancellationType = 'WAIT_CANCELLATION_COMPLETED';
 
-/** Short steps on our own database. Twelve attempts bridge a database restart of about a minute. */
+/** Options for short activities on our own database. Twelve attempts survive a database restart of about a minute. */
 const storeOptions = {
   startToCloseTimeout: '5 seconds',
   cancellationType,
@@ -19,21 +19,21 @@ const storeOptions = {
   },
 } as const;
 
-/** Records that must not be lost: retried until the database is available. */
+/** Options for records that must not be lost. The activities are retried until the database is available. */
 const unlimitedStoreOptions = {
   ...storeOptions,
   retry: { ...storeOptions.retry, maximumInterval: '1 minute', maximumAttempts: Infinity },
 } as const;
 
 /**
- * Calls to external systems. A cancelled call must end before compensation starts, so that a refund never runs
- * concurrently with its charge.
+ * Options for calls to external systems. A cancelled call must end before compensation starts, so that a refund never
+ * runs at the same time as its charge.
  */
 const externalOptions = { startToCloseTimeout: '15 seconds', heartbeatTimeout: '5 seconds', cancellationType } as const;
 
 /**
- * Forward steps are retried for six hours. This bridges an outage or a wrong configuration, and is shorter than the
- * time for which partners keep idempotency keys.
+ * Options for forward steps. They are retried for six hours, which is long enough for an outage or a wrong
+ * configuration. Partners keep idempotency keys for a longer time.
  */
 const forwardOptions = {
   ...externalOptions,
@@ -47,7 +47,8 @@ const forwardOptions = {
 } as const;
 
 /**
- * Compensations and polls: ten attempts bridge an outage of four minutes. Then the workflow decides how to continue.
+ * Options for compensations and polls. Ten attempts survive an outage of four minutes. After that, the workflow decides
+ * how to continue.
  */
 const compensationOptions = {
   ...externalOptions,

@@ -15,14 +15,16 @@ const APPROVAL_REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
 };
 
 /**
- * Has the order approved by a child workflow. Cancelling the order withdraws the approval and waits for the withdrawal.
+ * Runs the approval of an order as a child workflow. Cancelling the order withdraws the approval, and this function
+ * waits for the withdrawal.
  *
  * @throws `ApprovalRejected`, `ApprovalTimedOut`, `ApprovalWithdrawn`, or `ApprovalIdTaken` when the id belongs to
  * another approval.
  */
 export async function awaitApproval(state: OrderState, input: ApprovalInput): Promise<void> {
   const { approvalId } = input;
-  // A cancellation during the reservation does not stop it, and no approval is started after it.
+  // A reservation can succeed even if the order was cancelled in the meantime. The cancellation takes effect here, so
+  // no approval starts.
   if (state.cancellableScope.consideredCancelled) await state.cancellableScope.cancelRequested;
   state.view.approval = { approvalId, status: 'pending' };
   const status = await runApproval(state, input).catch((error: unknown) => {
@@ -48,7 +50,7 @@ async function runApproval({ cancellableScope }: OrderState, input: ApprovalInpu
     });
     return status;
   } catch (error) {
-    // After a reset, the approval started by an earlier run already exists.
+    // After a reset, the approval that an earlier run started already exists.
     if (error instanceof WorkflowExecutionAlreadyStartedError) return await awaitExistingApproval(input);
     const isWithdrawn =
       error instanceof ChildWorkflowFailure && (isCancellation(error) || error.cause instanceof TerminatedFailure);

@@ -2,8 +2,8 @@ import type { CompensationDecision, DeliveryDecision, ShipmentReport } from '../
 import type { Reason } from '../../schemas/shared/reason.js';
 import { fieldsOf } from '../shared/arguments.js';
 
-// Checks of the raw arguments of signals and updates. They repeat rules of `schemas/order.ts`, whose zod schemas cannot
-// run in a workflow.
+// These checks validate the raw arguments of signals and updates. They repeat rules of `schemas/order.ts`, because its
+// zod schemas cannot run in a workflow.
 
 const REPORTED_STATUSES: readonly unknown[] = [
   'accepted',
@@ -26,7 +26,7 @@ export function isShipmentReport(value: unknown, orderId: string): value is Ship
   );
 }
 
-/** @returns the problem, or undefined when the value is a `CompensationDecision`. */
+/** Validates a raw decision about a compensation. @returns the problem, or undefined when the decision is valid. */
 export function validateCompensationDecision(value: unknown): Reason | undefined {
   const { compensation, attempt, action } = fieldsOf(value);
   if (typeof compensation === 'string' && Number.isInteger(attempt) && COMPENSATION_ACTIONS.includes(action)) {
@@ -36,7 +36,7 @@ export function validateCompensationDecision(value: unknown): Reason | undefined
   return { type: 'InvalidInput', message };
 }
 
-/** @returns the problem, or undefined when the value is a `DeliveryDecision`. */
+/** Validates a raw decision about a delivery. @returns the problem, or undefined when the decision is valid. */
 export function validateDeliveryDecision(value: unknown): Reason | undefined {
   const { attempt, action, extendBySeconds } = fieldsOf(value);
   const isExtension = extendBySeconds === undefined || isExtensionSeconds(extendBySeconds);

@@ -9,12 +9,12 @@ import { Timeline } from './timeline.js';
 type CompensationEntry = OrderView['compensations'][number];
 type Action = CompensationDecision['action'];
 
-/** The compensations of an order: shows them in its view, and waits for a decision about a stuck one. */
+/** Shows the compensations of an order in its view, and waits for decisions about stuck compensations. */
 export class Compensations implements SagaObserver {
   private readonly timeline: Timeline<CompensationEntry>;
-  /** Operators' decisions that have not taken effect yet. */
+  /** Decisions that have not taken effect yet, keyed by the name of the compensation. */
   private readonly decisions = new Map<string, Action>();
-  /** Called after each change of an entry. */
+  /** Called after each change of a compensation entry. */
   private readonly onChange: (entry: CompensationEntry) => void;
 
   constructor(entries: CompensationEntry[], onChange: (entry: CompensationEntry) => void) {
@@ -30,7 +30,7 @@ export class Compensations implements SagaObserver {
     this.onChange(entry);
   }
 
-  /** Waits until an operator decides or the next retry is due. */
+  /** Waits until an operator decides or the next automatic retry is due. */
   async onStuck(name: string, failure: TemporalFailure): Promise<Action> {
     const entry = this.timeline.find(name)!;
     const seconds = stuckRetryDelaySeconds(entry.attempt);
@@ -46,12 +46,15 @@ export class Compensations implements SagaObserver {
     return action;
   }
 
-  /** Takes an operator's decision about a stuck compensation. */
+  /** Stores an operator's decision about a stuck compensation. `onStuck` acts on the decision. */
   decide({ compensation, action }: CompensationDecision): void {
     this.decisions.set(compensation, action);
   }
 
-  /** Whether the compensation, or this attempt of it, is stuck and nobody has decided about it yet. */
+  /**
+   * Whether the compensation is stuck and no operator has decided about it yet. If `attempt` is given, the stuck
+   * attempt must have this number.
+   */
   isStuck(name: string, attempt?: number): boolean {
     const entry = this.timeline.find(name);
     const isThisAttempt = attempt === undefined || entry?.attempt === attempt;
@@ -65,8 +68,8 @@ export class Compensations implements SagaObserver {
 }
 
 /**
- * Seconds until the automatic retry of a compensation that was stuck `attempt` times. Undefined when only an operator
- * can retry it.
+ * Returns the seconds until the automatic retry of a compensation that was stuck `attempt` times. Returns undefined
+ * when only an operator can retry the compensation.
  */
 export const stuckRetryDelaySeconds = (attempt: number): number | undefined =>
   attempt <= MAX_STUCK_RETRIES

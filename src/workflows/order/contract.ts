@@ -11,7 +11,8 @@ import type {
 export const ORDER_TASK_QUEUE = 'orders';
 
 /**
- * Task queue of the calls to the payment gateway. Runs no workflows, so that its rate limit and workers are separate.
+ * Task queue for calls to the payment gateway. It has no workflows, so that its workers and its rate limit are
+ * separate.
  */
 export const PAYMENT_TASK_QUEUE = 'payments';
 
@@ -20,21 +21,23 @@ export const ORDER_WORKFLOW_TYPE = 'order';
 /** Visibility query for all orders. */
 export const ORDERS_VISIBILITY_QUERY = `WorkflowType = '${ORDER_WORKFLOW_TYPE}'`;
 
-/** Default time limit for the carrier to pick a parcel up, and again to deliver it: 14 days. */
+/** Default time limit for the carrier: 14 days until the pickup, and again 14 days from the pickup to the delivery. */
 export const DEFAULT_DELIVERY_TIMEOUT_SECONDS = 14 * 24 * 60 * 60;
 
-/** Polls the carrier after a day without reports, because parcels are scanned daily. */
+/** The workflow polls the carrier after one day without reports, because carriers scan parcels daily. */
 export const CARRIER_POLL_INTERVAL_SECONDS = 24 * 60 * 60;
 
 /**
- * If the carrier does not respond when a delivery is due, it is polled every hour for a day. Then an operator decides.
+ * If the carrier does not respond when a delivery is due, the workflow polls the carrier every hour for one day. After
+ * that, an operator decides.
  */
 export const CARRIER_POLL_RETRY_SECONDS = 60 * 60;
 export const MAX_UNANSWERED_POLLS = 24;
 
 /**
- * Delays between retries of a stuck compensation: an hour, doubled each time, up to a day, for about a year. After that
- * only an operator can retry it. Each retry adds up to 27 events to a history's limit of 51,200 (docs/limits.md).
+ * A stuck compensation is retried after one hour. The delay doubles with each retry, up to one day. After about a year,
+ * only an operator can retry the compensation. Each retry adds up to 27 events to the history, whose limit is 51,200
+ * events (docs/limits.md).
  */
 export const STUCK_RETRY_INITIAL_SECONDS = 60 * 60;
 export const STUCK_RETRY_MAXIMUM_SECONDS = 24 * 60 * 60;
@@ -42,33 +45,37 @@ export const MAX_STUCK_RETRIES = 365;
 
 const PREFIX = 'order:';
 
-/** The workflow id of an order. The id is the idempotency key of the start: one order, one execution. */
+/** Returns the workflow id of an order. The id makes the start idempotent: each order has one execution. */
 export const orderWorkflowId = (orderId: string): string => `${PREFIX}${orderId}`;
 
-/** The order id in a workflow id. */
+/** Returns the order id that a workflow id contains. */
 export const orderIdOf = (workflowId: string): string =>
   workflowId.startsWith(PREFIX) ? workflowId.slice(PREFIX.length) : workflowId;
 
-/** A status report from the carrier. Duplicates, late and out-of-order reports have no effect. */
+/** Reports a shipment status to the order. Duplicate, late and out-of-order reports have no effect. */
 export const shipmentReportedSignal = defineSignal<[ShipmentReport]>('shipmentReported');
 
 export const orderQuery = defineQuery<OrderView>('order');
 
 /**
  * Cancels and compensates the order. Rejected with `AlreadyPickedUp` once the carrier has the parcel, with
- * `AlreadyCancelling` when a cancellation is already in progress, and with `OrderClosed`.
+ * `AlreadyCancelling` when a cancellation is already in progress, and with `OrderClosed` when the order has ended or is
+ * being rolled back.
  */
 export const cancelOrderUpdate = defineUpdate<OrderView, [CancelRequest]>('cancelOrder');
 
 /**
- * An operator's decision about a stuck compensation, by its name and attempt. Rejected with `CompensationNotStuck` when that
- * attempt does not wait for a decision. Returns the order after the decision took effect. The signal is for orders
+ * Submits an operator's decision about an attempt of a stuck compensation. Returns the order after the decision took
+ * effect. Rejected with `CompensationNotStuck` when this attempt does not wait for a decision. The signal is for orders
  * whose run accepts no further updates.
  */
 export const resolveCompensationUpdate = defineUpdate<OrderView, [CompensationDecision]>('resolveCompensation');
 export const resolveCompensationSignal = defineSignal<[CompensationDecision]>('resolveCompensation');
 
-/** An operator's decision about an overdue delivery, by its attempt. Rejected with `DeliveryNotOverdue`. */
+/**
+ * Submits an operator's decision about an attempt of an overdue delivery. Rejected with `DeliveryNotOverdue` when this
+ * attempt does not wait for a decision.
+ */
 export const resolveDeliveryUpdate = defineUpdate<OrderView, [DeliveryDecision]>('resolveDelivery');
 export const resolveDeliverySignal = defineSignal<[DeliveryDecision]>('resolveDelivery');
 

@@ -4,21 +4,27 @@ import type { Parcel } from './parcel.js';
 
 const POLL_INTERVAL_MS = CARRIER_POLL_INTERVAL_SECONDS * 1000;
 
-/** After a worker outage, the polls of many orders are due at once. They are spread over this time. */
+/**
+ * Maximum random delay of a late poll. After a worker outage, the polls of many orders are due at the same time; the
+ * delay spreads them.
+ */
 const MAX_JITTER_MS = 10 * 60_000;
 const JITTER_THRESHOLD_MS = 60 * 60_000;
 
-/** Why the carrier's time ended: the carrier reported nothing new, or did not respond for a day. */
+/**
+ * Why a delivery is overdue. `no_news`: the carrier reported no new status. `unanswered`: the carrier did not respond
+ * to polls for one day.
+ */
 export type DeliveryExpiry = 'no_news' | 'unanswered';
 
 /**
- * Tracks the carrier's time limit. Reports can get lost, so the workflow polls the carrier after a day of silence and
- * when the time is up. While an order waits for an operator, it polls once a day.
+ * Tracks the carrier's time limit. Reports can get lost, so the monitor polls the carrier after one day without reports
+ * and when the time limit ends. While an order waits for an operator, the monitor polls once a day.
  */
 export class DeliveryMonitor {
-  /** Milliseconds since the epoch. */
+  /** When the time limit ends, in milliseconds since the epoch. */
   dueAt: number;
-  /** Set when the time is up and the last poll brought no news, or too many polls failed. */
+  /** Set when the time limit has ended and the last poll returned no new status, or when too many polls failed. */
   expiry: DeliveryExpiry | undefined;
   private lastNewsAt: number;
   private readonly timeoutSeconds: number;
@@ -35,27 +41,27 @@ export class DeliveryMonitor {
   }
 
   /**
-   * Runs until the parcel has a final status. The last timer is not cancelled when the order ends, which saves an
+   * Runs until the parcel has a final status. When the order ends, the last timer is not cancelled, which saves an
    * event.
    */
   start(): void {
     void CancellationScope.nonCancellable(() => this.run());
   }
 
-  /** Restarts the silence period after news from the carrier. */
+  /** Restarts the poll interval after a new status from the carrier. */
   recordNews(): void {
     this.lastNewsAt = Date.now();
   }
 
-  /** Extends the time limit from now, by the order's own limit unless given. */
+  /** Sets the end of the time limit to `seconds` from now. The default is the delivery timeout of the order. */
   extend(seconds = this.timeoutSeconds): void {
     this.dueAt = Date.now() + seconds * 1000;
     this.expiry = undefined;
   }
 
   /**
-   * Compares planned times with each other, not with the clock. Otherwise a millisecond between the first execution and
-   * a replay could change the result of a timer.
+   * Compares planned times with each other instead of with the clock. Otherwise, a difference of a millisecond between
+   * the first execution and a replay could change the result of a comparison.
    */
   private async run(): Promise<void> {
     let unansweredPolls = 0;
@@ -85,7 +91,7 @@ export class DeliveryMonitor {
   }
 }
 
-/** The latest daily poll time since `plannedAt`. One poll replaces all polls missed during a worker outage. */
+/** Returns the latest daily poll time since `plannedAt`. One poll replaces all polls that a worker outage prevented. */
 export const latestPollTime = (plannedAt: number, now: number): number =>
   plannedAt + Math.max(0, Math.floor((now - plannedAt) / POLL_INTERVAL_MS)) * POLL_INTERVAL_MS;
 

@@ -8,7 +8,7 @@ import { DeliveryMonitor } from './delivery-monitor.js';
 import { CANCELLED_BY_CARRIER, DELIVERY_TIMEOUT, SHIPMENT_LOST, WRITTEN_OFF } from './outcome.js';
 import type { OrderState } from './state.js';
 
-/** Starts the carrier's time limit. It covers the pickup, and again the delivery. */
+/** Starts the carrier's time limit. The limit covers the pickup, and restarts for the delivery. */
 export function startDeliveryMonitor(state: OrderState, timeoutSeconds: number): void {
   const pollCarrierOnce = () => pollCarrier(state);
   const monitor = new DeliveryMonitor({ timeoutSeconds, parcel: state.parcel, pollCarrier: pollCarrierOnce });
@@ -19,7 +19,7 @@ export function startDeliveryMonitor(state: OrderState, timeoutSeconds: number):
 /**
  * Waits until the carrier has picked the parcel up. If the carrier does not respond, an operator decides.
  *
- * @throws `DeliveryTimeout` when the time is up without a pickup.
+ * @throws `DeliveryTimeout` when the time limit ends without a pickup.
  */
 export async function awaitPickup(state: OrderState): Promise<void> {
   const { parcel } = state;
@@ -34,8 +34,8 @@ export async function awaitPickup(state: OrderState): Promise<void> {
 }
 
 /**
- * Waits for the final status of the parcel. The order can no longer be cancelled, because the goods are in transit. Only
- * a final status leads to a refund, never a timer.
+ * Waits for the final status of the parcel. The order can no longer be cancelled, because the goods are in transit. A
+ * timer alone never leads to a refund.
  *
  * @throws `ShipmentLost`, `CancelledByCarrier` or `WrittenOff`.
  */
@@ -43,7 +43,7 @@ export async function awaitDelivery(state: OrderState): Promise<void> {
   const { parcel, view } = state;
   if (view.cancellation && parcel.hasLeft) view.cancellation.rejected = true;
   if (!parcel.isFinal) state.enterStage('in_transit');
-  // The response to the shipment request was lost, and the shipment id with it.
+  // The response to the shipment request was lost, so the shipment id is unknown.
   if (parcel.shipmentId === undefined) await pollCarrier(state);
   while (!parcel.isFinal) {
     await condition(() => parcel.isFinal || state.deliveryMonitor?.expiry !== undefined);
@@ -56,7 +56,10 @@ export async function awaitDelivery(state: OrderState): Promise<void> {
   }
 }
 
-/** Acts on an operator's decision about an overdue delivery. `isNews` ends the wait without a decision. */
+/**
+ * Waits for an operator's decision about an overdue delivery, and acts on the decision. The wait also ends when
+ * `isNews` returns true.
+ */
 async function decideDelivery(state: OrderState, isNews: () => boolean): Promise<void> {
   const decision = await awaitDecision(state, isNews);
   if (decision?.action === 'wait') state.extendDelivery(decision.extendBySeconds);
@@ -68,21 +71,21 @@ async function awaitDecision(state: OrderState, isNews: () => boolean): Promise<
   state.onDeliveryOverdue();
   try {
     await condition(() => state.deliveryDecision !== undefined || isNews());
-    // News takes precedence, because the operator decided without it.
+    // If a new parcel status arrives together with a decision, the status counts, because the operator did not know it.
     return isNews() ? undefined : state.deliveryDecision;
   } finally {
     state.onDeliveryDecided();
   }
 }
 
-/** The goods are lost, so only the payment is compensated. */
+/** Marks the goods as lost, so that only the payment is compensated. */
 function writeOff(state: OrderState, failure: ApplicationFailureOptions): ApplicationFailure {
   state.saga.unregister('cancelShipment', 'releaseStock');
   state.isStockWrittenOff = true;
   return ApplicationFailure.create(failure);
 }
 
-/** Compensates the shipment. @throws `PointOfNoReturn` when the carrier has picked the parcel up. */
+/** Cancels the shipment. @throws `PointOfNoReturn` when the carrier has picked the parcel up. */
 export async function recallParcel(state: OrderState): Promise<void> {
   if (state.parcel.hasLeft) throw new PointOfNoReturn();
   const { status } = await cancelShipment({ orderId: state.key.orderId });
@@ -93,7 +96,7 @@ export async function recallParcel(state: OrderState): Promise<void> {
   state.onShipmentCancelled();
 }
 
-/** Polls the carrier and treats the response as a report. @returns whether the carrier responded. */
+/** Polls the carrier and handles the response like a report. @returns whether the carrier responded. */
 async function pollCarrier(state: OrderState): Promise<boolean> {
   if (state.view.stage === 'compensating') return true;
   try {

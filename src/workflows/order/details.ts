@@ -1,6 +1,6 @@
 import type { OrderView } from '../../schemas/order.js';
 
-/** The order as Markdown for the Web UI's "Current Details". Problems for an operator come first. */
+/** Renders an order as Markdown for the "Current Details" of the Web UI. Problems for an operator come first. */
 export function describeOrder(view: OrderView): string {
   const reason = view.reason ? `: ${view.reason.type}, ${view.reason.message}` : '';
   const summary = view.stage === 'done' ? `**${view.status}**${reason}` : `**${view.status}**, ${view.stage}`;

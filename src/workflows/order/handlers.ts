@@ -15,7 +15,7 @@ import {
 } from './contract.js';
 import type { OrderState } from './state.js';
 
-/** Registers all message handlers of an order. A handler awaits nothing except the effect of a decision. */
+/** Registers all message handlers of an order. Only the handlers of decisions wait, until the decision takes effect. */
 export function registerHandlers(state: OrderState): void {
   const { view } = state;
 
@@ -72,11 +72,14 @@ export function registerHandlers(state: OrderState): void {
   });
 }
 
-/** The decision takes effect within the same workflow task. Cancelling the workflow does not interrupt it. */
+/**
+ * Waits until a decision takes effect, which happens in the same workflow task. Cancelling the workflow does not
+ * interrupt the wait.
+ */
 const waitUntilTaken = (isTaken: () => boolean): Promise<void> =>
   CancellationScope.nonCancellable(() => condition(isTaken));
 
-/** Checks the stage as well: the carrier may have rejected the cancellation of a parcel without reporting its pickup. */
+/** Also checks the stage, because the carrier may reject the cancellation of a parcel before it reports the pickup. */
 function cancellationRejection({ view, parcel }: OrderState): Reason | undefined {
   if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.rejected) {
     return { type: 'AlreadyPickedUp', message: 'the carrier has the parcel, the order can no longer be cancelled' };

@@ -10,7 +10,8 @@ export const NO_APPROVER = {
   message: 'the order needs an approval, and only its customer could give it',
 } satisfies Reason;
 
-// Failures that the delivery of an order ends with. BENIGN keeps expected outcomes out of error logs and metrics.
+// Failures that end the delivery of an order. The category BENIGN keeps expected outcomes out of error logs and
+// metrics.
 
 export const DELIVERY_TIMEOUT = {
   type: 'DeliveryTimeout',
@@ -36,8 +37,8 @@ export const WRITTEN_OFF = {
 } satisfies ApplicationFailureOptions;
 
 /**
- * The failure that the order reports. A step that fails during a cancellation may throw its own failure, but the caller
- * was promised a cancellation.
+ * Returns the failure that the order reports. A step that fails during a cancellation may throw another failure. The
+ * order still reports a cancellation, because the caller was promised one.
  */
 export function preferCancellation(
   failure: TemporalFailure,
@@ -47,7 +48,10 @@ export function preferCancellation(
   return new CancelledFailure(`cancelled during: ${reasonOf(failure).message}`, [], failure);
 }
 
-/** Whether a failed reservation certainly left no stock reserved: the input is invalid, or the store rejected it. */
+/**
+ * Whether a failure proves that no stock is reserved, because the input is invalid or the store rejected the
+ * reservation.
+ */
 export const provesNothingReserved = (failure: TemporalFailure): boolean =>
   isRejection(failure) || reasonOf(failure).type === 'InvalidInput';
 
@@ -57,7 +61,7 @@ export function finalStatusOf(failure: TemporalFailure | undefined): OrderView['
   return isRejection(failure) ? 'rejected' : 'failed';
 }
 
-/** Why the order was not completed, for its view. */
+/** Returns the reason that the view shows for an order that was not completed. */
 export function failureReasonOf(failure: TemporalFailure, { cancellation }: OrderView): Reason {
   if (!isCancellation(failure)) return reasonOf(failure);
   if (!cancellation) return { type: 'Cancelled', message: 'the workflow of the order was cancelled' };
@@ -65,7 +69,7 @@ export function failureReasonOf(failure: TemporalFailure, { cancellation }: Orde
   return { type: 'Cancelled', message: `the order was cancelled on request${why}` };
 }
 
-/** What becomes of the reserved stock. */
+/** Returns the final state of the order's stock. */
 export function reservationAfter(
   failure: TemporalFailure | undefined,
   { isStockWrittenOff }: OrderState,
@@ -74,6 +78,6 @@ export function reservationAfter(
   return isStockWrittenOff ? 'written_off' : 'released';
 }
 
-/** Whether a closed order completes its run. Any other failure ends the run as Failed or Cancelled. */
+/** Whether the run of an unsuccessful order completes. Otherwise, the run ends as Failed or Cancelled. */
 export const isExpectedOutcome = ({ status, cancellation }: OrderView): boolean =>
   status === 'rejected' || (status === 'cancelled' && cancellation !== undefined);

@@ -5,20 +5,21 @@ const STATUS_RANK = { requested: 0, accepted: 1, in_transit: 2, delivered: 3, lo
 type ParcelStatus = keyof typeof STATUS_RANK;
 
 /**
- * Maximum number of reports kept until the shipment id is known. A parcel has five statuses; further reports are
- * duplicates.
+ * Maximum number of early reports, which are kept until the shipment id is known. A parcel has only five statuses, so
+ * further reports are duplicates.
  */
 const MAX_EARLY_REPORTS = 10;
 
 /**
  * The state of an order's parcel. Reports can be duplicated, late or out of order; the first final status counts. Only
- * the carrier's responses to our calls determine our shipment id. Reports that arrive before the response, or that a
- * reset reapplies immediately, are kept until then. Reports about other shipments are ignored and counted.
+ * the carrier's responses to our calls determine our shipment id. Reports can arrive before the shipment id is known,
+ * also because a reset reapplies them immediately. They are kept until the id is known. Reports about other shipments
+ * are ignored and counted.
  */
 export class Parcel {
   status: ParcelStatus = 'requested';
   shipmentId: string | undefined;
-  /** Whether the carrier has picked the parcel up. After that it cannot be recalled. */
+  /** Whether the carrier has picked the parcel up. After the pickup, the parcel cannot be recalled. */
   hasLeft = false;
   ignoredReportCount = 0;
   private earlyReports: ShipmentReport[] = [];
@@ -27,7 +28,7 @@ export class Parcel {
     return STATUS_RANK[this.status] === STATUS_RANK.delivered;
   }
 
-  /** Sets our shipment id and applies the reports kept until now. @returns whether a report changed the status. */
+  /** Sets our shipment id and applies the early reports. @returns whether a report changed the status. */
   setShipmentId(shipmentId: string): boolean {
     this.shipmentId ??= shipmentId;
     const early = this.earlyReports;
@@ -35,13 +36,13 @@ export class Parcel {
     return early.map((report) => this.applyReport(report)).some((isNews) => isNews);
   }
 
-  /** Marks the parcel as picked up, after the carrier rejected a cancellation. */
+  /** Marks the parcel as picked up, because the carrier rejected a cancellation. */
   markLeft(): void {
     this.hasLeft = true;
     if (!this.isFinal) this.status = 'in_transit';
   }
 
-  /** Ignores the reports kept until now, because the order ends without a shipment. */
+  /** Drops the early reports and counts them as ignored, because the order ends without a shipment. */
   dropEarlyReports(): void {
     this.ignoredReportCount += this.earlyReports.length;
     this.earlyReports = [];
@@ -52,19 +53,19 @@ export class Parcel {
     this.status = 'cancelled';
   }
 
-  /** Marks the parcel as delivered, by decision of an operator. */
+  /** Marks the parcel as delivered, because an operator decided so. */
   markDelivered(): void {
     this.hasLeft = true;
     this.status = 'delivered';
   }
 
-  /** Whether a report about our shipment contradicts the final status that the order acts on. */
+  /** Whether a report about our shipment contradicts the final status of the parcel. */
   contradicts({ shipmentId, status }: ShipmentReport): boolean {
     if (!this.isFinal || shipmentId !== this.shipmentId || status === this.status) return false;
     return STATUS_RANK[status] === STATUS_RANK.delivered || (status === 'in_transit' && this.status === 'cancelled');
   }
 
-  /** @returns whether the report changed the status. */
+  /** Applies a report. @returns whether the report changed the status. */
   applyReport(report: ShipmentReport): boolean {
     const { shipmentId, status } = report;
     if (this.shipmentId === undefined && this.earlyReports.length < MAX_EARLY_REPORTS) {

@@ -27,18 +27,21 @@ import { Parcel } from './parcel.js';
 import { Timeline } from './timeline.js';
 
 interface OrderStep<T> {
-  /** The name in the timeline. */
+  /** The name of the step in the timeline. */
   name: string;
   stage: OrderStage;
   run: () => Promise<T>;
   compensation?: Compensation;
 }
 
-/** The complete state of an order. The view is returned by queries, updates and the result. */
+/** The complete state of an order. Queries, updates and the workflow result return `view`. */
 export class OrderState {
   readonly view: OrderView;
   readonly parcel = new Parcel();
-  /** The scope that a cancellation cancels. Once the parcel is picked up, no cancellable work remains in it. */
+  /**
+   * A cancellation of the order cancels this scope. After the pickup of the parcel, the scope contains no cancellable
+   * work.
+   */
   readonly cancellableScope = new CancellationScope();
   readonly compensations: Compensations;
   readonly saga: Saga;
@@ -52,7 +55,7 @@ export class OrderState {
   /** Identifies the order in store activities. */
   readonly key: { orderId: string; firstRunId: string; placedAt: string; input: OrderInput };
   private readonly steps: Timeline<OrderView['steps'][number]>;
-  /** Settles once all records requested so far are in the store. */
+  /** Resolves when all records requested so far are in the store. */
   private recording: Promise<void> = Promise.resolve();
 
   constructor(input: OrderInput) {
@@ -70,7 +73,7 @@ export class OrderState {
     setCurrentDetails(describeOrder(this.view));
   }
 
-  /** Sets the final status. The status of an open order follows from what waits for an operator. */
+  /** Sets the final status. Before that, the status depends on what waits for an operator. */
   close(status: OrderStatus): void {
     this.view.stage = 'done';
     this.parcel.dropEarlyReports();
@@ -98,7 +101,10 @@ export class OrderState {
     }
   }
 
-  /** Shows the priced order. A client that started the workflow may have set no `CustomerId`. */
+  /**
+   * Shows the priced order. Sets the search attribute `CustomerId` if the client that started the workflow did not set
+   * it.
+   */
   onReserved({ customerId, lines, total }: ReservedOrder): void {
     Object.assign(this.view, { customerId, lines, total });
     if (workflowInfo().typedSearchAttributes.get(customerIdAttribute) === customerId) return;
@@ -114,7 +120,7 @@ export class OrderState {
     this.updateStatus();
   }
 
-  /** Whether this attempt of the delivery is overdue and no decision about it was made yet. */
+  /** Whether this attempt of the delivery is overdue and no operator has decided about it yet. */
   isOverdue(attempt: number): boolean {
     const { delivery } = this.view;
     return delivery?.overdueSince !== undefined && delivery.attempt === attempt && !this.deliveryDecision;
@@ -125,7 +131,9 @@ export class OrderState {
     this.showDueTime();
   }
 
-  /** Extends the carrier's time limit, by the order's own limit unless given. */
+  /**
+   * Sets the end of the carrier's time limit to `seconds` from now. The default is the delivery timeout of the order.
+   */
   extendDelivery(seconds?: number): void {
     this.deliveryMonitor?.extend(seconds);
     this.showDueTime();
@@ -139,7 +147,7 @@ export class OrderState {
     this.updateStatus();
   }
 
-  /** Shows that the order does not wait for the operator any more. */
+  /** Shows that the order no longer waits for an operator's decision about the delivery. */
   onDeliveryDecided(): void {
     this.deliveryDecision = undefined;
     delete this.view.delivery!.overdueSince;
@@ -169,14 +177,16 @@ export class OrderState {
     if (isNews) this.onShipmentStatusChange(hasLeft);
   }
 
-  /** Handles a rejected cancellation: the parcel is in transit, and the carrier's time limit restarts. */
+  /**
+   * Handles a cancellation that the carrier rejected. The parcel is in transit, and the carrier's time limit restarts.
+   */
   onShipmentCancelRejected(): void {
     this.parcel.markLeft();
     this.extendDelivery();
     this.showShipment();
   }
 
-  /** Handles a successful cancellation of the shipment. */
+  /** Handles a cancellation that the carrier accepted. */
   onShipmentCancelled(): void {
     this.parcel.markCancelled();
     this.showShipment();
@@ -207,7 +217,7 @@ export class OrderState {
   }
 
   /**
-   * An order ignores reports after the final status of its parcel. A contradicting report is recorded for an operator.
+   * The order ignores reports after the final status of its parcel. A contradicting report is recorded for an operator.
    */
   private recordContradictingReport({ shipmentId, status }: ShipmentReport): void {
     log.warn('a shipment report contradicts the final status of the parcel', { status, final: this.parcel.status });
@@ -215,7 +225,9 @@ export class OrderState {
     this.enqueueRecord(() => recordContradictingReport(report));
   }
 
-  /** Records something in the store, after what was recorded before, also when the order is being cancelled. */
+  /**
+   * Writes a record to the store after all earlier records. A cancellation of the order does not interrupt the write.
+   */
   private enqueueRecord(write: () => Promise<void>): void {
     this.recording = CancellationScope.nonCancellable(() => this.recording.then(write));
   }

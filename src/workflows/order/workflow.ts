@@ -21,8 +21,8 @@ import {
 import { OrderState } from './state.js';
 
 /**
- * Processes an order: reserve the stock, get a large order approved, charge, ship, and wait for the delivery. A failure
- * or cancellation compensates the completed steps in reverse order.
+ * Processes an order: reserves the stock, gets a large order approved, charges the customer, ships the goods, and waits
+ * for the delivery. After a failure or a cancellation, compensates the completed steps in reverse order.
  *
  * Completes with the order's view when the order is `completed`, `rejected`, or `cancelled` by update. A native
  * cancellation ends the run as Cancelled, any other failure as Failed. Invalid input fails with `InvalidInput` and the
@@ -71,8 +71,8 @@ async function reserve(state: OrderState): Promise<ReservedOrder> {
 function settleFailedReservation(state: OrderState, failure: TemporalFailure): void {
   const { type } = reasonOf(failure);
   if (provesNothingReserved(failure)) state.saga.unregister('releaseStock');
-  // An earlier run charged and rolled back before the reset. Its refund may still be stuck; its shipment is already
-  // cancelled.
+  // Before the reset, an earlier run charged the customer and rolled the order back. The refund of that run may still
+  // be stuck; its shipment is already cancelled.
   if (type === 'ReservationReleased') state.saga.register(refund(state));
   state.hasInvalidInput = type === 'InvalidInput';
 }
@@ -120,7 +120,7 @@ async function conclude(state: OrderState, failure: TemporalFailure | undefined)
   if (failure) view.reason = failureReasonOf(failure, view);
   state.close(finalStatusOf(failure));
   await state.waitUntilRecorded();
-  // Invalid input has no order that could be recorded.
+  // With invalid input, there is no order to record.
   if (!state.hasInvalidInput) {
     await closeOrder({ ...state.key, view, reservation: reservationAfter(failure, state) });
   }

@@ -1,7 +1,7 @@
 import { isWellFormed } from '../../text/well-formed-text.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 
-// Arguments of signals and updates arrive unparsed. Workflow code cannot import zod at run time, so these checks repeat
+// Signals and updates deliver unparsed arguments. Workflow code cannot import zod at run time, so these checks repeat
 // rules of the schemas. Tests compare both.
 
 const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
@@ -26,7 +26,7 @@ export function validateReasonRequest(value: unknown): Reason | undefined {
   return { type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' };
 }
 
-/** The fields of an untyped argument; none if it is not an object. */
+/** Returns the fields of an untyped argument, or no fields if the argument is not an object. */
 export const fieldsOf = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 

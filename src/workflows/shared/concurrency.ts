@@ -1,7 +1,8 @@
 /**
- * Runs jobs 0 to `count - 1`, at most `limit` at a time, in order. Starts no further job after a failure.
+ * Calls `run` with 0 to `count - 1` in order, with at most `limit` calls at a time. Starts no further call after a
+ * failure.
  *
- * @throws the first failure, after all started jobs have ended.
+ * @throws the first failure, after all started calls have ended.
  */
 export async function runConcurrently(count: number, limit: number, run: (n: number) => Promise<void>): Promise<void> {
   let next = 0;

@@ -8,13 +8,13 @@ import {
 } from '@temporalio/workflow';
 import { readHeader } from './headers.js';
 
-/** Header with the start time of the first run, which continue-as-new passes on. */
+/** Continue-as-new passes the start time of the first run to the next run in this header. */
 const STARTED_AT_HEADER = 'shop-started-at';
 
 /**
- * Measures the duration of workflows across continue-as-new, by outcome: the `status` of the result, otherwise
- * `completed`, `cancelled` or `failed`. Counts nothing during replay. Adds no command to the history, only a header to
- * continue-as-new. Awaits nothing, so it does not change when the workflow ends.
+ * Measures the duration of workflows across continue-as-new, by outcome. The outcome is the `status` of the result, or
+ * else `completed`, `cancelled` or `failed`. Records nothing during replay. Adds no command to the history, only a
+ * header to continue-as-new. Awaits nothing, so the interceptor does not delay the end of the workflow.
  */
 export const interceptors = (): WorkflowInterceptors => {
   let startedAt = workflowInfo().startTime.getTime();
@@ -27,7 +27,7 @@ export const interceptors = (): WorkflowInterceptors => {
           outcome.then(
             (result) => recordDuration(outcomeOf(result)),
             (error: unknown) => {
-              // Any other error is a bug. It blocks the workflow but does not end it.
+              // Any other error is a bug, which blocks the workflow but does not end it.
               if (error instanceof TemporalFailure && !(error instanceof ContinueAsNew))
                 recordDuration(isCancellation(error) ? 'cancelled' : 'failed');
             },
@@ -43,7 +43,7 @@ export const interceptors = (): WorkflowInterceptors => {
             ...input,
             headers: { ...input.headers, [STARTED_AT_HEADER]: defaultPayloadConverter.toPayload(startedAt) },
           }),
-        // The label name of the SDK's own metrics, so that queries can join them.
+        // The SDK's own metrics use this label name, so queries can join both.
         getMetricTags: ({ workflowType, ...tags }, next) => next({ ...tags, workflow_type: workflowType! }),
       },
     ],
@@ -61,13 +61,13 @@ export const interceptors = (): WorkflowInterceptors => {
   }
 };
 
-/** In milliseconds since the epoch. */
+/** Reads the start time of the first run, in milliseconds since the epoch. */
 function readStartTime(headers: Headers): number | undefined {
   const startTime = readHeader(headers, STARTED_AT_HEADER);
   return typeof startTime === 'number' ? startTime : undefined;
 }
 
-/** The result views of our workflows have a `status` from a small set of values. */
+/** The views that our workflows return have a `status` with few possible values. */
 function outcomeOf(result: unknown): string {
   const { status } = (result ?? {}) as { status?: unknown };
   return typeof status === 'string' ? status : 'completed';

@@ -2,7 +2,9 @@ import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFail
 import { truncateText } from '../../text/well-formed-text.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 
-/** Rejections by business rules. They end an order as `rejected`; a retry would have the same result. */
+/**
+ * Types of rejections by business rules. A rejection ends an order as `rejected`. A retry would have the same result.
+ */
 export const REJECTION_TYPES = [
   'UnknownSku',
   'OutOfStock',
@@ -17,7 +19,7 @@ export const REJECTION_TYPES = [
   'ApprovalWithdrawn',
 ] as const;
 
-/** Failures that a retry cannot fix, by the type name in histories. The value of a retry policy's option. */
+/** Types of failures that a retry cannot fix. Retry policies use this list as `nonRetryableErrorTypes`. */
 export const NON_RETRYABLE_ERROR_TYPES: string[] = [
   'InvalidInput',
   ...REJECTION_TYPES,
@@ -36,19 +38,22 @@ export const NON_RETRYABLE_ERROR_TYPES: string[] = [
 ];
 
 /**
- * The root cause of a failure. An activity's failure arrives in an `ActivityFailure`, and that of a child workflow's
- * activity also in a `ChildWorkflowFailure`. A failure thrown by the workflow itself is not wrapped.
+ * Returns the root cause of a failure. The SDK wraps the failure of an activity in an `ActivityFailure`, and the
+ * failure of a child workflow in a `ChildWorkflowFailure`. A failure that the workflow itself throws is not wrapped.
  */
 export function rootFailure(failure: TemporalFailure): TemporalFailure {
   const wrapped = failure instanceof ActivityFailure || failure instanceof ChildWorkflowFailure;
   return wrapped && failure.cause instanceof TemporalFailure ? rootFailure(failure.cause) : failure;
 }
 
-/** Limits for a reason in views, logs, current details and the store. In UTF-16 code units. */
+/** Maximum lengths of a reason in views, logs, current details and the store, in UTF-16 code units. */
 const MAX_REASON_TYPE_LENGTH = 100;
 const MAX_REASON_MESSAGE_LENGTH = 1_000;
 
-/** Type and message of a failure. A failure without a type, such as a timeout or cancellation, gets its class name. */
+/**
+ * Returns the type and the message of a failure. A failure without a type, such as a timeout or a cancellation, gets
+ * its class name as type.
+ */
 export function reasonOf(failure: TemporalFailure): Reason {
   const root = rootFailure(failure);
   const type = root instanceof ApplicationFailure && root.type ? root.type : root.name;
@@ -58,11 +63,14 @@ export function reasonOf(failure: TemporalFailure): Reason {
   };
 }
 
-/** A rejection of a caller's request. The category BENIGN keeps this expected result out of error logs and metrics. */
+/**
+ * Creates the failure that rejects a caller's request. The category BENIGN keeps this expected result out of error logs
+ * and metrics.
+ */
 export const rejectionFailure = ({ type, message }: Reason): ApplicationFailure =>
   ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
 
-/** Throws a rejection, if any. Thrown by a validator, the rejection writes no event. */
+/** Throws a rejection, if there is one. A rejection that a validator throws writes no event. */
 export function throwIfRejected(rejection: Reason | undefined): void {
   if (rejection) throw rejectionFailure(rejection);
 }
@@ -73,8 +81,8 @@ export function isRejection(failure: TemporalFailure): boolean {
 }
 
 /**
- * The Temporal failure that ended `run`, if any. Any other error is a bug and is rethrown, because it must not trigger
- * compensation.
+ * Returns the Temporal failure that ended `run`, or undefined. Rethrows any other error, because it is a bug and must
+ * not trigger compensation.
  */
 export async function catchTemporalFailure(run: () => Promise<void>): Promise<TemporalFailure | undefined> {
   try {

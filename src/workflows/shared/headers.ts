@@ -2,8 +2,8 @@ import type { Headers } from '@temporalio/common';
 import { payloadConverter } from '../../temporal/payloads/payload-converter.js';
 
 /**
- * The value of a header, or undefined when the header is missing or unreadable. Any client can set this header, and an
- * error thrown here would fail the workflow task forever.
+ * Returns the value of a header, or undefined when the header is missing or unreadable. Any client can set the header,
+ * and an error thrown here would fail the workflow task forever.
  */
 export function readHeader(headers: Headers, name: string): unknown {
   const header = headers[name];

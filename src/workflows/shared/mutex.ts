@@ -3,7 +3,7 @@ export class Mutex {
   private tail: Promise<unknown> = Promise.resolve();
   private pendingCount = 0;
 
-  /** Whether the running handler is the only one. */
+  /** Whether one handler runs and no other handler waits. */
   get hasNoWaiters(): boolean {
     return this.pendingCount === 1;
   }
@@ -13,7 +13,7 @@ export class Mutex {
     return this.pendingCount === 0;
   }
 
-  /** Runs `work` after all earlier work has ended, successfully or not. */
+  /** Runs `work` after all earlier work has ended, with or without a failure. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     this.pendingCount += 1;
     const turn = this.tail.then(work, work);

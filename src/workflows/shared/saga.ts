@@ -2,26 +2,26 @@ import { CancellationScope } from '@temporalio/workflow';
 import { TemporalFailure } from '@temporalio/common';
 
 /**
- * Thrown by a blocking compensation whose step can no longer be compensated. The saga then keeps all older steps and
- * must complete.
+ * Thrown by a blocking compensation whose step can no longer be compensated. The saga then keeps all older steps, and
+ * the caller must complete the saga.
  */
 export class PointOfNoReturn extends Error {
   override readonly name = 'PointOfNoReturn';
 }
 
-/** Compensates a step. `run` must be idempotent, and safe if the step never happened. */
+/** Compensates a step. `run` must be idempotent, and must also work if the step never happened. */
 export interface Compensation {
   name: string;
   run: () => Promise<unknown>;
   /**
-   * While a blocking compensation is stuck, older compensations wait, because they are correct only after it. It may
-   * throw `PointOfNoReturn`.
+   * While a blocking compensation is stuck, older compensations wait, because they must run after it. A blocking
+   * compensation may throw `PointOfNoReturn`.
    */
   isBlocking?: boolean;
 }
 
 export interface SagaObserver {
-  /** Called on every compensation state change, for timelines and search attributes. */
+  /** Called whenever the state of a compensation changes. */
   onCompensation?: (name: string, status: 'started' | 'completed' | 'skipped' | 'rejected') => void;
   /** Called when a compensation has used up its retries and is stuck. Resolves with the decision. */
   onStuck: (name: string, failure: TemporalFailure) => Promise<'retry' | 'skip'>;
@@ -33,7 +33,7 @@ export interface SagaObserver {
  * - A compensation is registered **before** its step runs, because a step may take effect and lose its response.
  * - Compensations run last in, first out, in a non-cancellable scope, each at most once.
  * - A compensation that keeps failing is stuck, not dropped: the observer decides whether to retry or skip it.
- *   Meanwhile older compensations run, unless the stuck one is blocking.
+ *   Meanwhile, older compensations run, unless the stuck compensation is blocking.
  * - Only Temporal failures are handled. Any other error is a bug in workflow code and is rethrown, so that the workflow
  *   task waits for a fix instead of refunding customers.
  */
@@ -51,12 +51,12 @@ export class Saga {
     return await step();
   }
 
-  /** Registers the compensation of a step that an earlier run took. */
+  /** Registers the compensation of a step that ran in an earlier run. */
   register(compensation: Compensation): void {
     this.stack.push(compensation);
   }
 
-  /** Removes compensations by name, because their steps never happened or are already settled otherwise. */
+  /** Removes compensations by name. Their steps never happened or need no compensation any more. */
   unregister(...names: string[]): void {
     this.stack = this.stack.filter(({ name }) => !names.includes(name));
   }
@@ -64,8 +64,8 @@ export class Saga {
   /**
    * Runs the compensations, last step first. Resolves when no compensation is stuck any more.
    *
-   * @returns true when the stack is empty; false when a blocking compensation threw `PointOfNoReturn`. That compensation
-   * is then removed, older compensations stay registered, and the caller must complete the saga.
+   * @returns true when the stack is empty; false when a blocking compensation threw `PointOfNoReturn`. In the second
+   * case, that compensation is removed, older compensations stay registered, and the caller must complete the saga.
    */
   async compensate(): Promise<boolean> {
     return await CancellationScope.nonCancellable(async () => {
@@ -88,7 +88,7 @@ export class Saga {
     });
   }
 
-  /** Asks the observer about a stuck compensation until it is completed, skipped or past the point of no return. */
+  /** Asks the observer about a stuck compensation until it is completed or skipped, or throws `PointOfNoReturn`. */
   private async resolveStuck(compensation: Compensation, failure: TemporalFailure): Promise<'done' | 'rejected'> {
     let outcome: CompensationOutcome = failure;
     while (outcome instanceof TemporalFailure) {
