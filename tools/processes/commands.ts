@@ -4,9 +4,9 @@ import { startProcess, type ProcessSpec } from './processes.js';
 import { inheritedEnvironment } from '../stack/settings/project.js';
 
 /**
- * Runs a command to its end and returns its output.
+ * Runs a command until it exits and returns its output.
  *
- * @throws with the last lines of its output when the command fails or takes longer than `timeoutMs`.
+ * @throws when the command fails (with the last lines of its output) or takes longer than `timeoutMs`.
  */
 export async function runCommand(spec: ProcessSpec & { timeoutMs: number }): Promise<string> {
   const { timeoutMs, ...rest } = spec;
@@ -31,7 +31,7 @@ export async function runCommand(spec: ProcessSpec & { timeoutMs: number }): Pro
   );
 }
 
-/** The full path of a command on PATH, or undefined. */
+/** Returns the full path of a command on PATH, or undefined. */
 export function findOnPath(command: string, path = inheritedEnvironment()['PATH'] ?? ''): string | undefined {
   const endings = process.platform === 'win32' ? ['.exe', '.cmd'] : [''];
   for (const folder of path.split(delimiter).filter(Boolean))

@@ -1,6 +1,6 @@
 /**
- * Locks between processes of one machine. Plain JavaScript, because tools/run.mjs needs a lock before dependencies are
- * installed; the types are in lock.d.mts.
+ * Locks between processes of one machine. This module is plain JavaScript, because tools/run.mjs needs a lock before
+ * the dependencies are installed. The types are in lock.d.mts.
  */
 import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { readFileSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ export class LockHeldError extends Error {
 export async function acquireLock(file) {
   await mkdir(dirname(file), { recursive: true });
   const mine = JSON.stringify({ pid: process.pid, started: processStartTime(process.pid), id: randomUUID() });
-  // The link creates the lock together with its content, so no process sees a lock without an owner.
+  // A hard link creates the lock file together with its content, so no process sees a lock without an owner.
   const draft = `${file}.${randomUUID()}`;
   await writeFile(draft, mine);
   try {
@@ -74,9 +74,9 @@ export async function withLock(file, work, onWait = () => {}) {
 }
 
 /**
- * Only one process at a time may remove a stale lock; otherwise a second process would remove the lock that the first
- * has taken in the meantime. A removal takes almost no time, so an old removal file belongs to a process that was
- * killed during its removal.
+ * Removes a stale lock. The removal file ensures that only one process at a time removes the lock. Otherwise a second
+ * process could remove the new lock of the first process. A removal takes milliseconds, so an old removal file belongs
+ * to a killed process.
  */
 async function removeStaleLock(file, content, draft) {
   const removal = `${file}.removal`;
@@ -118,8 +118,8 @@ function isOwnerAlive({ pid, started }) {
 }
 
 /**
- * The system reuses process ids, in a restarted container even at once. The start time distinguishes two owners with
- * the same id.
+ * Returns the start time of a process, which distinguishes two owners with the same process id. A restarted container
+ * reuses process ids immediately.
  */
 function processStartTime(pid) {
   try {

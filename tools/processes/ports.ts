@@ -9,8 +9,8 @@ import { tryListen, describeListenError, type Listener } from '../../src/startup
 /**
  * Returns a free port on loopback, for tests that start servers in parallel.
  *
- * The kernel does not hand the port out again for about a minute: a connection that the listening side closed stays in
- * TIME_WAIT. This keeps the port out of the kernel's pool, but a server may still listen on it.
+ * Opens and closes a connection on the port, which leaves the port in TIME_WAIT. For about a minute, the kernel does
+ * not assign the port to another process, but a server can listen on the port.
  */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -26,15 +26,15 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Free ports on loopback, all different. */
+/** Returns `count` different free ports on loopback. */
 export async function freePorts(count: number): Promise<number[]> {
   return await Promise.all(Array.from({ length: count }, () => freePort()));
 }
 
-/** Start of the range from which the system assigns ports, so it never assigns a lower port by itself. */
+/** The lowest port that the system assigns automatically. */
 const ephemeralPortStart = 32_768;
 
-/** Returns a free port on loopback that fits into 15 bits, for a server that stores its port in a small field. */
+/** Returns a free port below 32,768 on loopback, for a server that stores its port as a signed 16-bit integer. */
 export async function freeLowPort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, ephemeralPortStart);
@@ -50,7 +50,7 @@ export async function freeLowPort(): Promise<number> {
   }
 }
 
-/** The problems of listeners with the same port. */
+/** Returns one problem for each listener that has the same port as an earlier listener. */
 export function duplicatePortProblems(listeners: readonly Listener[]): ConfigProblem[] {
   return listeners.flatMap(({ port, portVariable }, index) => {
     const other = listeners.slice(0, index).find((listener) => listener.port === port);
@@ -60,7 +60,10 @@ export function duplicatePortProblems(listeners: readonly Listener[]): ConfigPro
   });
 }
 
-/** The problems of listeners that cannot listen, with the process that has the port, if the system reveals it. */
+/**
+ * Returns one problem for each listener that cannot listen. The problem names the process that holds the port, if
+ * known.
+ */
 export async function takenPortProblems(listeners: readonly Listener[]): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
   for (const listener of listeners) {
@@ -71,8 +74,8 @@ export async function takenPortProblems(listeners: readonly Listener[]): Promise
 }
 
 /**
- * Reads the kernel's own tables, so it needs no tool. Returns undefined on other systems and for other users'
- * processes.
+ * Finds the process that listens on a port, from the tables in `/proc`. Returns undefined on systems other than Linux
+ * and for processes of other users.
  */
 async function findPortHolder(port: number): Promise<string | undefined> {
   if (process.platform !== 'linux') return undefined;

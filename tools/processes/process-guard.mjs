@@ -1,15 +1,15 @@
 /**
- * Guards one child process. tools/processes/processes.ts starts this program, which starts the child and ends it when the parent
- * process is gone, however the parent ended. The kernel closes the channel even after a SIGKILL.
+ * Guards one child process. tools/processes/processes.ts starts this program. This program starts the child and stops
+ * the child when the parent process ends. The kernel closes the IPC channel even if the parent was killed with SIGKILL.
  */
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 
 const outputDrainTimeoutMs = 1_000;
 
-// The terminal's Ctrl-C and hang-up are for the parent, which then stops the child.
+// Ignores stop signals, because the parent decides when the child stops.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
-// The parent may have closed its end of these pipes while the child still writes.
+// Ignores write errors, because the parent may close these pipes while the child still writes.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
@@ -48,7 +48,7 @@ function startChild({ command, args, cwd, env, uid, gid, stopSignal, graceMs, lo
   });
 }
 
-/** Kills the processes that the child left behind. They are in this process group, which contains nothing else. */
+/** Kills this process group, which contains only this guard and the processes that the child left running. */
 function killProcessGroup() {
   if (process.platform === 'win32') process.exit(0);
   process.kill(-process.pid, 'SIGKILL');

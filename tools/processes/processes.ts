@@ -11,22 +11,22 @@ const defaultGraceMs = 10_000;
 const maxTailLines = 40;
 const liveProcessSet = new Set<ManagedProcess>();
 
-/** The command to start, and how. */
+/** A command to start, with its options. */
 export interface ProcessSpec {
-  /** The name in messages. */
+  /** The name of the process in messages. */
   name: string;
   command: string;
   args?: readonly string[];
-  /** Merged over the inherited environment; `undefined` removes a variable. */
+  /** Overrides the inherited environment. `undefined` removes a variable. */
   env?: Record<string, string | undefined>;
   cwd?: string;
   uid?: number;
   gid?: number;
-  /** The signal that asks the process to end. Default: SIGTERM. */
+  /** The signal that stops the process. Default: SIGTERM. */
   stopSignal?: NodeJS.Signals;
-  /** How long the process may take to end after its parent died, before SIGKILL. Default 10 s. */
+  /** Time between the stop signal and SIGKILL. Default: 10 s. */
   graceMs?: number;
-  /** Receives all output of the process. */
+  /** Path of the file that receives all output of the process. */
   logFile?: string;
   onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
 }
@@ -36,25 +36,25 @@ export interface ExitStatus {
   signal: NodeJS.Signals | null;
 }
 
-/** A child process that ends when this process ends, however this process ends. */
+/** A child process that ends when this process ends, even if this process is killed. */
 export interface ManagedProcess {
   readonly name: string;
-  /** Process id of the child itself, not of its guard. */
+  /** Process id of the child, not of its guard process. */
   readonly pid: number;
-  /** Resolves when the child has ended and its output is read; never rejects. */
+  /** Resolves when the child has exited and its output is read. Never rejects. */
   readonly exited: Promise<ExitStatus>;
-  /** Asks the child to end, kills it after the grace time, and waits until it has ended. */
+  /** Sends the stop signal, and SIGKILL after `graceMs`. Resolves when the child has exited. */
   stop(graceMs?: number): Promise<ExitStatus>;
-  /** Sends a signal now. Returns false if the child has already ended. */
+  /** Sends a signal. Returns false if the child has already exited. */
   kill(signal: NodeJS.Signals): boolean;
-  /** The last lines of output. */
+  /** Returns the last lines of output. */
   lastOutput(): string;
 }
 
 /**
- * Starts a child process that cannot be orphaned. A guard process (tools/processes/process-guard.mjs) starts the child and ends it when
- * this process is gone, even after a SIGKILL. The child does not get the terminal's Ctrl-C: this process decides the
- * order in which its children stop.
+ * Starts a child process that cannot outlive this process. A guard process (tools/processes/process-guard.mjs) starts
+ * the child and stops the child when this process ends, even after a SIGKILL. The child does not receive Ctrl-C from
+ * the terminal, because this process decides the order in which its children stop.
  *
  * @throws when the command cannot be started.
  */
@@ -62,7 +62,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   if (spec.logFile) mkdirSync(dirname(spec.logFile), { recursive: true });
   const inherited = inheritedEnvironment();
   const guard = spawn(process.execPath, [guardPath], {
-    // A separate session: neither Ctrl-C nor a closed terminal reaches the guard.
+    // Starts a separate session, so that neither Ctrl-C nor a closed terminal reaches the guard.
     detached: true,
     cwd: projectRoot,
     env: { ...inherited, NODE_OPTIONS: undefined },
@@ -107,7 +107,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
     }
   };
   const exited = closed.then(() => {
-    // A guard that sent no exit message was killed, so nothing else ends its child.
+    // If the guard sent no exit message, the guard was killed and cannot stop its child.
     if (!exit) kill('SIGKILL');
     return (exit ??= { code: null, signal: 'SIGKILL' });
   });
@@ -129,12 +129,12 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   return managed;
 }
 
-/** All processes that were started here and have not ended, including those that are still starting. */
+/** Returns all processes that `startProcess` started and that have not exited, even if they are not ready yet. */
 export function liveProcesses(): readonly ManagedProcess[] {
   return [...liveProcessSet];
 }
 
-/** Stops every process that was started here and still runs, including those that are still starting. */
+/** Stops all running processes that `startProcess` started, even if they are not ready yet. */
 export async function stopLiveProcesses(): Promise<void> {
   await Promise.all(liveProcesses().map((child) => child.stop()));
 }
@@ -142,14 +142,14 @@ export async function stopLiveProcesses(): Promise<void> {
 function waitForStart(guard: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     guard.once('error', reject);
-    guard.once('exit', () => reject(new Error('the guard process ended before the start')));
+    guard.once('exit', () => reject(new Error('the guard process exited before it started the command')));
     guard.once('message', (message: { pid?: number; failed?: string }) =>
       message.pid === undefined ? reject(new Error(message.failed)) : resolve(message.pid),
     );
   });
 }
 
-/** The arguments with which Node runs a TypeScript file of this project in one process. */
+/** Returns the command that runs a TypeScript file of this project in a single Node process. */
 export function typescriptCommand(file: string, ...args: string[]): { command: string; args: string[] } {
   return {
     command: process.execPath,

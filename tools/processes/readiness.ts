@@ -2,9 +2,9 @@ import type { ManagedProcess } from './processes.js';
 import { waitUntil, type WaitOptions } from './wait.js';
 
 /**
- * Polls a new process with `probe` until it returns a value.
+ * Calls `probe` until it returns a value, and stops waiting when the process exits.
  *
- * @throws with the last output of the process when it ends first, or when the timeout has passed.
+ * @throws when the process exits first (with its last output) or when the timeout passes.
  */
 export async function waitUntilReady<T>(
   process: ManagedProcess,

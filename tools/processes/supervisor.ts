@@ -7,7 +7,7 @@ const restartWindowMs = 60_000;
 
 export interface SupervisedProcess {
   readonly name: string;
-  /** The current process; another one after a restart. */
+  /** The current process. Each restart replaces this process. */
   readonly current: ManagedProcess;
   stop(graceMs?: number): Promise<void>;
   kill(): void;
@@ -16,15 +16,15 @@ export interface SupervisedProcess {
 interface SuperviseOptions {
   name: string;
   start: () => Promise<ManagedProcess>;
-  /** Whether to restart a process that ended; if not, `onFailure` is called at once. */
+  /** Whether a process that has exited may be restarted. If not, `onFailure` is called. */
   mayRestart: () => boolean;
   report: Reporter;
-  /** Called once, when the process ended without a stop request and is not started again. */
+  /** Called once, when the process exits without a stop request and is not restarted. */
   onFailure: (error: Error) => void;
 }
 
 /**
- * Starts a process, and starts it again whenever it ends without a stop request: at most five times a minute.
+ * Starts a process, and restarts it when it exits without a stop request, at most five times a minute.
  *
  * @throws when the first start fails.
  */
@@ -50,7 +50,7 @@ export async function supervise({
         return;
       }
       if (recent > maxRestarts) {
-        onFailure(new Error(`${name} ended ${recent} times within a minute. The last time: ${ended}`));
+        onFailure(new Error(`${name} ended ${recent} times within a minute and is not restarted. Last exit: ${ended}`));
         return;
       }
       report.print(`${firstLine(ended)}; starting it again`);

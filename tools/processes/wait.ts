@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** The awaited event, as in "readiness of the API did not happen within 10 s". */
+  /** The awaited event in the error message, for example "readiness of the API". */
   description: string;
   timeoutMs: number;
   intervalMs?: number;
-  /** Throws when there is no point in waiting any longer. */
+  /** Called before each probe. Throws an error to end the wait early. */
   throwIfFailed?: () => void;
 }
 
 /**
- * Calls `probe` until it returns a value; `undefined` and errors mean "not yet".
+ * Calls `probe` until it returns a value. Repeats the call while `probe` throws or returns `undefined`.
  *
- * @throws an Error with the last reason when the timeout has passed.
+ * @throws when the timeout passes, with the last error of `probe`.
  */
 export async function waitUntil<T>(
   probe: () => Promise<T | undefined> | T | undefined,
@@ -31,7 +31,7 @@ export async function waitUntil<T>(
     }
     if (Date.now() >= deadline) {
       const why = reason instanceof Error ? `: ${reason.message}` : '';
-      throw new Error(`${description} did not happen within ${timeoutMs / 1000} s${why}`, { cause: reason });
+      throw new Error(`timed out after ${timeoutMs / 1000} s waiting for ${description}${why}`, { cause: reason });
     }
     await delay(intervalMs);
   }

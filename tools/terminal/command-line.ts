@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { inheritedEnvironment } from '../stack/settings/project.js';
 
-/** The arguments are invalid; the caller then prints the usage. */
+/** Thrown for invalid arguments. The caller catches this error and prints the usage. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -18,18 +18,18 @@ export function parseArguments<const Config extends ParseArgsConfig>(
   }
 }
 
-/** Names of errors whose message tells the user what to do. Any other error is a bug and needs its stack. */
+/** Names of errors whose message tells the user what to do. Any other error is a bug, so its stack is printed. */
 const EXPECTED_ERRORS = ['Error', 'UsageError', 'SettingsError', 'ConfigError', 'ProgramNotFoundError'];
 
-/** The text of an error for the user: its message, or its stack if it is a bug. */
+/** Returns the text that the user sees for an error: the message, or the stack if the error is a bug. */
 export function formatError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return EXPECTED_ERRORS.includes(error.name) ? error.message : (error.stack ?? error.message);
 }
 
 /**
- * Resolves a path against the folder in which the user ran `npm run <script>`: npm runs scripts in the folder of
- * package.json.
+ * Resolves a path against the folder in which the user ran `npm run <script>`, because npm runs scripts in the folder
+ * of package.json.
  */
 export function resolveUserPath(path: string, script: string): string {
   const { npm_lifecycle_event: running, INIT_CWD: folder } = inheritedEnvironment();

@@ -1,12 +1,12 @@
-/** Output of the development scripts for their user. */
+/** Prints the output of a development script for the user. */
 export interface Reporter {
   /** Prints one permanent line. */
   print(text: string): void;
-  /** Runs `work` and shows the elapsed time meanwhile. */
+  /** Runs `work` and shows the elapsed time until `work` finishes. */
   withProgress<T>(label: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** A report without output, for tests. */
+/** A reporter that prints nothing, for tests. */
 export const silentReporter: Reporter = { print: () => undefined, withProgress: (_label, work) => work() };
 
 interface Output {
@@ -19,8 +19,8 @@ const terminalIntervalMs = 1_000;
 const logIntervalMs = 15_000;
 
 /**
- * A report on a stream. On a terminal, a running step is one line that is updated in place every second. Elsewhere (a
- * CI log, a file), it is a new line every 15 seconds.
+ * Creates a reporter that writes to a stream. On a terminal, the reporter updates one progress line every second. In a
+ * CI log or a file, the reporter prints a new line for each running step every 15 seconds.
  */
 export function createReporter(output: Output = process.stdout): Reporter {
   const running = new Map<symbol, { label: string; since: number }>();

@@ -43,7 +43,7 @@ describe('the search for the programs of the full Temporal server', () => {
     [
       'has a schema tool of another version',
       { server: 'temporal version 1.32.0', sqlTool: 'temporal-sql-tool version 1.31.5' },
-      /a server 1\.32\.0 and a schema tool 1\.31\.5/,
+      /server 1\.32\.0 and schema tool 1\.31\.5/,
     ],
     [
       'has programs that are too old',

@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path';
 import { runsAsRoot, ensureSharedDir } from './postgres-data-dir.js';
 
 export interface PostgresBinaries {
-  /** Contains bin, lib and share. */
+  /** The folder that contains bin, lib and share. */
   readonly path: string;
   readonly version: string;
 }
@@ -17,12 +17,12 @@ interface LibraryLink {
 }
 
 /**
- * Finds PostgreSQL's binaries in the npm package for this system and makes them runnable. They run from node_modules if
- * possible. They run from a copy, which is made once per version, in two cases: as root, because the user that
- * PostgreSQL then runs as may not be able to enter node_modules, and when node_modules belongs to another user and is
- * incomplete.
+ * Finds PostgreSQL's binaries in the npm package for this system and makes them runnable. Normally, the binaries run
+ * from node_modules. In two cases, they run from a copy that is made once per version:
+ * - This process is root. PostgreSQL then runs as another user, who may not be able to enter node_modules.
+ * - node_modules is incomplete and belongs to another user.
  *
- * @throws when there is no package for this system.
+ * @throws when node_modules contains no package for this system.
  */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const root = resolveBinaryPackage();
@@ -37,7 +37,7 @@ export async function findPostgresBinaries(): Promise<PostgresBinaries> {
     const draft = `${copy}.${randomUUID()}`;
     await cp(join(root, 'native'), join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
     await ensureRunnable(draft, links);
-    // Another process may have finished first; its copy is the same.
+    // Another process may have made the same copy first.
     await rename(draft, copy).catch(() => rm(draft, { recursive: true, force: true }));
   }
   return { path: join(copy, 'native'), version };
@@ -58,8 +58,8 @@ function resolveBinaryPackage(): string {
 }
 
 /**
- * Creates the links between PostgreSQL's libraries, which the package leaves to an install script that npm may not have
- * run. Returns whether the binaries can run where they are.
+ * Creates the symbolic links between PostgreSQL's libraries. The package's install script would create them, but npm
+ * may not have run the script. Returns whether the binaries can run from this folder.
  */
 async function ensureRunnable(root: string, links: LibraryLink[]): Promise<boolean> {
   try {

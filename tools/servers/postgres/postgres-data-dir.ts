@@ -2,14 +2,16 @@ import { createHash } from 'node:crypto';
 import { chown, lstat, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Where PostgreSQL keeps a cluster, and as which user it runs (undefined: the current user). */
+/**
+ * The data folder of PostgreSQL and the user that runs PostgreSQL. `uid` and `gid` are undefined for the current user.
+ */
 export interface PostgresDataDir {
   readonly path: string;
   readonly uid: number | undefined;
   readonly gid: number | undefined;
 }
 
-/** "nobody": exists everywhere and owns nothing, so no user has to be created. */
+/** The user "nobody" exists on every system and owns no files, so no user has to be created. */
 const nobodyUid = 65_534;
 const redirectFileName = 'kept-elsewhere.json';
 
@@ -18,9 +20,9 @@ export function runsAsRoot(): boolean {
 }
 
 /**
- * Chooses the folder for the data of `dataDir`. For an ordinary user this is `dataDir` itself. PostgreSQL does not run
- * as root, so root runs it as "nobody": in `dataDir` if "nobody" can enter that folder, otherwise in a folder under
- * /var/tmp, with a note in `dataDir`. To start with an empty database, delete `dataDir` with its note.
+ * Chooses the folder that holds PostgreSQL's data. For an ordinary user, this folder is `dataDir`. PostgreSQL does not
+ * run as root, so root runs PostgreSQL as "nobody". If "nobody" cannot enter `dataDir`, the data is in a folder under
+ * /var/tmp, and a file in `dataDir` contains the path. To start with an empty database, delete `dataDir`.
  */
 export async function preparePostgresDataDir(dataDir: string, { disposable = false } = {}): Promise<PostgresDataDir> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -45,9 +47,9 @@ export async function preparePostgresDataDir(dataDir: string, { disposable = fal
 }
 
 /**
- * A folder that every user may enter and only the current user may write to.
+ * Returns a folder that every user may enter and only the current user may write to.
  *
- * @throws when another user created the folder, because its content cannot be trusted.
+ * @throws when another user owns the folder or may write to it, because its content cannot be trusted.
  */
 export async function ensureSharedDir(): Promise<string> {
   const uid = process.getuid?.() ?? 0;
@@ -79,7 +81,7 @@ async function isAccessibleToEveryone(folder: string): Promise<boolean> {
   }
 }
 
-/** Removes the data of tests that were killed before they could clean up: disposable data whose own folder is gone. */
+/** Removes the data of killed tests: disposable data whose `dataDir` no longer exists. */
 async function removeAbandonedData(shared: string): Promise<void> {
   for (const entry of (await readdir(shared)).filter((name) => /^data-\w+\.json$/.test(name))) {
     const file = join(shared, entry);

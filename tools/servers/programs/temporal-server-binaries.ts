@@ -7,9 +7,9 @@ import type { Reporter } from '../../terminal/reporter.js';
 import { SettingsError, type Settings } from '../../stack/settings/settings.js';
 import { findProgram, isOlder, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
 
-/** This version needs Go 1.26.8; 1.32.2 needs a newer Go. */
+/** Server 1.32.0 needs Go 1.26.8. Server 1.32.2 needs a newer Go. */
 const builtVersion = '1.32.0';
-/** The first version with everything that the workflows use and with a built-in configuration. */
+/** The oldest version that supports all features of the workflows and has a built-in configuration. */
 const minimumVersion = [1, 30] as const;
 
 const goModulePath = 'go.temporal.io/server/cmd';
@@ -18,27 +18,28 @@ const programNames = { server: 'temporal-server', sqlTool: 'temporal-sql-tool' }
 /** The programs of the full Temporal server, which keeps its state in an external database. */
 export interface TemporalServerBinaries {
   readonly serverPath: string;
-  /** Sets up and updates the schema. */
+  /** Path of the program that creates and updates the database schema. */
   readonly sqlToolPath: string;
   readonly version: string;
-  /** The source that found them. */
+  /** The name of the source that provided the programs. */
   readonly source: string;
 }
 
 interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalServerPath'>;
   report: Reporter;
-  /** False leaves out the build, which takes minutes. */
+  /** If false, the server is not built with Go, because the build takes minutes. */
   allowBuild?: boolean;
-  /** Replaces the sources; for tests. */
+  /** Replaces the default sources in tests. */
   sources?: readonly ProgramSource[];
 }
 
 /**
- * Finds `temporal-server` and `temporal-sql-tool`, which must be in one folder. It tries TEMPORAL_SERVER_PATH, PATH,
- * the cache, and a build of the Go module, which the cache then keeps.
+ * Finds `temporal-server` and `temporal-sql-tool`, which must be in the same folder. Tries these sources in order:
+ * TEMPORAL_SERVER_PATH, PATH, the cache, and a build of the Go module. Stores the built programs in the cache.
  *
- * @throws SettingsError when TEMPORAL_SERVER_PATH is set and does not work; ProgramNotFoundError when no source works.
+ * @throws SettingsError when TEMPORAL_SERVER_PATH is set but does not work, and ProgramNotFoundError when no source
+ * works.
  */
 export async function findTemporalServerBinaries({
   settings,
@@ -51,7 +52,7 @@ export async function findTemporalServerBinaries({
     try {
       return { ...toBinaries(await checkBinaries(configuredPath)), source: 'TEMPORAL_SERVER_PATH' };
     } catch (error) {
-      const problem = `must be the folder of ${programNames.server} and ${programNames.sqlTool}: ${(error as Error).message}`;
+      const problem = `must be a folder with ${programNames.server} and ${programNames.sqlTool}: ${(error as Error).message}`;
       throw new SettingsError([{ name: 'TEMPORAL_SERVER_PATH', problem, example: '/usr/local/bin' }]);
     }
   }
@@ -80,7 +81,7 @@ function binarySources(cacheDir: string, report: Reporter, build: boolean): Prog
       name: `the cache ${cacheDir}`,
       fix: `put both programs into ${built}`,
       find: async () => {
-        if (!existsSync(built)) throw new Error('the cache has none yet');
+        if (!existsSync(built)) throw new Error('not in the cache yet');
         return checkBinaries(built);
       },
     },
@@ -128,7 +129,8 @@ async function checkBinaries(folder: string): Promise<FoundProgram> {
     versions.push(version);
   }
   const [server = '', sqlTool = ''] = versions;
-  if (server !== sqlTool) throw new Error(`${folder} has a server ${server} and a schema tool ${sqlTool}`);
+  if (server !== sqlTool)
+    throw new Error(`${folder} must contain programs of one version, got server ${server} and schema tool ${sqlTool}`);
   if (isOlder(server, minimumVersion))
     throw new Error(`${folder} has server ${server}; ${minimumVersion.join('.')} or newer is needed`);
   return { path: folder, version: server };

@@ -22,17 +22,18 @@ export interface TimeSkippingServer extends FoundProgram {
 interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalTestServerPath'>;
   report: Reporter;
-  /** Replaces the sources; for tests. */
+  /** Replaces the default sources in tests. */
   sources?: readonly ProgramSource[];
 }
 
 /**
- * Finds the time-skipping test server. It tries TEMPORAL_TEST_SERVER_PATH, the cache, the vendor's download through the
- * SDK, and the Maven artifact, which java runs. `path` is an executable for
+ * Finds the time-skipping test server. Tries these sources in order: TEMPORAL_TEST_SERVER_PATH, the cache, a download
+ * through the SDK, and the Maven artifact, which needs Java. `path` is the executable for
  * `TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })`. A server
- * that was fetched here ends by itself when the process that started it is gone.
+ * from the cache or a download stops automatically when the process that started it has ended.
  *
- * @throws SettingsError when TEMPORAL_TEST_SERVER_PATH is set and does not work; ProgramNotFoundError when no source works.
+ * @throws SettingsError when the file at TEMPORAL_TEST_SERVER_PATH does not exist, and ProgramNotFoundError when no
+ * source works.
  */
 export async function findTimeSkippingServer({ settings, report, sources }: FindOptions): Promise<TimeSkippingServer> {
   const configuredPath = settings.temporalTestServerPath;
@@ -41,7 +42,7 @@ export async function findTimeSkippingServer({ settings, report, sources }: Find
       throw new SettingsError([
         {
           name: 'TEMPORAL_TEST_SERVER_PATH',
-          problem: `there is no file ${configuredPath}`,
+          problem: `the file ${configuredPath} does not exist`,
           example: '/usr/local/bin/temporal-test-server',
         },
       ]);
@@ -60,7 +61,7 @@ function serverSources(cacheDir: string, report: Reporter): ProgramSource[] {
   const fromJars = async (): Promise<FoundProgram> => ({
     path: await writeStartScript(
       dirname(jars),
-      // Tuned for a short life: fast start, one garbage collection thread, no optimising compiler.
+      // Options for a short-lived process: a fast start, one garbage collection thread, and no optimising compiler.
       `${shellQuote(await findJava())} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp ${shellQuote(`${jars}/*`)} io.temporal.testserver.TestServer`,
     ),
     version: mavenArtifactVersion,
@@ -76,7 +77,7 @@ function serverSources(cacheDir: string, report: Reporter): ProgramSource[] {
       find: async () => {
         if (existsSync(binary)) return fromBinary();
         if (existsSync(jars)) return fromJars();
-        throw new Error('the cache has none yet');
+        throw new Error('not in the cache yet');
       },
     },
     {
@@ -116,7 +117,7 @@ function serverSources(cacheDir: string, report: Reporter): ProgramSource[] {
 }
 
 async function checkExists(path: string): Promise<string> {
-  if (!existsSync(path)) throw new Error(`there is no ${path}`);
+  if (!existsSync(path)) throw new Error(`${path} does not exist`);
   return path;
 }
 
@@ -152,7 +153,7 @@ async function downloadWithMaven(target: string): Promise<void> {
       timeoutMs: mavenTimeoutMs,
     });
     if (!(await readdir(draft)).some((name) => name.startsWith('temporal-test-server-')))
-      throw new Error('Maven did not deliver the artifact');
+      throw new Error('Maven did not download the artifact temporal-test-server');
     await rename(draft, target);
   } finally {
     await rm(draft, { recursive: true, force: true });
@@ -172,7 +173,7 @@ const mavenProject = `<project xmlns="http://maven.apache.org/POM/4.0.0">
       <artifactId>temporal-test-server</artifactId>
       <version>${mavenArtifactVersion}</version>
     </dependency>
-    <!-- Without a logger it prints a warning on each start. -->
+    <!-- Without a logger, the server prints a warning on each start. -->
     <dependency>
       <groupId>org.slf4j</groupId>
       <artifactId>slf4j-nop</artifactId>
@@ -183,9 +184,9 @@ const mavenProject = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 `;
 
 /**
- * Writes a script that runs the server with a watcher. The SDK ends its server with SIGKILL, so the server must be the
- * process that the SDK started (exec). A test run that is itself killed does not end its server. The watcher therefore
- * checks once a second that both processes exist, and kills the server if the test run is gone.
+ * Writes a script that starts the server and a watcher. The SDK stops its server with SIGKILL, so the server must be
+ * the process that the SDK started (`exec`). A killed test run does not stop its server. Therefore the watcher checks
+ * every second whether the test run still exists, and kills the server if not.
  */
 async function writeStartScript(folder: string, command: string): Promise<string> {
   const path = join(folder, 'run-test-server');

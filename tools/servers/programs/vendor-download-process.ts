@@ -1,7 +1,8 @@
 /**
- * Run by tools/servers/programs/vendor-download.ts: node … vendor-download-process.ts (dev-server|time-skipping) <folder>
+ * Started by tools/servers/programs/vendor-download.ts: node … vendor-download-process.ts (dev-server|time-skipping)
+ * <folder>
  *
- * The SDK has no function that only downloads, so this program starts the server once and stops it.
+ * The SDK cannot download a server without starting it, so this program starts the server and stops it again.
  */
 import { Runtime } from '@temporalio/worker';
 import { TestWorkflowEnvironment } from '@temporalio/testing';

@@ -6,18 +6,18 @@ import { startProcess, typescriptCommand } from '../../processes/processes.js';
 
 export type VendorServer = 'dev-server' | 'time-skipping';
 
-/** If no byte arrives for this long, the download's host is considered unreachable. */
+/** The download fails when no data arrives for this long. */
 const stallTimeoutMs = 20_000;
 
-/** The SDK chooses the server version that fits it, so the path of the download contains the SDK's version. */
+/** Part of the path of a downloaded server, because the SDK version determines the server version. */
 export const sdkVersion = (createRequire(import.meta.url)('@temporalio/testing/package.json') as { version: string })
   .version;
 
 /**
- * Lets the SDK download one of its servers and moves the file to `target`. The SDK runs in a separate process
+ * Downloads a server with the SDK and moves the file to `target`. The SDK runs in a separate process
  * (tools/servers/programs/vendor-download-process.ts), which is killed when the download stalls.
  *
- * @throws with the SDK's reason when the download fails.
+ * @throws when the download fails, with the output of the SDK.
  */
 export async function downloadFromVendor(server: VendorServer, target: string): Promise<void> {
   const folder = `${target}.${randomUUID()}`;
@@ -40,10 +40,10 @@ export async function downloadFromVendor(server: VendorServer, target: string): 
     }, 1_000);
     await child.exited.finally(() => clearInterval(watch));
     const file = (await readdir(folder)).find((name) => !name.endsWith('.downloading'));
-    // Only the file matters here, even if the SDK could not start the server: the caller checks that the program works.
+    // Accepts the file even if the SDK could not start the server, because the caller checks that the program works.
     if (file) await rename(join(folder, file), target);
     else if (stalled) throw new Error(`no data arrived for ${stallTimeoutMs / 1000} s`);
-    else throw new Error(child.lastOutput() || 'the SDK left no file');
+    else throw new Error(child.lastOutput() || 'the SDK downloaded no file');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -10,28 +10,32 @@ import type { TemporalCredentials } from '../../../src/temporal/connection-profi
 
 export interface TemporalClusterOptions {
   programs: TemporalServerBinaries;
-  /** URL of a PostgreSQL, as a user who may create databases. Temporal keeps its state there, in two databases. */
+  /**
+   * URL of a PostgreSQL server, with a user who may create databases. Temporal keeps its state in two databases on this
+   * server.
+   */
   databaseUrl: string;
-  /** Folder of the server's dynamic configuration and log. */
+  /** Folder for the server's dynamic configuration and log. */
   folder: string;
-  /** Cannot change during the life of the databases. Default 4. */
+  /** Number of history shards, which is fixed once the databases exist. Default: 4. */
   historyShards?: number;
-  /** Port of the frontend. Default: a free one. */
+  /** Port of the frontend. Default: a free port. */
   port?: number;
   /**
-   * Ports on which the services find each other, by variable. Default: free ones. A restart must pass the same ports.
+   * Ports for the communication between the services, by environment variable. Default: free ports. A restart must use
+   * the same ports.
    */
   servicePorts?: Record<string, string>;
-  /** The port on which the server reaches the database, if not that of `databaseUrl`. */
+  /** The database port that the server connects to. Default: the port in `databaseUrl`. */
   databasePort?: number;
   security?: ClusterSecurity;
 }
 
-/** Authentication and encryption. Without it, anyone may connect, in plain text. */
+/** Authentication and encryption of the server. Without these settings, every client may connect in plain text. */
 export interface ClusterSecurity {
-  /** The server's environment variables. */
+  /** Environment variables of the server that enable authentication and encryption. */
   env: Record<string, string>;
-  /** Credentials of a client that may connect. */
+  /** Credentials with which a client may connect. */
   credentials: TemporalCredentials;
 }
 
@@ -46,7 +50,7 @@ const databaseNames = { temporal: 'temporal', visibility: 'temporal_visibility' 
 const schemaTimeoutMs = 2 * 60_000;
 const stopGraceMs = 30_000;
 
-/** Connection limits for each of the four services, which all run in one process. */
+/** Limits of database connections for each service. All four services run in one process. */
 const connectionLimits = {
   SQL_MAX_CONNS: '20',
   SQL_MAX_IDLE_CONNS: '20',
@@ -54,10 +58,12 @@ const connectionLimits = {
   SQL_VIS_MAX_IDLE_CONNS: '5',
 };
 
-/** Connections that PostgreSQL must allow for the cluster alone. */
+/** Number of database connections that the cluster itself needs. */
 export const CLUSTER_CONNECTIONS = 4 * (20 + 5);
 
-/** The dynamic configuration of the server in docker-compose, so that tests run with what is deployed. */
+/**
+ * The dynamic configuration of the server in docker-compose.yml. Tests use the same configuration as the deployment.
+ */
 const deployedConfigUrl = new URL('../../../deploy/compose/temporal.yaml', import.meta.url);
 
 /** Settings that only tests need. */
@@ -74,12 +80,11 @@ history.workflowIdReuseMinimalInterval:
 `;
 
 /**
- * Starts the full Temporal server, with all services in one process, on loopback and free ports, and with its state in
- * PostgreSQL. It creates or updates the databases first. Resolves when the server serves requests. No namespace exists
- * yet.
+ * Starts the full Temporal server, with all services in one process. The server listens on loopback and keeps its state
+ * in PostgreSQL. Creates or updates the databases first. Resolves when the server serves requests. A new cluster has no
+ * namespace.
  *
- * @throws with the last lines of the failed program's output, when the schema cannot be set up or the server does not
- * start.
+ * @throws when the schema setup fails or the server does not start, with the last lines of output.
  */
 export async function startTemporalCluster(options: TemporalClusterOptions): Promise<TemporalCluster> {
   const { programs, databaseUrl, folder, historyShards = 4, security } = options;
@@ -142,8 +147,8 @@ const unsetServerVariables = {
 };
 
 /**
- * Ports for gRPC between the services and for cluster membership. Membership ports must be low, because PostgreSQL
- * stores them as `smallint`.
+ * Returns free ports for gRPC between the services and for cluster membership. Membership ports must be below 32,768,
+ * because PostgreSQL stores them as `smallint`.
  */
 export async function freeServicePorts(): Promise<Record<string, string>> {
   const services = ['FRONTEND', 'INTERNAL_FRONTEND', 'HISTORY', 'MATCHING', 'WORKER'];
@@ -157,7 +162,7 @@ export async function freeServicePorts(): Promise<Record<string, string>> {
   return Object.fromEntries(ports.map(([name, port]) => [`${name}_PORT`, String(port)]));
 }
 
-/** Creates what is missing. Updating a schema that is up to date changes nothing. */
+/** Creates missing databases and updates their schemas. Does not change a schema that is up to date. */
 async function setUpSchema(sqlTool: string, databaseUrl: string): Promise<void> {
   const { hostname, port, username, password } = new URL(databaseUrl);
   const env = {

@@ -10,36 +10,40 @@ import { supervise, type SupervisedProcess } from '../../processes/supervisor.js
 import { CLUSTER_CONNECTIONS, freeServicePorts, startTemporalCluster, type TemporalClusterOptions } from './cluster.js';
 import { findTemporalServerBinaries, type TemporalServerBinaries } from '../programs/temporal-server-binaries.js';
 
-/** For the connection pools of the stacks and tests that share the cluster. */
+/** Number of database connections for the stacks and tests that share the cluster. */
 const CLIENT_CONNECTIONS = 300;
 const STOP_GRACE_MS = 30_000;
 
 export interface TemporaryCluster {
   readonly binaries: TemporalServerBinaries;
-  /** For `startTemporaryStack`, or as SHARED_TEMPORAL_ADDRESS and SHARED_DATABASE_URL for another process. */
+  /**
+   * The setting `sharedServers` of `startTemporaryStack`. Another process receives the setting as
+   * SHARED_TEMPORAL_ADDRESS and SHARED_DATABASE_URL.
+   */
   readonly sharedServers: NonNullable<Settings['sharedServers']>;
-  /** Process ids of the servers; for PostgreSQL, that of the main process. */
+  /** Process ids of the Temporal server and of PostgreSQL's main process. */
   readonly pids: { temporal: number; postgres: number };
-  /** The supervised processes, which are restarted when they end. */
+  /** The supervised processes. A process that exits is restarted. */
   readonly processes: ReadonlyMap<'temporal' | 'postgres', SupervisedProcess>;
-  /** The folder of the servers' logs. */
+  /** The folder that contains the logs of the servers. */
   readonly logsDir: string;
-  /** Resolves with the reason when a process fails and is not restarted. */
+  /** Resolves with the error when a process fails and is not restarted. */
   readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
 interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyShards' | 'security'> {
   durable?: boolean;
-  /** The network link (proxy) on which the server reaches the database. Default: a direct connection. */
+  /** Returns the port of the proxy between the server and the database. Default: a direct connection. */
   mapPort?: PortMapper;
 }
 
 /**
- * Starts the full Temporal server on PostgreSQL, for stacks and tests that share it. Its data is deleted when it stops.
- * Commits do not wait for the disk, unless `durable`.
+ * Starts the full Temporal server on PostgreSQL, for stacks and tests that share it. Stopping the cluster deletes its data.
+ * Commits do not wait for the disk unless `durable` is set.
  *
- * @throws when the programs are not found or a server does not start, after it has stopped and deleted everything.
+ * @throws when a program is missing or a server does not start. In both cases, everything that was started is stopped
+ * and deleted first.
  */
 export async function startTemporaryCluster(
   report: Reporter,
@@ -57,7 +61,7 @@ export async function startTemporaryCluster(
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    // When this process is root, PostgreSQL runs as another user, who must be able to traverse this folder.
+    // When this process is root, PostgreSQL runs as another user, who must be able to enter this folder.
     await chmod(folder, 0o711);
     const databasePort = await freePort();
     const startDatabase = () =>
@@ -94,7 +98,7 @@ export async function startTemporaryCluster(
     parts.set('temporal', await supervise({ ...supervised, name: 'temporal', start }));
     const address = `127.0.0.1:${port}`;
     report.print(
-      `Temporal server ${programs.version} (${programs.source}) serves on ${address}, its state is in PostgreSQL`,
+      `Temporal server ${programs.version} (${programs.source}) serves on ${address} with its state in PostgreSQL`,
     );
     return {
       binaries: programs,
