@@ -1,18 +1,21 @@
 import type { Comparison } from './measure/comparison.js';
 
-/** A set of claims that are measured together. A bench starts what it needs, and stops it even if it fails. */
+/** A group of measurements. A bench starts everything that it needs, and stops it even after a failure. */
 export interface Bench {
   /** The name on the command line: `npm run bench -- <name>`. */
   name: string;
   title: string;
-  /** Text for the page: what is compared, and how. Markdown without figures, because each run measures them again. */
+  /** Markdown for the page: what is compared, and how. Contains no figures, because each run changes them. */
   description: string;
-  run: (effort: SampleScale) => Promise<Comparison[]>;
+  run: (scale: SampleScale) => Promise<Comparison[]>;
 }
 
-/** The amount of measurements. */
+/** How many samples a run takes. */
 export interface SampleScale {
-  /** Returns the given count; in a quick run about a tenth of it, at least one. */
+  /**
+   * Returns the number of samples for this run. A full run uses `count`; a quick run uses a tenth of it, but at least
+   * one.
+   */
   scale: (count: number) => number;
 }
 

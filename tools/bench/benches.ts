@@ -1,102 +1,107 @@
 import type { Bench } from './bench.js';
 
-/** All benches, in the order of the page. Each loads its code only when it runs, because the page does not need it. */
+/**
+ * All benches, in the order of the page. Each bench imports its code only when it runs, because rendering the page does
+ * not need that code.
+ */
 export const benches: readonly Bench[] = [
   {
     name: 'order',
     title: 'The order against a bare workflow',
     description:
-      'The complete saga from its start to `completed`, with database, payment gateway, carrier and two carrier ' +
-      'callbacks. The base is a workflow with three regular activities that do nothing, run one after the other on ' +
-      'the same dev server by a worker with the same settings. Three local activities are included for comparison, ' +
-      'because they are the cheapest way to run three steps on Temporal. The rate is measured with twenty clients, ' +
-      'the latency with one.',
-    run: async (effort) => (await import('./benches/order.js')).benchOrder(effort),
+      'Measures the complete saga from its start to `completed`, with database, payment gateway, carrier and two ' +
+      'carrier callbacks. The base is a workflow with three regular activities that do nothing. They run one after ' +
+      'the other on the same dev server, in a worker with the same settings. Three local activities are the ' +
+      'cheapest way to run three steps on Temporal, so they are measured too. Twenty clients measure the rate, and ' +
+      'one client measures the latency.',
+    run: async (scale) => (await import('./benches/order.js')).benchOrder(scale),
   },
   {
     name: 'histories',
     title: 'History size',
     description:
-      'Events and bytes, as the server counts them, against the bare workflow of three regular activities. The ' +
-      'figures of a cart change and of a batch item are those that each additional change or item adds.',
-    run: async (effort) => (await import('./benches/histories.js')).benchHistories(effort),
+      'The events and bytes of a history, as the server counts them. The base is the workflow with three regular ' +
+      'activities. The figures of a cart change and of a batch item are what each additional change or item adds.',
+    run: async (scale) => (await import('./benches/histories.js')).benchHistories(scale),
   },
   {
     name: 'cart',
     title: 'Cart changes',
     description:
-      'Latency of a change with one client. The base is the call that the API itself makes: update-with-start on an ' +
-      'open cart, by a client without HTTP.',
-    run: async (effort) => (await import('./benches/cart.js')).benchCart(effort),
+      'The latency of a cart change with one client. The base is the call that the API itself makes: ' +
+      'update-with-start on an open cart. Here the SDK client makes this call without HTTP.',
+    run: async (scale) => (await import('./benches/cart.js')).benchCart(scale),
   },
   {
     name: 'memory',
     title: 'Memory of cached workflows',
     description:
-      'Heap growth of a worker for each waiting workflow in its cache, after garbage collection. The bare workflow ' +
-      'is in the same bundle and only waits.',
-    run: async (effort) => (await import('./benches/memory.js')).benchMemory(effort),
+      'How much the heap of a worker grows for each waiting workflow in its cache, measured after garbage ' +
+      'collection. The base is a workflow in the same bundle that only waits.',
+    run: async (scale) => (await import('./benches/memory.js')).benchMemory(scale),
   },
   {
     name: 'start',
     title: 'Worker start and recovery',
     description:
-      'The time from the start of the process until the worker polls. Then a worker is killed with SIGKILL when the ' +
-      'first of ten orders is completed, and another worker starts at once, as under a supervisor. The bench ' +
-      'measures how long an order that is placed at that moment takes, and how long the ten orders take. Another ' +
-      'worker gets the tasks of the dead worker only after their timeouts: ten seconds for a workflow task, five ' +
-      'seconds without a heartbeat for an activity.',
-    run: async (effort) => (await import('./benches/start.js')).benchStart(effort),
+      'First measures the time from the start of a worker process until it polls. Then the bench kills the worker ' +
+      'with SIGKILL when the first of ten orders is completed. Another worker starts at once, as under a ' +
+      'supervisor, and a new order is placed. The bench measures how long the new order and the ten orders take. ' +
+      'Temporal gives the tasks of the dead worker to the new worker only after their timeouts: ten seconds for a ' +
+      'workflow task, five seconds without a heartbeat for an activity.',
+    run: async (scale) => (await import('./benches/start.js')).benchStart(scale),
   },
   {
     name: 'replay',
     title: 'Replay',
     description:
-      'Replays histories that a server has just written, one after the other: the bare workflows with a bundle that ' +
-      'contains nothing else, and the workflows of the shop with the bundle of the shop.',
-    run: async (effort) => (await import('./benches/replay.js')).benchReplay(effort),
+      'Replays histories that a server has just written, one after the other. The base workflows use a bundle that ' +
+      'contains nothing else. The workflows of the shop use the bundle of the shop.',
+    run: async (scale) => (await import('./benches/replay.js')).benchReplay(scale),
   },
   {
     name: 'batch',
     title: 'A batch of a million items',
     description:
-      'The base is PostgreSQL alone with the same items: COPY, then the same SQL chunk after chunk, without a ' +
-      'workflow. The batch is also compared with one activity per item and with a small batch: time per item and ' +
-      'peak memory of the worker. Each round uses a new worker.',
-    run: async (effort) => (await import('./benches/batch.js')).benchBatch(effort),
+      'The base is PostgreSQL alone with the same items: one COPY, then the same SQL for each chunk, without a ' +
+      'workflow. Other rows compare a batch with one activity per item, and a large batch with a small one: time ' +
+      'per item and peak memory of the worker. Each round uses a new worker.',
+    run: async (scale) => (await import('./benches/batch.js')).benchBatch(scale),
   },
   {
     name: 'batch-tree',
     title: 'A batch as a tree',
     description:
-      'Chunks of one item each: one workflow with a thousand chunks, and children with a thousand chunks each.',
-    run: async (effort) => (await import('./benches/batch.js')).benchBatchTree(effort),
+      'Compares a batch in one workflow of a thousand chunks with a tree whose children have a thousand chunks ' +
+      'each. Each chunk has one item.',
+    run: async (scale) => (await import('./benches/batch.js')).benchBatchTree(scale),
   },
   {
     name: 'http',
     title: 'HTTP against the bare client',
     description:
-      'Latency of single calls by one client, in four variants. Then the requests per second of one and of two API ' +
-      'processes. Load generator, Temporal, PostgreSQL and worker share the processors.',
-    run: async (effort) => (await import('./benches/http.js')).benchHttp(effort),
+      'The latency of single calls by one client, in four variants. Then the requests per second of one API process ' +
+      'and of two. The load generator, Temporal, PostgreSQL and the worker share the processors with the API.',
+    run: async (scale) => (await import('./benches/http.js')).benchHttp(scale),
   },
   {
     name: 'observability',
     title: 'Metrics, traces, encryption',
     description:
-      'Orders over HTTP, ten at a time, with everything off and with each feature on, on the same servers with one ' +
-      'worker and one API each. Metrics are scraped three times as often as in `deploy/observability`. Spans go to ' +
-      'a receiver that discards them.',
-    run: async (effort) => (await import('./benches/observability.js')).benchObservability(effort),
+      'Places orders over HTTP, ten at a time. The base has metrics, traces and encryption off. Each variant turns ' +
+      'on one of them, or all three. All variants use the same servers, and each variant has one worker and one API ' +
+      'process. Metrics are scraped three times as often as in `deploy/observability`. Spans go to a receiver that ' +
+      'discards them.',
+    run: async (scale) => (await import('./benches/observability.js')).benchObservability(scale),
   },
   {
     name: 'workers',
     title: 'More workers',
     description:
-      'Orders with one, two and four worker processes on the full server with PostgreSQL, forty at a time. First, ' +
-      'the payment gateway responds at once, and the processors of the machine are the bottleneck. Then it takes ' +
-      'half a second and each worker makes two calls at a time, so the workers are the bottleneck. ' +
-      '[Capacity](operations.md#capacity) draws the conclusions.',
-    run: async (effort) => (await import('./benches/workers.js')).benchWorkers(effort),
+      'Places orders, forty at a time, with one, two and four worker processes on the full server with PostgreSQL. ' +
+      'In the first series the payment gateway responds at once, so the processors of the machine are the ' +
+      'bottleneck. In the second series it takes half a second and each worker makes only two calls at a time, so ' +
+      'the workers are the bottleneck. See [Capacity](operations.md#capacity) for the conclusions.',
+    run: async (scale) => (await import('./benches/workers.js')).benchWorkers(scale),
   },
 ];

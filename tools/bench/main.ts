@@ -14,16 +14,16 @@ import { mergeResults, readResults, type BenchResult } from './report/results.js
 const usage = `Usage: npm run bench [-- options] [-- <name> …]
 
   (no names)   all benches: ${benches.map(({ name }) => name).join(', ')}
-  --quick      few samples, to check that the benches run; writes nothing
-  --page       measures nothing, writes the page and the plots from the stored results
+  --quick      few samples, only to check that the benches run; writes nothing
+  --page       only writes the page and the plots from the stored results
   --help`;
 
 /**
- * `npm run bench [-- <name> …]`: measures the performance claims of the documentation, all or the named ones. Every
- * figure is a ratio of two measurements taken in turn in one run, because machines differ and drift.
+ * `npm run bench [-- <name> …]`: measures the performance claims of the documentation, either all or the named ones.
+ * Every figure is a ratio of two measurements that alternate in one run, because machines differ and drift.
  *
- * The result of a bench is printed and replaces its earlier result in docs/performance/results.json, on the page
- * docs/performance.md and in its plot. The results of other benches stay. A bench that fails keeps its earlier result.
+ * Prints the result of each bench. The result replaces the earlier one in docs/performance/results.json, on the page
+ * docs/performance.md and in its plot. Results of other benches stay. A failed bench keeps its earlier result.
  *
  * Exit code: 0, or 1 when a bench failed (the output names it) or the command line is invalid.
  */
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
     await writeResults({});
     return 0;
   }
-  // The workers' own log lines are not results.
+  // Hides the log lines of the workers, because they are not results.
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const failed: string[] = [];
   for (const bench of command.selected) {
@@ -64,7 +64,7 @@ function readCommandLine(args: string[]) {
     options: { quick: { type: 'boolean' }, page: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   });
   const unknown = positionals.filter((name) => !benches.some((bench) => bench.name === name));
-  if (unknown.length > 0) throw new UsageError(`There is no bench ${unknown.join(', ')}`);
+  if (unknown.length > 0) throw new UsageError(`unknown bench: ${unknown.join(', ')}`);
   const isSelected = ({ name }: Bench) => positionals.length === 0 || positionals.includes(name);
   return { ...values, quick: values.quick ?? false, selected: benches.filter(isSelected) };
 }
@@ -84,7 +84,7 @@ async function measureBench(bench: Bench, isQuick: boolean): Promise<BenchResult
   return { ...facts, seconds, loadAverage: { before, after: readLoadAverage() }, comparisons };
 }
 
-/** Writes after each bench, so that no result is lost when a later bench hangs. */
+/** Called after each bench, so that no result is lost when a later bench hangs. */
 async function writeResults(now: Record<string, BenchResult>): Promise<void> {
   for (const [path, text] of Object.entries(await renderFiles(benches, mergeResults(await readResults(), now)))) {
     await mkdir(dirname(path), { recursive: true });

@@ -106,12 +106,14 @@ test('compareWithFirst compares all candidates with the first one, with four sig
 
 test('compareWithFirst rejects a candidate with a missing round', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', sampleCount: 1 } as const;
-  expect(() => compareWithFirst({ base: [1, 2], one: [2] }, kind)).toThrow('time: one has 1 rounds, base has 2');
+  expect(() => compareWithFirst({ base: [1, 2], one: [2] }, kind)).toThrow(
+    'time: one and base must have the same number of rounds (at least 1), got 1 and 2',
+  );
 });
 
 test('the report prints the ratio with its spread and units', () => {
   expect(formatResult('first', makePart())).toBe(
-    'first: 12 s, load of the machine 0.1 before, 1.5 after\n' +
+    'first: 12 s, load average 0.1 before, 1.5 after\n' +
       '  orders: many | few  ratio   2.00 (1.00 to 3.00)  20.0 against 10.0 a second, 3 x 100; base: none <b>\n',
   );
 });

@@ -15,10 +15,13 @@ const LARGE_BATCH_ITEMS = 1_000_000;
 const SMALL_BATCH_ITEMS = 10_000;
 const ROUNDS = 3;
 
-/** One activity per item is slow; the time per item does not depend on the number of items. */
+/** Only a thousand, because one activity per item is slow. The time per item does not depend on the number of items. */
 const SINGLE_ITEM_CHUNKS = 1_000;
 
-/** More chunks than one workflow can have, so the batch becomes a tree, with more children than are open at once. */
+/**
+ * More chunks than one workflow can have, so the batch becomes a tree. The tree has more children than may be open at
+ * once.
+ */
 const TREE_CHUNKS = 4 * 1_000;
 const FLAT_CHUNKS = 1_000;
 const TREE_ROUNDS = 3;
@@ -36,15 +39,15 @@ interface BenchShop {
 }
 
 /**
- * The throughput of a million items against plain SQL, the time per item against one activity per item, and the
- * worker's memory. Linux only.
+ * Measures the throughput of a million items against plain SQL, the time per item against one activity per item, and
+ * the memory of the worker. Linux only.
  */
 export async function benchBatch({ scale }: SampleScale): Promise<Comparison[]> {
   const [few, million, alone] = [scale(SMALL_BATCH_ITEMS), scale(LARGE_BATCH_ITEMS), scale(SINGLE_ITEM_CHUNKS)];
   const perSecond: Record<'apply' | 'whole', ValuesByVariant> = { apply: {}, whole: {} };
   const perItem: ValuesByVariant = {};
   const bySize: Record<'time' | 'memory', ValuesByVariant> = { time: {}, memory: {} };
-  // Each round has a new worker, because the memory of a process does not shrink.
+  // Each round uses a new worker, because the memory of a process does not shrink.
   for (let round = 0; round < scale(ROUNDS); round += 1) {
     await withBenchShop(async (shop) => {
       await runWithWorkflow(shop, few);
@@ -98,17 +101,18 @@ export async function benchBatchTree({ scale }: SampleScale): Promise<Comparison
   return compareWithFirst(perTask, { what: 'time per chunk', unit: 'ms', better: 'less', sampleCount: TREE_CHUNKS });
 }
 
-/** Seconds until all items are in the store, and from there to the outcome. */
+/** `stageSeconds`: until all items are in the store. `applySeconds`: from then until the batch is closed. */
 interface BatchTiming {
   stageSeconds: number;
   applySeconds: number;
 }
 
 /**
- * The database work of the workflow, without the workflow: the same COPY, then the same transactions one after another.
+ * Does the database work of a batch without a workflow: the same COPY, then the same transactions one after another.
  */
 async function runWithSql({ store }: BenchShop, count: number): Promise<BatchTiming> {
-  if (restock.kind !== 'store') throw new Error('restock works on the store');
+  if (restock.kind !== 'store')
+    throw new Error(`the batch bench needs a store operation, but "restock" has kind "${restock.kind}"`);
   const batchId = randomUUID();
   const { itemsPerChunk, apply } = restock;
   const started = performance.now();
@@ -147,7 +151,7 @@ interface BatchUpload {
   itemsPerChunk?: number | undefined;
 }
 
-/** Uploads a batch and waits for its outcome. */
+/** Uploads a batch and waits until it is completed. */
 export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTiming & { batchId: string }> {
   const { apiUrl, operation, lines, itemsPerChunk } = upload;
   const batchId = randomUUID();
@@ -167,7 +171,7 @@ export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTim
     await sleep(50);
     batch = batchResource.parse(await (await fetch(`${apiUrl}/v1/batches/${batchId}`)).json());
   } while (batch.status === 'running');
-  if (batch.status !== 'completed') throw new Error(`batch ${batchId} is ${batch.status}`);
+  if (batch.status !== 'completed') throw new Error(`batch ${batchId} must complete, but ended as ${batch.status}`);
   const ended = performance.now();
   return { batchId, stageSeconds: (staged - started) / 1000, applySeconds: (ended - staged) / 1000 };
 }
@@ -175,7 +179,7 @@ export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTim
 async function assertAllSucceeded(store: Store, batchId: string, count: number): Promise<void> {
   const tally = await store.countBatchProgress(batchId);
   if (tally?.succeeded !== count) throw new Error(`not all items succeeded: ${JSON.stringify(tally)}`);
-  // Empties the table, so that the next measurement starts with the same tables.
+  // Every measurement starts with an empty table.
   await store.db.deleteFrom('batch_chunks').execute();
 }
 
@@ -195,7 +199,7 @@ function* generateLines(count: number): Generator<Buffer> {
   }
 }
 
-/** Runs a function and returns its result with the peak memory of the worker process. Linux only. */
+/** Runs a function. Returns its result and the peak memory of the worker process. Linux only. */
 async function measurePeakMemory<T>(stack: Stack, run: () => Promise<T>): Promise<{ result: T; bytes: number }> {
   const { pid } = stack.processes.get('worker')!.current;
   let bytes = 0;

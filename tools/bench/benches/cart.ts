@@ -12,7 +12,7 @@ const ROUNDS = 5;
 const CALLS_PER_ROUND = 60;
 const WARM_UP = 20;
 
-/** The cost of changing and opening a cart over HTTP, against update-with-start by the bare client. */
+/** Measures the latency of changing and opening a cart over HTTP, against update-with-start with the SDK client. */
 export async function benchCart({ scale }: SampleScale): Promise<Comparison[]> {
   const stack = await startTemporaryStack({ logLevel: 'warn' });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
@@ -41,7 +41,7 @@ export async function benchCart({ scale }: SampleScale): Promise<Comparison[]> {
     };
     const carts = { client: randomUUID(), http: randomUUID() };
     const handle = client.workflow.getHandle(cartWorkflowId(carts.client));
-    const contenders = {
+    const variants = {
       'update-with-start with the SDK client': () => viaClient(carts.client),
       'update with the SDK client': () =>
         handle.executeUpdate(addItemUpdate, { args: [{ sku: BENCH_SKU, quantity: 1, idempotencyKey: randomUUID() }] }),
@@ -49,8 +49,8 @@ export async function benchCart({ scale }: SampleScale): Promise<Comparison[]> {
       'update-with-start that opens a cart': () => viaClient(randomUUID()),
       'over HTTP, opening a cart': () => viaHttp(randomUUID()),
     };
-    await runInTurn(scale(WARM_UP), contenders);
-    const { p50, max } = await measureLatencies({ rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) }, contenders);
+    await runInTurn(scale(WARM_UP), variants);
+    const { p50, max } = await measureLatencies({ rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) }, variants);
     const calls = { unit: 'ms', better: 'less', sampleCount: scale(CALLS_PER_ROUND) } as const;
     return [
       ...compareWithFirst(p50, { what: 'p50', ...calls }),

@@ -24,28 +24,28 @@ const ROUNDS = 3;
 const CART_CHANGES = 100;
 const BATCH_ITEMS = 10_000;
 
-/** The growth of a history. */
+/** The size of a history, or its growth. */
 interface HistorySize {
   events: number;
   bytes: number;
 }
 
-/** The number of events and bytes that each operation of the shop writes, against three activities that do nothing. */
+/** Measures how many events and bytes each operation of the shop writes, against three activities that do nothing. */
 export async function benchHistories({ scale }: SampleScale): Promise<Comparison[]> {
   const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0 });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
   const stops = [() => stack.stop()];
   try {
-    const bare = await startNoopWorker(temporalAddress);
-    stops.unshift(() => bare.stop());
+    const noopWorker = await startNoopWorker(temporalAddress);
+    stops.unshift(() => noopWorker.stop());
     const connection = await Connection.connect({ address: temporalAddress });
     stops.unshift(() => connection.close());
     const client = new Client({ connection });
     await addBenchProduct(ownerDatabaseUrl);
 
-    const contenders: Record<string, () => Promise<HistorySize>> = {
+    const variants: Record<string, () => Promise<HistorySize>> = {
       'bare workflow, 3 regular activities': async () =>
-        readHistorySize(bare.client, (await bare.run('threeActivities')).workflowId),
+        readHistorySize(noopWorker.client, (await noopWorker.run('threeActivities')).workflowId),
       'order, with the SDK client': async () =>
         readHistorySize(client, orderWorkflowId(await completeOrderByClient(client))),
       'order, over HTTP': async () =>
@@ -58,7 +58,7 @@ export async function benchHistories({ scale }: SampleScale): Promise<Comparison
     };
     const sizes: Record<keyof HistorySize, ValuesByVariant> = { events: {}, bytes: {} };
     for (let round = 0; round < scale(ROUNDS); round += 1) {
-      for (const [name, run] of Object.entries(contenders)) {
+      for (const [name, run] of Object.entries(variants)) {
         const { events, bytes } = await run();
         addValue(sizes.events, name, events);
         addValue(sizes.bytes, name, bytes);
@@ -78,7 +78,7 @@ async function readHistorySize(client: Client, workflowId: string): Promise<Hist
   return { events: historyLength, bytes: historySize ?? 0 };
 }
 
-/** The average growth per change. */
+/** Measures the average growth of a history per cart change. */
 async function measureCartChange(client: Client, changes: number): Promise<HistorySize> {
   const cartId = randomUUID();
   const change = () => ({ sku: BENCH_SKU, quantity: 1, idempotencyKey: randomUUID() });
@@ -99,11 +99,13 @@ async function measureCartChange(client: Client, changes: number): Promise<Histo
   return { events: (after.events - before.events) / changes, bytes: (after.bytes - before.bytes) / changes };
 }
 
-/** Runs an approval with one stage and one approver: sends the mail, then decides. Returns the approval's id. */
+/**
+ * Runs an approval with one stage and one approver, and decides it after the mail is sent. @returns the approval id.
+ */
 async function runApproval(client: Client): Promise<string> {
   const approvalId = randomUUID();
   const approver = { id: 'lead', email: 'lead@example.com' };
-  const question: ApprovalInput = {
+  const input: ApprovalInput = {
     approvalId,
     title: 'A new roaster?',
     requestedBy: 'bench',
@@ -112,7 +114,7 @@ async function runApproval(client: Client): Promise<string> {
   const handle = await client.workflow.start('approval', {
     workflowId: approvalWorkflowId(approvalId),
     taskQueue: APPROVAL_TASK_QUEUE,
-    args: [question],
+    args: [input],
   });
   const isNotified = async () => {
     const { notifications }: ApprovalView = await handle.query(approvalQuery);

@@ -33,12 +33,15 @@ const CONNECTIONS = 32;
 
 const item = { sku: BENCH_SKU, quantity: 1 };
 
-/** An unknown product: its order ends at the first step, so that only placing the order is measured. */
+/** The SKU of no product. Its order ends at the first step, so the bench measures only placing the order. */
 const UNKNOWN_SKU = 'NOT-THERE';
 
-/** The cost of HTTP over the bare client, call by call, and the requests per second of one and two processes. */
+/**
+ * Measures the latency of calls over HTTP against the SDK client, and the requests per second of one and two API
+ * processes.
+ */
 export async function benchHttp({ scale }: SampleScale): Promise<Comparison[]> {
-  // Deliveries take an hour, so that orders stay open and the API queries a worker for them.
+  // Deliveries take an hour. The orders stay open, so the API must query a worker for them.
   const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 3_600, logLevel: 'warn' });
   const stops = [() => stack.stop()];
   const start = async (more: Record<string, string> = {}) => {
@@ -65,7 +68,7 @@ export async function benchHttp({ scale }: SampleScale): Promise<Comparison[]> {
 
 interface ApiEndpoints {
   openUrl: string;
-  /** Requires an API key and counts requests for the rate limit. */
+  /** The URL of an API that requires an API key and counts requests for the rate limit. */
   protectedUrl: string;
   key: string;
 }
@@ -73,28 +76,33 @@ interface ApiEndpoints {
 async function compareCalls(
   client: Client,
   { openUrl, protectedUrl, key }: ApiEndpoints,
-  take: SampleScale['scale'],
+  scale: SampleScale['scale'],
 ): Promise<Comparison[]> {
-  /** Compares one call in the four HTTP variants with the bare client. */
-  const compare = async (what: string, bare: () => Promise<unknown>, call: (ask: SendRequest) => Promise<unknown>) => {
-    const keyed = { 'x-api-key': key };
-    const contenders = {
-      'bare client': bare,
+  /** Compares a call in four HTTP variants with the same call by the SDK client. */
+  const compare = async (
+    what: string,
+    callClient: () => Promise<unknown>,
+    call: (send: SendRequest) => Promise<unknown>,
+  ) => {
+    const apiKeyHeader = { 'x-api-key': key };
+    const variants = {
+      'bare client': callClient,
       HTTP: () => call(createRequestSender(openUrl)),
-      'HTTP, API key': () => call(createRequestSender(protectedUrl, () => keyed)),
+      'HTTP, API key': () => call(createRequestSender(protectedUrl, () => apiKeyHeader)),
       'HTTP, Idempotency-Key': () => call(createRequestSender(openUrl, idempotencyKeyHeader)),
-      'HTTP, both keys': () => call(createRequestSender(protectedUrl, () => ({ ...keyed, ...idempotencyKeyHeader() }))),
+      'HTTP, both keys': () =>
+        call(createRequestSender(protectedUrl, () => ({ ...apiKeyHeader, ...idempotencyKeyHeader() }))),
     };
-    await runInTurn(take(WARM_UP), contenders);
-    const { p50, max } = await measureLatencies({ rounds: take(ROUNDS), calls: take(CALLS_PER_ROUND) }, contenders);
-    const calls = { unit: 'ms', better: 'less', sampleCount: take(CALLS_PER_ROUND) } as const;
+    await runInTurn(scale(WARM_UP), variants);
+    const { p50, max } = await measureLatencies({ rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) }, variants);
+    const calls = { unit: 'ms', better: 'less', sampleCount: scale(CALLS_PER_ROUND) } as const;
     return [
       ...compareWithFirst(p50, { what: `${what}, p50`, ...calls }),
-      ...compareWithFirst(max, { what: `${what}, slowest of ${take(CALLS_PER_ROUND)}`, ...calls }),
+      ...compareWithFirst(max, { what: `${what}, slowest of ${scale(CALLS_PER_ROUND)}`, ...calls }),
     ];
   };
 
-  const placing = await compare(
+  const placingResults = await compare(
     'placing an order',
     async () => {
       const order = anOrder(UNKNOWN_SKU);
@@ -105,18 +113,18 @@ async function compareCalls(
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
       });
     },
-    (ask) => ask('POST', '/v1/orders', anOrder(UNKNOWN_SKU)),
+    (send) => send('POST', '/v1/orders', anOrder(UNKNOWN_SKU)),
   );
 
   const order = anOrder();
   await createRequestSender(openUrl)('POST', '/v1/orders', order);
   const handle = client.workflow.getHandle(orderWorkflowId(order.orderId));
-  const isUnderWay = async () => ((await handle.query(orderQuery)).stage === 'in_transit' ? true : undefined);
-  await waitUntil(isUnderWay, { description: 'an order under way', timeoutMs: 60_000 });
-  const looking = await compare(
+  const isInTransit = async () => ((await handle.query(orderQuery)).stage === 'in_transit' ? true : undefined);
+  await waitUntil(isInTransit, { description: 'an order in transit', timeoutMs: 60_000 });
+  const readingResults = await compare(
     'reading an open order',
     () => handle.query(orderQuery),
-    (ask) => ask('GET', `/v1/orders/${order.orderId}`),
+    (send) => send('GET', `/v1/orders/${order.orderId}`),
   );
 
   const cartId = randomUUID();
@@ -130,12 +138,12 @@ async function compareCalls(
     }),
   });
   const cart = client.workflow.getHandle(cartWorkflowId(cartId));
-  const changing = await compare(
+  const changingResults = await compare(
     'changing a cart',
     () => cart.executeUpdate(setQuantityUpdate, { args: [{ ...item, idempotencyKey: randomUUID() }] }),
-    (ask) => ask('PATCH', `/v1/carts/${cartId}/items/${item.sku}`, { quantity: 1 }),
+    (send) => send('PATCH', `/v1/carts/${cartId}/items/${item.sku}`, { quantity: 1 }),
   );
-  return [...placing, ...looking, ...changing];
+  return [...placingResults, ...readingResults, ...changingResults];
 }
 
 type SendRequest = (method: string, path: string, body?: unknown) => Promise<string>;
@@ -155,8 +163,11 @@ const createRequestSender =
     return text;
   };
 
-/** Requests per second with one and with two processes, in turn. @throws when a request fails or does not get 2xx. */
-async function measureSaturation(urls: string[], take: SampleScale['scale']): Promise<Comparison[]> {
+/**
+ * Measures requests per second with one and with two API processes, in turn. @throws when a request fails or its
+ * response is not 2xx.
+ */
+async function measureSaturation(urls: string[], scale: SampleScale['scale']): Promise<Comparison[]> {
   const { orderId, ...unnamed } = anOrder(UNKNOWN_SKU);
   await createRequestSender(urls[0]!)('POST', '/v1/orders', { ...unnamed, orderId });
   const post = {
@@ -177,7 +188,7 @@ async function measureSaturation(urls: string[], take: SampleScale['scale']): Pr
   const figures: Comparison[] = [];
   for (const [what, request] of Object.entries(loads)) {
     const rates: ValuesByVariant = {};
-    for (let round = 0; round < take(SATURATION_ROUNDS); round += 1) {
+    for (let round = 0; round < scale(SATURATION_ROUNDS); round += 1) {
       for (const [count, url] of [['one process', urls.slice(0, 1)] as const, ['two processes', urls] as const]) {
         const { requests, errors, non2xx } = await autocannon({
           url: url as unknown as string,

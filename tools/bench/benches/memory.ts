@@ -18,9 +18,9 @@ const CACHED_WORKFLOWS = 300;
 const WARM_UP = 30;
 const CONCURRENCY = 10;
 
-/** The memory of a waiting workflow in a worker's cache, against a workflow that only waits. */
+/** Measures the memory of a waiting workflow in a worker's cache, against a workflow that only waits. */
 export async function benchMemory({ scale }: SampleScale): Promise<Comparison[]> {
-  // The stack's own worker calls the payment gateway; the memory worker does everything else.
+  // The worker of the stack makes only the charges. The memory worker does everything else.
   const stack = await startTemporaryStack({ logLevel: 'warn' });
   const connection = await Connection.connect({ address: stack.addresses.temporalAddress });
   try {
@@ -49,12 +49,15 @@ export async function benchMemory({ scale }: SampleScale): Promise<Comparison[]>
   }
 }
 
-/** Starts one workflow of each kind, and resolves when the worker has it in its cache and it makes no more progress. */
+/**
+ * Returns a function per kind of workflow. The function starts a workflow and resolves when the workflow waits in the
+ * worker's cache.
+ */
 function waitingWorkflowStarters(client: Client, taskQueue: string): Record<string, () => Promise<unknown>> {
   return {
     'bare waiting workflow': async () => {
       const handle = await client.workflow.start('waitOnly', { taskQueue, workflowId: randomUUID() });
-      // The worker answers this query, so the workflow is in its cache.
+      // After the response to this query, the workflow is in the worker's cache.
       await handle.query('__stack_trace');
     },
     'cart with one line': async () => {
@@ -85,7 +88,7 @@ function waitingWorkflowStarters(client: Client, taskQueue: string): Record<stri
   };
 }
 
-/** Starts a worker process and passes a function that returns the bytes in its heap. */
+/** Runs `use` with a worker process. `heap` returns the bytes in the heap of this process. */
 async function withMemoryWorker(
   address: string,
   taskQueue: string,

@@ -28,13 +28,13 @@ const ORDERS = 60;
 const WARM_UP = 40;
 const CONCURRENCY = 10;
 const ROUNDS = 5;
-/** Scrapes three times as often as deploy/observability/prometheus.yml. */
+/** Three times as often as in deploy/observability/prometheus.yml. */
 const SCRAPE_INTERVAL_MS = 5_000;
 
-/** A set of enabled features, and the variables of worker and API that enable them. */
+/** A set of enabled features, with the environment variables that enable them in worker and API. */
 interface Variant {
   name: string;
-  flavour: BundleVariant;
+  bundleVariant: BundleVariant;
   application: (sinkUrl: string) => Settings['applicationEnv'];
   metrics?: boolean;
 }
@@ -42,15 +42,15 @@ interface Variant {
 const ENCRYPTION_KEY = { id: 'bench', base64: randomBytes(32).toString('base64') };
 const encryptionVariables = { PAYLOAD_ENCRYPTION_KEYS: `${ENCRYPTION_KEY.id}:${ENCRYPTION_KEY.base64}` };
 
-/** The first variant is the base of the comparison. */
+/** The first variant is the baseline. */
 const VARIANTS: readonly [Variant, ...Variant[]] = [
-  { name: 'off', flavour: {}, application: () => ({}) },
-  { name: 'metrics', flavour: {}, application: () => ({}), metrics: true },
-  { name: 'traces', flavour: { traced: true }, application: (url) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url }) },
-  { name: 'encryption', flavour: { encrypted: true }, application: () => encryptionVariables },
+  { name: 'off', bundleVariant: {}, application: () => ({}) },
+  { name: 'metrics', bundleVariant: {}, application: () => ({}), metrics: true },
+  { name: 'traces', bundleVariant: { traced: true }, application: (url) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url }) },
+  { name: 'encryption', bundleVariant: { encrypted: true }, application: () => encryptionVariables },
   {
     name: 'all three',
-    flavour: { traced: true, encrypted: true },
+    bundleVariant: { traced: true, encrypted: true },
     application: (url) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, ...encryptionVariables }),
     metrics: true,
   },
@@ -60,11 +60,11 @@ interface RunningVariant {
   name: string;
   stack: Stack;
   client: Client;
-  /** The URLs that Prometheus would scrape. */
+  /** The metrics URLs that the bench scrapes like Prometheus. Empty without metrics. */
   scrapeUrls: readonly string[];
 }
 
-/** The measured costs of an order. */
+/** What is measured per order. */
 const ORDER_METRICS = {
   perSecond: { what: 'orders', unit: 'per second', better: 'more' },
   worker: { what: 'CPU time per order, worker', unit: 'ms', better: 'less' },
@@ -76,8 +76,9 @@ const ORDER_METRICS = {
 type OrderMetrics = Record<keyof typeof ORDER_METRICS, number>;
 
 /**
- * The cost of metrics, traces and encryption: orders from their POST to `completed`, without any of them and with each,
- * in turn on the same servers. Linux only.
+ * Measures the cost of metrics, traces and encryption. Places orders over HTTP and waits until they are completed:
+ * without these features, with each of them, and with all three. The variants take turns on the same servers. Linux
+ * only.
  */
 export async function benchObservability({ scale }: SampleScale): Promise<Comparison[]> {
   const report = createReporter();
@@ -100,20 +101,20 @@ export async function benchObservability({ scale }: SampleScale): Promise<Compar
     stops.unshift(() => connection.close());
 
     const cluster = { address: temporal.address, databaseUrl: postgres.url };
-    const contenders: RunningVariant[] = [];
+    const runningVariants: RunningVariant[] = [];
     for (const variant of VARIANTS) {
-      const contender = await startVariant(variant, { cluster, connection, folder, sinkUrl: sink.url });
-      stops.unshift(() => contender.stack.stop());
-      contenders.push(contender);
+      const running = await startVariant(variant, { cluster, connection, folder, sinkUrl: sink.url });
+      stops.unshift(() => running.stack.stop());
+      runningVariants.push(running);
     }
     const orders = scale(ORDERS);
-    for (const contender of contenders) await measureOrders(contender, scale(WARM_UP));
+    for (const variant of runningVariants) await measureOrders(variant, scale(WARM_UP));
     const measured: Partial<Record<keyof OrderMetrics, ValuesByVariant>> = {};
     for (let round = 0; round < scale(ROUNDS); round += 1) {
-      for (const contender of contenders) {
-        const costs = await measureOrders(contender, orders);
+      for (const variant of runningVariants) {
+        const costs = await measureOrders(variant, orders);
         for (const [cost, value] of Object.entries(costs) as [keyof OrderMetrics, number][])
-          addValue((measured[cost] ??= {}), contender.name, value);
+          addValue((measured[cost] ??= {}), variant.name, value);
       }
     }
     return (Object.keys(ORDER_METRICS) as (keyof OrderMetrics)[]).flatMap((cost) =>
@@ -132,26 +133,29 @@ interface BenchServers {
 }
 
 async function startVariant(
-  { name, flavour, application, metrics = false }: Variant,
-  place: BenchServers,
+  { name, bundleVariant, application, metrics = false }: Variant,
+  servers: BenchServers,
 ): Promise<RunningVariant> {
-  const bundle = join(place.folder, 'workflow-bundle.js');
-  await writeFile(bundlePath(bundle, flavour), (await bundleWorkflows(new DefaultLogger('WARN'), flavour)).code);
+  const bundle = join(servers.folder, 'workflow-bundle.js');
+  await writeFile(
+    bundlePath(bundle, bundleVariant),
+    (await bundleWorkflows(new DefaultLogger('WARN'), bundleVariant)).code,
+  );
   const stack = await startTemporaryStack(
     {
-      sharedServers: place.cluster,
+      sharedServers: servers.cluster,
       carrierPickupSeconds: 0,
       carrierDeliverySeconds: 0,
       logLevel: 'warn',
-      applicationEnv: { WORKFLOW_BUNDLE: bundle, ...application(place.sinkUrl) },
+      applicationEnv: { WORKFLOW_BUNDLE: bundle, ...application(servers.sinkUrl) },
     },
     { workerCount: 1, apiCount: 1, metrics },
   );
   const { ownerDatabaseUrl, temporalNamespace: namespace } = stack.addresses;
   await addBenchProduct(ownerDatabaseUrl);
-  const keys = flavour.encrypted ? encryptionKeys.parse(encryptionVariables.PAYLOAD_ENCRYPTION_KEYS) : [];
+  const keys = bundleVariant.encrypted ? encryptionKeys.parse(encryptionVariables.PAYLOAD_ENCRYPTION_KEYS) : [];
   const dataConverter = createClientDataConverter({ keys, namespace });
-  const client = new Client({ connection: place.connection, namespace, dataConverter });
+  const client = new Client({ connection: servers.connection, namespace, dataConverter });
   return { name, stack, client, scrapeUrls: metrics ? stack.addresses.metricsUrls : [] };
 }
 
@@ -175,7 +179,7 @@ async function measureOrders({ stack, client, scrapeUrls }: RunningVariant, orde
   };
 }
 
-/** An OTLP receiver that discards spans. */
+/** Starts an OTLP receiver that discards all spans. */
 async function startTraceSink(): Promise<{ url: string; close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     request.resume().on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'));

@@ -13,14 +13,17 @@ const CONCURRENCY = 20;
 const CALLS_PER_ROUND = 40;
 const WARM_UP = 60;
 
-/** A measured variant, and the worker that executes it. */
+/** A measured variant, with the worker that runs it. */
 interface MeasuredVariant {
   name: string;
   workerPid: number;
   run: () => Promise<unknown>;
 }
 
-/** The complete saga against three activities that do nothing, on one server and with the same settings. Linux only. */
+/**
+ * Compares the complete saga with three activities that do nothing, on one server and with the same settings. Linux
+ * only.
+ */
 export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> {
   const stack = await startTemporaryStack(
     { carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' },
@@ -29,8 +32,8 @@ export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> 
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
   const stops = [() => stack.stop()];
   try {
-    const bare = await startNoopWorker(temporalAddress);
-    stops.unshift(() => bare.stop());
+    const noopWorker = await startNoopWorker(temporalAddress);
+    stops.unshift(() => noopWorker.stop());
     const connection = await Connection.connect({ address: temporalAddress });
     stops.unshift(() => connection.close());
     const client = new Client({ connection });
@@ -39,13 +42,13 @@ export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> 
     return await compareVariants(scale, [
       {
         name: 'bare workflow, 3 regular activities',
-        workerPid: bare.workerPid,
-        run: () => bare.run('threeActivities'),
+        workerPid: noopWorker.workerPid,
+        run: () => noopWorker.run('threeActivities'),
       },
       {
         name: 'bare workflow, 3 local activities',
-        workerPid: bare.workerPid,
-        run: () => bare.run('threeLocalActivities'),
+        workerPid: noopWorker.workerPid,
+        run: () => noopWorker.run('threeLocalActivities'),
       },
       { name: 'order, with the SDK client', workerPid: shop, run: () => completeOrderByClient(client) },
       { name: 'order, over HTTP', workerPid: shop, run: () => completeOrderByHttp(apiUrl, client) },
@@ -55,34 +58,34 @@ export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> 
   }
 }
 
-async function compareVariants(take: SampleScale['scale'], contenders: MeasuredVariant[]): Promise<Comparison[]> {
+async function compareVariants(scale: SampleScale['scale'], variants: MeasuredVariant[]): Promise<Comparison[]> {
   const perSecond: ValuesByVariant = {};
   const processor: ValuesByVariant = {};
-  for (const { run } of contenders) await runConcurrently(take(WARM_UP), CONCURRENCY, run);
-  for (let round = 0; round < take(ROUNDS); round += 1) {
-    for (const { name, workerPid, run } of contenders) {
+  for (const { run } of variants) await runConcurrently(scale(WARM_UP), CONCURRENCY, run);
+  for (let round = 0; round < scale(ROUNDS); round += 1) {
+    for (const { name, workerPid, run } of variants) {
       const before = { used: await readCpuSeconds(workerPid), at: performance.now() };
-      await runConcurrently(take(ORDERS), CONCURRENCY, run);
-      addValue(perSecond, name, (take(ORDERS) * 1000) / (performance.now() - before.at));
+      await runConcurrently(scale(ORDERS), CONCURRENCY, run);
+      addValue(perSecond, name, (scale(ORDERS) * 1000) / (performance.now() - before.at));
       const used = (await readCpuSeconds(workerPid)) - before.used;
-      addValue(processor, name, (used * 1000) / take(ORDERS));
+      addValue(processor, name, (used * 1000) / scale(ORDERS));
     }
   }
-  const felt = await measureLatencies(
-    { rounds: take(ROUNDS), calls: take(CALLS_PER_ROUND) },
-    Object.fromEntries(contenders.map(({ name, run }) => [name, run])),
+  const latencies = await measureLatencies(
+    { rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) },
+    Object.fromEntries(variants.map(({ name, run }) => [name, run])),
   );
 
-  const calls = { unit: 'ms', better: 'less', sampleCount: take(CALLS_PER_ROUND) } as const;
+  const calls = { unit: 'ms', better: 'less', sampleCount: scale(CALLS_PER_ROUND) } as const;
   return [
-    ...compareWithFirst(perSecond, { what: 'rate', unit: 'per second', better: 'more', sampleCount: take(ORDERS) }),
-    ...compareWithFirst(felt.p50, { what: 'p50, one client', ...calls }),
-    ...compareWithFirst(felt.max, { what: `slowest of ${take(CALLS_PER_ROUND)}, one client`, ...calls }),
+    ...compareWithFirst(perSecond, { what: 'rate', unit: 'per second', better: 'more', sampleCount: scale(ORDERS) }),
+    ...compareWithFirst(latencies.p50, { what: 'p50, one client', ...calls }),
+    ...compareWithFirst(latencies.max, { what: `slowest of ${scale(CALLS_PER_ROUND)}, one client`, ...calls }),
     ...compareWithFirst(processor, {
       what: 'worker CPU time',
       unit: 'ms',
       better: 'less',
-      sampleCount: take(ORDERS),
+      sampleCount: scale(ORDERS),
     }),
   ];
 }

@@ -20,20 +20,20 @@ const CONCURRENCY = 10;
 const BATCH_CHUNKS = 1_000;
 const BATCH_REPLAYS = 5;
 
-/** Histories to replay; the first ones only warm up. */
+/** The histories to replay. The first `WARM_UP` of them are not measured. */
 interface ReplayInput {
   bundle: Bundle;
   histories: RecordedHistory[];
 }
 
-/** The speed at which workflows are replayed from their histories, as after a restart or an eviction from the cache. */
+/** Measures how fast workflows replay from their histories. Workers do this after a restart or a cache eviction. */
 export async function benchReplay({ scale }: SampleScale): Promise<Comparison[]> {
   const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
   const stops = [() => stack.stop()];
   try {
-    const bare = await startNoopWorker(temporalAddress);
-    stops.unshift(() => bare.stop());
+    const noopWorker = await startNoopWorker(temporalAddress);
+    stops.unshift(() => noopWorker.stop());
     const connection = await Connection.connect({ address: temporalAddress });
     stops.unshift(() => connection.close());
     const client = new Client({ connection });
@@ -41,7 +41,7 @@ export async function benchReplay({ scale }: SampleScale): Promise<Comparison[]>
     const shop = await bundleWorkflows(new DefaultLogger('WARN'));
 
     const count = WARM_UP + scale(HISTORY_COUNT);
-    const bareRuns = await runConcurrently(count, CONCURRENCY, () => bare.run('threeActivities'));
+    const noopRuns = await runConcurrently(count, CONCURRENCY, () => noopWorker.run('threeActivities'));
     const orders = await runConcurrently(count, CONCURRENCY, () => completeOrderByClient(client));
     const lines = Array.from({ length: scale(BATCH_CHUNKS) }, () =>
       Buffer.from(`${JSON.stringify({ sku: BENCH_SKU, quantity: 1 })}\n`),
@@ -49,32 +49,32 @@ export async function benchReplay({ scale }: SampleScale): Promise<Comparison[]>
     const { batchId } = await uploadAndAwaitBatch({ apiUrl, operation: restock.name, lines, itemsPerChunk: 1 });
 
     const histories = {
-      bare: await fetchHistories(
-        bare.client,
-        bareRuns.map(({ workflowId }) => workflowId),
+      noop: await fetchHistories(
+        noopWorker.client,
+        noopRuns.map(({ workflowId }) => workflowId),
       ),
       orders: await fetchHistories(client, orders.map(orderWorkflowId)),
       batch: await fetchHistories(client, Array<string>(scale(BATCH_REPLAYS)).fill(batchWorkflowId(batchId))),
     };
     const warmUp = histories.orders.slice(0, WARM_UP);
-    const bareOne = 'bare workflow, 3 regular activities';
+    const noopName = 'bare workflow, 3 regular activities';
     const batch = `a batch of ${scale(BATCH_CHUNKS)} chunks`;
-    const contenders: Record<string, ReplayInput> = {
-      [bareOne]: { bundle: { codePath: bare.bundlePath }, histories: histories.bare },
+    const variants: Record<string, ReplayInput> = {
+      [noopName]: { bundle: { codePath: noopWorker.bundlePath }, histories: histories.noop },
       orders: { bundle: shop, histories: histories.orders },
       [batch]: { bundle: shop, histories: [...warmUp, ...histories.batch] },
     };
     const perSecond: ValuesByVariant = {};
     for (let round = 0; round < scale(ROUNDS); round += 1) {
-      for (const [name, sequence] of Object.entries(contenders))
+      for (const [name, sequence] of Object.entries(variants))
         addValue(perSecond, name, await measureEventsPerSecond(sequence));
     }
     const { [batch]: ofBatches = [], ...ofMany } = perSecond;
-    const { [bareOne]: base = [] } = perSecond;
+    const { [noopName]: base = [] } = perSecond;
     const shown = { what: 'events', unit: 'per second', better: 'more' } as const;
     return [
       ...compareWithFirst(ofMany, { ...shown, sampleCount: scale(HISTORY_COUNT) }),
-      ...compareWithFirst({ [bareOne]: base, [batch]: ofBatches }, { ...shown, sampleCount: scale(BATCH_REPLAYS) }),
+      ...compareWithFirst({ [noopName]: base, [batch]: ofBatches }, { ...shown, sampleCount: scale(BATCH_REPLAYS) }),
     ];
   } finally {
     for (const stop of stops) await stop();
@@ -91,7 +91,7 @@ async function fetchHistories(client: Client, workflowIds: string[]): Promise<Re
   return histories;
 }
 
-/** @throws when the code does not replay one of the histories. */
+/** @throws when a history does not replay. */
 async function measureEventsPerSecond({ bundle, histories }: ReplayInput): Promise<number> {
   let [done, events, started] = [0, 0, 0];
   for await (const { workflowId, history, difference } of replayHistories(histories, { workflowBundle: bundle })) {

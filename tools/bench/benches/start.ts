@@ -12,11 +12,12 @@ import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } fro
 import { completeOrderByClient, addBenchProduct } from '../load/orders.js';
 
 const ROUNDS = 5;
-/** Number of orders that are in progress, each at another step, when their worker is killed. */
+/** The number of orders that are in progress when their worker is killed. */
 const IN_PROGRESS_ORDERS = 10;
 
 /**
- * The time until a new worker polls, and the time from a SIGKILL until orders complete again with a replacement worker.
+ * Measures the time until a new worker polls, and the time from a SIGKILL until orders complete again on another
+ * worker.
  */
 export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-start-'));
@@ -29,7 +30,7 @@ export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> 
     const connection = await Connection.connect({ address: stack.addresses.temporalAddress });
     stops.unshift(() => connection.close());
     await addBenchProduct(stack.addresses.ownerDatabaseUrl);
-    // From here on, only this bench starts workers: the stack would restart its own.
+    // Stops the worker of the stack, because the stack would restart it. From here on, only this bench starts workers.
     await stack.processes.get('worker')!.stop();
 
     const starts: ValuesByVariant = {};
@@ -55,19 +56,19 @@ export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> 
   }
 }
 
-/** Kills a busy worker and starts another one at once, as a supervisor would. Times are in seconds. */
+/** Kills a busy worker and starts another one at once, as a supervisor does. Returns seconds. */
 async function measureRecovery(stack: Stack, client: Client, env: Record<string, string>) {
   const { seconds: started, result: first } = await measureSeconds(() => startExtraWorker(stack, env));
   await completeOrderByClient(client);
-  const underWay = Array.from({ length: IN_PROGRESS_ORDERS }, () => completeOrderByClient(client));
-  // When the first order completes, the others are in progress or just completed.
-  await Promise.race(underWay);
+  const inProgress = Array.from({ length: IN_PROGRESS_ORDERS }, () => completeOrderByClient(client));
+  // When the first order completes, the others are in progress or have just completed.
+  await Promise.race(inProgress);
   first.process.kill('SIGKILL');
   const second = startExtraWorker(stack, env);
   try {
     const [next, all] = await Promise.all([
       measureSeconds(() => completeOrderByClient(client)),
-      measureSeconds(() => Promise.all(underWay)),
+      measureSeconds(() => Promise.all(inProgress)),
     ]);
     return { started, next: next.seconds, all: all.seconds };
   } finally {

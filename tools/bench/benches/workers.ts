@@ -19,11 +19,11 @@ const ROUNDS = 3;
 const WARM_UP = 30;
 const CONCURRENCY = 40;
 
-/** The kind of load: what limits the throughput of its orders. */
+/** A kind of load, which determines the bottleneck. */
 interface LoadKind {
   name: string;
   orders: number;
-  /** How long the payment gateway takes to respond to a charge. */
+  /** How long the payment gateway takes for a charge. */
   gatewayMs: number;
   maxConcurrentActivities?: string;
 }
@@ -33,7 +33,7 @@ const LOAD_KINDS: LoadKind[] = [
   { name: 'slow gateway', orders: 40, gatewayMs: 500, maxConcurrentActivities: '2' },
 ];
 
-/** One stack with the given number of worker processes, and its own namespace and database. */
+/** A stack with the given number of worker processes. It has its own namespace and database. */
 interface Fleet {
   workers: number;
   stack: Stack;
@@ -41,8 +41,8 @@ interface Fleet {
 }
 
 /**
- * Orders per second, from their start to `completed`, with 1, 2 and 4 worker processes on the full server with
- * PostgreSQL, and the processor time of each component. Linux only.
+ * Measures completed orders per second with 1, 2 and 4 worker processes on the full server with PostgreSQL, and the
+ * processor time of each component. Linux only.
  */
 export async function benchWorkers({ scale }: SampleScale): Promise<Comparison[]> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-workers-'));
@@ -64,22 +64,22 @@ async function compareFleets(
   cluster: TemporaryCluster,
   { name, ...kind }: LoadKind,
   bundle: string,
-  take: SampleScale['scale'],
+  scale: SampleScale['scale'],
 ): Promise<Comparison[]> {
   const connection = await Connection.connect({ address: cluster.sharedServers.address });
-  const orders = take(kind.orders);
+  const orders = scale(kind.orders);
   const fleets: Fleet[] = [];
   try {
-    // All fleets run the whole time, and only one is busy at a time. So drift affects all of them equally and none has
-    // a cold start.
+    // All fleets run the whole time, but only one gets orders at a time. Therefore drift affects all of them equally,
+    // and none has a cold start.
     for (const workers of WORKER_COUNTS) fleets.push(await openFleet(cluster, connection, kind, workers, bundle));
-    const sell = ({ client }: Fleet, count: number) =>
+    const completeOrders = ({ client }: Fleet, count: number) =>
       runConcurrently(count, CONCURRENCY, () => completeOrderByClient(client));
-    for (const fleet of fleets) await sell(fleet, take(WARM_UP));
+    for (const fleet of fleets) await completeOrders(fleet, scale(WARM_UP));
     const perSecond: ValuesByVariant = {};
     const busy: ValuesByVariant = {};
     const costs: Record<string, ValuesByVariant> = {};
-    for (let round = 0; round < take(ROUNDS); round += 1) {
+    for (let round = 0; round < scale(ROUNDS); round += 1) {
       for (const fleet of fleets) {
         const name = `${fleet.workers} worker${fleet.workers > 1 ? 's' : ''}`;
         const before = {
@@ -87,16 +87,16 @@ async function compareFleets(
           machine: machineCpuSeconds(),
           at: performance.now(),
         };
-        await sell(fleet, orders);
+        await completeOrders(fleet, orders);
         const seconds = (performance.now() - before.at) / 1000;
         addValue(perSecond, name, orders / seconds);
         addValue(busy, name, (100 * (machineCpuSeconds() - before.machine)) / seconds / cpus().length);
-        for (const [who, used] of Object.entries(await cpuSecondsByComponent(cluster, fleet)))
-          addValue((costs[who] ??= {}), name, ((used - before.used[who]!) * 1000) / orders);
+        for (const [component, used] of Object.entries(await cpuSecondsByComponent(cluster, fleet)))
+          addValue((costs[component] ??= {}), name, ((used - before.used[component]!) * 1000) / orders);
       }
     }
-    const figures = (measured: ValuesByVariant, about: string, unit: string, better: Comparison['better']) =>
-      compareWithFirst(measured, { what: `${name}, ${about}`, unit, better, sampleCount: orders });
+    const figures = (measured: ValuesByVariant, metric: string, unit: string, better: Comparison['better']) =>
+      compareWithFirst(measured, { what: `${name}, ${metric}`, unit, better, sampleCount: orders });
     return [
       ...figures(perSecond, 'orders per second', 'per second', 'more'),
       ...figures(busy, 'CPU usage', '%', 'less'),
@@ -132,17 +132,17 @@ async function openFleet(
   const { ownerDatabaseUrl, paymentsUrl, temporalNamespace: namespace } = stack.addresses;
   await addBenchProduct(ownerDatabaseUrl);
   if (gatewayMs > 0) {
-    const answer = await fetch(new URL('/test/faults', paymentsUrl), {
+    const response = await fetch(new URL('/test/faults', paymentsUrl), {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ on: 'charge', fault: 'slow', delayMs: gatewayMs, times: -1 }),
     });
-    if (!answer.ok) throw new Error(`the fault was not injected: ${answer.status}`);
+    if (!response.ok) throw new Error(`the fake payment gateway returned ${response.status} for the fault`);
   }
   return { workers, stack, client: new Client({ connection, namespace }) };
 }
 
-/** Processor seconds used so far, by component. */
+/** Returns the processor seconds that each component has used since its start. */
 async function cpuSecondsByComponent({ pids }: TemporaryCluster, { stack }: Fleet): Promise<Record<string, number>> {
   const parts = [...stack.processes];
   const ofParts = async (kind: string) => {

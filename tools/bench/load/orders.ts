@@ -7,7 +7,7 @@ import { ORDER_WORKFLOW_TYPE, orderWorkflowId, ORDER_TASK_QUEUE } from '../../..
 /** A product with enough stock for any bench. */
 export const BENCH_SKU = 'BENCH';
 
-/** Adds the product to the catalogue, as the owner of the database. */
+/** Adds this product to the catalogue as the database owner. */
 export async function addBenchProduct(ownerDatabaseUrl: string): Promise<void> {
   const store = openStore({ databaseUrl: ownerDatabaseUrl, maxConnections: 1, onIdleError: () => undefined });
   try {
@@ -26,7 +26,7 @@ export const anOrder = (sku = BENCH_SKU): OrderInput => ({
   payment: { token: 'tok_ok' },
 });
 
-/** Starts an order with the Temporal client and waits for its end. @throws when the order does not complete. */
+/** Starts an order with the SDK client and waits for its result. @throws when the order does not complete. */
 export async function completeOrderByClient(client: Client): Promise<string> {
   const order = anOrder();
   await client.workflow.start(ORDER_WORKFLOW_TYPE, {
@@ -38,21 +38,22 @@ export async function completeOrderByClient(client: Client): Promise<string> {
   return await awaitCompletedOrder(client, order.orderId);
 }
 
-/** The same through the API. */
+/** Places an order through the API and waits for its result. @throws when the order does not complete. */
 export async function completeOrderByHttp(apiUrl: string, client: Client): Promise<string> {
   const order = anOrder();
-  const answer = await fetch(`${apiUrl}/v1/orders`, {
+  const response = await fetch(`${apiUrl}/v1/orders`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(order),
   });
-  if (answer.status !== 202) throw new Error(`order ${order.orderId}: ${answer.status} ${await answer.text()}`);
-  await answer.arrayBuffer();
+  if (response.status !== 202)
+    throw new Error(`the API returned ${response.status} for order ${order.orderId}: ${await response.text()}`);
+  await response.arrayBuffer();
   return await awaitCompletedOrder(client, order.orderId);
 }
 
 async function awaitCompletedOrder(client: Client, orderId: string): Promise<string> {
   const { status } = (await client.workflow.getHandle(orderWorkflowId(orderId)).result()) as { status: string };
-  if (status !== 'completed') throw new Error(`order ${orderId} is ${status}`);
+  if (status !== 'completed') throw new Error(`order ${orderId} must complete, but ended as ${status}`);
   return orderId;
 }

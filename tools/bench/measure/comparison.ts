@@ -1,22 +1,22 @@
 import { median } from '../../measurement/statistics.js';
 
-/** A measurement and its base, measured in turn in one run. Only the ratio of the two matters. */
+/** A measurement and its baseline, which alternate in one run. Only their ratio is meaningful. */
 export interface Comparison {
-  /** What was measured, and for which contender: `orders per second: over HTTP`. */
+  /** What was measured, and for which variant: `orders per second: over HTTP`. */
   name: string;
-  /** The name of the base. */
+  /** The name of the baseline variant. */
   baseline: string;
   unit: string;
   better: 'more' | 'less';
-  /** Number of orders, calls or items behind each value. */
+  /** The number of orders, calls or items behind each value. */
   sampleCount: number;
   /** One value for each round. */
   values: number[];
-  /** The values of the base in the same rounds. */
+  /** The values of the baseline in the same rounds. */
   baselineValues: number[];
 }
 
-/** A figure as it is shown: the median of the rounds, and their spread. */
+/** The figures that are shown: the median of the rounds, and their spread. */
 export interface ComparisonSummary {
   ratio: number;
   minRatio: number;
@@ -27,12 +27,12 @@ export interface ComparisonSummary {
   verdict: 'better' | 'worse' | 'neither';
 }
 
-/** Values of each round, by contender; the first contender is the base. */
+/** The values of all rounds, by variant. The first variant is the baseline. */
 export type ValuesByVariant = Record<string, number[]>;
 
 /**
- * Compares all other contenders with the first. Rounds values to four digits, so that anyone who recomputes the ratios
- * gets the same result.
+ * Compares each other variant with the first. Rounds values to four digits, so that anyone who recomputes the ratios
+ * from the stored values gets the same result.
  */
 export function compareWithFirst(
   measured: ValuesByVariant,
@@ -44,7 +44,9 @@ export function compareWithFirst(
   ];
   return others.map(([name, values]) => {
     if (values.length === 0 || values.length !== baselineValues.length)
-      throw new Error(`${what}: ${name} has ${values.length} rounds, ${baseline} has ${baselineValues.length}`);
+      throw new Error(
+        `${what}: ${name} and ${baseline} must have the same number of rounds (at least 1), got ${values.length} and ${baselineValues.length}`,
+      );
     return {
       name: `${what}: ${name}`,
       baseline,
@@ -60,7 +62,7 @@ export function addValue(measured: ValuesByVariant, name: string, value: number)
   (measured[name] ??= []).push(value);
 }
 
-/** Computes each round's ratio to the base of that round, which cancels drift between rounds. */
+/** Computes the ratio of each round to the baseline of the same round, which cancels drift between rounds. */
 export function computeSummary({ values, baselineValues, better }: Comparison): ComparisonSummary {
   const ratios = values.map((value, round) => value / baselineValues[round]!);
   const [lowest, highest] = [Math.min(...ratios), Math.max(...ratios)];
@@ -76,7 +78,7 @@ export function computeSummary({ values, baselineValues, better }: Comparison): 
   };
 }
 
-/** Shows at least three significant digits, which is the precision of a ratio. */
+/** Formats with three significant digits, or more for large numbers. A ratio is not more precise. */
 export function formatNumber(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

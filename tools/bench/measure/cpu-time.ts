@@ -1,11 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 
-/** The kernel's unit of processor time, the same on every Linux. */
+/** The unit of processor time in `/proc`. It is the same on every Linux. */
 const TICKS_PER_SECOND = 100;
 
 /**
- * Processor seconds that a process has used. With `family`, includes its children, even those that have ended. Linux
+ * Returns the processor seconds that a process has used. With `family`, includes its children, even exited ones. Linux
  * only.
  */
 export async function readCpuSeconds(pid: number, { family = false } = {}): Promise<number> {
@@ -16,7 +16,7 @@ export async function readCpuSeconds(pid: number, { family = false } = {}): Prom
   return sum;
 }
 
-/** Processor seconds that the whole machine has used. */
+/** Returns the processor seconds that the whole machine has used. */
 export function machineCpuSeconds(): number {
   const busy = cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
   return busy / 1000;
@@ -24,7 +24,7 @@ export function machineCpuSeconds(): number {
 
 async function readCpuTimes(pid: number): Promise<{ own: number; reaped: number; parent: number }> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // Skips the name of the program, which is in brackets and may contain spaces.
+  // Skips the program name, which is in parentheses and may contain spaces.
   const fields = stat
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')

@@ -6,21 +6,21 @@ import { loadSettings, type Settings } from '../../stack/settings/settings.js';
 import type { Stack } from '../../stack/stack.js';
 import { waitUntilReady } from '../../processes/readiness.js';
 
-/** Short, because the measured startups take only seconds. */
+/** Short compared with the measured startups, which take only seconds. */
 const POLL_INTERVAL_MS = 10;
 
-/** A further process of a running stack. The stack does not supervise it; its starter must stop it. */
+/** An additional process of a running stack. The stack does not supervise it, so the caller must stop it. */
 export interface ExtraProcess {
   process: ManagedProcess;
   url: string;
 }
 
-/** Starts a further API process. Resolves when the API is ready. */
+/** Starts an additional API process. Resolves when the API is ready. */
 export async function startExtraApi(stack: Stack, more: Record<string, string> = {}): Promise<ExtraProcess> {
   return await startExtraProcess(stack, 'src/api/server.ts', 'PORT', more);
 }
 
-/** Starts a further worker process; `url` is its health endpoint. Resolves when it polls. */
+/** Starts an additional worker process. `url` is its health endpoint. Resolves when the worker polls. */
 export async function startExtraWorker(stack: Stack, more: Record<string, string> = {}): Promise<ExtraProcess> {
   return await startExtraProcess(stack, 'src/worker.ts', 'HEALTH_PORT', more);
 }

@@ -8,7 +8,7 @@ import { loadSettings } from '../../stack/settings/settings.js';
 import { findTemporalCli } from '../../servers/programs/temporal-cli.js';
 import { findTemporalServerBinaries } from '../../servers/programs/temporal-server-binaries.js';
 
-/** The machine and the versions that were measured. */
+/** The machine, and the versions of the measured software. */
 export interface Machine extends Hardware {
   sdk: string;
   temporalDevServer: string;
@@ -16,7 +16,7 @@ export interface Machine extends Hardware {
   postgres: string;
 }
 
-/** This machine, and the installed versions. */
+/** Reads the properties of this machine and the installed versions. */
 export async function readMachine(): Promise<Machine> {
   const settings = loadSettings();
   const { dependencies, devDependencies } = JSON.parse(
@@ -34,7 +34,7 @@ export async function readMachine(): Promise<Machine> {
   };
 }
 
-/** The measured code: a commit, with a `+` if files were changed since. */
+/** Returns the commit of the measured code, with a `+` when files differ from the commit. */
 export async function readCommit(): Promise<string> {
   const git = (...args: string[]) => runCommand({ name: 'git', command: 'git', args, timeoutMs: 20_000 });
   try {

@@ -4,14 +4,15 @@ import { addValue, type ValuesByVariant } from './comparison.js';
 type VariantRunners<Name extends string> = Record<Name, (round: number) => Promise<unknown>>;
 
 /**
- * Runs the contenders in turn, `rounds` times, so that drift affects all of them equally. Returns milliseconds by name.
+ * Runs all variants in turn, `rounds` times, so that drift affects all of them equally. Returns the milliseconds of
+ * each run by variant.
  */
 export async function runInTurn<Name extends string>(
   rounds: number,
-  contenders: VariantRunners<Name>,
+  variants: VariantRunners<Name>,
 ): Promise<Record<Name, number[]>> {
   const samples = {} as Record<Name, number[]>;
-  const entries = Object.entries(contenders) as [Name, (round: number) => Promise<unknown>][];
+  const entries = Object.entries(variants) as [Name, (round: number) => Promise<unknown>][];
   for (const [name] of entries) samples[name] = [];
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, run] of entries) {
@@ -23,28 +24,28 @@ export async function runInTurn<Name extends string>(
   return samples;
 }
 
-/** Latencies of calls in milliseconds: one value per round, by the contender's name. */
+/** Latencies of calls in milliseconds, by variant: one value per round. */
 export interface LatencyValues {
   p50: ValuesByVariant;
   max: ValuesByVariant;
 }
 
-/** One caller makes `calls` calls of each contender in each round, in turn. */
+/** Measures `calls` calls of each variant per round, in turn and by one caller. */
 export async function measureLatencies(
   { rounds, calls }: { rounds: number; calls: number },
-  contenders: VariantRunners<string>,
+  variants: VariantRunners<string>,
 ): Promise<LatencyValues> {
-  const felt: LatencyValues = { p50: {}, max: {} };
+  const latencies: LatencyValues = { p50: {}, max: {} };
   for (let round = 0; round < rounds; round += 1) {
-    for (const [name, samples] of Object.entries(await runInTurn(calls, contenders))) {
-      addValue(felt.p50, name, percentile(samples, 0.5));
-      addValue(felt.max, name, Math.max(...samples));
+    for (const [name, samples] of Object.entries(await runInTurn(calls, variants))) {
+      addValue(latencies.p50, name, percentile(samples, 0.5));
+      addValue(latencies.max, name, Math.max(...samples));
     }
   }
-  return felt;
+  return latencies;
 }
 
-/** Runs a function `count` times, `atOnce` at a time. Returns the results in order of completion. */
+/** Runs a function `count` times, at most `atOnce` at a time. Returns the results in order of completion. */
 export async function runConcurrently<T>(count: number, atOnce: number, run: () => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   let left = count;

@@ -6,8 +6,8 @@ import type { OrderInput } from '../../../src/schemas/order.js';
 const READING_INTERVAL_MS = 1_000;
 
 /**
- * A worker process that keeps workflows in its cache. Prints the bytes in its heap every second, after a garbage
- * collection. Runs with --expose-gc.
+ * A worker process that keeps workflows in its cache. Every second, collects garbage and prints the bytes in its heap.
+ * Requires `--expose-gc`.
  */
 const { ADDRESS, TASK_QUEUE, WORKFLOWS_PATH } = z
   .object({ ADDRESS: z.string(), TASK_QUEUE: z.string(), WORKFLOWS_PATH: z.string() })
@@ -20,7 +20,7 @@ const worker = await Worker.create({
   taskQueue: TASK_QUEUE,
   workflowsPath: WORKFLOWS_PATH,
   maxCachedWorkflows: 10_000,
-  // Runs workflows in this thread, so that this heap contains them and the garbage collection covers them.
+  // `debugMode` runs workflows in this thread, so that the heap of this thread contains them.
   debugMode: true,
   activities: {
     openCart: async () => undefined,

@@ -10,7 +10,7 @@ export interface NoopActivities {
 }
 
 /**
- * A worker process with the settings of the shop's worker, for workflows that do nothing. Prints `ready` when it polls.
+ * A worker process for workflows that do nothing, with the settings of the shop's worker. Prints `ready` when it polls.
  */
 const { ADDRESS, NAMESPACE, BUNDLE } = z
   .object({ ADDRESS: z.string(), NAMESPACE: z.string(), BUNDLE: z.string() })

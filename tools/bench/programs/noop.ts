@@ -16,18 +16,21 @@ const NOOP_NAMESPACE = 'noop';
 
 type NoopWorkflow = keyof typeof noopWorkflows;
 
-/** The baseline for the shop: workflows that do nothing, on a separate worker process with the shop's settings. */
+/** The baseline for the shop: a separate worker process with the shop's settings. Its workflows do nothing. */
 export interface NoopWorker {
   bundlePath: string;
-  /** Process id of the worker. */
+  /** The process id of the worker. */
   workerPid: number;
   client: Client;
-  /** Runs one workflow to its end. */
+  /** Runs a workflow and waits for its result. */
   run: (type: NoopWorkflow) => Promise<WorkflowHandle>;
   stop: () => Promise<void>;
 }
 
-/** Starts the baseline in its own namespace, so that its task queues can have the same names as the shop's. */
+/**
+ * Starts the baseline worker in its own namespace, so that its task queues can have the same names as the task queues
+ * of the shop.
+ */
 export async function startNoopWorker(address: string): Promise<NoopWorker> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-noop-'));
   const connection = await Connection.connect({ address });

@@ -5,7 +5,7 @@ const options = { startToCloseTimeout: '15 seconds' } as const;
 const regular = proxyActivities<NoopActivities>(options);
 const local = proxyLocalActivities<NoopActivities>(options);
 
-/** The minimum for three steps. */
+/** The smallest workflow with three steps. */
 export async function threeActivities(): Promise<void> {
   await regular.doNothing();
   await regular.doNothing();

@@ -1,10 +1,10 @@
 import { condition } from '@temporalio/workflow';
 
-// In one bundle with the workflows of the shop, like on a real worker: the worker evaluates all modules of the bundle
-// for each workflow.
+// Adds the workflows of the shop to this bundle, because a worker evaluates all modules of its bundle for each
+// workflow.
 export * from '../../../src/workflows/index.js';
 
-/** The minimum for a workflow with a timeout: it only waits. */
+/** The smallest workflow that waits with a timeout. */
 export async function waitOnly(): Promise<void> {
   await condition(() => false, '30 days');
 }

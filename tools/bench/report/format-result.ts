@@ -1,7 +1,7 @@
 import { formatNumber, computeSummary } from '../measure/comparison.js';
 import type { BenchResult } from './results.js';
 
-/** The result of a bench as lines for a terminal. */
+/** Formats the result of a bench for a terminal. */
 export function formatResult(name: string, { comparisons, seconds, loadAverage }: BenchResult): string {
   const width = Math.max(...comparisons.map((figure) => figure.name.length));
   const lines = comparisons.map((figure) => {

@@ -8,17 +8,17 @@ const ROW_HEIGHT = 26;
 const HEADER_HEIGHT = 76;
 const FOOTER_HEIGHT = 34;
 
-/** A fixed background, so that the plot looks the same on a light and on a dark page. */
+/** The background is fixed, so the plot looks the same on a light and on a dark page. */
 const COLOURS = { background: '#ffffff', text: '#1f2328', faint: '#d1d9e0', muted: '#59636e' };
 const COLOUR_BY_VERDICT = { better: '#0969da', worse: '#bc4c00', neither: '#59636e' };
 
-/** The axis spans at least half to double; a wider range gets fewer grid lines. */
+/** The axis spans at least 1/2 to 2. A wider axis has at most this many grid lines. */
 const MAX_GRID_LINES = 6;
 const MAX_DOUBLINGS = 16;
 
 /**
- * Plots the ratios of a bench as an SVG with a logarithmic axis, on which all doublings are equally wide. A point marks
- * the median, a line the range from lowest to highest.
+ * Plots the ratios of a bench as an SVG. The axis is logarithmic, so all doublings have the same width. A point marks
+ * the median, and a line marks the range from lowest to highest.
  */
 export function renderPlot(title: string, figures: Comparison[]): string {
   const summaries = figures.map(computeSummary);
@@ -96,8 +96,8 @@ export function renderPlot(title: string, figures: Comparison[]): string {
 }
 
 /**
- * The library numbers styles and elements over the life of the process, for interactive pages. Without the numbers, the
- * same figures give the same file.
+ * Removes the ids that the library assigns for interactive pages. They depend on earlier plots of the process, so equal
+ * figures would give different files.
  */
 function removeElementNumbers(svg: string): string {
   return svg.replace(/<style[^]*?<\/style>\n*/g, '').replace(/ (class|ecmeta_\w+)="[^"]*"/g, '');
@@ -109,15 +109,15 @@ function rangeLine([x1, y1]: Point, [x2, y2]: Point, stroke: string) {
   return { type: 'line' as const, shape: { x1, y1, x2, y2 }, style: { stroke, lineWidth: 2 } };
 }
 
-/** Limits the axis: a ratio near zero or infinity is drawn at its end. */
+/** Draws a ratio near zero or infinity at the end of the axis. */
 const toDoublings = (ratio: number): number => Math.min(Math.max(Math.log2(ratio), -MAX_DOUBLINGS), MAX_DOUBLINGS) || 0;
 
-/** The axis counts doublings: half and double are equally far from the base. */
+/** The unit of the axis is one doubling, so 1/2 and 2 are equally far from 1. */
 function axisRange(summaries: ComparisonSummary[]): { min: number; max: number; interval: number } {
   const min = Math.min(-1, ...summaries.map(({ minRatio }) => Math.floor(toDoublings(minRatio))));
   const max = Math.max(1, ...summaries.map(({ maxRatio }) => Math.ceil(toDoublings(maxRatio))));
   const interval = Math.ceil((max - min) / MAX_GRID_LINES);
-  // Multiples of the interval, so that the line of the base is one of the grid lines.
+  // Rounds to multiples of the interval, so that a grid line marks the ratio 1.
   return { min: Math.floor(min / interval) * interval, max: Math.ceil(max / interval) * interval, interval };
 }
 

@@ -6,22 +6,22 @@ import type { Machine } from '../measure/machine.js';
 
 export const RESULTS_PATH = join(projectRoot, 'docs/performance/results.json');
 
-/** The result of one bench, with time and machine. */
+/** The result of one bench, with its date and machine. */
 export interface BenchResult {
-  /** The date, as `2026-11-23`. */
+  /** The date in the format `2026-11-23`. */
   date: string;
   commit: string;
   seconds: number;
-  /** Load average of the machine over the last minute. */
+  /** The load average of the machine over the last minute. */
   loadAverage: { before: number; after: number };
   machine: Machine;
   comparisons: Comparison[];
 }
 
-/** The newest result of each bench, by its name. */
+/** The newest result of each bench, by bench name. */
 export type ResultsByBench = Partial<Record<string, BenchResult>>;
 
-/** The stored results; empty when the file does not exist. */
+/** Reads the stored results. Returns an empty object when the file does not exist. */
 export async function readResults(path = RESULTS_PATH): Promise<ResultsByBench> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '{}';
@@ -30,7 +30,7 @@ export async function readResults(path = RESULTS_PATH): Promise<ResultsByBench> 
   return JSON.parse(text) as ResultsByBench;
 }
 
-/** Replaces the results of the benches that ran now and keeps those of the others. */
+/** Replaces the results of the benches in `now`. Keeps all other results. */
 export function mergeResults(before: ResultsByBench, now: ResultsByBench): ResultsByBench {
   return { ...before, ...now };
 }
