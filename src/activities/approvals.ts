@@ -83,7 +83,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       if (problems.length) throw invalidInputFailure(problems);
       const { approvalId } = request;
       assertWorkflowId('/approvalId', approvalWorkflowId(approvalId), workflowId);
-      if (!firstStage) throw new Error('the workflow found no first stage in a valid input');
+      if (!firstStage) throw new Error('the input is valid, but the workflow could not read its first stage');
       const { title, requestedBy, amount, stages } = request;
       const outcome = await store.openApproval({
         approvalId,

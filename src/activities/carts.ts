@@ -93,7 +93,7 @@ export function createCartActivities({ store }: { store: Store }) {
         // A client that sends the update directly to the workflow bypasses the API's validation, so the currency can be
         // invalid.
         const expected = parseInput(money, expectedTotal);
-        const message = `the total is ${formatMoney(total)}, not ${formatMoney(expected)}`;
+        const message = `the total is ${formatMoney(total)}, but expectedTotal is ${formatMoney(expected)}`;
         throw rejectionFailure('PriceChanged', message, { total, expectedTotal: expected });
       }
     }

@@ -150,7 +150,7 @@ function reservationFailure(
       return rejectionFailure('OutOfStock', missing.join('; '), outcome.missing);
     }
     case 'price_changed': {
-      const message = `the total is ${formatMoney(outcome.total)}, not ${formatMoney(expectedTotal!)}`;
+      const message = `the total is ${formatMoney(outcome.total)}, but expectedTotal is ${formatMoney(expectedTotal!)}`;
       return rejectionFailure('PriceChanged', message, { total: outcome.total, expectedTotal });
     }
   }

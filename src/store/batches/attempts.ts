@@ -62,7 +62,7 @@ export function createBatchAttemptStore(db: Kysely<Tables>) {
         }
         await giveUpUnfinishedChunks(tx, {
           attemptId: last.attempt_id,
-          reason: { type: 'RunEnded', message: `run ${last.first_run_id} ended before it` },
+          reason: { type: 'RunEnded', message: `run ${last.first_run_id} ended before it processed this chunk` },
         });
         const { succeeded, failed } = await countItems(tx, last.attempt_id);
         if (failed === 0) return toOpenAttempt({ ...last, chunk_count: 0 });

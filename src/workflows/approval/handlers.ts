@@ -19,7 +19,7 @@ const RECORD_TIMEOUT_MS = 4_000;
  * towards the run's update limit, so repeated requests cannot exhaust that limit.
  */
 const REPEAT_REJECTIONS = {
-  decision: { type: 'DecisionRepeated', message: 'this decision has already counted' },
+  decision: { type: 'DecisionRepeated', message: 'this decision was already made' },
   withdrawal: { type: 'AlreadyWithdrawn', message: 'the approval has already been withdrawn' },
 } satisfies Record<string, Reason>;
 

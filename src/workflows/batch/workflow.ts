@@ -27,7 +27,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   await CancellationScope.nonCancellable(() => close(state, cancellation));
   if (cancellation) throw cancellation;
   if (isSuperseded(state.view, state.ownAttempt)) {
-    throw rejectionFailure({ type: 'Superseded', message: 'another run processes this batch' });
+    throw rejectionFailure({ type: 'Superseded', message: 'a later run has replaced this run of the batch' });
   }
   return state.view;
 }
@@ -38,7 +38,10 @@ export async function batch(input: BatchInput): Promise<BatchView> {
  */
 export async function batchShard(input: ShardInput): Promise<void> {
   if (!isShardInput(input)) {
-    throw rejectionFailure({ type: 'InvalidInput', message: 'only a batch can start its shards' });
+    throw rejectionFailure({
+      type: 'InvalidInput',
+      message: 'invalid shard input: only a batch may start this workflow',
+    });
   }
   const shard = new Shard(input);
   registerShardHandlers(shard);

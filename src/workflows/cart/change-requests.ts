@@ -19,7 +19,7 @@ import { now, type CartState } from './state.js';
 
 /** Returns why a request is rejected when it arrives. An update that its validator rejects writes no event. */
 export function arrivalRejectionOf(state: CartState, name: string, argument: unknown): ChangeRejection | undefined {
-  if (!isChangeKind(name)) return { type: 'InvalidInput', message: `a cart takes ${CHANGE_KINDS.join(', ')}` };
+  if (!isChangeKind(name)) return { type: 'InvalidInput', message: `a cart accepts only ${CHANGE_KINDS.join(', ')}` };
   const problem = validateChange(name, argument);
   if (problem) return problem;
   const change = toChange(name, argument);

@@ -82,13 +82,13 @@ const waitUntilTaken = (isTaken: () => boolean): Promise<void> =>
 /** Also checks the stage, because the carrier may reject the cancellation of a parcel before it reports the pickup. */
 function cancellationRejection({ view, parcel }: OrderState): Reason | undefined {
   if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.rejected) {
-    return { type: 'AlreadyPickedUp', message: 'the carrier has the parcel, the order can no longer be cancelled' };
+    return { type: 'AlreadyPickedUp', message: 'the carrier has the parcel, so the order can no longer be cancelled' };
   }
   if (view.stage === 'done' || (view.stage === 'compensating' && !view.cancellation)) {
     return { type: 'OrderClosed', message: 'the order has already ended or is being rolled back' };
   }
   if (!view.cancellation) return undefined;
-  return { type: 'AlreadyCancelling', message: 'the cancellation of the order was requested before' };
+  return { type: 'AlreadyCancelling', message: 'a cancellation of the order is already in progress' };
 }
 
 function compensationDecisionRejection(state: OrderState, decision: unknown): Reason | undefined {
@@ -98,7 +98,7 @@ function compensationDecisionRejection(state: OrderState, decision: unknown): Re
   if (state.compensations.isStuck(compensation, attempt)) return undefined;
   const stuck = state.view.compensations.filter(({ status }) => status === 'stuck');
   const list = stuck.map((entry) => `${entry.name} (attempt ${entry.attempt})`).join(', ');
-  const message = `this attempt of the compensation does not wait for a decision; stuck: ${list || 'none'}`;
+  const message = `attempt ${attempt} of this compensation does not wait for a decision; stuck: ${list || 'none'}`;
   return { type: 'CompensationNotStuck', message };
 }
 
@@ -108,9 +108,9 @@ function deliveryDecisionRejection(state: OrderState, decision: unknown): Reason
   const { attempt } = decision as DeliveryDecision;
   if (state.isOverdue(attempt) && !state.parcel.isFinal) return undefined;
   const { delivery } = state.view;
-  const overdue = delivery?.overdueSince ? `attempt ${delivery.attempt} does` : 'no delivery of the order does';
+  const overdue = delivery?.overdueSince ? `attempt ${delivery.attempt}` : 'none';
   return {
     type: 'DeliveryNotOverdue',
-    message: `this attempt of the delivery does not wait for a decision; ${overdue}`,
+    message: `attempt ${attempt} of the delivery does not wait for a decision; overdue: ${overdue}`,
   };
 }

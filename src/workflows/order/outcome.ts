@@ -7,7 +7,7 @@ import type { OrderState } from './state.js';
 
 export const NO_APPROVER = {
   type: 'NoApprover',
-  message: 'the order needs an approval, and only its customer could give it',
+  message: 'the order needs an approval, but its customer is the only approver',
 } satisfies Reason;
 
 // Failures that end the delivery of an order. The category BENIGN keeps expected outcomes out of error logs and
