@@ -65,7 +65,7 @@ export const API_VARIABLES = {
   },
   CURSOR_SECRET: {
     schema: plainSecrets,
-    description: 'Encrypts page cursors and sessions. One secret, or two separated by a comma during a rotation.',
+    description: 'Signs page cursors and sessions. One secret, or two separated by a comma during a rotation.',
     example: '$(openssl rand -hex 32)',
     readBy: ['api'],
     secret: true,
