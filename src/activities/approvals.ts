@@ -207,7 +207,7 @@ async function awaitOutcome(handle: ApprovalHandle): Promise<ApprovalStatus> {
       const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
       if (cause instanceof CancelledFailure) return 'withdrawn';
       if (!(cause instanceof TerminatedFailure)) throw error;
-      // A reset also terminates the run, but the execution continues in a new run.
+      // A reset also terminates the old run, but the execution continues in a new run.
       if ((await handle.describe()).status.name === 'TERMINATED') return 'withdrawn';
     }
   }

@@ -13,7 +13,7 @@ export interface ApproverMessage extends Pick<
   stage: number;
   stages: number;
   approver: string;
-  /** 0 for the request, 1 for the first reminder. */
+  /** 0 for the request for a decision, 1 for the first reminder. */
   reminderNumber: number;
   deadline: string;
 }

@@ -13,7 +13,7 @@ import { runConcurrently } from '../workflows/shared/concurrency.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 import { withHeartbeat } from './heartbeat.js';
 
-/** An external operation records its progress after this number of items. */
+/** A chunk of an external operation records its progress after this number of items. */
 const PROGRESS_INTERVAL_ITEMS = 100;
 
 /**

@@ -58,7 +58,7 @@ export function createCartActivities({ store }: { store: Store }) {
       throw new Error(`another checkout has claimed order ${orderId}`);
     },
 
-    /** Stores a notification for the customer of a cart, once per key. */
+    /** Stores one notification per key for the customer of a cart. */
     async notifyCustomer(message: { key: string; cartId: string; kind: 'cart_reminder' }): Promise<void> {
       await store.addNotification(message);
     },

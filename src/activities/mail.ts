@@ -14,7 +14,7 @@ import { withHeartbeat } from './heartbeat.js';
 const MESSAGE_LEVEL_SMTP_COMMANDS: readonly unknown[] = ['RCPT TO', 'DATA'];
 
 export interface MailMessage {
-  /** One address without a name. The domain may be internationalized. */
+  /** The address of one recipient, without a name. The domain may be internationalized. */
   to: string;
   subject: string;
   text: string;
@@ -31,7 +31,7 @@ export type Mailer = ReturnType<typeof createMailer>;
  */
 const SEND_TIMEOUT_MS = 25_000;
 
-/** Time limit for the connection, for the greeting and for each response of the server. */
+/** Time limit for the connection, the greeting of the server, and each of its responses. */
 const STEP_TIMEOUT_MS = 9_000;
 
 /**

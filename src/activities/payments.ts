@@ -25,7 +25,7 @@ const refund = z.discriminatedUnion('status', [
   z.object({ status: z.literal('voided') }),
 ]);
 
-/** The gateway's record of an order, found by our order id. */
+/** The response of the gateway to a lookup by order id. */
 const payment = z.object({
   charge: z.object({ chargeId: gatewayId, status: z.enum(['succeeded', 'declined']), amount: money }).nullable(),
   refund: refund.nullable(),

@@ -163,7 +163,7 @@ export function createApprovalStore(db: Kysely<Tables>) {
       return rows.map((row) => ({ ...toApprovalSummary(row), number: row.number }));
     },
 
-    /** Returns those of the given ids whose approval is pending in the store. */
+    /** Returns the ids in the list whose approval is pending in the store. */
     async filterPendingApprovals(approvalIds: readonly string[]): Promise<string[]> {
       if (approvalIds.length === 0) return [];
       const rows = await db
@@ -198,7 +198,7 @@ export function createApprovalStore(db: Kysely<Tables>) {
       return rows[0]!;
     },
 
-    /** Records that a message was delivered, so that a reset does not send it again. */
+    /** Records that a message was delivered, so that the message is not sent again after a reset. */
     async recordApprovalMessageSent(approvalId: string, messageId: string): Promise<void> {
       await db
         .insertInto('approval_messages')

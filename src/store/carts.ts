@@ -16,7 +16,7 @@ export interface CartRecord extends CartKey {
   orderId?: string;
   openedAt: Date;
   closedAt?: Date;
-  /** Sort key of lists. Later carts have higher numbers. */
+  /** Lists are sorted by this number. Later carts have higher numbers. */
   number: number;
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** SHA-256 of a JSON value in hexadecimal. The order of object keys does not matter. */
+/** Returns the SHA-256 hash of a JSON value in hexadecimal. The order of object keys does not change the hash. */
 export function hashContent(content: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(content, (_key, value: unknown) => (isRecord(value) ? sortKeys(value) : value)))

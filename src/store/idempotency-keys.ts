@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { Tables } from './tables.js';
 
-/** How long a response is kept. After that, the same key identifies a new request. */
+/** How long a response is kept. After this time, a request with the same key counts as new. */
 const RETENTION_HOURS = 24;
 
 /**

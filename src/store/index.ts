@@ -12,7 +12,7 @@ import type { Tables } from './tables.js';
 import { createShipmentReportStore } from './shipment-reports.js';
 import { createWriteCheck } from './postgres/write-check.js';
 
-/** How long a query waits for a free connection, and how long a new connection may take to open. */
+/** Maximum time that a query waits for a free connection, and that a new connection takes to open. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
@@ -66,7 +66,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     async ping(): Promise<void> {
       await pool.query('select 1');
     },
-    /** Whether the database accepts writes. Cheap enough for every health probe. */
+    /** Checks whether the database accepts writes. The check is cheap enough for every health probe. */
     checkWritable: createWriteCheck(pool),
     async close(): Promise<void> {
       await db.destroy();

@@ -11,7 +11,11 @@ export interface UnhandledReportQuery {
 
 export function createShipmentReportStore(db: Kysely<Tables>) {
   return {
-    /** Records a carrier report that no order processed. @returns false when the webhook id is already recorded. */
+    /**
+     * Records a carrier report that no order processed.
+     *
+     * @returns false when a report with this webhook id is already recorded.
+     */
     async recordUnhandledReport(report: Omit<UnhandledReport, 'receivedAt'>): Promise<boolean> {
       const { webhookId, orderId, shipmentId, status, reason } = report;
       const inserted = await db

@@ -63,7 +63,10 @@ interface OrdersTable {
   view: JSONColumnType<OrderView, string | null, string | null> | null;
   placed_at: Date;
   updated_at: Generated<Date>;
-  /** When the workflow closed the order, or when the Temporal server ended the workflow (`failed` without a view). */
+  /**
+   * When the workflow closed the order, or when the Temporal server ended the workflow. In the second case, the status
+   * is `failed` and `view` is null.
+   */
   closed_at: Date | null;
 }
 
@@ -109,7 +112,7 @@ interface BatchesTable {
   closed_at: Date | null;
 }
 
-/** One attempt of a batch: the first, or a retry of failed items. */
+/** One attempt of a batch: the first attempt, or a retry of failed items. */
 interface BatchAttemptsTable {
   attempt_id: Generated<number>;
   batch_id: string;
@@ -125,7 +128,7 @@ interface BatchAttemptsTable {
 /** One chunk of items and its outcome. */
 interface BatchChunksTable {
   attempt_id: number;
-  /** The index of the chunk in its attempt: 0, 1, 2, and so on. */
+  /** The index of the chunk in its attempt, starting at 0. */
   chunk_index: number;
   /** The items of the chunk. Each item has its line number in the upload. */
   items: JSONColumnType<[line: number, item: unknown][]>;
@@ -143,11 +146,11 @@ interface BatchChunksTable {
   changed_at: Date | null;
 }
 
-/** A request with an idempotency key. */
+/** A request with an idempotency key, and its response. */
 interface IdempotencyKeysTable {
-  /** Hash of caller, method, path and key. */
+  /** Hash of the caller, the method, the path and the idempotency key. */
   scope: Buffer;
-  /** Hash of the request. */
+  /** Hash of the request content, to detect a key that is reused for another request. */
   fingerprint: Buffer;
   /** A random id that identifies the current claim. */
   claim: string;

@@ -10,7 +10,7 @@ export interface FailurePosition {
   itemIndex: number;
 }
 
-/** A row of `failedItemsSql`. */
+/** A row that `failedItemsSql` returns. */
 interface FailedItemRow {
   chunk_index: number;
   item_index: number;

@@ -7,7 +7,7 @@ import { countItems, findLastAttempt, RATE_WINDOW_SECONDS } from './attempt-quer
 /** A batch in a list. The counts were recorded at `progressAt`. */
 export interface BatchRecord {
   batchId: string;
-  /** Sort key of lists. Later batches have higher numbers. */
+  /** Lists are sorted by this number. Later batches have higher numbers. */
   number: number;
   status: BatchStatus;
   operation: string;
@@ -107,7 +107,7 @@ export function createBatchProgressStore(db: Kysely<Tables>) {
       return rows.map(toBatchRecord);
     },
 
-    /** Returns the counts of these batches. */
+    /** Returns the current counts of these batches. */
     async readBatchStats(batchIds: readonly string[]): Promise<BatchStats[]> {
       const { rows } = await sql<BatchStats>`
         select operation, total, succeeded_before + counts.succeeded as succeeded, counts.failed as failed,

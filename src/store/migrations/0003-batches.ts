@@ -22,7 +22,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       opened_at timestamptz,
       unique (batch_id, attempt)
     )`.execute(db);
-  // No foreign key: COPY fills this table, and a foreign key would cost a lookup per row.
+  // This table has no foreign key, because COPY fills the table and a foreign key would cost a lookup per row.
   await sql`
     create table batch_chunks (
       attempt_id integer not null,

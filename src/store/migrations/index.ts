@@ -8,7 +8,7 @@ import * as shipmentReports from './0006-shipment-reports.js';
 import * as approvals from './0007-approvals.js';
 import * as cartsAndBatchProgress from './0008-carts-and-batch-progress.js';
 
-/** All migrations by name, in the order of their application. A released migration never changes. */
+/** All migrations by name, in the order in which they are applied. Do not change a released migration. */
 const migrations: Record<string, Migration> = {
   '0001-catalogue-and-orders': catalogueAndOrders,
   '0002-notifications': notifications,

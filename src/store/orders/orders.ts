@@ -27,7 +27,7 @@ export interface OrderRecord extends OrderBase {
 
 export interface ListedOrder extends OrderBase {
   lineCount?: number;
-  /** Whether the workflow itself closed the order. */
+  /** False for an open order, and when the Temporal server ended the workflow. */
   isClosedByWorkflow: boolean;
 }
 

@@ -76,7 +76,7 @@ export function createReservationStore(db: Kysely<Tables>) {
 const isStockHeld = (reservation: OrderRow['reservation']): boolean =>
   reservation === 'reserved' || reservation === 'sold';
 
-/** The lines priced from the catalogue, and whether the stock was taken. */
+/** The lines with their catalogue prices, and whether the stock was taken. */
 interface Quote {
   isReserved: boolean;
   /** The lines of known products, in the sequence of the request. `available` is missing if the stock was taken. */
@@ -169,7 +169,10 @@ function toRejectedReservation({ lines, total }: Quote, requested: OrderLine[]):
   return missing.length ? { status: 'out_of_stock', missing } : { status: 'price_changed', total };
 }
 
-/** Returns reserved stock. Records an unknown order as released. Does nothing when the stock is not reserved. */
+/**
+ * Returns the reserved stock of an order. Records an unknown order as released. Does nothing if the order holds no
+ * reserved stock.
+ */
 export async function releaseReservation(db: Kysely<Tables> | Transaction<Tables>, order: NewOrder): Promise<void> {
   const { orderId, firstRunId, placedAt, customerId, contentHash } = order;
   await sql`

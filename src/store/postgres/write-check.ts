@@ -16,7 +16,7 @@ const RESULT_CACHE_MS = 3_000;
 const BEGIN_SQL = `begin; set local work_mem = '64kB'; set local temp_tablespaces = ''`;
 const SPILL_TO_DISK_SQL = `select current_setting('transaction_read_only') = 'on' as read_only, count(*) from generate_series(1, 10000)`;
 
-/** Query timeout. Also ends the wait for a response on a broken connection. */
+/** Query timeout. It also applies when the connection is broken and no response arrives. */
 const QUERY_TIMEOUT_MS = 4_000;
 
 /** Creates a check that concurrent callers share. Callers get the same result for 3 s. */
@@ -45,7 +45,7 @@ async function checkWrites(pool: pg.Pool): Promise<WriteCheckResult> {
       failure = error as Error;
       throw error;
     } finally {
-      // After a failure the connection is broken or in a failed transaction, so the pool must discard it.
+      // After a failure, the connection is broken or in a failed transaction, so the pool must discard the connection.
       client.release(failure);
     }
   } catch (error) {

@@ -38,7 +38,7 @@ export function evaluateDecision(
   return 'counts';
 }
 
-/** Returns the outcome that a counting decision leads to. */
+/** Converts a decision to the outcome of the approval. */
 export function outcomeOf({ decision }: Decision): 'approved' | 'rejected' {
   return decision === 'approve' ? 'approved' : 'rejected';
 }

@@ -34,7 +34,7 @@ export class ApprovalState {
   earlyMessageCount = 0;
   /** Whether the store has the outcome. */
   isOutcomeRecorded = false;
-  /** Whether the view has changed since it was last stored. */
+  /** Whether the view has changed since the store recorded it. */
   hasChanges = false;
 
   /** The deadline of the first stage. */
@@ -126,7 +126,6 @@ export class ApprovalState {
     return true;
   }
 
-  /** Restarts the timeout of the current stage. */
   restartStageTimeout(): void {
     this.stageStartedAt = Date.now();
     const { deadline } = this;
@@ -158,7 +157,7 @@ export class ApprovalState {
     if (!isTrailFull(this.view.trail, 'ignored')) this.addTrailEntry('ignored', { ...fields, reason });
   }
 
-  /** Withdraws a pending approval. */
+  /** Withdraws the approval. Does nothing if the approval is closed. */
   withdraw(reason?: string): void {
     if (this.isClosed) return;
     this.view.withdrawal = { at: now(), ...(reason && { reason }) };

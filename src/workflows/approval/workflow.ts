@@ -115,7 +115,7 @@ async function recordLateMessages(state: ApprovalState): Promise<void> {
   }
 }
 
-/** @returns the cancellation that ended `work`, or undefined when `work` completed. */
+/** Runs `work`. @returns the cancellation that ended `work`, or undefined when `work` completed. */
 async function catchCancellation(work: () => Promise<void>): Promise<TemporalFailure | undefined> {
   try {
     await work();

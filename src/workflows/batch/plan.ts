@@ -1,6 +1,6 @@
 import { MAX_CHILDREN, MAX_CHUNKS } from './contract.js';
 
-/** Chunks `first` to `first + count - 1`. */
+/** The chunks with the indexes `first` to `first + count - 1`. */
 export interface ChunkRange {
   first: number;
   count: number;

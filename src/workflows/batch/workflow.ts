@@ -67,7 +67,7 @@ async function processChunks(state: BatchState, shard: Shard): Promise<TemporalF
   return cancellation;
 }
 
-/** Counts the final progress and records the outcome. */
+/** Counts the final progress of the batch and records the outcome. */
 async function close(state: BatchState, cancellation: TemporalFailure | undefined): Promise<void> {
   state.setProgress(await closeBatch(state.progressReport(cancellation ? 'cancelled' : 'completed')));
   state.close(cancellation ? 'cancelled' : finalStatusOf(state.view));

@@ -87,7 +87,7 @@ export function applyChange(cart: CartSnapshot, change: Change, now: string): Ca
   };
 }
 
-/** Adding an item can set the reminder and expiry times of the cart. */
+/** Returns the reminder and expiry times that the change sets. */
 function lifetimeOf({ remindAfterSeconds, expireAfterSeconds }: AddItemInput): Partial<CartSnapshot> {
   return {
     ...(remindAfterSeconds !== undefined && { remindAfterSeconds }),

@@ -10,7 +10,7 @@ import type {
 
 export const CART_TASK_QUEUE = 'carts';
 
-/** Defaults: an idle cart gets a reminder after a day and expires after 30 days. */
+/** By default, an idle cart gets a reminder after one day and expires after 30 days. */
 export const DEFAULT_REMIND_AFTER_SECONDS = 24 * 60 * 60;
 export const DEFAULT_EXPIRE_AFTER_SECONDS = 30 * 24 * 60 * 60;
 

@@ -64,7 +64,7 @@ interface Closing {
   status: Exclude<CartStatus, 'open'>;
   /** The summary of the activity in the Web UI. */
   summary: string;
-  /** In milliseconds since the epoch. */
+  /** Deadline of the store activity, in milliseconds since the epoch. */
   deadline?: number;
   /** The customer gets one notification per key. Without a key, the customer gets no notification. */
   notificationKey?: string | undefined;

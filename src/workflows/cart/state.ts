@@ -7,7 +7,7 @@ import { applyChange, checkLedger, emptyCart, type Change, type ChangeRejection 
 import { cartIdOf, DEFAULT_EXPIRE_AFTER_SECONDS, DEFAULT_REMIND_AFTER_SECONDS } from './contract.js';
 import { describeCart } from './details.js';
 
-/** The end of the year 9999, because later years have more than four digits. */
+/** The latest time that a view can show: the end of the year 9999. Later years have more than four digits. */
 const MAX_DATE_MS = Date.UTC(10_000, 0) - 1;
 
 /** The complete state of a cart. */
@@ -42,7 +42,10 @@ export class CartState {
     return this.status === 'open';
   }
 
-  /** Whether the cart became an order. A checkout in progress completes even if the workflow is cancelled. */
+  /**
+   * Whether the cart became an order. This can also happen after a cancellation, because a checkout in progress
+   * completes.
+   */
   get hasBecomeOrder(): boolean {
     return this.orderId !== undefined;
   }
@@ -119,7 +122,6 @@ export class CartState {
     return { type: 'CartClosed', message };
   }
 
-  /** Applies an accepted change. */
   apply(change: Change): void {
     this.content = applyChange(this.content, change, now());
     if (change.kind === 'checkout') this.status = 'checked_out';

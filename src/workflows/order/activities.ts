@@ -97,7 +97,10 @@ export const { trackShipment } = proxyActivities<Activities>({
   summary: 'Poll the carrier',
 });
 
-/** Waits for an existing approval after a reset. Each stage of an approval lasts at most a year. */
+/**
+ * Waits for an existing approval after a reset. The timeout is long, because each stage of an approval can last for a
+ * year.
+ */
 export const { awaitExistingApproval } = proxyActivities<Activities>({
   startToCloseTimeout: '730 days',
   heartbeatTimeout: '30 seconds',

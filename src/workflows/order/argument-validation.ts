@@ -15,7 +15,7 @@ const REPORTED_STATUSES: readonly unknown[] = [
 const COMPENSATION_ACTIONS: readonly unknown[] = ['retry', 'skip'] satisfies CompensationDecision['action'][];
 const DELIVERY_ACTIONS: readonly unknown[] = ['wait', 'write_off', 'delivered'] satisfies DeliveryDecision['action'][];
 
-/** A decision can extend the delivery by at most a year. */
+/** A decision can extend the time limit of a delivery by at most one year. */
 const MAX_EXTENSION_SECONDS = 31_536_000;
 
 /** Whether the argument of a signal is a report about this order. */

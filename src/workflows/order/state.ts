@@ -47,7 +47,7 @@ export class OrderState {
   readonly saga: Saga;
   deliveryMonitor: DeliveryMonitor | undefined;
   hasInvalidInput = false;
-  /** The goods are lost or written off, so the stock is not returned. */
+  /** Whether the goods are lost or written off. The stock is then not returned. */
   isStockWrittenOff = false;
   /** An operator's decision that has not taken effect yet. */
   deliveryDecision: DeliveryDecision | undefined;
@@ -81,7 +81,7 @@ export class OrderState {
     this.setStatus(status);
   }
 
-  /** Registers the compensation, if any, then runs the step and records it in the timeline. */
+  /** Registers the compensation if there is one, runs the step, and records the step in the timeline. */
   async runStep<T>({ compensation, ...step }: OrderStep<T>): Promise<T> {
     if (!compensation) return await this.recordStep(step);
     return await this.saga.runStep(() => this.recordStep(step), compensation);
@@ -166,7 +166,7 @@ export class OrderState {
     if (isNews) this.onShipmentStatusChange(hasLeft);
   }
 
-  /** Sets the shipment id from the carrier's response to one of our calls. */
+  /** Sets the shipment id that the carrier returned for one of our calls. */
   onShipmentConfirmed(shipmentId: string): void {
     const { hasLeft } = this.parcel;
     // The carrier's time limit starts when the carrier accepts the shipment.

@@ -1,7 +1,7 @@
 import type { OrderView } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 
-/** A list of timeline entries with unique names. An entry starts as `started` and ends with its outcome. */
+/** A list of timeline entries with unique names. An entry has the status `started` until its outcome is known. */
 export class Timeline<Entry extends OrderView['steps'][number] | OrderView['compensations'][number]> {
   private readonly entries: Entry[];
   private readonly create: (name: string, startedAt: string) => Entry;
@@ -29,7 +29,7 @@ export class Timeline<Entry extends OrderView['steps'][number] | OrderView['comp
     return existing;
   }
 
-  /** Ends an entry. Ignores a name that never started. */
+  /** Sets the outcome of an entry. Does nothing if there is no entry with this name. */
   end(name: string, status: Entry['status'], reason?: Reason): void {
     const entry = this.find(name);
     if (!entry) return;

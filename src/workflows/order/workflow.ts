@@ -35,7 +35,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
   let failure = await catchTemporalFailure(() => state.cancellableScope.run(() => fulfil(state)));
   failure &&= preferCancellation(failure, state);
   if (failure && !(await state.saga.compensate())) {
-    // The carrier could not stop the parcel, so the order continues and its outcome depends on the delivery.
+    // The parcel could not be recalled, so the order continues and its outcome depends on the delivery.
     failure = await catchTemporalFailure(() => CancellationScope.nonCancellable(() => awaitDelivery(state)));
     if (failure) await state.saga.compensate();
   }
@@ -114,7 +114,7 @@ async function ship(state: OrderState, reserved: ReservedOrder): Promise<void> {
   });
 }
 
-/** Sets the outcome, records it in the store, and ends the run. */
+/** Sets the outcome, records the outcome in the store, and ends the run. */
 async function conclude(state: OrderState, failure: TemporalFailure | undefined): Promise<OrderView> {
   const { view } = state;
   if (failure) view.reason = failureReasonOf(failure, view);

@@ -6,7 +6,7 @@ import type { Reason } from '../../schemas/shared/reason.js';
 
 const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 
-/** In UTF-16 code units. */
+/** Maximum length of a reason in UTF-16 code units. */
 const MAX_REASON_LENGTH = 500;
 
 /** Whether a value is a valid id of a customer, an approver or another caller. */

@@ -23,7 +23,10 @@ export interface Compensation {
 export interface SagaObserver {
   /** Called whenever the state of a compensation changes. */
   onCompensation?: (name: string, status: 'started' | 'completed' | 'skipped' | 'rejected') => void;
-  /** Called when a compensation has used up its retries and is stuck. Resolves with the decision. */
+  /**
+   * Called when a compensation has used all its retries and is stuck. Resolves with the decision about the
+   * compensation.
+   */
   onStuck: (name: string, failure: TemporalFailure) => Promise<'retry' | 'skip'>;
 }
 
