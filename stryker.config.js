@@ -1,4 +1,4 @@
-/** Mutates the rules that run in plain Node, without a server. docs/mutation-testing.md explains why no others. */
+/** Mutates only the rules that run in plain Node without a server. docs/mutation-testing.md explains the reason. */
 export default {
   mutate: [
     'src/workflows/approval/{argument-validation,contract,decisions,plan}.ts',

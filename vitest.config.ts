@@ -7,9 +7,10 @@ export default defineConfig({
     globalSetup: 'test/support/setup/global-setup.ts',
     setupFiles: ['test/support/setup/replay-after-each-test.ts', 'test/support/setup/cancellation-scopes.ts'],
     pool: 'forks',
-    // Files share modules but no state: each file has its own server, database and ids. Saves two seconds per file.
+    // Test files share loaded modules, which saves two seconds per file. They share no state, because each file has its
+    // own server, database and ids.
     isolate: false,
-    // For machines with two cores: each file has its own server and worker, and often waits for them.
+    // Four workers also suit machines with two cores, because each file often waits for its own server and worker.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirstSequencer },
     testTimeout: 60_000,

@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * The tests that run against mutants: those of workflow rules that run in plain Node. Workflows in the SDK's sandbox come
- * from a bundle in its own context, where Stryker cannot switch a mutant on.
+ * Runs the tests of workflow rules in plain Node against mutants. Workflows in the SDK's sandbox run from a bundle in a
+ * separate context, where Stryker cannot activate a mutant.
  */
 export default defineConfig({
   test: {

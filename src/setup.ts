@@ -10,7 +10,10 @@ import { runProcess } from './startup/run-process.js';
 import { openConnection } from './temporal/connections.js';
 import { SEARCH_ATTRIBUTES } from './temporal/search-attributes.js';
 
-/** Runs once before workers and API: database schema and privileges, namespace, search attributes. Idempotent. */
+/**
+ * Prepares the servers before workers and API start: the database schema, privileges, namespace and search attributes.
+ * Safe to run again.
+ */
 async function main(): Promise<void> {
   const config = await loadStartupConfig('setup');
   const logger = createLogger('setup', config.LOG_LEVEL);
@@ -40,7 +43,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Maps a database error to the variable that causes it. Returns other errors unchanged. */
+/** Maps a database error to a problem of the variable that causes the error. Returns other errors unchanged. */
 function toConfigError(error: unknown, role: string | undefined): unknown {
   const problem = findProblem(error, role);
   return problem ? new ConfigError('The setup', [problem]) : error;
@@ -50,7 +53,7 @@ function findProblem(error: unknown, role: string | undefined): ConfigProblem | 
   if (error instanceof TableOwnerRoleError)
     return {
       name: 'DATABASE_APP_ROLE',
-      problem: `role ${role} owns the tables or runs the setup; name the role of workers and API, or leave the variable unset`,
+      problem: `role ${role} owns the tables or is the role that runs the setup; use a separate role for workers and API, or unset the variable`,
       example: 'shop',
     };
   switch (sqlStateOf(error)) {
@@ -63,7 +66,7 @@ function findProblem(error: unknown, role: string | undefined): ConfigProblem | 
     case SQLSTATE.insufficientPrivilege:
       return {
         name: 'DATABASE_URL',
-        problem: `its role must own the database or have the privilege to create tables: ${(error as Error).message}`,
+        problem: `the role in the URL must own the database or have the privilege to create tables: ${(error as Error).message}`,
         example: 'postgres://owner:password@127.0.0.1:5432/shop',
       };
     default:

@@ -5,10 +5,13 @@ import { createConfiguredWorkers, installRuntime } from './startup/worker/worker
 import { openWorkerConnection } from './temporal/connections.js';
 import { FORCED_SHUTDOWN_SECONDS } from './temporal/workers.js';
 
-/** Time limit for closing connections after the workers have stopped. */
+/** Maximum time to close the connections after the workers have stopped. */
 const CLOSE_TIMEOUT_SECONDS = 4;
 
-/** The worker process. Polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
+/**
+ * Runs the worker process. It polls until SIGINT or SIGTERM, then lets running activities finish within the grace
+ * period.
+ */
 async function main({ onStop }: ProcessLifecycle): Promise<void> {
   const resources = await openResources('worker', (config) => [config.PAYMENTS_URL, config.CARRIER_URL]);
   const { config, logger } = resources;

@@ -15,10 +15,15 @@ import { buildApp } from './app.js';
 import { createCursors } from './http/cursors.js';
 import { createCodecSessions } from './plugins/auth/sessions.js';
 
-/** Maximum time from a stop signal to the exit. Connections that cannot be closed by then are abandoned. */
+/**
+ * Maximum time from a stop signal to the exit of the process. Connections that are still open then are not closed
+ * properly.
+ */
 const SHUTDOWN_TIMEOUT_MS = 20_000;
 
-/** The API process: listens until SIGINT or SIGTERM, then answers the requests that it has accepted, and exits. */
+/**
+ * Runs the API process. It listens until SIGINT or SIGTERM, then answers the requests that it has accepted, and exits.
+ */
 async function main({ onStop }: ProcessLifecycle): Promise<void> {
   const resources = await openResources('api');
   const { config, logger, tracing } = resources;
@@ -77,7 +82,7 @@ async function createConfiguredApp(
   });
 }
 
-/** How callers are authenticated; `open` without API keys and tokens. */
+/** Returns how callers are authenticated: `open` if neither API keys nor tokens are configured. */
 function readAuth(config: Config<'api'>) {
   const { API_KEYS: apiKeys = [], JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_JWKS_URL: jwksUrl } = config;
   const tokens =

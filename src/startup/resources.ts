@@ -6,7 +6,7 @@ import { startTracing, type Tracing } from '../observability/tracing/index.js';
 import { openStore, type Store } from '../store/index.js';
 import { checkEnvironment, loadStartupConfig } from './checks/index.js';
 
-/** What worker and API both need. */
+/** The resources of a worker or an API process. */
 export interface Resources<P extends 'worker' | 'api'> {
   config: Config<P>;
   logger: Logger;
@@ -16,15 +16,15 @@ export interface Resources<P extends 'worker' | 'api'> {
   outgoing: OutgoingHttpClient;
   /** Registers a function that `close` calls. */
   onClose: (close: () => Promise<unknown>) => void;
-  /** Closes everything, last opened first. */
+  /** Closes all resources, the last opened resource first. */
   close: () => Promise<void>;
 }
 
 /**
- * Reads the configuration of a process, checks its environment and opens what it needs besides Temporal.
+ * Reads the configuration of a process, checks its environment, and opens all resources except the Temporal connection.
  *
- * @param partnerUrls the partners whose calls are traced.
- * @throws ConfigError when the process cannot start. The API also starts while its servers are unreachable: it returns
+ * @param partnerUrls returns the URLs of the partners whose calls are traced.
+ * @throws ConfigError when the process cannot start. The API also starts while its servers are unreachable, and returns
  * 503 for requests that need them.
  */
 export async function openResources<P extends 'worker' | 'api'>(
@@ -32,7 +32,7 @@ export async function openResources<P extends 'worker' | 'api'>(
   partnerUrls: (config: Config<P>) => string[] = () => [],
 ): Promise<Resources<P>> {
   const config = await loadStartupConfig(processName);
-  // The logger exists before tracing, because tracing logs its problems while it starts.
+  // Creates the logger before tracing, because tracing can log problems while it starts.
   let tracing: Tracing | undefined = undefined;
   const logger = createLogger(processName, config.LOG_LEVEL, () => tracing?.logFields() ?? {});
   tracing = await startTracing(config, {

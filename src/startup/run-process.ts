@@ -1,25 +1,28 @@
 import { constants } from 'node:os';
 import { ConfigError } from '../config/errors.js';
 
-/** npm passes on the terminal's Ctrl-C, so one press can arrive twice. */
+/**
+ * A second signal within this time is ignored. npm also forwards the terminal's Ctrl-C, so one press can cause two
+ * signals.
+ */
 const DUPLICATE_SIGNAL_MS = 1_000;
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Controls how a process ends. */
+/** Controls how a process stops. */
 export interface ProcessLifecycle {
   /**
-   * From this call on, the first SIGINT or SIGTERM calls `stop`, and the process exits after `limitMs` even if `stop`
-   * hangs. Before it, a signal ends the process immediately, so that a hanging start can be stopped.
+   * After this call, the first SIGINT or SIGTERM calls `stop`, and the process exits after `limitMs` even if `stop`
+   * hangs. Before this call, a signal ends the process immediately, even if the start hangs.
    */
   onStop(stop: (signal: StopSignal) => void | Promise<void>, limitMs: number): void;
 }
 
 /**
- * Runs the main function of a process. A failure ends the process with code 1 and is printed: an invalid configuration
- * as its problems, any other error with its stack. A second signal, at least a second after the first, ends the process
- * immediately.
+ * Runs the main function of a process. If the function fails, prints the error and exits with code 1. An invalid
+ * configuration is printed as a list of problems, any other error with its stack. A second signal at least one second
+ * after the first signal ends the process immediately.
  */
 export async function runProcess(main: (lifecycle: ProcessLifecycle) => Promise<void>): Promise<void> {
   let stopping: Parameters<ProcessLifecycle['onStop']> | undefined;

@@ -36,7 +36,7 @@ export const batchNotFound = (batchId: string) => notFound(`there is no batch ${
 /** Whether the batch has started and not ended. */
 export const isRunningOrPaused = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';
 
-/** The status of a batch according to Temporal. No worker is needed. */
+/** Returns the status of a batch according to Temporal. No worker is needed. */
 export function statusOf({ status, typedSearchAttributes }: Execution): BatchStatus {
   if (status.name === 'CANCELLED') return 'cancelled';
   if (['FAILED', 'TERMINATED', 'TIMED_OUT'].includes(status.name)) return 'failed';

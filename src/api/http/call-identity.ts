@@ -8,18 +8,21 @@ import { restrictedIdOf } from './caller.js';
 export interface CallIdentity {
   /** The idempotency key that the caller chose. */
   key: string;
-  /** SHA-256 of the key with the caller and the route, so that two callers can choose the same key. */
+  /** SHA-256 of the key, the caller and the route. Two callers can therefore choose the same key. */
   scope: Buffer;
   /** SHA-256 of the content of the request. */
   fingerprint: Buffer;
-  /** The id of the created resource, if the caller gives none. Depends on `scope` alone. */
+  /** The id of the new resource if the caller does not choose an id. Derived from `scope` only. */
   resourceId: string;
-  /** The id of the call in Temporal, which applies calls with the same id once. Depends on `scope` and `fingerprint`. */
+  /**
+   * The id of the call in Temporal, which applies calls with the same id only once. Derived from `scope` and
+   * `fingerprint`.
+   */
   operationId: string;
 }
 
 /**
- * The identity of a request; undefined without an `Idempotency-Key`.
+ * Returns the identity of a request; undefined if the request has no `Idempotency-Key`.
  *
  * @throws 400 when the header is invalid.
  */
@@ -46,13 +49,13 @@ function readIdempotencyKey({ headers }: FastifyRequest): string | undefined {
   throw invalidRequest([{ pointer: '', detail: 'the header Idempotency-Key must have 1 to 255 characters' }]);
 }
 
-/** The parsed body; null for an upload, whose stream is not read yet. */
+/** Returns the parsed body. For an upload, returns null, because the stream has not been read yet. */
 const fingerprintedBody = ({ body, routeOptions }: FastifyRequest) =>
   routeOptions.config.contract?.idempotency === 'upload' ? null : (body ?? null);
 
 const sha256OfJson = (parts: unknown[]): Buffer => createHash('sha256').update(JSON.stringify(parts)).digest();
 
-/** Formats a digest as a UUID of version 8, which leaves the bits to the application (RFC 9562). */
+/** Formats a digest as a UUID of version 8. The application chooses the bits of this version (RFC 9562). */
 function toUuid(digest: Buffer): string {
   const bytes = Buffer.from(digest.subarray(0, 16));
   bytes[6] = (bytes[6]! & 0x0f) | 0x80;

@@ -6,17 +6,17 @@ export type ListName = 'approvals' | 'batches' | 'carts' | 'failures' | 'orders'
 const SIGNATURE_BYTES = 16;
 
 export interface Cursors {
-  /** Encodes a position in a list as the cursor that the client gets. */
+  /** Encodes a position in a list as a cursor for the client. */
   encode: (list: ListName, filter: object, position: Uint8Array) => string;
   /** @throws 400 for a cursor that was not issued for this list with this filter. */
   decode: (list: ListName, filter: object, cursor: string) => Buffer;
 }
 
 /**
- * Cursors are signed, opaque and URL-safe positions in lists. A client can neither forge a cursor nor use it for
- * another list or for the resources of another caller. Temporal would report a forged position as its own fault.
+ * Creates signed, opaque and URL-safe cursors for positions in lists. A client cannot forge a cursor, and cannot use a
+ * cursor for another list or for the resources of another caller.
  *
- * @param secrets the first one signs; the older ones are still accepted.
+ * @param secrets the first secret signs new cursors. Cursors that are signed with the other secrets are still accepted.
  */
 export function createCursors(secrets: readonly string[]): Cursors {
   const sealOf = (secret: string, list: ListName, filter: object, position: Uint8Array): Buffer =>
@@ -37,7 +37,7 @@ export function createCursors(secrets: readonly string[]): Cursors {
         (secret) => seal.length === SIGNATURE_BYTES && timingSafeEqual(sealOf(secret, list, filter, position), seal),
       );
       if (isOurs) return position;
-      throw invalidRequest([{ pointer: '/cursor', detail: 'must be a nextCursor that this list gave before' }]);
+      throw invalidRequest([{ pointer: '/cursor', detail: 'must be the nextCursor of an earlier page of this list' }]);
     },
   };
 }

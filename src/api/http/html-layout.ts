@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import html from 'html-template-tag';
 
-/** Text has a contrast of at least 4.5 with its background, and a border that conveys meaning has at least 3. */
+/** Text has a contrast ratio of at least 4.5 with its background. Borders that convey meaning have at least 3. */
 const STYLE = `
 :root {
   color-scheme: light dark;
@@ -95,7 +95,8 @@ a { color: var(--focus); }
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 
 /**
- * Headers of every page and redirect: no scripts, no caching, no indexing, and no referrer that would reveal the link.
+ * Headers of every page and redirect. They forbid scripts, caching and indexing. They also forbid the referrer, because
+ * it would reveal the link.
  */
 export const HTML_PAGE_HEADERS = {
   'cache-control': 'no-store',
@@ -111,7 +112,8 @@ export const HTML_PAGE_HEADERS = {
   'x-robots-tag': 'noindex',
 } as const;
 
-// The hash covers exactly these bytes, so they stay out of any template that a formatter could change.
+// `STYLE_HASH` covers exactly these bytes. The element is not part of the template below, because a formatter could
+// change the bytes there.
 const STYLE_ELEMENT = `<style>${STYLE}</style>`;
 
 /** A complete page. `content` is HTML, `title` is plain text. */

@@ -12,7 +12,7 @@ interface PageOptions {
 
 const HTML_PAGE = { content: { 'text/html': { schema: z.string().describe('An HTML page.') } } };
 
-/** The response schemas of a route that responds with pages. */
+/** The response schemas of a route that responds with HTML pages. */
 export const htmlPageResponses = <Status extends number>(...statuses: Status[]) =>
   Object.fromEntries(statuses.map((status) => [status, HTML_PAGE])) as Record<Status, typeof HTML_PAGE>;
 
@@ -24,7 +24,10 @@ export function sendHtmlPage(
   return reply.code(status).headers(headers).type('text/html; charset=utf-8').serializer(String).send(page);
 }
 
-/** Creates an error handler that responds with a page. Logs every 5xx; unexpected errors become a 500 without details. */
+/**
+ * Creates an error handler that responds with an HTML page. Logs every 5xx. Unexpected errors become a 500 without
+ * details.
+ */
 export function createPageErrorHandler(
   renderErrorPage: (problem: HttpProblem, request: FastifyRequest) => string,
   headers: Record<string, string> = HTML_PAGE_HEADERS,

@@ -3,7 +3,7 @@ import { malformedRequest } from '../problems/http-problem.js';
 import { JsonTooDeeplyNested, parseJson, type ParsedJson } from './lossless-json.js';
 
 /**
- * Parses a JSON body, with limits. The value of an empty body is undefined.
+ * Parses a JSON body of limited depth. The value of an empty body is undefined.
  *
  * @throws 400 for a body that is not UTF-8 or not JSON, is nested too deeply or sets a prototype.
  */

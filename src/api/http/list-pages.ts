@@ -12,7 +12,7 @@ export interface Page<T> {
   nextPosition?: string;
 }
 
-/** The position after a full page. A page that is not full is the last one. */
+/** Returns the position after a full page. A page that is not full is the last page, so it has no next position. */
 export function nextPositionAfter<Row>(
   rows: readonly Row[],
   { limit }: PageRequest,
@@ -24,13 +24,13 @@ export function nextPositionAfter<Row>(
 
 interface ListRequest<T> {
   list: ListName;
-  /** The next page must have the same filter. */
+  /** The cursor for the next page is valid only with the same filter. */
   filter: object;
   query: { limit: number; cursor?: string | undefined };
   read: (page: PageRequest) => Promise<Page<T>>;
 }
 
-/** Reads a page of a list, and adds a signed cursor to the next page. @throws 400 for a cursor of another list. */
+/** Reads a page of a list, and adds a signed cursor for the next page. @throws 400 for a cursor of another list. */
 export async function readListPage<T>(
   { encode, decode }: Cursors,
   { list, filter, query: { limit, cursor }, read }: ListRequest<T>,

@@ -1,14 +1,14 @@
 import { toJsonPointer, type InputProblem } from '../../schemas/shared/input-problems.js';
 import { MAX_JSON_DEPTH } from '../../text/json-limits.js';
 
-/** A parsed JSON text, and where the value differs from the text. */
+/** The value of a JSON text, and the places where the value differs from the text. */
 export interface ParsedJson {
   value: unknown;
-  /** Repeated names, and numbers that changed. */
+  /** Repeated names, and numbers that a 64-bit float cannot represent exactly. */
   losses: InputProblem[];
 }
 
-/** The message is a predicate: `is nested deeper than 32 levels`. */
+/** The message is a predicate without a subject, for example `is nested deeper than 32 levels`. */
 export class JsonTooDeeplyNested extends Error {
   override readonly name = 'JsonTooDeeplyNested';
 
@@ -21,16 +21,19 @@ export class JsonTooDeeplyNested extends Error {
  * Parses JSON from callers. `JSON.parse` silently keeps the last of two equal names and rounds numbers to 64-bit
  * floats. This function reports both.
  *
- * @throws JsonTooDeeplyNested, and what `parse` throws.
+ * @throws JsonTooDeeplyNested, and the errors of `parse`.
  */
 export function parseJson(text: string, parse: (text: string) => unknown = JSON.parse): ParsedJson {
   const value = parse(text);
-  // A cheap check that misses no loss. Colons and digits within strings can only cause an unnecessary full scan.
+  // This cheap check detects every loss. Colons and digits inside strings can only cause an unnecessary full scan.
   const isPlain = countNames(value) === countColons(text) && !MAYBE_INEXACT.test(text);
   return { value, losses: isPlain ? [] : findLosses(text) };
 }
 
-/** A 64-bit float keeps every decimal of at most 15 digits without an exponent. */
+/**
+ * Matches every number that a 64-bit float may not represent exactly. Decimals of at most 15 digits without an exponent
+ * are always exact.
+ */
 const MAYBE_INEXACT = /\d[\d.]{15}|\d[eE][-+\d]/;
 
 /** Counts the field names of all objects in a value. @throws JsonTooDeeplyNested */
@@ -53,14 +56,15 @@ function countColons(text: string): number {
 }
 
 /**
- * An array or object that is open at the current position: the current index or name, and the names that came before.
+ * The position inside an open array or object: the current index or the current name. For an object, `names` holds the
+ * names read so far.
  */
 type Level = { names?: undefined; position: number } | { names: Set<string>; position: string };
 
-/** Limits the list of losses, which has to fit into a response. */
+/** Maximum number of losses, because the list must fit into a response. */
 const MAX_LOSSES = 100;
 
-/** Finds the first losses in a text that is valid JSON. */
+/** Returns the first `MAX_LOSSES` losses of a valid JSON text. */
 function findLosses(text: string): InputProblem[] {
   const losses: InputProblem[] = [];
   const levels: Level[] = [];
@@ -100,7 +104,7 @@ function findLosses(text: string): InputProblem[] {
   return losses;
 }
 
-/** The index after the closing quote of a string. */
+/** Returns the index after the closing quote of a string. */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; ; at += 1) {
     at = text.indexOf('"', at);
@@ -110,7 +114,7 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-/** Why a 64-bit float cannot hold a decimal exactly; undefined if it can. */
+/** Explains why a 64-bit float cannot represent a decimal exactly; undefined for an exact decimal. */
 export function describeInexactNumber(literal: string): string | undefined {
   const number = Number(literal);
   if (Number.isFinite(number) && normalizeDecimal(literal) === normalizeDecimal(String(number))) return undefined;

@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify';
 import { restrictedIdOf } from './caller.js';
 
-/** What a service needs to know about the caller and the request. */
+/** The properties of the caller and the request that a service uses. */
 export interface RequestContext {
-  /** The id whose resources the caller is restricted to; undefined for operators. */
+  /** The caller may access only the resources of this id. Undefined for operators, who may access all resources. */
   restrictedToId?: string | undefined;
   /** The operation id, if the request has an `Idempotency-Key`. */
   operationId?: string | undefined;

@@ -5,8 +5,8 @@ import type { ProblemKind } from '../problems/problem-kinds.js';
 
 /**
  * Who may call a route: callers with one of the roles, the sender of a signed body (`signed`), the holder of a link
- * (`link`), or every caller (`public`, `page`). A `page` authenticates callers itself. Links and pages respond with
- * pages, errors too.
+ * (`link`), or every caller (`public`, `page`). A `page` route authenticates callers itself. `link` and `page` routes
+ * respond only with HTML pages, including errors.
  */
 export type Access = readonly CallerRole[] | 'signed' | 'link' | 'page' | 'public';
 
@@ -21,20 +21,26 @@ export const TAGS = {
   Operations: 'Liveness, readiness, problem kinds and the OpenAPI document.',
 } as const;
 
-/** What a route promises beyond its schemas. The OpenAPI document is generated from both. */
+/**
+ * The contract of a route in addition to its schemas. The OpenAPI document is generated from the contract and the
+ * schemas.
+ */
 export interface RouteContract {
   operationId: string;
   summary: string;
   description?: string;
   tag: keyof typeof TAGS;
   access: Access;
-  /** The dependencies of the route, which can be unavailable. A worker is reached through Temporal. */
+  /** The dependencies of the route, which can be unavailable. `worker` implies `temporal`. */
   dependencies?: readonly ('temporal' | 'worker' | 'store')[];
-  /** Problems beyond those that follow from the dependencies, the access and the schemas. */
+  /** Problems in addition to the problems that follow from `dependencies`, `access` and the schemas. */
   problems?: readonly ProblemKind[];
-  /** The route also accepts a session of the codec page. */
+  /** The route also accepts the session cookie of the codec. */
   acceptsSession?: true;
-  /** The route accepts an `Idempotency-Key`. `upload`: its content is known only after the whole body was read. */
+  /**
+   * The route accepts an `Idempotency-Key`. For an `upload`, the content is known only after the whole body has been
+   * read.
+   */
   idempotency?: true | 'upload';
   /** Headers of a successful response, with their descriptions. */
   headers?: Record<string, string>;
@@ -50,20 +56,20 @@ declare module 'fastify' {
   }
 }
 
-/** Every caller with a role. */
+/** The access of a route that every caller with a role may call. */
 export const ALL_ROLES = CALLER_ROLES;
 
-/** The roles of which a caller needs one; undefined for a route that does not check roles. */
+/** The roles that may call a route. A caller needs one of them. Undefined for a route that does not check roles. */
 export const requiredRoles = (contract: RouteContract | undefined): readonly CallerRole[] | undefined =>
   typeof contract?.access === 'object' ? contract.access : undefined;
 
-/** Route options with the contract, to be spread into the options of a route. */
+/** Returns route options with the contract, to spread into the options of a route. */
 export const withContract = (contract: RouteContract) => ({ config: { contract } });
 
-/** Public pages of libraries, which have no contract of ours. */
+/** Public pages that libraries serve. They have no contract. */
 const LIBRARY_PATHS = /^\/docs(\/|$)/;
 
-/** Throws for a route without a contract, because nothing would define who may call the route. */
+/** Rejects routes without a contract at registration, because only the contract defines who may call a route. */
 export function requireContracts(app: FastifyInstance): void {
   app.addHook('onRoute', ({ method, url, config }: RouteOptions) => {
     if (config?.contract ?? (method === 'OPTIONS' || LIBRARY_PATHS.test(url))) return;

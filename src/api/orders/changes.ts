@@ -28,10 +28,10 @@ import { callWorker, isUpdateLimitProblem } from '../temporal/worker-calls.js';
 import { getOrder, toResource } from './service.js';
 
 /**
- * Requests the cancellation of an order. Compensations run after the response; `GET` shows their progress. If the
- * cancellation was already requested or is complete, the order is returned unchanged.
+ * Requests the cancellation of an order. Compensations run after the response; `GET` shows their progress. Returns the
+ * order unchanged if its cancellation was already requested or is complete.
  *
- * @throws 409 once the carrier has the parcel, or when the order has ended otherwise.
+ * @throws 409 when the carrier already has the parcel, or when the order is closed with another outcome.
  */
 export async function cancelOrder(
   deps: Backends,
@@ -66,13 +66,13 @@ export async function resolveCompensation(
         (entry) => entry.name === compensation && entry.status === 'stuck' && entry.attempt === attempt,
       );
       if (isStuck) return undefined;
-      const detail = `attempt ${attempt} of ${compensation} does not wait for a decision`;
+      const detail = `attempt ${attempt} of compensation ${compensation} is not stuck, so there is nothing to decide`;
       return httpProblem('compensation-not-stuck', detail, { orderId });
     },
   });
 }
 
-/** Decides about an overdue delivery. @throws 409 when this attempt of the delivery is not overdue. */
+/** Resolves an overdue delivery. @throws 409 when this attempt of the delivery is not overdue. */
 export async function resolveDelivery(
   deps: Backends,
   orderId: string,
@@ -85,7 +85,7 @@ export async function resolveDelivery(
     signal: (handle) => handle.signal(resolveDeliverySignal, decision),
     signalProblem({ delivery }) {
       if (delivery?.overdueSince !== undefined && delivery.attempt === attempt) return undefined;
-      const detail = `attempt ${attempt} of the delivery does not wait for a decision`;
+      const detail = `attempt ${attempt} of the delivery is not overdue, so there is nothing to decide`;
       return httpProblem('delivery-not-overdue', detail, { orderId });
     },
   });
@@ -95,9 +95,12 @@ interface OrderChange {
   update: (handle: WorkflowHandle, options: { updateId?: string }) => Promise<OrderView>;
   /** Sends the same change as a signal, for a run that accepts no further updates. */
   signal?: (handle: WorkflowHandle) => Promise<void>;
-  /** Why the workflow would ignore the signal. Checked before sending, because a signal returns no result. */
+  /**
+   * Explains why the workflow would ignore the signal. Called before the signal is sent, because a signal returns no
+   * result.
+   */
   signalProblem?: (order: OrderResource) => HttpProblem | undefined;
-  /** Whether the order already has the state that the change asks for. */
+  /** Whether the order is already in the requested state. */
   isAlreadyApplied?: (order: OrderResource) => boolean;
 }
 
@@ -115,7 +118,7 @@ async function updateOrder(
   // Temporal no longer has this workflow, so the order is closed.
   if (!description) return await assertAlreadyApplied();
   assertOwned(description, { resource: `order ${orderId}`, restrictedToId });
-  // Addresses the newest run of the execution chain, so that a reset in the meantime makes no difference.
+  // Sends the update to the newest run of the execution chain. After a reset, the update reaches the new run.
   const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId: firstRunIdOf(description) });
   try {
     const view = await callWorker(client, { workflowId }, () => update(handle, updateOptionsOf(operationId)));
@@ -128,7 +131,7 @@ async function updateOrder(
     return await assertAlreadyApplied();
   }
 
-  /** Returns the order if it already has the requested state. @throws `problem`, by default 409 `order-closed`. */
+  /** Returns the order if it is already in the requested state. @throws `problem`, by default 409 `order-closed`. */
   async function assertAlreadyApplied(problem?: HttpProblem): Promise<OrderResource> {
     const order = await currentOrder();
     if (isAlreadyApplied?.(order)) return order;

@@ -4,7 +4,10 @@ import type { ListedOrder, OrderFilter, OrderPosition } from '../../store/orders
 import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
 import type { OrderReconciler } from './reconciler.js';
 
-/** A page of orders from the store, newest first. Any page may be shorter than its limit, not only the last one. */
+/**
+ * Lists a page of orders from the store, newest first. Any page can have fewer orders than the limit, not only the last
+ * page.
+ */
 export async function listOrders(
   { store, reconciler }: { store: Store; reconciler: OrderReconciler },
   filter: OrderFilter,

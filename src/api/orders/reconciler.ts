@@ -16,25 +16,28 @@ import { statusOf } from './status.js';
 
 export interface OrderReconciler {
   /**
-   * Records the orders that the server ended since the previous call. Lists of failed orders need this, because they
-   * filter in the store.
+   * Records the orders whose workflow was terminated or timed out since the previous call. A list of failed orders
+   * needs this, because the store filters by status.
    */
   recordTerminated: () => Promise<void>;
-  /** Compares orders with Temporal, in one call for all, and corrects the store. @returns all orders as corrected. */
+  /**
+   * Compares all orders with Temporal in one call, and corrects the store. @returns all orders with their corrected
+   * status.
+   */
   reconcile: (orders: readonly ListedOrder[]) => Promise<ListedOrder[]>;
 }
 
 /**
- * Records which orders the server ended, because a terminated workflow cannot record its own end. While Temporal is
- * unavailable, nothing is recorded, and lists show what the store knows.
+ * Records in the store that the workflow of an order was terminated or timed out. Such a workflow cannot update the
+ * store itself. While Temporal is unavailable, nothing is recorded, and lists show the current content of the store.
  */
 export function createOrderReconciler({ client, store }: Backends): OrderReconciler {
   const scanTerminated = createTerminationScan(client, ORDER_WORKFLOW_TYPE);
 
-  /** @returns the time when the server ended the order; undefined if it did not. */
+  /** @returns the time when the workflow was terminated or timed out; undefined for every other order. */
   async function recordIfTerminated(order: OrderIdentity): Promise<Date | undefined> {
     const newest = await describeWorkflow(client, { workflowId: orderWorkflowId(order.orderId) });
-    // A reset also terminates a run, and continues in a new one.
+    // A reset also terminates a run, but continues the workflow in a new run.
     if (newest && !isTerminatedOrTimedOut(newest)) return undefined;
     const closedAt = newest?.closeTime ?? new Date();
     return (await store.closeOrderWithoutOutcome(order, closedAt)) ? closedAt : undefined;
@@ -86,7 +89,7 @@ async function skipIfUnavailable<T>(run: () => Promise<T>): Promise<T | undefine
   }
 }
 
-/** Executions by order id: the running one, or else one that the server ended. */
+/** Returns one execution per order id: the running execution, or otherwise a terminated or timed-out execution. */
 async function findExecutionsByOrderId(
   client: Client,
   orders: readonly ListedOrder[],

@@ -48,7 +48,7 @@ export async function orderRoutes(
         operationId: 'placeOrder',
         summary: 'Place an order',
         description:
-          'Starts the order workflow and returns at once; no worker is needed. A request with the same order id, or without an order id and with the same `Idempotency-Key`, returns the same order.',
+          'Starts the order workflow and returns at once; no worker is needed. A repeated request with the same order id returns the same order. If the requests have no order id, the same `Idempotency-Key` returns the same order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         dependencies: ['temporal'],
@@ -117,7 +117,7 @@ export async function orderRoutes(
         operationId: 'getOrder',
         summary: 'Get an order with its timeline',
         description:
-          'Reads an open order from its workflow, so a worker is needed. Without a worker, the 503 contains what Temporal knows about the order. Reads a closed order from the store.',
+          'Reads a closed order from the store. Reads an open order from its workflow, so a worker is needed. If no worker is available, the 503 contains the fields of the order that Temporal knows.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         dependencies: ['worker', 'store'],
@@ -156,7 +156,7 @@ export async function orderRoutes(
         operationId: 'resolveCompensation',
         summary: 'Retry or skip a stuck compensation',
         description:
-          'For an order with the status `compensation_stuck`. The request names the compensation and its attempt. The response is the order after the decision took effect.',
+          'Only for an order with the status `compensation_stuck`. The request names the compensation and its attempt. The response is the order after the decision took effect.',
         tag: 'Orders',
         access: ['operator'],
         dependencies: ['worker'],
@@ -178,7 +178,7 @@ export async function orderRoutes(
         operationId: 'resolveDelivery',
         summary: 'Resolve an overdue delivery',
         description:
-          'For an order with the status `delivery_overdue`: wait longer, write off the parcel and refund the customer, or record the parcel as delivered.',
+          'Only for an order with the status `delivery_overdue`. The operator can wait longer, write off the parcel and refund the customer, or record the parcel as delivered.',
         tag: 'Orders',
         access: ['operator'],
         dependencies: ['worker'],

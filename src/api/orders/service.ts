@@ -35,7 +35,7 @@ export async function getOrder(
   const record = stored instanceof HttpProblem ? undefined : stored;
   if (record) assertReadable(record.customerId);
   const execution = described && !('error' in described) && isExecutionOf(described, record) ? described : undefined;
-  // The recorded order is closed but another run of its workflow is open: the workflow was reset.
+  // If the store has a closed order but another run of its workflow is open, the workflow was reset.
   const isReset = execution?.status.name === 'RUNNING' && execution.runId !== record?.outcome?.runId;
   if (record?.outcome && !isReset) return closedOrderResource(record.outcome, record);
   if (described && 'error' in described) throw described.error;
@@ -46,7 +46,7 @@ export async function getOrder(
   const customerId = record?.customerId ?? customerIdOf(execution);
   assertReadable(customerId);
   if (record && execution.status.name !== 'RUNNING' && !forcedCloseState(execution)) {
-    // The order closed after the store was read. Now the store has the outcome, which needs no worker.
+    // The order closed after the first read of the store. Now the store has the outcome, so no worker is needed.
     const { outcome } = (await store.findOrder(orderId)) ?? record;
     if (outcome) return closedOrderResource(outcome, record);
   }
@@ -63,14 +63,14 @@ export async function getOrder(
 }
 
 /**
- * Whether the execution belongs to the recorded order. An order id can be started again once Temporal no longer keeps
- * its first workflow.
+ * Whether the execution belongs to the recorded order. After Temporal has deleted the first workflow of an order id, a
+ * second workflow can start with this id.
  */
 const isExecutionOf = (execution: WorkflowExecutionDescription, record: OrderRecord | undefined): boolean =>
   !record || firstRunIdOf(execution) === record.firstRunId;
 
 /**
- * The customer id comes from the record, because the view lacks it when the order was rejected before the workflow knew
+ * Takes the customer id from the record. The view has no customer id if the order was rejected before the workflow knew
  * the customer.
  */
 const closedOrderResource = (
@@ -83,8 +83,8 @@ const closedOrderResource = (
 });
 
 /**
- * An order that is open in the store but unknown to Temporal: its workflow was deleted, or was terminated and is past
- * its retention period.
+ * Returns an order that is open in the store but unknown to Temporal. Its workflow was deleted, or was terminated and
+ * its retention period has ended.
  */
 function missingWorkflowResource({ orderId, firstRunId, customerId, lines, total }: OrderRecord): OrderResource {
   return {
@@ -94,7 +94,7 @@ function missingWorkflowResource({ orderId, firstRunId, customerId, lines, total
     stage: 'done',
     ...(lines && { lines }),
     ...(total && { total }),
-    reason: { type: 'WorkflowMissing', message: 'Temporal no longer has the workflow, nothing was compensated' },
+    reason: { type: 'WorkflowMissing', message: 'Temporal no longer has the workflow; nothing was compensated' },
     steps: [],
     compensations: [],
     ...workflowField({ workflowId: orderWorkflowId(orderId), runId: firstRunId }),
@@ -102,8 +102,8 @@ function missingWorkflowResource({ orderId, firstRunId, customerId, lines, total
 }
 
 /**
- * The view of an order plus what only the server knows: the customer before the stock is reserved, activities that are
- * being retried, and an end that the workflow did not see. Customers do not see the failures of activities.
+ * Adds facts that only the Temporal server knows to the view of an order: the customer before the stock is reserved,
+ * pending activities, and a termination or timeout of the workflow. Customers do not see the failures of activities.
  */
 export function toResource(
   view: OrderView,

@@ -23,18 +23,18 @@ import { describeWorkflow, describeWorkflowOr404 } from '../temporal/describe-wo
 import { statusOf } from './status.js';
 
 /**
- * Starts an order. The order id is the idempotency key and never expires: a repetition with the same input starts
- * nothing and returns the status of the existing order.
+ * Starts an order. The order id is the idempotency key and never expires. A repeated request with the same input
+ * returns the status of the existing order.
  *
- * @throws 409 when the id belongs to an order with another input, or when the total differs from the expected total.
+ * @throws 409 when an order with this id has different content, or when the total differs from the expected total.
  */
 export async function startOrder({ client, store }: Backends, input: OrderInput): Promise<OrderStatus> {
   const { orderId, customerId, expectedTotal } = input;
   const workflowId = orderWorkflowId(orderId);
   const idTakenProblem = () =>
     httpProblem('order-id-taken', `order ${orderId} already exists with different content`, { orderId });
-  // If the store is unavailable, Temporal still knows the orders within its retention period. The stock reservation
-  // compares the content again.
+  // If the store is unavailable, Temporal still detects a repeated order id within its retention period. The stock
+  // reservation also compares the content.
   const record = await catchProblem('store-unavailable', () => store.findOrder(orderId));
   if (record && !(record instanceof HttpProblem)) {
     if (record.contentHash !== hashContent(input)) throw idTakenProblem();
@@ -59,8 +59,8 @@ export async function startOrder({ client, store }: Backends, input: OrderInput)
 }
 
 /**
- * The status of a recorded order. The store does not learn that the server ended a workflow, so this asks Temporal
- * about an open order. If Temporal does not answer, the recorded status counts.
+ * The status of a recorded order. For an open order, reads the status from Temporal, because a terminated workflow does
+ * not update the store. If Temporal is unavailable, returns the recorded status.
  */
 async function statusOfRecord(client: Client, record: OrderRecord): Promise<OrderStatus> {
   if (record.outcome) return record.status;
@@ -72,11 +72,10 @@ async function statusOfRecord(client: Client, record: OrderRecord): Promise<Orde
 }
 
 /**
- * Checks the expected total early, so that the customer gets the 409 in the response. The stock reservation compares
- * again, and its result counts.
+ * Checks the expected total before the workflow starts, so that the customer gets the 409 in the response. Skips the
+ * check if a line cannot be priced. The stock reservation checks the total again, and its result is final.
  *
- * @throws 409 with both totals when the catalogue gives another total than the expected one. Lines that cannot be
- * priced are left to the order workflow.
+ * @throws 409 with both totals when the total of the catalogue prices differs from the expected total.
  */
 async function assertTotal(store: Store, lines: OrderInput['lines'], expectedTotal: Money): Promise<void> {
   const skus = lines.map(({ sku }) => sku);

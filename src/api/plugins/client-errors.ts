@@ -5,8 +5,8 @@ import { toProblemBody, HttpProblem, malformedRequest } from '../problems/http-p
 import { MAX_HEADER_BYTES } from '../limits.js';
 
 /**
- * Responds to input that never became a request (invalid HTTP, headers that are too large or too late), and closes the
- * connection.
+ * Responds to input that Node rejects before it becomes a request: invalid HTTP, or headers that are too large or too
+ * late. Closes the connection.
  */
 export function handleClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -36,6 +36,6 @@ function problemOfErrorCode(code: string | undefined): HttpProblem {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new HttpProblem('request-timeout', { detail: 'the headers were not received in time' });
     default:
-      return malformedRequest('this is no HTTP request');
+      return malformedRequest('the input is not an HTTP request');
   }
 }

@@ -21,14 +21,15 @@ export function installErrorHandling(app: FastifyInstance): void {
       : notFound('no route has this path');
   };
   app.setNotFoundHandler((request, reply) => sendProblem(noRouteProblem(request), request, reply));
-  // Rejects an unsupported method before the body is read, so that the client gets 405 and no error about the body.
+  // Rejects an unsupported method before the body is read. Otherwise the client could get an error about the body
+  // instead of the 405.
   app.addHook('preParsing', async (request) => {
     const problem = request.is404 ? noRouteProblem(request) : undefined;
     if (problem?.kind === 'method-not-allowed') throw problem;
   });
 }
 
-/** The methods that a path supports; none when there is no such path. */
+/** Returns the methods that a path supports; empty if no route has this path. */
 export function allowedMethods(app: FastifyInstance, url: string): HTTPMethods[] {
   const [path = ''] = url.split('?');
   return HTTP_METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
@@ -43,8 +44,8 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
 }
 
 /**
- * Adds the id of the new resource to a 5xx, because the request may have created it. The API generated the id, so the
- * caller can learn only from this problem what to read or which id to repeat.
+ * Adds the generated id of the new resource to a 5xx, because the request may have created the resource. With the id,
+ * the caller can read the resource or repeat the request.
  */
 function withResourceId(problem: HttpProblem, { newResource }: FastifyRequest): HttpProblem {
   if (problem.status < 500 || !newResource) return problem;
@@ -57,7 +58,7 @@ function withResourceId(problem: HttpProblem, { newResource }: FastifyRequest): 
   });
 }
 
-/** Sends a problem as `application/problem+json`, whatever the serializer of the route. */
+/** Sends a problem as `application/problem+json`. Does not use the serializer of the route. */
 export function sendProblem(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return reply
     .code(problem.status)

@@ -18,13 +18,16 @@ declare module 'fastify' {
   }
 }
 
-/** The request holds the key (`claimId`), or only runs to compare its content with the first request. */
+/**
+ * With `claimId`, the request holds the key. With `storedResponse`, the request runs only to compare its content with
+ * the first request.
+ */
 type IdempotencyClaim =
   { claimId: string; stopRenewal: () => void; storedResponse?: undefined } | { storedResponse: StoredResponse };
 
 const STORED_HEADERS = ['content-type', 'location'];
 
-/** A hanging database must not delay a response for longer than this. */
+/** Maximum time that a hanging database may delay a response. */
 const STORE_TIMEOUT_MS = 5_000;
 
 const PURGE_INTERVAL_MS = 10 * 60_000;
@@ -33,9 +36,9 @@ const PURGE_INTERVAL_MS = 10 * 60_000;
 const RENEWAL_INTERVAL_MS = 10_000;
 
 /**
- * `Idempotency-Key`: a repeated request gets the response to the first one, from any process. The operation runs only
- * once in any case, because the key becomes the id of the workflow, update or signal. The store keeps the response and
- * a fingerprint of the request, because Temporal keeps neither beyond a run.
+ * Implements `Idempotency-Key`: a repeated request gets the response to the first request from every API process. The
+ * operation itself runs only once, because the key determines the id of the workflow, update or signal. The store keeps
+ * the response and a fingerprint of the request, because Temporal does not keep them after the run.
  */
 export function installIdempotency(app: FastifyInstance, store: Store): void {
   app.decorateRequest('callIdentity');
@@ -48,7 +51,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     request.callIdentity = callIdentity;
     const { scope, fingerprint } = callIdentity;
     const claim = await store.claimIdempotencyKey(scope, fingerprint).catch((error: unknown) => {
-      // If the operation does not need the store, Temporal's ids alone ensure that it runs once.
+      // If the operation does not need the store, Temporal's ids alone ensure that the operation runs once.
       if (contract.dependencies?.includes('store') || toProblem(error).kind !== 'store-unavailable') throw error;
       request.log.warn({ err: error }, 'could not check for a stored response of the idempotency key');
       return undefined;
@@ -78,7 +81,8 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
       return claim.storedResponse.body;
     }
     claim.stopRenewal();
-    // If the response cannot be stored, the caller gets it all the same. A repetition then runs again, with the same ids.
+    // If the response cannot be stored, the caller still gets the response. A repeated request then runs again with the
+    // same ids.
     const stored = settleClaim(request, reply, { ...callIdentity, ...claim }, payload).catch((err: unknown) => {
       request.log.warn({ err }, 'could not store the response of the idempotency key');
     });
@@ -86,7 +90,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     return payload;
   });
 
-  /** Stores the response for repetitions, or frees the key. */
+  /** Stores the response for repeated requests, or releases the key. */
   async function settleClaim(
     { routeOptions }: FastifyRequest,
     reply: FastifyReply,
@@ -108,7 +112,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
   /**
    * Renews the claim until the connection closes, because an upload can take longer than a claim lasts.
    *
-   * @returns a function that stops the renewal earlier.
+   * @returns a function that stops the renewal before the connection closes.
    */
   function renewClaimUntilClose(reply: FastifyReply, scope: Buffer, claimId: string): () => void {
     const timer = setInterval(
@@ -129,19 +133,16 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
 }
 
 /**
- * Whether a response below 500 is stored for repetitions. A response that is not stored means that nothing changed, so
- * the next attempt gets a response of its own. A rejected upload is not stored either: its caller may send corrected
- * content, which is known only after it was read.
+ * Whether a response below 500 is stored for repeated requests. If the response is not stored, nothing has changed, so
+ * a repeated request is processed again. The response to a rejected upload is not stored, because the caller may upload
+ * corrected content with the same key.
  */
 const shouldStoreResponse = (status: number, { idempotency }: Pick<RouteContract, 'idempotency'> = {}) =>
   (status >= 200 && status < 300) || (idempotency !== 'upload' && [409, 410, 422].includes(status));
 
 const ID_TAKEN_KINDS: readonly ProblemKind[] = ['order-id-taken', 'approval-id-taken', 'batch-id-taken'];
 
-/**
- * Converts the problem of a taken id if the id was derived from the idempotency key: the earlier request had another
- * content.
- */
+/** Converts the problem of a taken id to `idempotency-key-reused` if the id was derived from the idempotency key. */
 export function toKeyReusedProblem(error: unknown, isIdFromKey: boolean): HttpProblem | undefined {
   return isIdFromKey && error instanceof HttpProblem && ID_TAKEN_KINDS.includes(error.kind)
     ? keyReusedProblem()
@@ -149,7 +150,7 @@ export function toKeyReusedProblem(error: unknown, isIdFromKey: boolean): HttpPr
 }
 
 const keyReusedProblem = () =>
-  httpProblem('idempotency-key-reused', 'an earlier request with this Idempotency-Key had another content');
+  httpProblem('idempotency-key-reused', 'an earlier request with this Idempotency-Key had different content');
 
 /** A replayed problem gets the request id of this request. */
 function withCurrentRequestId({ id: requestId }: FastifyRequest, { status, body }: StoredResponse): string {

@@ -8,11 +8,13 @@ import { httpProblem, HttpProblem } from '../problems/http-problem.js';
 import { allowedMethods } from './error-handler.js';
 
 export interface ProtectionSettings {
-  /** Requests that one caller may send to this process in a minute; without it, there is no limit. */
+  /**
+   * Maximum number of requests that one caller may send to this process in a minute. If undefined, there is no limit.
+   */
   requestsPerMinute?: number | undefined;
   /** Exact origins of web pages that may call the API from a browser. */
   corsOrigins: readonly string[];
-  /** Exact origins of web pages that may call the codec, with cookies, and nothing else. */
+  /** Exact origins of web pages that may call the codec with cookies. They may call no other routes. */
   codecOrigins: readonly string[];
   /** The `max-age` of Strict-Transport-Security, in seconds; 0 omits the header. */
   hstsMaxAgeSeconds: number;
@@ -25,10 +27,15 @@ const MINUTE_MS = 60_000;
 /** Maximum number of callers that the rate limit tracks. */
 const MAX_RATE_LIMITED_CALLERS = 10_000;
 
-/** Routes that respond even when the process is overloaded, so that a health check does not take it for dead. */
+/**
+ * Routes that respond even when the process is overloaded. Otherwise a health check would report an overloaded process
+ * as dead.
+ */
 const HEALTH_PATHS = new Set(['/livez', '/readyz']);
 
-/** Path of the codec. Only `codecOrigins` applies to it, because its pages have more rights there than any others. */
+/**
+ * Path of the codec. On this path, CORS allows only `codecOrigins`, because pages of these origins may send cookies.
+ */
 export const CODEC_PATH = '/codec';
 
 const EXPOSED_HEADERS = [
@@ -42,7 +49,7 @@ const EXPOSED_HEADERS = [
   'ratelimit-reset',
 ];
 
-/** Protects the API before a request causes any work: security headers, CORS, overload protection and rate limits. */
+/** Installs security headers, CORS, overload protection and rate limits, which apply before a route does any work. */
 export async function installProtection(app: FastifyInstance, settings: ProtectionSettings): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -52,8 +59,8 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     strictTransportSecurity: settings.hstsMaxAgeSeconds > 0 && { maxAge: settings.hstsMaxAgeSeconds },
   });
   if (settings.corsOrigins.length || settings.codecOrigins.length) {
-    // With `strictPreflight`, the library would answer any other OPTIONS request with a plain text 400 instead of a
-    // problem.
+    // With `strictPreflight`, the library would answer an OPTIONS request that is not a preflight with a plain text 400
+    // instead of a problem.
     const always = { exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false };
     const ofApi = { ...always, origin: [...settings.corsOrigins], methods: ['GET', 'POST', 'PATCH', 'DELETE'] };
     const ofCodec = {
@@ -66,7 +73,7 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     await app.register(cors, {
       delegator(request, done) {
         const rules = request.url.startsWith(CODEC_PATH) ? ofCodec : ofApi;
-        // By default, the library answers every preflight, even for a path that does not exist.
+        // Without `preflight: false`, the library would answer a preflight even for a path that does not exist.
         done(null, { ...rules, preflight: allowedMethods(app, request.url).length > 0 });
       },
     });
@@ -84,14 +91,15 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
       timeWindow: MINUTE_MS,
       cache: MAX_RATE_LIMITED_CALLERS,
       enableDraftSpec: true,
-      // Requests without a verified caller are counted by IP address, so requests with wrong keys count too.
+      // Counts requests without an authenticated caller by IP address. Requests with an invalid key are therefore
+      // limited too.
       keyGenerator: ({ caller, authenticationError, routeOptions, ip }) =>
         authenticationError || !requiredRoles(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
       allowList: ({ routeOptions: { url = '', config } }) =>
         HEALTH_PATHS.has(url) || config.contract?.access === 'signed',
       errorResponseBuilder: (_request, { ttl, max }) =>
         new HttpProblem('too-many-requests', {
-          detail: `${max} requests a minute are possible`,
+          detail: `the limit is ${max} requests per minute`,
           headers: { 'retry-after': String(Math.ceil(ttl / 1000)) },
         }),
     });

@@ -6,11 +6,11 @@ import { parseJsonBytes } from '../http/json-body.js';
 import { invalidRequest, unsupportedMediaType } from '../problems/http-problem.js';
 
 /**
- * Installs the JSON parser, with limits. It rejects a body that repeats a name within an object or has a number that
- * JavaScript cannot represent exactly. An empty body counts as no body, whatever its content type.
+ * Installs a strict JSON parser. The parser rejects a body that repeats a name inside an object, or has a number that
+ * JavaScript cannot represent exactly. The value of an empty body is undefined.
  */
 export function installJsonParser(app: FastifyInstance): void {
-  // Rejects a compressed body, which would otherwise be reported as one that is not UTF-8.
+  // Rejects a compressed body with 415. Otherwise the parser would reject the body because it is not UTF-8.
   app.addHook('preParsing', async (request) => {
     if (!request.is404 && !request.routeOptions.config.contract?.acceptsGzip && isCompressed(request.headers))
       throw unsupportedMediaType(request);

@@ -3,7 +3,7 @@ import { DRAIN_TIMEOUT_MS } from '../limits.js';
 import { HttpProblem } from '../problems/http-problem.js';
 import { sendProblem } from './error-handler.js';
 
-/** Responds 408 to a request that is not received completely within `limitMs`, and closes its connection. */
+/** Responds with 408 to a request that is not received completely within `limitMs`, and closes its connection. */
 export function enforceRequestTimeout(request: FastifyRequest, reply: FastifyReply, limitMs: number): void {
   const { raw } = request;
   if (raw.complete) return;
@@ -17,8 +17,8 @@ export function enforceRequestTimeout(request: FastifyRequest, reply: FastifyRep
 }
 
 /**
- * Reads and discards the rest of a request that was answered early, because a client that is still sending does not
- * read the response. After `DRAIN_TIMEOUT_MS`, the connection is closed.
+ * Reads and discards the rest of a request that was answered early, because a client does not read the response while
+ * the client is still sending. After `DRAIN_TIMEOUT_MS`, closes the connection.
  */
 export function drainRequestBody({ raw }: FastifyRequest): void {
   if (raw.complete || raw.destroyed) return;

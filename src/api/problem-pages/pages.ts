@@ -18,7 +18,9 @@ export function problemListPage(): string {
   );
 }
 
-/** The page of one kind of problem: when the API returns it, and whether to repeat the request. */
+/**
+ * The page of one kind of problem. It explains when the API returns the problem, and whether to repeat the request.
+ */
 export function problemPage(kind: ProblemKind): string {
   const { status, title, when, retryAfter } = definitionOf(kind);
   const retry = retryAfter

@@ -7,7 +7,7 @@ import { PROBLEM_KINDS } from '../problems/problem-kinds.js';
 import { withContract } from '../http/route-contract.js';
 import { problemListPage, problemPage } from './pages.js';
 
-/** The pages that the `type` of a problem links to. */
+/** Routes of the problem pages. The `type` of a problem is the URL of its page. */
 export async function problemRoutes(instance: FastifyInstance): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 

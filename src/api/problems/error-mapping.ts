@@ -8,7 +8,7 @@ import { MAX_BODY_BYTES } from '../limits.js';
 import { bodyTooLarge, httpProblem, HttpProblem, invalidRequest, notFound } from './http-problem.js';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from './problem-kinds.js';
 
-/** gRPC status codes that mean that the server is unavailable or overloaded, not that the request was wrong. */
+/** gRPC status codes of a server that is unavailable or overloaded. */
 const UNAVAILABLE_GRPC_CODES: ReadonlySet<status> = new Set([
   status.CANCELLED,
   status.DEADLINE_EXCEEDED,
@@ -17,7 +17,8 @@ const UNAVAILABLE_GRPC_CODES: ReadonlySet<status> = new Set([
 ]);
 
 /**
- * SQLSTATE classes of PostgreSQL: connection (08), resources (53) and operator intervention, such as a restart (57).
+ * SQLSTATE classes of a database that is unavailable: connection (08), resources (53) and operator intervention, such
+ * as a restart (57).
  */
 const UNAVAILABLE_SQLSTATES = /^(08|53|57)/;
 /** SQLSTATE class of values that a column cannot hold. */
@@ -35,7 +36,10 @@ export function toProblem(error: unknown): HttpProblem {
   return temporalProblem(error) ?? storeProblem(error) ?? fastifyProblem(error) ?? new HttpProblem('internal-error');
 }
 
-/** Returns the result of `run`, or the problem if `run` fails with a problem of this kind. Throws any other error. */
+/**
+ * Returns the result of `run`. If `run` fails with a problem of this kind, returns the problem. Rethrows all other
+ * errors.
+ */
 export async function catchProblem<T>(kind: ProblemKind, run: () => Promise<T>): Promise<T | HttpProblem> {
   try {
     return await run();
@@ -52,7 +56,7 @@ function temporalProblem(error: unknown): HttpProblem | undefined {
   if (!grpc) return undefined;
   if (UNAVAILABLE_GRPC_CODES.has(grpc.code)) return httpProblem('temporal-unavailable', 'Temporal does not answer');
   if (grpc.code === status.INVALID_ARGUMENT)
-    return invalidRequest([{ pointer: '', detail: 'Temporal rejected an argument' }]);
+    return invalidRequest([{ pointer: '', detail: 'Temporal rejected an argument of the request' }]);
   return undefined;
 }
 
@@ -65,7 +69,7 @@ function storeProblem(error: unknown): HttpProblem | undefined {
       return httpProblem('store-unavailable', 'the database cannot be written to');
     if (UNAVAILABLE_SQLSTATES.test(sqlState)) return unavailable();
     if (INVALID_DATA_SQLSTATES.test(sqlState))
-      return invalidRequest([{ pointer: '', detail: 'a value cannot be stored' }]);
+      return invalidRequest([{ pointer: '', detail: 'the database cannot store a value of the request' }]);
     return undefined;
   }
   const { code, message } = (error ?? {}) as NodeJS.ErrnoException;

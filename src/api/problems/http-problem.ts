@@ -5,7 +5,7 @@ import { definitionOf, type ProblemKind } from './problem-kinds.js';
 
 interface ProblemOptions {
   detail?: string;
-  /** Members of the problem beyond the standard ones. */
+  /** Members of the problem in addition to the standard members. */
   extensions?: Record<string, unknown>;
   headers?: Record<string, string>;
 }
@@ -65,7 +65,7 @@ export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more th
 export const unauthorized = (detail: string) =>
   new HttpProblem('unauthorized', { detail, headers: { 'www-authenticate': 'Bearer realm="api"' } });
 
-/** A 415 that lists what the route accepts: content types and content encodings. */
+/** A 415 that lists the content types and content encodings that the route accepts. */
 export function unsupportedMediaType({ routeOptions: { config } }: FastifyRequest): HttpProblem {
   const { rawBodies, acceptsGzip } = config.contract ?? {};
   const types = Object.keys(rawBodies ?? { 'application/json': true }).join(', ');

@@ -17,8 +17,8 @@ const UNAVAILABLE_TITLE = 'A part of the service is unavailable';
 const OVERLOADED_TITLE = 'A part of the service is overloaded';
 
 /**
- * Every kind of problem that the API returns; its `type` is `/problems/<kind>`. A published kind keeps its status and
- * its meaning.
+ * All kinds of problems that the API returns. The `type` of a problem is `/problems/<kind>`. The status and the meaning
+ * of a published kind must not change.
  */
 export const PROBLEMS = {
   'malformed-request': {
@@ -34,7 +34,7 @@ export const PROBLEMS = {
   unauthorized: {
     status: 401,
     title: UNAUTHENTICATED_TITLE,
-    when: 'The request has no API key or token, or an invalid one; or the signature of a webhook is invalid.',
+    when: 'The API key or token is missing or invalid, or the signature of a webhook is invalid.',
   },
   forbidden: {
     status: 403,
@@ -46,11 +46,15 @@ export const PROBLEMS = {
     title: FORBIDDEN_TITLE,
     when: 'The caller is not an approver of the current stage.',
   },
-  'self-approval': { status: 403, title: FORBIDDEN_TITLE, when: 'Requesters cannot decide their own request.' },
+  'self-approval': {
+    status: 403,
+    title: FORBIDDEN_TITLE,
+    when: 'The caller requested this approval, and requesters cannot decide their own request.',
+  },
   'not-found': {
     status: 404,
     title: 'The resource does not exist',
-    when: 'No resource has this path or id, its retention period in Temporal has ended, or it belongs to another caller.',
+    when: 'No resource has this path or id, the resource belongs to another caller, or its retention period in Temporal has ended.',
   },
   'unknown-link': {
     status: 404,
@@ -64,7 +68,7 @@ export const PROBLEMS = {
   },
   'not-acceptable': {
     status: 406,
-    title: 'The resource has no such representation',
+    title: 'The request does not accept the content type of the resource',
     when: 'The `Accept` header of a request for an event stream excludes `text/event-stream`.',
   },
   'request-timeout': {
@@ -75,7 +79,7 @@ export const PROBLEMS = {
   conflict: {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The state of the resource does not allow the operation, for a reason that has no kind of its own.',
+    when: 'The state of the resource does not allow the operation, and no other kind of problem describes the reason.',
   },
   'wrong-workflow-type': {
     status: 409,
@@ -85,17 +89,17 @@ export const PROBLEMS = {
   'order-id-taken': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'An order with this id exists and has another content.',
+    when: 'An order with this id already exists with different content.',
   },
   'approval-id-taken': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'An approval with this id exists and has another content.',
+    when: 'An approval with this id already exists with different content.',
   },
   'batch-id-taken': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'A batch with this id exists and has another content.',
+    when: 'A batch with this id already exists with different content.',
   },
   'already-picked-up': {
     status: 409,
@@ -110,12 +114,12 @@ export const PROBLEMS = {
   'compensation-not-stuck': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The compensation does not wait for an operator, or the decision names another attempt of it.',
+    when: 'The compensation is not stuck, or the decision names another attempt of the compensation.',
   },
   'delivery-not-overdue': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The delivery does not wait for an operator, or the decision names another attempt of it.',
+    when: 'The delivery is not overdue, or the decision names another attempt of the delivery.',
   },
   'price-changed': {
     status: 409,
@@ -130,7 +134,7 @@ export const PROBLEMS = {
   'already-ordered': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'An operator reset the cart after its checkout, and its content has changed since; `orderId` names the order of that checkout. No second order was placed. To order more, abandon the cart and fill it again.',
+    when: 'An operator reset the cart after its checkout, and the content of the cart has changed since then. `orderId` is the id of the order of that checkout. No second order was placed. To order more, abandon the cart and open a new cart.',
   },
   'mixed-currencies': {
     status: 422,
@@ -165,7 +169,7 @@ export const PROBLEMS = {
   'cart-closed': {
     status: 410,
     title: 'The cart is closed',
-    when: 'The cart is closed; `cartStatus` and `orderId` describe its outcome.',
+    when: 'The cart is closed. `cartStatus` and `orderId` describe the outcome.',
   },
   'too-large': {
     status: 413,
@@ -185,17 +189,17 @@ export const PROBLEMS = {
   'invalid-items': {
     status: 422,
     title: 'Some items are not valid',
-    when: 'Lines of an upload are invalid. `errors` names the first 100 by `line` and JSON pointer. Nothing was stored.',
+    when: 'Lines of an upload are invalid. `errors` lists the first 100 problems with `line` and JSON pointer. Nothing was stored.',
   },
   'idempotency-key-reused': {
     status: 422,
     title: REJECTED_TITLE,
-    when: 'An earlier request with this `Idempotency-Key` had another content.',
+    when: 'An earlier request with this `Idempotency-Key` had different content.',
   },
   'unreadable-payload': {
     status: 422,
     title: 'A payload cannot be decrypted',
-    when: 'No encrypted payload can be decrypted: its key is not configured, or the payload was modified or belongs to another namespace. The detail names the key.',
+    when: 'No encrypted payload of the request can be decrypted. The key is not configured, or the payload was modified or belongs to another namespace. The detail names the key.',
   },
   'unknown-sku': { status: 422, title: REJECTED_TITLE, when: 'The catalogue does not contain the product.' },
   'out-of-stock': { status: 422, title: REJECTED_TITLE, when: 'The stock of the product is too low at the moment.' },
@@ -241,7 +245,7 @@ export const PROBLEMS = {
   'no-worker': {
     status: 503,
     title: UNAVAILABLE_TITLE,
-    when: 'No worker polls the task queue of the workflow; `taskQueue` names it. The other members contain what Temporal knows without a worker.',
+    when: 'No worker polls the task queue of the workflow, which `taskQueue` names. Other members contain the facts that Temporal knows without a worker.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   'worker-busy': {

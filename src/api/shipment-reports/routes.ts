@@ -12,7 +12,7 @@ import type { AppDependencies } from '../dependencies.js';
 import { nextPositionAfter, readListPage, type Page, type PageRequest } from '../http/list-pages.js';
 import { withContract } from '../http/route-contract.js';
 
-/** Lists the carrier's reports that no order acted on, for operators. */
+/** Routes of shipment reports: operators list the reports of the carrier that no order acted on. */
 export async function shipmentReportRoutes(
   instance: FastifyInstance,
   { store, cursors }: Pick<AppDependencies, 'store' | 'cursors'>,

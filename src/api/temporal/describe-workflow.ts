@@ -3,7 +3,7 @@ import { describeExecution, type ExecutionId } from '../../temporal/client/descr
 import { httpProblem, notFound } from '../problems/http-problem.js';
 
 /**
- * Describes the workflow of a resource; undefined when there is none.
+ * Describes the workflow of a resource; undefined if Temporal has no workflow with this id.
  *
  * @throws 409 `wrong-workflow-type` when a workflow of another type has this id.
  */
@@ -16,7 +16,7 @@ export async function describeWorkflow(
   return description;
 }
 
-/** Like `describeWorkflow`. `resource` names the resource in the problem, as in `order 42`. @throws 404. */
+/** Like `describeWorkflow`. `resource` names the resource in the problem, for example `order 42`. @throws 404. */
 export async function describeWorkflowOr404(
   client: Client,
   id: ExecutionId,
@@ -27,10 +27,13 @@ export async function describeWorkflowOr404(
   return description;
 }
 
-/** The ids of our workflows start with the workflow type. @throws 409 `wrong-workflow-type` for any other type. */
+/**
+ * Checks the type of a workflow. Its id starts with the expected type. @throws 409 `wrong-workflow-type` for another
+ * type.
+ */
 function assertWorkflowType({ workflowId, type, taskQueue }: WorkflowExecutionDescription): void {
   const expected = workflowId.split(':', 1)[0];
   if (type === expected) return;
-  const detail = `workflow ${workflowId} has the type ${type}, expected ${expected}; terminate it, or use another id`;
+  const detail = `workflow ${workflowId} has the type ${type}, expected ${expected}; terminate the workflow, or use another id`;
   throw httpProblem('wrong-workflow-type', detail, { workflowType: type, taskQueue });
 }

@@ -4,18 +4,21 @@ import { customerIdAttribute } from '../../workflows/order/contract.js';
 import { notFound } from '../problems/http-problem.js';
 import { describeWorkflowOr404 } from './describe-workflow.js';
 
-/** The customer who owns the cart or order. */
+/** Returns the customer who owns the cart or order. */
 export const customerIdOf = ({ typedSearchAttributes }: Pick<Execution, 'typedSearchAttributes'>): string | undefined =>
   typedSearchAttributes.get(customerIdAttribute);
 
 interface OwnedResource {
-  /** Names the resource in the problem, as in `order 42`. */
+  /** Names the resource in the problem, for example `order 42`. */
   resource: string;
-  /** The customer whose resources the caller is restricted to; undefined for callers who see all. */
+  /** The caller may access only the resources of this customer. Undefined for callers who may access all resources. */
   restrictedToId: string | undefined;
 }
 
-/** Describes a cart or order that the caller may see. @throws 404, also for another customer's resource. */
+/**
+ * Describes the workflow of a cart or order that the caller may see. @throws 404 if there is none, or if another
+ * customer owns it.
+ */
 export async function describeOwnedOr404(
   client: Client,
   workflowId: string,
@@ -26,7 +29,7 @@ export async function describeOwnedOr404(
   return description;
 }
 
-/** Hides another customer's cart or order as if it did not exist. @throws 404. */
+/** Checks that the caller may see a cart or order. @throws 404 if another customer owns it, as for an unknown id. */
 export function assertOwned(
   description: WorkflowExecutionDescription,
   { resource, restrictedToId }: OwnedResource,

@@ -14,14 +14,15 @@ const CHECK_POLLERS_AFTER_MS = 500;
 const MAX_UPDATE_ATTEMPTS = 5;
 
 /**
- * Sends a query or update, which a worker must answer, with a time limit. The workflow may run on any task queue.
- * Rejections by the workflow itself are thrown unchanged.
+ * Runs a query or an update that a worker must answer, with a time limit. The workflow may use any task queue. Rethrows
+ * rejections by the workflow unchanged.
  *
- * @param extensions members of the 503 and the 409 `update-limit`: what Temporal knows about the resource without a worker.
+ * @param extensions additional members of the 503 and of the 409 `update-limit`: the facts about the resource that
+ * Temporal knows without a worker.
  * @throws 503 `no-worker` within about a second when no worker polls the task queue, 503 `worker-busy` after the time
  * limit. Both name the task queue.
- * @throws 409 `wrong-workflow-type` for an execution that is not ours, 409 `update-limit` when the run accepts no
- * further updates.
+ * @throws 409 `wrong-workflow-type` for an execution of another workflow type, 409 `update-limit` when the run accepts
+ * no further updates.
  */
 export async function callWorker<T>(
   client: Client,
@@ -31,12 +32,12 @@ export async function callWorker<T>(
 ): Promise<T> {
   const abort = new AbortController();
   let problem: HttpProblem | undefined;
-  // Runs beside the call and after a delay, so that a worker that answers in time causes no extra request.
+  // Runs in parallel with the call, after a delay. If a worker answers before the delay ends, no extra request is sent.
   const checkPollers = async () => {
     problem = await noResponseProblem(client, execution, extensions);
     if (problem.kind !== 'worker-busy') abort.abort();
   };
-  // If this check fails, the check at the time limit repeats it.
+  // Ignores a failure of this check, because the API checks again at the time limit.
   const timer = setTimeout(() => void checkPollers().catch(() => undefined), CHECK_POLLERS_AFTER_MS);
   try {
     return await client.withAbortSignal(abort.signal, () => withWorkerDeadline(client, () => retryLostUpdate(run)));
@@ -54,10 +55,10 @@ export async function callWorker<T>(
 }
 
 /**
- * Reads the view of a workflow: the result of a completed workflow, which needs no worker, otherwise the result
- * of `query`.
+ * Reads the view of a workflow. For a completed workflow, the view is its result, and no worker is needed. For any
+ * other workflow, the view is the result of `query`.
  *
- * @throws like `callWorker`.
+ * @throws the problems of `callWorker`.
  */
 export async function readView<T extends Workflow>(
   client: Client,
@@ -75,8 +76,8 @@ export const isUpdateLimitProblem = (error: unknown): error is HttpProblem =>
   error instanceof HttpProblem && error.kind === 'update-limit';
 
 /**
- * Explains why no worker answered, from what the server knows. The problem is a 503, or the 409 `wrong-workflow-type`
- * of an execution that is not ours.
+ * Explains why no worker answered, from what the server knows. Returns a 503, or the 409 `wrong-workflow-type` for an
+ * execution of another workflow type.
  */
 async function noResponseProblem(
   client: Client,
@@ -99,8 +100,8 @@ async function noResponseProblem(
 }
 
 /**
- * Retries an update that the server lost. The server loses an update that would close its workflow when another event
- * arrives at that moment, and returns an error that says so. Every update here is safe to send again.
+ * Retries an update that the server lost. The server loses an update that closes its workflow if another event arrives
+ * at the same moment, and then returns an error. Every update of this API is safe to send again.
  */
 async function retryLostUpdate<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {

@@ -3,13 +3,13 @@ import { Script } from 'node:vm';
 import type { ConfigProblem } from '../../config/errors.js';
 import { bundlePath, type BundleVariant } from '../../temporal/workflow-bundle.js';
 
-/** The SDK finds the workflows in a bundle by this name. */
+/** Every workflow bundle declares this variable, because the SDK finds the workflows by its name. */
 const BUNDLE_MARKER = /\bvar __TEMPORAL__\b/;
 
 /**
- * Checks the bundle file that WORKFLOW_BUNDLE selects for a variant, without running it.
+ * Checks the bundle file that WORKFLOW_BUNDLE selects for a variant. Does not run the code.
  *
- * @returns the problem, or undefined for a bundle of workflows.
+ * @returns the problem; undefined for a valid workflow bundle.
  */
 export function checkBundle(configuredPath: string, variant: BundleVariant): ConfigProblem | undefined {
   const file = bundlePath(configuredPath, variant);

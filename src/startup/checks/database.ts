@@ -4,10 +4,13 @@ import { RESPONSE_TIMEOUT_MS, describeConnectionError, type ServerProblem } from
 
 const EXAMPLE_URL = 'postgres://user:password@127.0.0.1:5432/shop';
 
-/** pg's own errors about encryption and passwords have no code, so match their text. */
+/** Matches the text of pg's own errors about encryption and passwords, because they have no code. */
 const PG_CLIENT_ERROR = /SSL|SASL|certificate/i;
 
-/** Connects like the application. With `expectTables`, also checks that the shop's tables exist. */
+/**
+ * Connects to the database in the same way as the application. With `expectTables`, also checks that the tables of the
+ * shop exist.
+ */
 export async function checkDatabase(
   databaseUrl: string,
   { expectTables }: { expectTables: boolean },
@@ -26,7 +29,7 @@ export async function checkDatabase(
       query_timeout: RESPONSE_TIMEOUT_MS,
     });
   } catch (error) {
-    // pg reads files named in the URL here, such as sslrootcert.
+    // The constructor throws if pg cannot read a file in the URL, such as `sslrootcert`.
     return problemOf('rejected', `cannot be used: ${(error as Error).message}`);
   }
   // Ignores errors of an idle connection; the next call reports them.
@@ -47,7 +50,7 @@ export async function checkDatabase(
   }
 }
 
-/** Whether the server or the driver rejected the connection, rather than failed to respond. */
+/** Whether the server or the driver rejected the connection. False if the server did not respond. */
 function isRejectedConnection(error: unknown): error is Error {
   if (error instanceof pg.DatabaseError) return !isTransient(error.code);
   return error instanceof Error && PG_CLIENT_ERROR.test(error.message);

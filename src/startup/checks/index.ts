@@ -13,7 +13,7 @@ import { checkTemporal } from './temporal.js';
 
 type StartupProcessName = Exclude<ProcessName, 'replay'>;
 type AllConfig = Config<'worker'> & Config<'api'> & Config<'setup'>;
-/** The variables with valid values. */
+/** The valid values of the configuration. Variables with an invalid value are missing. */
 type ValidValues = { readonly [Name in keyof AllConfig]?: AllConfig[Name] | undefined };
 
 const PROCESS_TITLES: Record<StartupProcessName, string> = { worker: 'The worker', api: 'The API', setup: 'The setup' };
@@ -21,7 +21,7 @@ const PROCESS_TITLES: Record<StartupProcessName, string> = { worker: 'The worker
 /**
  * Reads the configuration of a starting process.
  *
- * @throws ConfigError with all problems: invalid values, and failed checks of the valid ones.
+ * @throws ConfigError with all problems: invalid values, and failed checks of the valid values.
  */
 export async function loadStartupConfig<P extends StartupProcessName>(processName: P): Promise<Config<P>> {
   const { values, problems } = readConfig(processName);
@@ -31,9 +31,9 @@ export async function loadStartupConfig<P extends StartupProcessName>(processNam
 }
 
 /**
- * Checks ports, files, database and Temporal of a configuration, with a limit of a few seconds each.
+ * Checks the ports, files, database and Temporal server of a configuration. Each check takes at most a few seconds.
  *
- * @returns for the API, which starts without its servers, the problems of unreachable servers.
+ * @returns the problems of unreachable servers. Always empty except for the API, which starts without its servers.
  * @throws ConfigError with all problems.
  */
 export async function checkEnvironment<P extends StartupProcessName>(
@@ -61,7 +61,9 @@ async function findEnvironmentProblems(processName: StartupProcessName, values: 
   };
 }
 
-/** Checks database and Temporal. Tables and namespace must exist, except for the setup, which creates them. */
+/**
+ * Checks the database and Temporal. The tables and the namespace must exist, except for the setup, which creates them.
+ */
 export async function checkServers(processName: StartupProcessName, values: ValidValues): Promise<ServerProblem[]> {
   const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = values;
   const isSetUp = processName !== 'setup';
@@ -85,7 +87,10 @@ function configuredListeners(processName: StartupProcessName, values: ValidValue
   ];
 }
 
-/** Checks what only a worker needs: the workflow bundle, and the webhooks of the systems that approve orders. */
+/**
+ * Checks the settings that only a worker uses: the workflow bundle, and the webhook URLs of external systems that
+ * approve orders.
+ */
 export function checkWorkerSettings(values: ValidValues): ConfigProblem[] {
   const { WORKFLOW_BUNDLE: bundle, WORKER_TASK_QUEUES: queues = [], ORDER_APPROVAL_STAGES: stages = [] } = values;
   const traced = isTracingEnabled(values as Config<'worker'>);

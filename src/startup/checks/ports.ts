@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { suggestPort } from '../../config/checks.js';
 import type { ConfigProblem } from '../../config/errors.js';
 
-/** An address for a listener, and the variables that set it. */
+/** The address of a listener, and the variables that set the address. */
 export interface Listener {
   host: string;
   port: number;
@@ -42,10 +42,10 @@ export function describeListenError(
   return portProblem(`cannot listen on port ${port} of ${host}: ${error.message}`);
 }
 
-/** The problems of the listeners that cannot open. */
+/** Returns a problem for each listener that cannot be opened. */
 export async function checkPorts(listeners: readonly Listener[]): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
-  // Sequentially, because two listeners with the same address would conflict.
+  // Checks one listener at a time, because the checks of two listeners on the same address would conflict.
   for (const listener of listeners) {
     const error = await tryListen(listener);
     if (error) problems.push(describeListenError(listener, error));

@@ -3,16 +3,16 @@ import type { ConfigProblem } from '../../config/errors.js';
 /** A problem with a server that a process needs. */
 export interface ServerProblem extends ConfigProblem {
   /**
-   * `rejected`: the server responds but does not accept this configuration. `unreachable`: no usable response; the
-   * variable may be wrong, or the server is temporarily down.
+   * `rejected`: the server responds but does not accept this configuration. `unreachable`: the server sends no usable
+   * response. The variable may be wrong, or the server may be down.
    */
   kind: 'rejected' | 'unreachable';
 }
 
-/** How long a start waits for a server's response. */
+/** Maximum time that a starting process waits for the response of a server. */
 export const RESPONSE_TIMEOUT_MS = 5_000;
 
-/** The text of a timeout. */
+/** The error text of a timeout. */
 export const NO_RESPONSE = `no response within ${RESPONSE_TIMEOUT_MS / 1000} s`;
 
 const CONNECTION_ERROR_TEXTS: Record<string, string> = {
@@ -25,7 +25,7 @@ const CONNECTION_ERROR_TEXTS: Record<string, string> = {
   ETIMEDOUT: NO_RESPONSE,
 };
 
-/** Describes a connection error. For a host with several addresses, describes the first one's error. */
+/** Describes a connection error. If a host has several addresses, describes the error of the first address. */
 export function describeConnectionError(error: unknown): string {
   const { code, message, errors } = error as NodeJS.ErrnoException & { errors?: unknown[] };
   if (errors?.length) return describeConnectionError(errors[0]);

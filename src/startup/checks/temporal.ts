@@ -10,12 +10,15 @@ interface TemporalTarget {
   TEMPORAL_CREDENTIALS: TemporalCredentials;
 }
 
-/** gRPC status codes, by their names in the specification. */
+/** gRPC status codes with their names from the gRPC specification. */
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;
 
-/** Connects like the application. With `expectNamespace`, also checks that the namespace exists. */
+/**
+ * Connects to Temporal in the same way as the application. With `expectNamespace`, also checks that the namespace
+ * exists.
+ */
 export async function checkTemporal(
   target: TemporalTarget,
   { expectNamespace }: { expectNamespace: boolean },

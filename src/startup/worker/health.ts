@@ -3,7 +3,7 @@ import { serveHealth } from '../../observability/health-server.js';
 import type { Workers } from '../../temporal/workers.js';
 import type { Resources } from '../resources.js';
 
-/** Serves the health of a worker if HEALTH_PORT is set: the Temporal server, the task queues and the store. */
+/** Serves the health of a worker if HEALTH_PORT is set. Checks the Temporal server, the task queues and the store. */
 export async function serveWorkerHealth(
   { config, logger, store, onClose }: Resources<'worker'>,
   { connection, workers }: { connection: NativeConnection; workers: Workers },

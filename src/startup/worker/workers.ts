@@ -8,12 +8,13 @@ import { createWorkers, FORCED_SHUTDOWN_SECONDS, readConcurrencyLimits, type Wor
 import type { Resources } from '../resources.js';
 import { createConfiguredActivities } from './activities.js';
 
-/** Configures logs and metrics of the SDK core. Must run before the first connection. */
+/** Configures the logs and metrics of the SDK core. Must be called before the first connection. */
 export function installRuntime({ config, logger }: Resources<'worker'>): void {
   const { METRICS_HOST: host, METRICS_PORT: port } = config;
   Runtime.install({
     logger: temporalLogger(logger),
-    // Otherwise the runtime handles signals during startup, when it cannot shut anything down yet.
+    // Disables the signal handlers of the runtime. During startup, they would intercept a signal but could not stop the
+    // process.
     shutdownSignals: [],
     telemetryOptions: {
       logging: { filter: coreLogFilter(config.TEMPORAL_CORE_LOG_LEVEL), forward: {} },
@@ -22,7 +23,7 @@ export function installRuntime({ config, logger }: Resources<'worker'>): void {
   });
 }
 
-/** Creates the workers of the configured task queues. They poll from `run` on. */
+/** Creates the workers of the configured task queues. The workers start to poll when `run` is called. */
 export async function createConfiguredWorkers(
   resources: Resources<'worker'>,
   connection: NativeConnection,

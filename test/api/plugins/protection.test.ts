@@ -308,7 +308,7 @@ describe('rate limits', () => {
       const { status, headers, body } = await listProducts(api, ada);
 
       expect([status, body.type]).toEqual([429, '/problems/too-many-requests']);
-      expect(body.detail).toBe('3 requests a minute are possible');
+      expect(body.detail).toBe('the limit is 3 requests per minute');
       expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
       expect(headers.get('x-request-id')).toBe(body.requestId);
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);

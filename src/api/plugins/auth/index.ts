@@ -23,18 +23,18 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Returns the caller whom the credentials identify. @throws 401. */
     authenticate: (credentials: Credentials) => Promise<Caller>;
-    /** The sender of the request; `ANONYMOUS` on routes without roles, and when the API runs open. */
+    /** The sender of the request. `ANONYMOUS` on routes without roles, and if the API runs without authentication. */
     caller: Caller;
-    /** Why the caller could not be verified. */
+    /** The error of a failed authentication; undefined after a successful authentication. */
     authenticationError: unknown;
   }
 }
 
 /**
- * Authenticates callers, and denies access to callers without a required role. Other hooks may act on the caller
- * between the two steps: `authenticationError` is thrown only after all `onRequest` hooks have run.
+ * Authenticates callers, and denies access to callers without a required role. `authenticationError` is thrown only
+ * after all `onRequest` hooks have run, so that these hooks can use `caller` before.
  *
- * @param settings `open`: every caller who reaches the API may do everything.
+ * @param settings with `open`, callers are not authenticated and have all permissions.
  */
 export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open', sessions?: CodecSessions): void {
   app.decorateRequest('caller');
@@ -69,7 +69,10 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
   });
 }
 
-/** Identifies the sender of a request by `X-API-Key`, or by a bearer token, which is a key or a JWT. @throws 401. */
+/**
+ * Creates a function that identifies the caller by `X-API-Key` or by a bearer token. A bearer token is an API key or a
+ * JWT. @throws 401.
+ */
 function createAuthenticator({ apiKeys, tokens }: AuthSettings): FastifyRequest['authenticate'] {
   const findKey = createApiKeyLookup(apiKeys);
   const verifyToken = tokens && createTokenVerifier(tokens);
@@ -95,13 +98,13 @@ export const isLocalHostHeader = (host: string) => isLoopback(host.replace(/:\d+
 const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new URL(origin).hostname);
 
 /**
- * An API that runs open listens on loopback. Any web page in a local browser could still call it there, by its address
- * or by a host name of the page's own (DNS rebinding).
+ * Denies requests of foreign web pages. An API without authentication listens only on loopback, but a web page in a
+ * local browser could still call the API by its address or through DNS rebinding.
  *
  * @throws 403.
  */
 function assertLocalRequest({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
-  // A link may be opened from anywhere, and browsers do not send the origin of the link page.
+  // An approval link can be opened from any site, and browsers do not send the origin of the approval page.
   const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
   if (isForeign || (host !== undefined && !isLocalHostHeader(host))) {
     throw forbidden('without API_KEYS or JWT_ISSUER, this API accepts only requests to localhost');

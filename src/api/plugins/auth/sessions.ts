@@ -11,12 +11,12 @@ const COOKIE_NAME = 'codec-session';
 const AUDIENCE = 'codec-session';
 const ALGORITHM = 'HS256';
 
-/** Maximum length of a session, and so the maximum time that a caller keeps access after losing the inspector role. */
+/** Maximum length of a session. A caller who loses the inspector role can keep access for this time. */
 export const SESSION_SECONDS = 60 * 60;
 
 const sessionClaims = z.object({ sub: callerId, roles: z.array(z.enum(CALLER_ROLES)) });
 
-/** Browser sessions of the codec. The Web UI can send cookies, but no API key of its own. */
+/** Browser sessions of the codec. The Web UI can send cookies to a codec, but no API key. */
 export interface CodecSessions {
   /**
    * The `Set-Cookie` header that starts a session. The session ends with the caller's token if the token expires
@@ -25,19 +25,19 @@ export interface CodecSessions {
   create: (caller: Caller, isSecure: boolean) => Promise<string>;
   /** The `Set-Cookie` header that ends a session. */
   clear: () => string;
-  /** Returns the caller of the session cookie, whatever page sent the request. */
+  /** Returns the caller of the session cookie. Does not check which page sent the request. */
   read: (request: FastifyRequest) => Promise<Caller | undefined>;
   /** Like `read`, but only for pages that may use a session. @throws 403 for any other page. */
   authorize: (request: FastifyRequest) => Promise<Caller | undefined>;
 }
 
 /**
- * Sessions are signed cookies, and are stored nowhere else. The signing key includes the list of API keys, so a change
- * of `API_KEYS` ends all sessions.
+ * Creates the sessions. A session is stored only in its signed cookie. The signing key depends on the API keys, so a
+ * change of `API_KEYS` ends all sessions.
  *
- * @param secrets the first one signs; all of them are accepted.
- * @param origins the origins of pages that may use a session. Browsers do not send the cookie from a page of another
- * site. They send it from another page of the same site, which is denied.
+ * @param secrets the first secret signs new sessions. Sessions that are signed with any of the secrets are accepted.
+ * @param origins the origins of pages that may use a session. Browsers do not send the cookie from other sites, but
+ * they do send the cookie from every page of the same site. `authorize` therefore checks the origin.
  */
 export function createCodecSessions(
   secrets: readonly string[],
@@ -88,8 +88,8 @@ export function createCodecSessions(
 }
 
 /**
- * The cookie has no `Path` attribute. Browsers then use the path of the page that sets it, `/codec`, also behind a
- * proxy that adds a path prefix.
+ * The cookie has no `Path` attribute. Browsers then use the path of the page that sets the cookie: `/codec`, also with
+ * the path prefix of a proxy.
  */
 const formatSessionCookie = (value: string, seconds: number, isSecure: boolean) =>
   [

@@ -11,7 +11,10 @@ export interface TokenSettings {
   jwksUrl: string;
   /** The claim that identifies the caller. `toCallerId` converts it to the caller id. */
   idClaim: string;
-  /** The claim with the roles of the caller: a list, or words separated by spaces. `a.b` is `b` within `a`. */
+  /**
+   * The claim with the roles of the caller: a list, or words separated by spaces. `a.b` means the claim `b` inside the
+   * claim `a`.
+   */
   rolesClaim: string;
 }
 
@@ -27,10 +30,10 @@ const JWKS_TIMEOUT_MS = 5_000;
 const JWKS_RETRY_MS = 30_000;
 
 /**
- * Verifies JWTs of one issuer. Fetches the keys of the issuer with the first token, and again when a token names an
- * unknown key.
+ * Creates a function that verifies JWTs of one issuer. The function fetches the issuer's keys when the first token
+ * arrives, and again when a token names an unknown key.
  *
- * @returns a function that throws 401 for a token that is not accepted, 503 when the keys cannot be fetched.
+ * @returns a function that throws 401 for an invalid token, and 503 when the keys cannot be fetched.
  */
 export function createTokenVerifier(settings: TokenSettings): (token: string) => Promise<Caller> {
   const keys = createJwksResolver(settings.jwksUrl);
@@ -92,7 +95,7 @@ async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }
   }
 }
 
-/** The keys could not be fetched, which is not the caller's fault. */
+/** Thrown when the keys cannot be fetched. This is not the caller's fault, so the caller gets no 401. */
 class JwksUnavailable extends Error {
   override readonly name = 'JwksUnavailable';
 }

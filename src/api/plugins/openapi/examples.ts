@@ -10,7 +10,7 @@ export interface Example {
   response?: unknown;
 }
 
-/** The payload `"ada"` with its metadata in the JSON format of Protobuf, in plain text and encrypted. */
+/** The payload `"ada"` and its metadata as Protobuf JSON, first in plain text, then encrypted. */
 const PAYLOADS = { payloads: [{ metadata: { encoding: 'anNvbi9wbGFpbg==' }, data: 'ImFkYSI=' }] };
 const ENCRYPTED_PAYLOADS = {
   payloads: [
@@ -110,8 +110,8 @@ const restockItems = [
 ];
 
 /**
- * Examples by `operationId`. The examples of one resource are consistent with each other; an operation that needs
- * another state has a resource of its own.
+ * Examples by `operationId`. All examples of one resource show the same state. An operation that needs another state
+ * uses another resource.
  */
 export const OPERATION_EXAMPLES: Record<string, Example> = {
   getOpenApi: {},

@@ -11,8 +11,8 @@ import { describeResponses, describeOperation } from './operations.js';
 const TITLE = 'Workflow orchestration patterns';
 
 /**
- * The docs page may load only its own scripts, styles and requests. The default policy of the library would upgrade
- * requests to https, even where there is no https.
+ * Allows the docs page to load resources only from its own origin. The default policy of the library would upgrade
+ * requests to HTTPS, even if the API does not support HTTPS.
  */
 const DOCS_CSP = [
   "default-src 'none'",
@@ -31,7 +31,7 @@ const VERSION = '1.0.0';
 const DESCRIPTION = `Starts the workflows of the shop, sends them updates and signals, and reads their state.
 
 - Errors are problem details (RFC 9457); each \`type\` is a page under [/problems](/problems).
-- A repeated request with the same \`Idempotency-Key\` gets the response to the first one.
+- A repeated request with the same \`Idempotency-Key\` gets the response to the first request.
 - Callers authenticate with an API key or a JWT. \`x-roles\` lists the roles that may call an operation.`;
 
 const SECURITY_SCHEMES = {
@@ -54,7 +54,10 @@ const HEADERS: Record<string, OpenAPIV3.HeaderObject> = {
   },
 };
 
-/** Serves the OpenAPI document of all routes that are registered later, at `/openapi.json`, and a page at `/docs`. */
+/**
+ * Serves the OpenAPI document at `/openapi.json` and a docs page at `/docs`. The document contains the routes that are
+ * registered after this call.
+ */
 export async function installOpenApi(app: FastifyInstance): Promise<void> {
   const contracts = new Map<string, RouteContract>();
   await app.register(swagger, {
@@ -93,7 +96,7 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
     {
       ...withContract({
         operationId: 'getOpenApi',
-        summary: 'This document',
+        summary: 'Get the OpenAPI document',
         tag: 'Operations',
         access: 'public',
       }),

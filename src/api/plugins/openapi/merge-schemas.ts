@@ -3,9 +3,10 @@ import type { OpenAPIV3_1 } from 'openapi-types';
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 /**
- * Merges the two schemas that zod writes for each component: the input (`OrderInput`) and the output (`Order`). Each
- * component has one schema if possible, under the plain name, and unused components are removed. Schemas that only
- * describe output allow additional fields, so that responses can get new fields later.
+ * Merges the two schemas that zod generates for each component: one for input (`OrderInput`) and one for output
+ * (`Order`). If both are equal or only one of them is used, the component has one schema without the `Input` suffix.
+ * Unused components are removed. Schemas that describe only output allow additional fields, so that responses can get
+ * new fields later.
  */
 export function mergeInputOutputSchemas(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
   const { schemas = {}, ...components } = document.components ?? {};

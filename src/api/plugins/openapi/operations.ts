@@ -68,7 +68,7 @@ function securityOf(contract: RouteContract): OpenAPIV3_1.SecurityRequirementObj
   return contract.access === 'signed' ? [{ webhookSignature: [] }] : [];
 }
 
-/** Adds what the contract of each operation implies: response headers, problems and an example. */
+/** Adds response headers, problems and an example to each operation, according to its contract. */
 export function describeResponses(
   document: OpenAPIV3_1.Document,
   contracts: Map<string, RouteContract>,
@@ -123,13 +123,13 @@ function describeOperationResponses(operation: Operation, contract: RouteContrac
   operation.responses = { ...problemResponses(problemKindsOf(operation, contract)), ...operation.responses };
 }
 
-/** Whether the body may be omitted: an omitted body is validated as `null`. */
+/** Whether the body may be omitted. The API validates a missing body as `null`, so the schema must accept `null`. */
 const isOptionalBody = ({ content }: OpenAPIV3_1.RequestBodyObject): boolean =>
   Object.values(content).every(({ schema = {} }) => 'anyOf' in schema && schema.anyOf?.some(isNullSchema));
 
 const isNullSchema = (schema: object) => 'type' in schema && schema.type === 'null';
 
-/** The description of a response, taken from its schema. */
+/** Returns the description of a response from its schema. */
 function descriptionOf({ description, content = {} }: Response, schemas: SchemaDescriptions): string {
   const schema = Object.values(content)[0]?.schema;
   const named = schema && '$ref' in schema ? schemas[schema.$ref.replace(/.*\//, '')] : schema;

@@ -6,7 +6,7 @@ import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../problems/pr
 export type Operation = OpenAPIV3_1.OperationObject & { operationId: string };
 export type Response = OpenAPIV3_1.ResponseObject;
 
-/** A reference to a component. */
+/** Returns a reference to a component of the OpenAPI document. */
 export const componentRef = (section: string, name: string) => ({ $ref: `#/components/${section}/${name}` });
 
 /** An example of each kind of problem. */
