@@ -13,7 +13,7 @@ import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 
 export function createCartActivities({ store }: { store: Store }) {
   return {
-    /** Parses the input of a cart. `cartId` comes from the workflow id. @throws `InvalidInput`. */
+    /** Parses the input of a cart. The parameter `cartId` comes from the workflow id. @throws `InvalidInput`. */
     async openCart(input: unknown, cartId: string): Promise<void> {
       const cart = parseInput(cartInput, input);
       assertWorkflowId('/cartId', cartWorkflowId(cart.cartId), cartWorkflowId(cartId));

@@ -136,7 +136,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The message of `fetch` is only "fetch failed"; the actual reason is in `cause`. */
+/** The error of `fetch` says only "fetch failed"; the actual reason is in `cause`. */
 function networkErrorMessage(error: unknown): string {
   const { message, cause } = error as Error;
   return cause instanceof Error && cause.message ? cause.message : message;

@@ -1,8 +1,8 @@
 import { Context } from '@temporalio/activity';
 
 /**
- * Must be at most half the heartbeat timeout that the workflows set. An activity receives a cancellation with its next
- * heartbeat, so this interval limits that delay.
+ * Must be at most half the heartbeat timeout that the workflows set. An activity learns of a cancellation with its next
+ * heartbeat, after at most this interval.
  */
 const HEARTBEAT_INTERVAL_MS = 1_000;
 

@@ -3,7 +3,7 @@ import type { Tables } from '../tables.js';
 
 export type AttemptRow = Selectable<Tables['batch_attempts']>;
 
-/** The rate of a batch covers a time window of this length. */
+/** Length of the time window over which the rate of a batch is measured. */
 export const RATE_WINDOW_SECONDS = 10;
 
 /** Returns the last attempt of a batch. Every batch has at least one attempt. */

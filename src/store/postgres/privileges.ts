@@ -62,7 +62,7 @@ const READ_SEQUENCES = ['batch_attempts_attempt_id_seq'] as const;
 
 /**
  * Grants a role the privileges on tables and sequences that worker and API need, and revokes all other privileges on
- * them. Idempotent. The owner of the tables must run it.
+ * them. Idempotent. The current user must own the tables.
  *
  * @throws TableOwnerRoleError when the role owns the tables or is the current user.
  * @throws an error with SQLSTATE 42704 when the role does not exist.

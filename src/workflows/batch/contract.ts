@@ -19,8 +19,8 @@ export const MAX_CHUNKS = 1_000;
 export const MAX_CHILDREN = 1_000;
 
 /**
- * Maximum number of open chunks and of open children. Temporal allows 2,000. These numbers keep the workers busy while
- * the next chunk is scheduled.
+ * Maximum number of open chunks and of open children. Temporal allows 2,000 of each. These numbers keep the workers
+ * busy while the next chunk is scheduled.
  */
 export const CONCURRENT_CHUNKS = 20;
 export const CONCURRENT_CHILDREN = 10;

@@ -81,8 +81,8 @@ export async function recordClosed(
 }
 
 /**
- * Prefers the idempotency key of the last change to its time. When a reset applies the change again, the key is the
- * same but the time is different.
+ * Returns a key with the idempotency key of the last change, or else with the time of that change. When a reset applies
+ * the change again, the idempotency key is the same but the time is different.
  */
 function notificationKey({ firstRunId, content }: CartState, kind: string): string {
   return `${firstRunId}:${kind}:${content.lastIdempotencyKey ?? content.lastChangeAt}`;

@@ -62,7 +62,7 @@ export class CartState {
     return { ...this.input, state: this.content };
   }
 
-  /** When the reminder or the expiry is due if no change arrives before, in milliseconds since the epoch. */
+  /** When the reminder or the expiry is due if no further change arrives, in milliseconds since the epoch. */
   get dueAt(): number {
     const { remindAfterSeconds = this.settings.remindAfterSeconds ?? DEFAULT_REMIND_AFTER_SECONDS } = this.content;
     const remindAt = new Date(this.content.lastChangeAt).getTime() + remindAfterSeconds * 1000;

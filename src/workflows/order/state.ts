@@ -178,7 +178,8 @@ export class OrderState {
   }
 
   /**
-   * Handles a cancellation that the carrier rejected. The parcel is in transit, and the carrier's time limit restarts.
+   * Handles a cancellation of the shipment that the carrier rejected. The parcel is in transit, and the carrier's time
+   * limit restarts.
    */
   onShipmentCancelRejected(): void {
     this.parcel.markLeft();
@@ -186,7 +187,7 @@ export class OrderState {
     this.showShipment();
   }
 
-  /** Handles a cancellation that the carrier accepted. */
+  /** Handles a cancellation of the shipment that the carrier accepted. */
   onShipmentCancelled(): void {
     this.parcel.markCancelled();
     this.showShipment();
