@@ -15,7 +15,10 @@ import {
 } from './contract.js';
 import type { OrderState } from './state.js';
 
-/** Registers all message handlers of an order. Only the handlers of decisions wait, until the decision takes effect. */
+/**
+ * Registers all message handlers of an order. Only the update handlers of decisions wait: they respond after the
+ * decision took effect.
+ */
 export function registerHandlers(state: OrderState): void {
   const { view } = state;
 

@@ -12,9 +12,9 @@ const MAX_EARLY_REPORTS = 10;
 
 /**
  * The state of an order's parcel. Reports can be duplicated, late or out of order; the first final status counts. Only
- * the carrier's responses to our calls determine our shipment id. Reports can arrive before the shipment id is known,
- * also because a reset reapplies them immediately. They are kept until the id is known. Reports about other shipments
- * are ignored and counted.
+ * the carrier's responses to our calls determine our shipment id. Early reports are kept until the shipment id is
+ * known. A report is early when it arrives before the carrier's response, or when a reset reapplies it immediately.
+ * Reports about other shipments are ignored and counted.
  */
 export class Parcel {
   status: ParcelStatus = 'requested';
@@ -42,7 +42,7 @@ export class Parcel {
     if (!this.isFinal) this.status = 'in_transit';
   }
 
-  /** Drops the early reports and counts them as ignored, because the order ends without a shipment. */
+  /** Drops the early reports and counts them as ignored. Called when the order ends. */
   dropEarlyReports(): void {
     this.ignoredReportCount += this.earlyReports.length;
     this.earlyReports = [];
