@@ -24,7 +24,7 @@ describe('a chunk of an operation that calls a partner', () => {
     await database?.drop();
   });
 
-  /** Stages a chunk of `count` items. @returns an activity run in which `respond` handles each partner call. */
+  /** Stages a chunk of `count` items. `run` processes the chunk, and `respond` handles each partner call. */
   async function stageChunkOf(
     count: number,
     respond: (call: PartnerCall) => Promise<void> | void,

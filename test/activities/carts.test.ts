@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 describe('claimCartOrder', () => {
-  /** Checks out a cart. `at` is the start time of the attempt; by default it is later than all earlier claims. */
+  /** Checks out a cart. `at` is the start time of the attempt; the default is later than all earlier claims. */
   const checkOut = async (
     { firstRunId, quantity, total }: { firstRunId: string; quantity: number; total?: number },
     { at = Date.now() + 1_000, isStarted = false }: { at?: number; isStarted?: boolean } = {},

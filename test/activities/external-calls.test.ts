@@ -99,7 +99,7 @@ function effectsOf(on: PartnerActivity['operation'], orderId: string): number {
   return { charge: charges, refund: refunds, shipment: shipments, cancellation: cancellations }[on].length;
 }
 
-/** Values of `Retry-After` that are dates, by description. */
+/** Functions that create a `Retry-After` date, by description. */
 const httpDates: Record<string, () => string> = {
   'in 90 s': () => new Date(Date.now() + 90_000).toUTCString(),
   '90 s ago': () => new Date(Date.now() - 90_000).toUTCString(),
@@ -123,7 +123,7 @@ async function startServerResponding(
 }
 
 describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, run }) => {
-  test('a repeated run sends the same request and has one effect', async () => {
+  test('a repeated run of the activity sends the same request and has one effect', async () => {
     const orderId = randomUUID();
     const first = await run(orderId);
     const second = await run(orderId);
@@ -170,7 +170,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
   });
 
   test.each([400, 402, 409, 422])(
-    'does not retry %i with an error code, and reports only the code and the status',
+    'fails permanently when the partner returns %i with an error code, and reports only the code and the status',
     async (status) => {
       const orderId = randomUUID();
       fakes.faults.add({ on: operation, orderId, fault: 'error', status });
@@ -184,7 +184,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
   );
 
   test.each([
-    // Wrong credentials or a wrong URL of the shop cause these statuses, whatever the error code.
+    // Wrong credentials or a wrong URL of the shop cause these statuses, regardless of the error code.
     ...[401, 403, 404, 405].flatMap((status) => [
       [status, null],
       [status, 'injected_fault'],
@@ -192,7 +192,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     // A response without the agreed error body may come from a proxy instead of the partner.
     ...[301, 307, 400, 402, 409, 413, 422, 451].map((status) => [status, null]),
   ] as [number, string | null][])(
-    'on %i with the error code %s, fails as misconfigured and retries after five minutes',
+    'when the partner returns %i with the error code %s, fails as misconfigured and retries after five minutes',
     async (status, code) => {
       const orderId = randomUUID();
       fakes.faults.add({ on: operation, orderId, fault: 'error', status, code });
@@ -225,7 +225,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     [500, '7', undefined],
     [408, '7', undefined],
   ] as [number, string, number | undefined][])(
-    'on %i with Retry-After %s, sets the retry delay to %s ms',
+    'when the partner returns %i with Retry-After %s, sets the retry delay to %s ms',
     async (status, header, delayMs) => {
       const orderId = randomUUID();
       const retryAfter = httpDates[header]?.() ?? header;
@@ -235,7 +235,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
 
       expect(failure).toMatchObject({ type: unavailableType, nonRetryable: false });
       if (delayMs === undefined) expect(failure.nextRetryDelay).toBeUndefined();
-      // A tolerance, because dates in the header have whole seconds and the test takes some time.
+      // The tolerance allows for the whole seconds of the header and for the duration of the test.
       else expect(Math.abs(Number(failure.nextRetryDelay) - delayMs)).toBeLessThan(5_000);
     },
   );

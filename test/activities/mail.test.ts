@@ -74,7 +74,7 @@ async function parseMail({ raw }: ReceivedMail = {} as ReceivedMail) {
   };
 }
 
-describe("the mailer's send", () => {
+describe('sending a mail', () => {
   test('sends a text and an HTML body and marks the mail as auto-generated', async () => {
     const { url, received } = await startMailServer();
     await sendMail(url, { subject: 'Grüße', text: 'Ja? Ö', html: '<p>Ja? Ö</p>' });

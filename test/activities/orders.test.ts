@@ -119,7 +119,7 @@ describe('reserveStock', () => {
     expect(await Promise.all(products.map(({ sku }) => stockOf(sku)))).toEqual([0, 0]);
   });
 
-  test('locks products by ascending SKU, whatever the sequence of the lines', async () => {
+  test('locks products in SKU order, regardless of the sequence of the lines', async () => {
     const last = await addProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
     const first = await addProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
     const lines = [last, first].map(({ sku }) => ({ sku, quantity: 1 }));

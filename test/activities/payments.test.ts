@@ -182,7 +182,7 @@ describe('refundPayment', () => {
     expect(fakes.records(orderId).charges).toEqual([]);
   });
 
-  test('refunds once when the response is lost and the gateway no longer has the idempotency key', async () => {
+  test('refunds once when the first response is lost and the gateway no longer has the idempotency key', async () => {
     const orderId = randomUUID();
     await charge(orderId);
     fakes.faults.add({ on: 'refund', orderId, fault: 'lose-response' });

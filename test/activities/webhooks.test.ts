@@ -61,7 +61,7 @@ async function catchFailure(sent: Promise<void>): Promise<unknown> {
   );
 }
 
-describe("a webhook's send", () => {
+describe('sending a webhook', () => {
   test.each(secrets)('signs a webhook so that the secret %s verifies it', async (secret) => {
     const { url, deliveries } = await startReceiver();
     const env = createActivityEnvironment();

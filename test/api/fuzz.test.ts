@@ -128,7 +128,7 @@ interface FuzzRequest {
   body?: string;
 }
 
-/** Generates requests with some invalid and some valid values, so that part of the requests reach the handler. */
+/** Generates requests with some invalid and some valid values, so that some requests reach the handler. */
 function fuzzRequestFor({ operationId, path, parameters, body }: DocumentedOperation): fc.Arbitrary<FuzzRequest> {
   const parameterNamesIn = (place: string) =>
     parameters.filter(({ in: where }) => where === place).map(({ name }) => name);

@@ -36,7 +36,7 @@ const isAlive = (url: string) =>
   });
 
 describe.concurrent('the API process', () => {
-  test('the API exits and logs the missing setting when it would listen on all addresses without authentication', async () => {
+  test('the API process exits and logs the missing setting when HOST=0.0.0.0 and no authentication is configured', async () => {
     const { api, lines } = await start({ HOST: '0.0.0.0' });
     try {
       expect((await api.exited).code).toBe(1);

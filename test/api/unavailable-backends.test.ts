@@ -126,7 +126,7 @@ describe.concurrent.each(['refuse connections', 'accept connections and never re
       expectUnavailable(responseFor(call), 'store-unavailable', 'database');
     });
 
-    test('readiness returns 503 with both unavailable servers within the time limit', () => {
+    test('the readiness check returns 503 within the time limit and lists both unavailable servers', () => {
       const { status, body } = responseFor(healthCall);
 
       expect(status).toBe(503);
@@ -218,7 +218,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
     expect((await api.get(`/v1/orders/${randomUUID()}`)).status).toBe(404);
   });
 
-  test('without a worker, readiness returns 503 with the unpolled task queues', async () => {
+  test('without a worker, the readiness check returns 503 and lists the unpolled task queues', async () => {
     const { status, body } = await api.get('/readyz');
 
     expect(status).toBe(503);

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { truncateLine, temporalLogger } from '../../src/observability/logger.js';
 
-test("logs the SDK's log entries without their payloads", () => {
+test('writes log entries of the Temporal SDK without their payloads', () => {
   const lines: string[] = [];
   const stream = new Writable({
     write(chunk, _encoding, done) {

@@ -83,7 +83,10 @@ test('with an unreachable trace collector, the API serves requests, logs the pro
       description: 'the API',
       timeoutMs: 60_000,
     });
-    await waitUntil(() => complaints().length > 0 || undefined, { description: 'a complaint', timeoutMs: 20_000 });
+    await waitUntil(() => complaints().length > 0 || undefined, {
+      description: 'the warning about undelivered traces',
+      timeoutMs: 20_000,
+    });
     for (let more = 0; more < 20; more += 1) expect(await requestProblem()).toBe(200);
   } finally {
     const startedAt = performance.now();

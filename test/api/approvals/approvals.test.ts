@@ -229,7 +229,7 @@ describeOnDevServer('/v1/approvals', () => {
           const approvers = Array.from({ length: 10 }, () => makeApprover());
           const [approver] = approvers as [(typeof approvers)[number]];
           const { approvalId } = await startNotifiedApproval({ stages: [makeStage(...approvers)] });
-          // On a busy machine, the workers may not respond in time, so a 503 is retried.
+          // On a busy machine, the workers may not respond in time, so the test retries a 503.
           const isDecided = async () => {
             const response = await decide(approvalId, { approver: approver.id, decision: 'approve' });
             return response.status === 503 ? undefined : response;
@@ -522,7 +522,7 @@ describeOnDevServer('/v1/approvals', () => {
       return Number(line?.split(' ').at(-1));
     };
 
-    test('answers a callback with an unknown verdict with 200, and adds the verdict to the metrics and to the trail of the open approval', async () => {
+    test('returns 200 for a callback with an unknown verdict, counts the callback and records the verdict in the trail of the open approval', async () => {
       const { approvalId } = await startNotifiedApproval();
       await hasStarted(approvalId);
       const before = await countReports('unknown_verdict');
@@ -541,7 +541,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect(await countReports('unknown_verdict')).toBe(before + 2);
     });
 
-    test('answers a callback about a closed approval with 200 and counts the callback', async () => {
+    test('returns 200 for a callback about a closed approval, and counts the callback', async () => {
       const { approvalId } = await startNotifiedApproval();
       await decide(approvalId, { approver: 'lead', decision: 'approve' });
       await closed(approvalId);

@@ -53,7 +53,7 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test.each(['/v1/batches/a%20b', '/v1/batches/a%20b/failures', '/v1/batches/-/events'])(
-      'rejects %s, whose batch id is invalid, with 400',
+      'returns 400 for %s, because its batch id is invalid',
       async (path) => {
         expect((await api.get(path)).body).toMatchObject({ status: 400, errors: [{ pointer: '/batchId' }] });
       },
@@ -98,7 +98,7 @@ describeOnDevServer('/v1/batches', () => {
       expect((await api.get(`/v1/batches/${batchId}/failures`)).body).toEqual({ items: [] });
     });
 
-    test('rejects an invalid cursor or the cursor of another list with 400', async () => {
+    test('the failure list returns 400 for an invalid cursor and for the cursor of another list', async () => {
       const batchId = await runBatchWithFailures(3);
       await addProduct(shop.store);
       const { body: products } = await api.get<Page>('/v1/products?limit=1');
@@ -118,7 +118,7 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test.each(['limit=0', 'limit=201', 'limit=x', 'page=2'])(
-      'rejects the query %s of a failure list with 400',
+      'returns 400 for the query %s of a failure list',
       async (query) => {
         const batchId = await stageTestBatch(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
         expect((await api.get(`/v1/batches/${batchId}/failures?${query}`)).status).toBe(400);
@@ -272,7 +272,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await stockOf(sku)).toBe(11);
     });
 
-    test('rejects a batch retry with unknown body fields with 400', async () => {
+    test('returns 400 for a batch retry with unknown body fields', async () => {
       const batchId = await stageTestBatch(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
       const { status, body } = await api.post(`/v1/batches/${batchId}/retry`, { force: true });
       expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/force']]);
@@ -411,7 +411,7 @@ describeOnDevServer('/v1/batches', () => {
       ['limit=201', '/limit'],
       ['cursor=AAAA', '/cursor'],
       ['operation=restock', '/operation'],
-    ])('rejects the query %s of a batch list with 400 and the pointer %s', async (query, pointer) => {
+    ])('for the query %s of a batch list, returns 400 with the pointer %s', async (query, pointer) => {
       const { status, body } = await api.get(`/v1/batches?${query}`);
       expect([status, body.errors?.map((error) => error.pointer)]).toEqual([400, [pointer]]);
     });

@@ -59,7 +59,7 @@ async function rejectionOf(upload: Promise<unknown>) {
     () => undefined,
     (error: unknown) => error,
   );
-  if (!(problem instanceof HttpProblem)) throw new Error('not rejected', { cause: problem });
+  if (!(problem instanceof HttpProblem)) throw new Error('the upload was not rejected', { cause: problem });
   const { status, kind, options } = problem;
   return { status, kind, ...options, errors: (options.extensions?.errors ?? []) as unknown[] };
 }
@@ -434,7 +434,7 @@ describe('CSV', () => {
   test.each([
     ['within a value', 'C"C,1', /^has a quote within a value/],
     ['before the end of a value', '"C"C,1', /^has text after the closing quote/],
-  ])('reports a CSV quote %s and skips the rest of the upload', async (_where, record, detail) => {
+  ])('reports an invalid CSV quote %s and skips the rest of the upload', async (_where, record, detail) => {
     const body = bodyOf(`sku,quantity\nA,1\nb,1\n${record}\nd,1\n`, 'e,1\n'.repeat(10));
 
     expect((await rejectionOf(readChunks(body, { ...csvOptions, maxLineLength: 20 }))).errors).toEqual([

@@ -209,7 +209,7 @@ describeOnDevServer('POST /v1/batches', () => {
       'multipart/form-data; boundary=x',
       'application/x-www-form-urlencoded',
       'nonsense',
-    ])('rejects an upload with the content type %s with 415', async (type) => {
+    ])('returns 415 for an upload with the content type %s', async (type) => {
       const batchId = randomUUID();
       const { status, headers, body } = await upload(api, { text: '{"sku":"MUG"}', type, query: { batchId } });
 
@@ -283,7 +283,7 @@ describeOnDevServer('POST /v1/batches', () => {
       }
     });
 
-    test('rejects a compression other than gzip with 415 and lists the accepted types', async () => {
+    test('returns 415 with the accepted types for an upload with a compression other than gzip', async () => {
       const batchId = randomUUID();
       const { status, headers, body } = await sendCompressed(Buffer.from('x'), { batchId }, NDJSON, 'br');
 
@@ -307,7 +307,7 @@ describeOnDevServer('POST /v1/batches', () => {
     });
 
     test.each(['a body', 'no body'])(
-      'rejects an upload with %s with 415 when the content type is missing',
+      'returns 415 for an upload with %s when the content type is missing',
       async (what) => {
         const { request, response } = openRequest(api, uploadPath(), {
           headers: what === 'a body' ? { 'transfer-encoding': 'chunked' } : { 'content-length': '0' },
@@ -325,7 +325,7 @@ describeOnDevServer('POST /v1/batches', () => {
   });
 
   describe('uploads with invalid items', () => {
-    test('rejects an upload with invalid lines with 422, lists each line with its pointer and stores nothing', async () => {
+    test('an upload with invalid lines returns 422 with the pointers of each line, and stores nothing', async () => {
       const batchId = randomUUID();
       const good = JSON.stringify({ sku: 'MUG', quantity: 1 });
       const lines = [

@@ -230,7 +230,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
   });
 
-  describe('a report that no order acts on', () => {
+  describe('unhandled shipment reports', () => {
     const findUnhandledReports = async (orderId: string): Promise<UnhandledReport[]> => {
       const { body } = await api.get<{ items: UnhandledReport[] }>('/v1/shipment-reports?limit=200');
       return body.items.filter((report) => report.orderId === orderId);

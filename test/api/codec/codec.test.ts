@@ -110,7 +110,7 @@ describe('the codec endpoint', () => {
     const { status, body } = await callCodec('decode', [lost, good, otherNamespacePayload]);
     expect(status).toBe(200);
     expect(body.payloads).toEqual([lost, json(plainPayload('three')), otherNamespacePayload]);
-    // No encrypted payload can be decrypted, so the response is 422. Unencrypted payloads do not change this.
+    // No encrypted payload can be decrypted, so the response is 422, even with an unencrypted payload.
     expect((await callCodec('decode', [lost, json(plainPayload('four'))])).status).toBe(422);
   });
 
@@ -123,7 +123,7 @@ describe('the codec endpoint', () => {
     expect((await callCodec('decode', [], { ...asInspector, 'x-namespace': namespace })).status).toBe(status);
   });
 
-  test('accepts a request without a payload list, because Protobuf omits an empty list', async () => {
+  test('the codec accepts a request without a payload list, because Protobuf omits an empty list', async () => {
     const { status, body } = await api.request('POST', '/codec/decode', { json: {}, headers: asInspector });
     expect([status, body]).toEqual([200, { payloads: [] }]);
   });
@@ -132,12 +132,12 @@ describe('the codec endpoint', () => {
     [[{ data: 'no base64!' }], '/payloads/0/data'],
     [[{ metadata: { encoding: 1 } }], '/payloads/0/metadata/encoding'],
     ['none', '/payloads'],
-  ])('rejects the payloads %j with 400 and the pointer of the invalid field', async (payloads, pointer) => {
+  ])('the codec returns 400 with the pointer of the invalid field for the payloads %j', async (payloads, pointer) => {
     const { status, body } = await callCodec<{ errors: { pointer: string }[] }>('decode', payloads);
     expect([status, body.errors[0]?.pointer]).toEqual([400, pointer]);
   });
 
-  test('accepts a payload of Temporal’s maximum message size and rejects a larger body with 413', async () => {
+  test('the codec accepts a payload of Temporal’s maximum message size and rejects a larger body with 413', async () => {
     const large = json(plainPayload('x'.repeat(4 * 1024 * 1024 - 100)));
     expect((await callCodec('decode', [large])).status).toBe(200);
     const tooLarge = await callCodec<{ detail: string }>('decode', [{ data: 'A'.repeat(MAX_CODEC_BODY_BYTES) }]);
@@ -239,8 +239,8 @@ describe('the codec endpoint', () => {
     });
 
     test.each([
-      ['when its token expires, if that is within an hour', 300, 300],
-      ['after an hour, if its token is valid for longer', 36_000, 3_600],
+      ['when its token expires, if the token is valid for less than an hour', 300, 300],
+      ['after an hour, if the token is valid for longer', 36_000, 3_600],
     ])('a codec session ends %s', async (_when, tokenSeconds, sessionSeconds) => {
       const claims = { roles: ['inspector'], exp: epochSecondsFromNow(tokenSeconds) };
       const set = cookieOf(await sendForm({ key: await issuer.createToken(signingKey, claims) }));
@@ -285,7 +285,7 @@ describe('the codec endpoint', () => {
       ['another origin, over plain http', { origin: 'http://evil.example' }],
       ['an opaque origin', { origin: 'null' }],
       ['an unknown source', { accept: '*/*' }],
-    ])('rejects a sign-in form from %s with 403', async (_where, headers) => {
+    ])('returns 403 for a sign-in form from %s', async (_where, headers) => {
       const response = await sendForm({ key: inspector.key }, headers);
       expect([response.status, cookieOf(response)]).toEqual([403, '']);
     });
@@ -293,11 +293,11 @@ describe('the codec endpoint', () => {
     test.each<[string, Record<string, string>]>([
       ['another page of the same site', { origin: 'http://127.0.0.1:8234' }],
       ['a request without an origin', {}],
-    ])('rejects the session cookie from %s with 403', async (_caller, headers) => {
+    ])('returns 403 for the session cookie from %s', async (_caller, headers) => {
       expect((await withCookie(await signIn(inspector), headers)).status).toBe(403);
     });
 
-    test('rejects a session cookie with 401 when it was changed or signed with other keys', async () => {
+    test('returns 401 for a session cookie that was changed or signed with other keys', async () => {
       const cookie = await signIn(inspector);
       expect((await withCookie(`${cookie.slice(0, -2)}xx`)).status).toBe(401);
       const other = await startApiWithoutBackends({
@@ -312,7 +312,7 @@ describe('the codec endpoint', () => {
       expect(status).toBe(401);
     });
 
-    test('rejects the session cookie with 401 outside the codec', async () => {
+    test('returns 401 for the session cookie on paths outside the codec', async () => {
       const cookie = await signIn(inspector);
       const { status } = await api.request('GET', '/v1/products', { headers: { cookie, origin: UI_ORIGIN } });
       expect(status).toBe(401);

@@ -9,8 +9,8 @@ import { replayAdvancedRuns } from '../../support/replay/run-tracker.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
 /**
- * Shortens the intervals at which the server records that a close is processed, from 30 s. The server deletes a
- * workflow only after this record.
+ * The server deletes a workflow only after it has recorded that the close is processed. These settings shorten the
+ * interval of this record from its default of 30 s.
  */
 const PROMPT_DELETION = [
   'history.transferProcessorUpdateAckInterval="200ms"',

@@ -90,7 +90,7 @@ describeOnDevServer('orders over HTTP', () => {
 
     test('returns the existing order for a repeated order request', async () => {
       const { order } = await makeOrderForOnePiece();
-      // A different sequence of the fields is the same content.
+      // The sequence of the fields does not change the content.
       const reversed = Object.fromEntries(Object.entries(order).reverse());
 
       const responses = await Promise.all([order, reversed, order].map((body) => api.post('/v1/orders', body)));
@@ -387,7 +387,10 @@ describeOnDevServer('orders over HTTP', () => {
         const { historyLength, raw } = await handle.describe();
         return raw.pendingActivities?.length || raw.pendingWorkflowTask ? undefined : historyLength;
       };
-      const before = await waitUntil(waitForStableHistoryLength, { description: 'nothing pending', timeoutMs: 20_000 });
+      const before = await waitUntil(waitForStableHistoryLength, {
+        description: 'an order without pending work',
+        timeoutMs: 20_000,
+      });
 
       for (let count = 0; count < 30; count++) {
         const { status, body } = await api.post<OrderResource>(`/v1/orders/${orderId}/cancel`, { reason: 'again' });

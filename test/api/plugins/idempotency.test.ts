@@ -106,7 +106,8 @@ describeOnDevServer('Idempotency-Key', () => {
     (await fetchEventSummaries(workflow)).filter((event) => event.type === type && event.name === name).length;
 
   /**
-   * Counts events, but waits for the first: Temporal writes events that arrive during a workflow task after the task.
+   * Waits for the first event and counts the events. Temporal writes an event that arrives during a workflow task only
+   * after the task.
    */
   const countArrivals = (workflow: WorkflowHandle, type: string, name?: string) =>
     waitUntil(async () => (await countEvents(workflow, type, name)) || undefined, {
@@ -477,7 +478,7 @@ describeOnDevServer('Idempotency-Key', () => {
     });
   });
 
-  describe('a repetition of a running request', () => {
+  describe('repeated requests while the first request runs', () => {
     test('a repeated request returns 409 until the first request completes, and then replays its response', async () => {
       const { path, sku } = await openFilledCart();
       const [key, request] = [newKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
@@ -495,7 +496,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect(quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)).toEqual({ [sku]: 3 });
     });
 
-    test('of many simultaneous requests with one key to two processes, one runs and the others return 409 or its response', async () => {
+    test('when many simultaneous requests to two processes have one key, one request runs and the others return 409 or its response', async () => {
       const json = await makeOrderBody();
       const key = newKey();
       const responses = await Promise.all(
@@ -615,7 +616,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect((await send(second, key, placeOrderRequest(await makeOrderBody(ada.id)), ada)).status).toBe(202);
     });
 
-    test('runs a repeated request after a 404 when the resource exists now', async () => {
+    test('runs a repeated request when the first request returned 404 and the resource exists now', async () => {
       const orderId = randomUUID();
       const [key, cancel] = [newKey(), { method: 'POST', path: `/v1/orders/${orderId}/cancel` }];
       expectProblem(await send(api, key, cancel), 404, 'not-found');
@@ -638,7 +639,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect((await send(second, newKey(), request)).status).toBe(200);
     });
 
-    test('runs a repeated request when Temporal was unreachable the first time', async () => {
+    test('runs a repeated request when the first request failed because Temporal was unreachable', async () => {
       const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: 'default' });
       const apiWithoutBackends = await startApi({ ...shop, client, auth });
       try {
@@ -730,7 +731,7 @@ describeOnDevServer('Idempotency-Key', () => {
       ['without a batch id', () => ({})],
       ['with a batch id', () => ({ batchId: randomUUID() })],
     ])(
-      'rejects a used key with other upload content, %s, with 422 and keeps the first batch',
+      'returns 422 for a used idempotency key with other upload content (%s), and keeps the first batch',
       async (_description, query) => {
         const [key, item, given] = [newKey(), await makeUnavailableItem(), query()];
         const first = await send(api, key, uploadOf(ndjson(item), given));
@@ -746,7 +747,7 @@ describeOnDevServer('Idempotency-Key', () => {
       },
     );
 
-    test('rejects a used idempotency key with another upload query with 422', async () => {
+    test('returns 422 for a used idempotency key with another upload query', async () => {
       const [key, item] = [newKey(), await makeUnavailableItem()];
       await send(api, key, uploadOf(ndjson(item)));
       expectProblem(

@@ -117,7 +117,7 @@ describe.concurrent('malformed HTTP', () => {
   });
 
   // This test takes ten seconds, because it waits for the time limit.
-  test('an unfinished body gets 408 with the time limit, and the API closes the connection', async () => {
+  test('the API returns 408 with the time limit for an unfinished body, and closes the connection', async () => {
     const key = `X-API-Key: ${operator.key}\r\n`;
     const response = await countResponseBytes(
       `POST /v1/orders HTTP/1.1\r\n${host}${key}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
@@ -129,7 +129,7 @@ describe.concurrent('malformed HTTP', () => {
     expect(response.headers.get('x-request-id')).toBe(response.body.requestId);
   });
 
-  test('unfinished headers get 408, and the API closes the connection', async () => {
+  test('the API returns 408 for unfinished headers, and closes the connection', async () => {
     const response = await countResponseBytes(`GET /livez HTTP/1.1\r\n${host}X-Slow: `);
 
     expect([response.status, response.body.type]).toEqual([408, '/problems/request-timeout']);
@@ -147,7 +147,7 @@ describe.concurrent('malformed HTTP', () => {
     },
   );
 
-  test('a request without a Host header gets a problem with 400', async () => {
+  test('a request without a Host header returns 400', async () => {
     const { status, body } = await countResponseBytes('GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n');
     expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
   });
@@ -165,14 +165,14 @@ describe('request size limits', () => {
   test.each([
     ['a body', '/v1/orders', 262_144, JSON_TYPE],
     ['an upload', '/v1/batches?operation=restock', 1_000, { 'content-type': 'text/csv' }],
-  ])('rejects %s that is too large with 413 and the limit', async (_description, path, limit, headers) => {
+  ])('returns 413 with the limit for %s that is too large', async (_description, path, limit, headers) => {
     const { status, body } = await post(path, 'x'.repeat(limit + 1), headers);
 
     expect([status, body.type]).toEqual([413, '/problems/too-large']);
     expect(body.detail).toContain(`more than ${limit} bytes`);
   });
 
-  test('rejects a body without Content-Length with 413 when it is too large', async () => {
+  test('returns 413 for a body without Content-Length that is too large', async () => {
     const chunk = new TextEncoder().encode('x'.repeat(64 * 1024));
     let left = 6;
     const body = new ReadableStream<Uint8Array>({
@@ -281,7 +281,7 @@ describe('response headers', () => {
     expect(headers.get('access-control-max-age')).toBe('600');
   });
 
-  test('OPTIONS of an unknown path returns 404, even as a preflight', async () => {
+  test('OPTIONS for an unknown path returns 404, even for a preflight request', async () => {
     for (const headers of [{}, { origin: PAGE, 'access-control-request-method': 'POST' }]) {
       const { status, body } = await api.request('OPTIONS', '/v1/nothing-here', { headers });
       expect([status, body.type]).toEqual([404, '/problems/not-found']);

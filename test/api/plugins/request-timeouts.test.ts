@@ -38,7 +38,7 @@ describe('requests that are not complete within the time limit', () => {
   const requestHead = (length: number) =>
     `POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
 
-  test('a request whose body does not end gets 408, and the connection is closed', async () => {
+  test('the API returns 408 for a request whose body does not end, and closes the connection', async () => {
     const { app, port, handled } = await buildAppWithTimeLimit();
     const { socket, closed } = openSocket(port);
     socket.write(`${requestHead(100)}{"a":`);
@@ -58,7 +58,7 @@ describe('requests that are not complete within the time limit', () => {
     expect(handled).toEqual([]);
   });
 
-  test('a request whose body arrives slowly gets 408, because the time limit applies to the whole body', async () => {
+  test('the API returns 408 for a body that arrives slowly, because the time limit applies to the whole body', async () => {
     const { app, port, handled } = await buildAppWithTimeLimit();
     const { socket, closed } = openSocket(port);
     socket.write(requestHead(10_000));

@@ -77,7 +77,7 @@ describe('POST /v1/orders', () => {
     for (const { detail } of response.body.errors ?? []) expect(detail).not.toBe('');
   });
 
-  test('rejects an order request without a body with 400', async () => {
+  test('returns 400 for an order request without a body', async () => {
     expectProblem(await api.request('POST', '/v1/orders'), 400, 'invalid-request');
     const empty = { text: '', headers: { 'content-type': 'application/json' } };
     expectProblem(await api.request('POST', '/v1/orders', empty), 400, 'invalid-request');
@@ -87,7 +87,7 @@ describe('POST /v1/orders', () => {
     ['is cut off', '{"customerId":'],
     ['sets a prototype', '{"__proto__":{"admin":true}}'],
     ['is nested deeper than 32 levels', '['.repeat(33) + ']'.repeat(33)],
-  ])('rejects JSON that %s with 400', async (_description, text) => {
+  ])('returns 400 for JSON that %s', async (_description, text) => {
     const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
 
     expectProblem(response, 400, 'malformed-request');
@@ -99,7 +99,7 @@ describe('POST /v1/orders', () => {
     ['a name that is repeated with an escape', '{"customerId":"ada","customer\\u0049d":"bob"}', '/customerId'],
     ['a repeated name within a list', '{"lines":[{},{"sku":"A","a:b":":","sku":"B"}]}', '/lines/1/sku'],
     ['a repeated __PROTO', '{"__PROTO":1,"__PROTO":2}', '/__PROTO'],
-  ])('returns 400 with the pointer of the name for JSON with %s', async (_description, text, pointer) => {
+  ])('for JSON with %s, returns 400 with the pointer of the name', async (_description, text, pointer) => {
     const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
 
     expectProblem(response, 400, 'invalid-request');
@@ -117,7 +117,7 @@ describe('POST /v1/orders', () => {
     ['1.0000000000000001e0', '1'],
     ['9'.repeat(50), '1e+50'],
   ])(
-    'rejects the JSON number %s with 400, its pointer and the value that JavaScript would store',
+    'for the JSON number %s, returns 400 with its pointer and the value that JavaScript would store',
     async (literal, becomes) => {
       const text = `{"customerId":"ada","lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":${literal}}]}`;
       const response = await api.request('POST', '/v1/orders', {
@@ -162,7 +162,7 @@ describe('POST /v1/orders', () => {
   });
 
   test.each(['text/plain', 'application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
-    'rejects an order request with the content type %s with 415',
+    'returns 415 for an order request with the content type %s',
     async (contentType) => {
       const text = JSON.stringify(order);
       const response = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': contentType } });
@@ -174,7 +174,7 @@ describe('POST /v1/orders', () => {
   );
 
   test.each(['gzip', 'GZIP', 'br', 'deflate'])(
-    'rejects an order request with Content-Encoding: %s with 415 and the accepted encodings',
+    'returns 415 with the accepted encodings for an order request with Content-Encoding: %s',
     async (coding) => {
       const response = await fetch(`${api.url}/v1/orders`, {
         method: 'POST',
@@ -237,11 +237,14 @@ describe('paths and methods', () => {
     },
   );
 
-  test.each(['OPTIONS', 'HEAD', 'PUT'])('%s of an unknown path returns 404 without an Allow header', async (method) => {
-    const { status, headers } = await api.request(method, '/v1/nothing-here');
+  test.each(['OPTIONS', 'HEAD', 'PUT'])(
+    '%s for an unknown path returns 404 without an Allow header',
+    async (method) => {
+      const { status, headers } = await api.request(method, '/v1/nothing-here');
 
-    expect([status, headers.get('allow')]).toEqual([404, null]);
-  });
+      expect([status, headers.get('allow')]).toEqual([404, null]);
+    },
+  );
 
   test.each([
     ['DELETE', '/v1/orders', 'GET, HEAD, POST'],
@@ -252,7 +255,7 @@ describe('paths and methods', () => {
     ['PUT', '/v1/products?limit=1', 'GET, HEAD'],
     ['GET', '/v1/callbacks/shipments', 'POST'],
     ['POST', '/livez', 'GET, HEAD'],
-  ])('rejects %s %s with 405 and Allow: %s', async (method, path, allow) => {
+  ])('%s %s returns 405 with Allow: %s', async (method, path, allow) => {
     const response = await api.request(method, path);
 
     expectProblem(response, 405, 'method-not-allowed');
@@ -281,7 +284,7 @@ describe('query strings', () => {
     ['/v1/orders?status=completed&status=failed', '/status'],
     ['/v1/products?limit=-1', '/limit'],
     ['/v1/products?page=2', '/page'],
-  ])('rejects the query of %s with 400 and the pointer %s', async (path, pointer) => {
+  ])('for the request %s, returns 400 with the pointer %s', async (path, pointer) => {
     const response = await api.get(path);
 
     expectProblem(response, 400, 'invalid-request');
@@ -300,7 +303,7 @@ describe('POST /v1/orders/{id}/cancel and …/compensation', () => {
     ['compensation', { ...stuck }, ['/action']],
     ['compensation', { ...stuck, action: 'retry', force: true }, ['/force']],
     ['compensation', null, ['']],
-  ])('rejects a %s request with the body %j with 400 and the pointers %j', async (action, body, pointers) => {
+  ])('for a %s request with the body %j, returns 400 with the pointers %j', async (action, body, pointers) => {
     const response = await api.post(`/v1/orders/some-order/${action}`, body);
 
     expectProblem(response, 400, 'invalid-request');

@@ -499,7 +499,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
     },
   } satisfies Partial<Record<ProblemKind, ProblemTrigger>>;
 
-  test('the tests cover every kind of problem', () => {
+  test('the problem tests cover every kind of problem', () => {
     // test/api/codec/codec.test.ts covers `unreadable-payload`.
     const withOtherBackends = ['overloaded', 'unreadable-payload'];
     expect([...kindsWithoutBackends, ...withOtherBackends, ...Object.keys(makers)].sort()).toEqual(

@@ -54,7 +54,7 @@ describeOnDevServer('an activity paused by an operator', () => {
     await api.waitForOrder(orderId, ({ waiting }) => !waiting || waiting.every(isUnpaused), 'is unpaused');
   });
 
-  test('an order shows a paused activity in retry without the time of a next attempt', async () => {
+  test('an order shows a paused retry without the time of a next attempt', async () => {
     const worker = await startWorker(server, shop, { taskQueues: ['payments'] });
     try {
       const orderId = await placeOrder('tok_gateway_down');

@@ -109,7 +109,7 @@ describeOnDevServer('workflows started outside the API', () => {
   ];
 
   test.each(resources)(
-    'when no worker polls the task queue of the $name, immediately returns 503 with the task queue',
+    'immediately returns 503 with the task queue of the $name when no worker polls this queue',
     async (resource) => {
       const { workflowId, path, input } = resource.make();
       await start(workflowId, resource.type, UNPOLLED_QUEUE, input);

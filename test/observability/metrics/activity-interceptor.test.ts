@@ -86,10 +86,10 @@ test.each([
 });
 
 test.each([
-  [10_500, 'fails', ['shop_activity_attempts', 4, { outcome: 'failed' }]],
+  [10_500, 'fails the activity', ['shop_activity_attempts', 4, { outcome: 'failed' }]],
   [60_000, 'is retried', ['shop_activity_backoff', 8, {}]],
 ])(
-  '5 s into a schedule-to-close timeout of %i ms, an activity with a retry delay of 8 s %s',
+  'after 5 s of a schedule-to-close timeout of %i ms, a failed attempt with a retry delay of 8 s %s',
   async (limit, _, expected) => {
     const info = { attempt: 4, scheduledTimestampMs: Date.now() - 5_000, scheduleToCloseTimeoutMs: limit };
     expect((await recordMetricsOf(failWith(unavailable), info))[1]).toEqual(expected);

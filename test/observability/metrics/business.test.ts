@@ -75,7 +75,7 @@ test('reads only the 100 oldest batches when more than 100 batches run', async (
   expect(lookedAt.at(-1)).toBe('a');
 });
 
-test('after a database count, even a failed one, waits twenty times its duration before the next count', async () => {
+test('the pause between database counts is twenty times the duration of a count, even after an error', async () => {
   vi.useFakeTimers();
   try {
     const { client, respond } = createFakeTemporalClient();

@@ -43,7 +43,7 @@ import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/
 import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
 import { sourceCommand } from '../../support/shop/source-command.js';
 
-/** Generous, because everything takes several times as long on a machine that also runs other tests. */
+/** The timeout is long, because a machine that also runs other tests may be several times slower. */
 const WAIT_TIMEOUT_MS = 60_000;
 
 /** Alerts that take too long to fire in this test, even with shortened durations. The promtool test covers them. */
@@ -232,7 +232,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       // The webhook receiver is unavailable.
       [countFailures('reportOutcome', 'ReceiverUnavailable')]: '0+4x180',
       [countAttempts('reportOutcome')]: '0+5x180',
-      // Every attempt fails, but the attempts belong to a single order, so no alert must fire.
+      // Every attempt fails, but the attempts belong to a single order, so no alert may fire.
       [countFailures('requestShipment', 'CarrierUnavailable')]: '0+1x180',
       [countAttempts('requestShipment')]: '0+1x180',
       // 10 % of the orders fail. The many successful health checks must not hide this.
@@ -281,7 +281,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
       description: 'the next run',
       timeoutMs: WAIT_TIMEOUT_MS,
     });
-    // Makes the duration of the cart differ clearly from the duration of its last run.
+    // Waits, so that the duration of the cart clearly differs from the duration of its last run.
     await waitUntil(() => performance.now() - began > 2_000 || undefined, { description: '2 s', timeoutMs: 5_000 });
     const lastStart = performance.now();
     await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
@@ -393,7 +393,8 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     });
 
     test('each alert fires for its cause and resolves afterwards', async () => {
-      // First the failures that need a running worker. All start together, because each alert takes a while to fire.
+      // Causes the failures that need a running worker. All of them start together, because each alert takes a while to
+      // fire.
       const stuck = await placeAndCharge();
       const standing = await addProduct(shop.store);
       lock = await lockProduct(shop.databaseUrl, standing.sku);
@@ -475,11 +476,11 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         status: { name: 'COMPLETED' },
       });
 
-      // Then the failures that need a missing worker.
+      // Causes the failures that need a missing worker.
       worker.kill('SIGKILL');
       const waiting = repeatEvery(500, () => placeOrder());
       await expectToFire('TargetDown', 'JobMissing', 'NoWorker', 'BacklogAgeHigh');
-      // The worker starts again as soon as the backlog has grown long enough to fire its alert.
+      // Starts the worker again as soon as the alert BacklogGrowing fires.
       [worker] = await Promise.all([startWorker(), expectToFire('BacklogGrowing').finally(() => waiting.stop())]);
 
       let firing: string[] = [];

@@ -214,7 +214,7 @@ describe('openAttempt', () => {
       expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('an earlier run and a new attempt that race process each item once', async () => {
+    test('when an earlier run races a new attempt, each item is processed once', async () => {
       for (let count = 0; count < 10; count += 1) {
         const { batchId, applied, note: recordItems, applyAll, attemptId } = await stageTwoChunks();
         const old = createMany(2, (chunkIndex) => store.applyChunk({ attemptId, chunkIndex }, recordItems));

@@ -31,7 +31,7 @@ describe('applyChunk', () => {
   };
   const countNotifications = async (batchId: string) => (await store.listCartNotifications(batchId)).length;
 
-  test('stores the effect of a chunk with its outcome, and a repeated call does nothing', async () => {
+  test('stores the effect and the outcome of a chunk once, even when the call is repeated', async () => {
     const { batchId, key } = await stageOneChunk();
     let calls = 0;
     const apply: ApplyChunk = async (tx) => {
@@ -47,7 +47,7 @@ describe('applyChunk', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 2, failed: 1 });
   });
 
-  test('applies a chunk once for concurrent calls', async () => {
+  test('concurrent calls of applyChunk apply a chunk once', async () => {
     const { batchId, key } = await stageOneChunk();
     let calls = 0;
     const gate = createGate();
@@ -67,7 +67,7 @@ describe('applyChunk', () => {
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
-  test('rolls back when the callback throws, and then a waiting call applies the chunk', async () => {
+  test('applyChunk rolls back when its callback throws, and then a waiting call applies the chunk', async () => {
     const { batchId, key } = await stageOneChunk();
     const first = await holdChunkOpen(key, async (tx) => {
       await writeNotification(tx, batchId);
@@ -231,7 +231,7 @@ describe('recordChunkProgress', () => {
     return { batchId, key: { attemptId: (await openAttempt(batchId, 'run')).attemptId, chunkIndex: 0 } };
   }
 
-  test('a chunk continues from its recorded position and keeps the failures so far', async () => {
+  test('readChunk returns the recorded position and the recorded failures of a chunk', async () => {
     const { batchId, key } = await stageOneChunk(6);
     expect(await store.readChunk(key)).toMatchObject({ processedCount: 0, failures: [] });
     expect(await store.recordChunkProgress(key, { processedCount: 4, failures: rejectionsAt(1), isDone: false })).toBe(

@@ -114,7 +114,7 @@ describe('stageBatch', () => {
     expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(2), 2))).toMatchObject({ status: 'staged' });
   });
 
-  test('returns "existing" for a used id with the same content', async () => {
+  test('stageBatch returns "existing" for a used batch id with the same content', async () => {
     const batch = makeBatch();
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
 
@@ -132,21 +132,24 @@ describe('stageBatch', () => {
     ['one item more', {}, makeNumberedItems(6)],
     ['another item', {}, [{ n: 9 }, ...makeNumberedItems(5).slice(1)]],
     ['another item order', {}, makeNumberedItems(5).reverse()],
-  ])('returns "taken" for a used id with %s and keeps the first batch', async (_description, change, items) => {
-    const batch = makeBatch({ itemsPerChunk: 5 });
-    await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 5));
-    const other = { ...batch, ...change };
+  ])(
+    'stageBatch returns "taken" for a used batch id with %s, and keeps the first batch',
+    async (_description, change, items) => {
+      const batch = makeBatch({ itemsPerChunk: 5 });
+      await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 5));
+      const other = { ...batch, ...change };
 
-    expect(await store.stageBatch(other, splitIntoChunks(items, other.itemsPerChunk))).toEqual({ status: 'taken' });
-    expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
-    expect(await store.countBatchProgress(batch.batchId)).toMatchObject({
-      operation: 'restock',
-      itemsPerChunk: 5,
-      total: 5,
-    });
-  });
+      expect(await store.stageBatch(other, splitIntoChunks(items, other.itemsPerChunk))).toEqual({ status: 'taken' });
+      expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
+      expect(await store.countBatchProgress(batch.batchId)).toMatchObject({
+        operation: 'restock',
+        itemsPerChunk: 5,
+        total: 5,
+      });
+    },
+  );
 
-  test('returns "taken" for the same items with other line numbers, because failure reports contain line numbers', async () => {
+  test('stageBatch returns "taken" for the same items with other line numbers, because failure reports contain line numbers', async () => {
     const batch = makeBatch();
     await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(2), 2));
     async function* delayedChunks(): AsyncGenerator<StagedItem[]> {
@@ -170,7 +173,7 @@ describe('stageBatch', () => {
   });
 
   describe('two concurrent uploads with one id', () => {
-    /** Starts two uploads. Neither upload can finish before both are running. */
+    /** Starts two uploads. Neither upload can finish before both uploads run. */
     async function stageBoth(first: unknown[], second: unknown[], batchId: string = randomUUID()) {
       const gate = createGate();
       async function* pages(items: unknown[]) {

@@ -85,14 +85,14 @@ describe('API keys', () => {
     expect(body.detail).toBe(`requires the role shopper or operator; ${clerk.id} has the roles approver`);
   });
 
-  test('rejects an unauthenticated request with 401 before it parses the body', async () => {
+  test('returns 401 for an unauthenticated request before the API parses the body', async () => {
     for (const text of ['{', 'x'.repeat(10_000)]) {
       const headers = { 'content-type': 'application/json' };
       expectUnauthorized(await api.request('POST', '/v1/orders', { text, headers }), /send an API key/);
     }
   });
 
-  test('generates a key with 256 random bits and returns its hash for the configuration', () => {
+  test('createApiKey returns a key with 256 random bits and its hash for the configuration', () => {
     const [one, other] = [createApiKey(), createApiKey()];
 
     expect(one.key).toMatch(/^wop_[A-Za-z0-9_-]{43}$/);

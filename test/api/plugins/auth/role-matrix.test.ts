@@ -29,7 +29,7 @@ const publicOperations = operations.filter(
   (operation) => !roleOperations.includes(operation) && !signedOperations.includes(operation),
 );
 
-describe('operation access by the OpenAPI document', () => {
+describe('access rules of the OpenAPI document', () => {
   let api: Api;
   beforeAll(async () => {
     api = await start();
@@ -162,7 +162,7 @@ describe('a route without a contract', () => {
   );
 
   test.each(['/v1/docs/new', '/documents'])(
-    'the API does not start when %s has no contract, because the path only resembles a documentation path',
+    'the API does not start when the route %s has no contract, although its path resembles a documentation path',
     async (url) => {
       await expect(withRoute((app) => app.get(url, doNothing))).rejects.toThrow(/has no contract/);
     },
