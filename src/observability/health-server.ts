@@ -2,15 +2,15 @@ import { withTimeout } from '../async/promises.js';
 import { startInternalServer, type InternalServer, type ListenAddress } from './internal-server.js';
 import type { Logger } from './logger.js';
 
-/** Checks by name. A check returns `ok` or a description of the problem. */
+/** Health checks by name. A check returns `ok` or a description of the problem. */
 export type HealthChecks = Record<string, () => Promise<string> | string>;
 
-/** A check that hangs fails after this time. */
+/** A check without a result after this time has failed. */
 const CHECK_TIMEOUT_MS = 5_000;
 
 /**
- * Serves `/livez` and `/readyz` for a process without another HTTP server. `/livez` responds as long as the process
- * runs. `/readyz` returns 503 with the reasons unless every check returns `ok`.
+ * Serves `/livez` and `/readyz` for a process that has no other HTTP server. `/livez` responds as long as the process
+ * runs. `/readyz` returns 200 when every check returns `ok`; otherwise it returns 503 with the results of all checks.
  */
 export async function serveHealth(
   checks: HealthChecks,
@@ -28,7 +28,7 @@ export async function serveHealth(
   });
 }
 
-/** Returns the result of a check. Hides the error of a failed check, because it may reveal internals. */
+/** Returns the result of a check. Replaces the message of an error, because it may reveal internals. */
 async function runCheck(check: HealthChecks[string]): Promise<string> {
   try {
     return await withTimeout(Promise.resolve(check()), CHECK_TIMEOUT_MS, () => 'does not answer');

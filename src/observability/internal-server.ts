@@ -13,8 +13,8 @@ export interface InternalServer {
 }
 
 /**
- * Starts a listener for the orchestrator and the monitoring, apart from the port of the API, because API callers must
- * not reach it. Logs only warnings and errors, because its requests repeat every few seconds.
+ * Starts an HTTP server for the orchestrator and the monitoring system. It has its own port, because callers of the API
+ * must not reach it. Logs only warnings and errors, because its requests repeat every few seconds.
  */
 export async function startInternalServer(
   { host, port, logger }: ListenAddress & { logger: Logger },

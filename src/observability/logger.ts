@@ -8,8 +8,8 @@ export type { Logger } from 'pino';
 const PINO_LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
 /**
- * The process's logger: one JSON object per line on stdout. Every line contains `service` and the current result of
- * `fields`.
+ * Creates the logger of a process. It writes one JSON object per line to stdout. Every line contains `service` and the
+ * fields that `fields` returns at that moment.
  */
 export function createLogger(service: string, level: string, fields?: () => object): Logger {
   return pino({
@@ -22,13 +22,13 @@ export function createLogger(service: string, level: string, fields?: () => obje
   });
 }
 
-/** In characters: the maximum length of an unmodified line, and of each text in a longer line. */
+/** Lengths in characters: a longer line is truncated, and then each of its texts has at most `MAX_TEXT_LENGTH`. */
 const MAX_LINE_LENGTH = 32_000;
 const MAX_TEXT_LENGTH = 2_000;
-/** Maximum number of fields of a line that is still too long. */
+/** The maximum number of fields in a line that is still too long after its texts are truncated. */
 const MAX_SCALAR_FIELDS = 12;
 
-/** Makes a log line acceptable for every collector: well-formed, and truncated when a caller sent large values. */
+/** Returns a log line that every collector accepts: well-formed, and truncated when a caller sent large values. */
 export function truncateLine(line: string): string {
   // Pino escapes most lone surrogates, but not all.
   if (line.length <= MAX_LINE_LENGTH) return toWellFormedJson(line.toWellFormed());
@@ -41,27 +41,27 @@ export function truncateLine(line: string): string {
   return `${JSON.stringify({ ...Object.fromEntries(plain.slice(0, MAX_SCALAR_FIELDS)), truncated: true })}\n`;
 }
 
-/** SDK warnings about intended configuration: the worker of `payments` has activities only. */
+/** Warnings of the SDK about intended configuration: the worker of `payments` has only activities. */
 const EXPECTED_SDK_WARNINGS = new Set(['No workflows registered, not polling for workflow tasks']);
 
-/** The logger for the Temporal SDK, for its own messages and for those of workflows and activities. */
+/** Creates the logger for the Temporal SDK. The SDK also passes it the log lines of workflows and activities. */
 export function temporalLogger(logger: Logger): DefaultLogger {
   return new DefaultLogger('TRACE', ({ level, message, meta }: LogEntry) => {
     logger[EXPECTED_SDK_WARNINGS.has(message) ? 'debug' : PINO_LEVELS[level]](toLogFields(meta), message);
   });
 }
 
-/** Log filter of the SDK's core: its own lines from this level on, and only errors of its libraries. */
+/** The log filter of the SDK's core: its own lines of at least this level, and only errors of its libraries. */
 export const coreLogFilter = (level: 'info' | 'warn' | 'error') =>
   ({ core: level.toUpperCase() as Uppercase<typeof level>, other: 'ERROR' }) as const;
 
 /**
- * Fields that the SDK adds for tasks. They contain whole tasks with their payloads, or data that only Temporal can
- * read.
+ * Fields that the SDK adds to log lines about tasks. They contain a whole task with its payloads, or data that only
+ * Temporal can read.
  */
 const TASK_FIELDS = new Set(['task', 'taskEncoded', 'taskToken', 'jobs', 'start']);
 
-/** Renames fields as in workflow logs, and drops the fields of tasks. */
+/** Renames fields to their names in workflow logs. Removes `TASK_FIELDS`. */
 function toLogFields({ workflowRunId, error, ...rest }: Record<string, unknown> = {}) {
   return {
     ...(workflowRunId !== undefined && { runId: workflowRunId }),
@@ -70,7 +70,7 @@ function toLogFields({ workflowRunId, error, ...rest }: Record<string, unknown> 
   };
 }
 
-/** Serializes an error without attached data, such as failure details or query values. */
+/** Serializes an error without its attached data, such as failure details or query values. */
 function serializeError(error: unknown): object {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name, message, stack, cause } = error;

@@ -1,10 +1,10 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { loadConfigData, type ClientConfigProfile, type ConfigDataSource } from '@temporalio/envconfig';
 
-/** Environment variables, without empty ones. */
+/** Environment variables. Empty variables are absent. */
 export type Environment = Partial<Record<string, string>>;
 
-/** An invalid connection setting: the variable, the problem and a valid value. */
+/** An invalid connection setting: the variable, the problem and an example of a valid value. */
 export interface ProfileProblem {
   name: string;
   problem: string;
@@ -12,7 +12,7 @@ export interface ProfileProblem {
   example: string;
 }
 
-/** Settings that can be given by value (`…_DATA`) or as the path of a file (`…_PATH`). */
+/** TLS settings. Each can be a value (`…_DATA`) or the path of a file (`…_PATH`). */
 export const PEM_VARIABLES = {
   serverCACert: 'TEMPORAL_TLS_SERVER_CA_CERT',
   clientCert: 'TEMPORAL_TLS_CLIENT_CERT',
@@ -21,7 +21,7 @@ export const PEM_VARIABLES = {
 
 type TlsSettings = NonNullable<ClientConfigProfile['tls']>;
 
-/** Reads the certificates and the private key of a profile. Returns a problem for each one that cannot be used. */
+/** Reads the certificates and the private key of a profile. Returns a problem for each one that is unusable. */
 export function validateCertificates(tls: TlsSettings, env: Environment): ProfileProblem[] {
   const problems: ProfileProblem[] = [];
   const read = <T>(part: keyof typeof PEM_VARIABLES, what: string, parse: (pem: Buffer) => T): T | undefined => {

@@ -7,11 +7,12 @@ import { PEM_VARIABLES, validateCertificates, type Environment, type ProfileProb
 export type { Environment } from './certificates.js';
 
 /**
- * TLS, API key and gRPC metadata for the connections of clients and workers. Empty for a server without authentication.
+ * TLS, API key and gRPC metadata for the connections of clients and workers. Empty when the server needs no
+ * authentication.
  */
 export type TemporalCredentials = Pick<NativeConnectionOptions, 'tls' | 'apiKey' | 'metadata'>;
 
-/** Connection settings for Temporal. */
+/** The connection settings for Temporal. */
 export interface TemporalProfile {
   address: string;
   namespace: string;
@@ -19,8 +20,8 @@ export interface TemporalProfile {
 }
 
 /**
- * The variables of a profile, with the names of Temporal's SDKs and CLI. `TEMPORAL_GRPC_META_…` variables are read as
- * well.
+ * The variables of a profile. Temporal's SDKs and CLI use the same names. The profile also reads `TEMPORAL_GRPC_META_…`
+ * variables.
  */
 export const PROFILE_VARIABLES = [
   'TEMPORAL_ADDRESS',
@@ -33,14 +34,17 @@ export const PROFILE_VARIABLES = [
   ...Object.values(PEM_VARIABLES).flatMap((name) => [`${name}_PATH`, `${name}_DATA`] as const),
 ] as const;
 
-/** The client's private key is not listed, because it has its own file variable: `TEMPORAL_TLS_CLIENT_KEY_PATH`. */
+/**
+ * The variables that can be read from a secret file. The client's private key is missing here, because
+ * `TEMPORAL_TLS_CLIENT_KEY_PATH` already names a file.
+ */
 export const PROFILE_SECRETS = ['TEMPORAL_API_KEY'] as const;
 
 /**
  * Reads the profile like `@temporalio/envconfig`: the file, overridden by the environment. There are three differences.
  * The file is read only if `TEMPORAL_PROFILE` or `TEMPORAL_CONFIG_FILE` is set, because a service must not use the CLI
- * settings of its user. Certificates are checked here, not on the first call. A connection to another machine needs TLS
- * unless TLS is disabled explicitly.
+ * settings of its user. Certificates are checked here and not at the first call. A connection to another machine needs
+ * TLS unless TLS is disabled explicitly.
  *
  * @returns the profile, or all problems. Problems contain neither secrets nor lines of the file.
  */
@@ -95,13 +99,13 @@ export function readTemporalProfile(env: Environment): TemporalProfile | { probl
   return { address, namespace, credentials: Object.fromEntries(settings) };
 }
 
-/** Accepts `host:port`. */
+/** Whether the text has the form `host:port`. */
 export function isHostPort(text: string): boolean {
   const [, port] = /^(?:[^\s/:]+|\[[0-9a-f:]+\]):(\d{1,5})$/i.exec(text) ?? [];
   return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
-/** The credentials for logs, without secrets. */
+/** Describes the credentials in logs, without secrets. */
 export function describeCredentials({ tls, apiKey, metadata = {} }: TemporalCredentials): string {
   const isMutual = typeof tls === 'object' && tls?.clientCertPair;
   return [
@@ -111,7 +115,7 @@ export function describeCredentials({ tls, apiKey, metadata = {} }: TemporalCred
   ].join(', ');
 }
 
-/** The parser's message quotes lines of the file, which may contain a key. Report only the line number. */
+/** Reports only the line number, because the parser's message quotes lines of the file, which may contain a key. */
 function describeFileError(error: Error & { line?: number; code?: string }): string {
   if (error.line !== undefined) return `the file is not valid TOML: check line ${error.line}`;
   if (error.code !== undefined) return `the file cannot be read (${error.code})`;

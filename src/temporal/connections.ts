@@ -16,7 +16,7 @@ type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMES
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** A list page holds the memos of up to 100 executions, a history page up to 1,000 events. */
+/** Large enough for a list page with the memos of 100 executions and for a history page with 1,000 events. */
 const MAX_GRPC_MESSAGE_BYTES = 128 * 1024 * 1024;
 
 interface ClientConnectionConfig extends TemporalConfig {
@@ -24,12 +24,14 @@ interface ClientConnectionConfig extends TemporalConfig {
 }
 
 interface ClientOptions {
-  /** gRPC interceptors that see every request, including each retry. */
+  /** gRPC interceptors that run for every request, including each retry. */
   grpcInterceptors?: Interceptor[] | undefined;
   workflowInterceptors?: WorkflowClientInterceptor[] | undefined;
 }
 
-/** A client that connects on the first call, so that the API can start and return 503 during a Temporal outage. */
+/**
+ * Creates a client that connects at the first call, so that the API can start and return 503 during a Temporal outage.
+ */
 export function createClient(
   config: ClientConnectionConfig,
   { grpcInterceptors = [], workflowInterceptors = [] }: ClientOptions = {},
@@ -45,12 +47,12 @@ export function createClient(
   return new Client({ connection, namespace, dataConverter, interceptors: { workflow: workflowInterceptors } });
 }
 
-/** A connection without a client. @throws when the server does not respond in time. */
+/** Opens a connection without a client. @throws when the server does not respond in time. */
 export async function openConnection(config: TemporalConfig): Promise<Connection> {
   return await Connection.connect({ ...connectionOptions(config), connectTimeout: CONNECT_TIMEOUT_MS });
 }
 
-/** The connection of a worker. @throws when the server does not respond. */
+/** Opens the connection of a worker. @throws when the server does not respond. */
 export async function openWorkerConnection(config: TemporalConfig): Promise<NativeConnection> {
   return await NativeConnection.connect(connectionOptions(config));
 }

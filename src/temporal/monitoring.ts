@@ -10,16 +10,16 @@ const TASK_TYPES = { workflow, activity };
 
 type TaskType = keyof typeof TASK_TYPES;
 
-/** The tasks of one type in a task queue that no worker has taken yet, as the server estimates them. */
+/** The server's estimate of the tasks of one type that wait in a task queue. */
 export interface TaskBacklog {
   taskQueue: TaskQueue;
   taskType: TaskType;
   taskCount: number;
-  /** How long the oldest task has waited. */
+  /** The time that the oldest task has waited. */
   ageSeconds: number;
 }
 
-/** The backlogs of all task queues, with one call for each queue and type. Throws only after all calls have ended. */
+/** Reads the backlogs of all task queues, with one call per queue and type. Throws only after all calls have ended. */
 export async function readTaskBacklogs(client: Client): Promise<TaskBacklog[]> {
   const calls = TASK_QUEUES.flatMap((taskQueue) =>
     (Object.keys(TASK_TYPES) as TaskType[])
@@ -44,12 +44,12 @@ async function readTaskBacklog(client: Client, taskQueue: TaskQueue, taskType: T
   };
 }
 
-/** The server's maximum page size. */
+/** The maximum page size of the server. */
 const PAGE_SIZE = 1_000;
 
 /**
- * The workflow ids of the oldest `max` executions that a query finds; the oldest is last. Reads all pages, because the
- * server lists the newest executions first.
+ * Returns the workflow ids of the oldest `max` executions that match a query, with the oldest one last. Reads all
+ * pages, because the server lists the newest executions first.
  */
 export async function listOldestWorkflowIds(
   { workflowService, options: { namespace } }: Client,

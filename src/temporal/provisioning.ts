@@ -10,10 +10,12 @@ const { IndexedValueType } = proto.temporal.api.enums.v1;
 
 export type SearchAttributeKey = ReturnType<typeof defineSearchAttributeKey>;
 
-/** Retention of closed workflows in a namespace that this code creates. */
+/** The retention of closed workflows in a namespace that `ensureNamespace` creates. */
 const RETENTION_DAYS = 7;
 
-/** A server needs about ten seconds to load a new namespace or search attribute into its caches. */
+/**
+ * Long enough for a server to load a new namespace or search attribute into its caches, which takes about ten seconds.
+ */
 const PROPAGATION_TIMEOUT_MS = 60_000;
 
 /** Creates the namespace if it is missing, and waits until the server accepts it. */
@@ -30,15 +32,16 @@ export async function ensureNamespace(connection: Connection, namespace: string)
     .catch((error: unknown) => {
       if (grpcErrorIn(error)?.code !== status.ALREADY_EXISTS) throw error;
     });
-  // `describeNamespace` reads the database. This call reads the server's cache, like all other calls.
+  // `describeNamespace` reads the database. This call reads the server's cache, which all other calls use too.
   await retryUntilAccepted(() => connection.operatorService.listSearchAttributes({ namespace }), [status.NOT_FOUND]);
 }
 
 /**
- * Registers missing search attributes and waits until queries can use them, because the server rejects a start with an
- * unknown search attribute.
+ * Registers missing search attributes and waits until queries can use them. The wait is necessary, because the server
+ * rejects a start with an unknown search attribute.
  *
  * @returns the names of the new search attributes.
+ *
  * @throws when a search attribute exists with another type.
  */
 export async function ensureSearchAttributes(
@@ -50,7 +53,7 @@ export async function ensureSearchAttributes(
   const existing = customAttributes ?? {};
   for (const [name, type] of Object.entries(toIndexedValueTypes(attributes))) {
     if (name in existing && existing[name] !== type) {
-      throw new Error(`search attribute ${name} exists in namespace ${namespace} with another type`);
+      throw new Error(`search attribute ${name} already exists in namespace ${namespace} with another type`);
     }
   }
   const missing = attributes.filter(({ name }) => !(name in existing));
@@ -68,12 +71,12 @@ export async function ensureSearchAttributes(
   return missing.map(({ name }) => name);
 }
 
-/** Search attributes in the format of the server's API. */
+/** Converts search attributes into the format of the server's API. */
 export function toIndexedValueTypes(attributes: readonly SearchAttributeKey[]) {
   return Object.fromEntries(attributes.map(({ name, type }) => [name, IndexedValueType[`INDEXED_VALUE_TYPE_${type}`]]));
 }
 
-/** Retries a call while it fails with one of the codes, for at most a minute. */
+/** Retries a call while it fails with one of the given codes, for at most a minute. */
 async function retryUntilAccepted(call: () => Promise<unknown>, retryableCodes: readonly status[]): Promise<void> {
   const deadline = Date.now() + PROPAGATION_TIMEOUT_MS;
   for (;;) {

@@ -3,7 +3,7 @@ import { approvalDueAtAttribute, approversAttribute, approvalStatusAttribute } f
 import { batchStatusAttribute } from '../workflows/batch/contract.js';
 import { customerIdAttribute, orderStatusAttribute } from '../workflows/order/contract.js';
 
-/** All search attributes of the workflows. `setup` registers them before the first start. */
+/** All search attributes of the workflows. `setup` registers them before the first workflow starts. */
 export const SEARCH_ATTRIBUTES: readonly SearchAttributeKey[] = [
   orderStatusAttribute,
   customerIdAttribute,

@@ -3,7 +3,7 @@ import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 import { CART_TASK_QUEUE } from '../workflows/cart/contract.js';
 import { ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE } from '../workflows/order/contract.js';
 
-/** All task queues: one per domain, and one for a rate-limited external system. Each scales independently. */
+/** All task queues: one per domain, and one for a rate-limited external system. Each queue scales independently. */
 export const TASK_QUEUES = [
   ORDER_TASK_QUEUE,
   PAYMENT_TASK_QUEUE,
@@ -14,18 +14,18 @@ export const TASK_QUEUES = [
 
 export type TaskQueue = (typeof TASK_QUEUES)[number];
 
-/** Whether the task queue has workflows, not only activities. */
+/** Whether the task queue has workflows in addition to activities. */
 export function hasWorkflows(taskQueue: TaskQueue): boolean {
   return taskQueue !== PAYMENT_TASK_QUEUE;
 }
 
 /**
- * The versioning behavior of a task queue's open workflows. Orders, carts and approvals can be open for weeks or years.
- * They use the current version, so that a fix reaches stuck workflows, and changes need patches. A batch usually takes
- * hours and stays on its first version, so that changes need no patch.
+ * Returns the versioning behavior of the open workflows of a task queue. Orders, carts and approvals can be open for
+ * weeks or years. They use the current version, so a fix reaches stuck workflows, but changes need patches. A batch
+ * usually takes hours and stays on its first version, so changes need no patch.
  *
- * Set on the worker instead of the workflows, because the server rejects a workflow's versioning behavior from an
- * unversioned worker.
+ * The behavior is set on the worker instead of the workflows, because the server rejects the versioning behavior of a
+ * workflow from an unversioned worker.
  */
 export function versioningBehaviorOf(taskQueue: TaskQueue): 'AUTO_UPGRADE' | 'PINNED' {
   return taskQueue === BATCH_TASK_QUEUE ? 'PINNED' : 'AUTO_UPGRADE';

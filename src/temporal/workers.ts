@@ -16,8 +16,8 @@ import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from '../workflows/order/contract.js';
 
 /**
- * How long a shutdown waits for activities after their grace period. Activities still running are abandoned and retried
- * on another worker.
+ * How long a shutdown waits for activities after their grace period. Activities that still run are then abandoned and
+ * retried on another worker.
  */
 export const FORCED_SHUTDOWN_SECONDS = 5;
 
@@ -33,31 +33,34 @@ export interface WorkersOptions extends Pick<
 > {
   connection: NativeConnection;
   activities: Activities;
-  /** The first key encrypts; all keys decrypt. With keys, the bundle must have the variant `encrypted`. */
+  /** The first key encrypts, and all keys decrypt. With keys, the bundle must have the variant `encrypted`. */
   encryptionKeys?: readonly EncryptionKey[] | undefined;
-  /** The task queues that this process polls; all by default. */
+  /** The task queues that this process polls. Default: all. */
   taskQueues?: readonly TaskQueue[];
   concurrencyLimits?: ConcurrencyLimits;
-  /** Limits concurrent chunks, because each uses a database connection and database CPU while it runs. */
+  /** The maximum number of concurrent chunks. Each running chunk uses a database connection and database CPU. */
   batchConcurrentChunks: number;
   /**
-   * Maximum number of calls per second to the payment gateway by all workers together. All workers must have the same
-   * value.
+   * The maximum number of calls per second to the payment gateway by all workers together. All workers must have the
+   * same value.
    */
   paymentsPerSecond?: number | undefined;
-  /** The version for Worker Deployment Versioning. Without it, the workers are unversioned. */
+  /** The version for Worker Deployment Versioning. If missing, the workers are unversioned. */
   deploymentVersion?: { name: string; buildId: string };
 }
 
-/** Concurrency limits per worker. Defaults to the SDK's values; `targets` can reduce them. */
+/**
+ * The concurrency limits of each worker. Default: the values of the SDK. With `resourceTargets`, a worker may stay
+ * below the limits.
+ */
 export interface ConcurrencyLimits {
   activities?: number | undefined;
   workflowTasks?: number | undefined;
-  /** Shares of the memory and CPU of the machine or container above which the workers accept no more tasks. */
+  /** The shares of memory and CPU of the machine or container at which the workers accept no more tasks. */
   resourceTargets?: ResourceBasedTunerOptions | undefined;
 }
 
-/** The SDK's defaults without a tuner. */
+/** The default limits of an SDK worker without a tuner. */
 const DEFAULT_SLOTS = { activities: 100, workflowTasks: 40 };
 
 type ConcurrencyConfig = Pick<
@@ -69,7 +72,10 @@ type ConcurrencyConfig = Pick<
   | 'WORKER_MAX_CONCURRENT_WORKFLOW_TASKS'
 >;
 
-/** Reads the configured concurrency. The default targets leave room for other work of the process and the machine. */
+/**
+ * Returns the configured concurrency limits. The default targets leave memory and CPU for other work of the process and
+ * the machine.
+ */
 export function readConcurrencyLimits(config: ConcurrencyConfig): ConcurrencyLimits {
   const { WORKER_TARGET_MEMORY: targetMemoryUsage = 0.8, WORKER_TARGET_CPU: targetCpuUsage = 0.9 } = config;
   return {
@@ -79,12 +85,14 @@ export function readConcurrencyLimits(config: ConcurrencyConfig): ConcurrencyLim
   };
 }
 
-/** The workers of this process: one per task queue, on one connection. */
+/** The workers of this process: one per task queue, all on one connection. */
 export interface Workers {
-  /** Polls until shutdown or until a worker fails. Then all workers drain. @throws the failure. */
+  /**
+   * Polls until shutdown or until a worker fails. Then all workers finish their tasks and stop. @throws the failure.
+   */
   run: () => Promise<void>;
   shutdown: () => void;
-  /** The task queues that are not being polled, before `run` or after a stop. */
+  /** Returns the task queues that are not polled, for example before `run` or after a stop. */
   unpolledTaskQueues: () => string[];
 }
 
@@ -104,7 +112,7 @@ export async function createWorkers({
   const workers = await Promise.all(
     taskQueues.map((taskQueue) =>
       Worker.create({
-        // Bounds the delay until an activity notices its cancellation, which arrives in the response to a heartbeat.
+        // Limits the delay until an activity notices its cancellation, which arrives in the response to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
         dataConverter,
@@ -139,8 +147,8 @@ export async function createWorkers({
 }
 
 /**
- * Creates a tuner per worker. Resource-based tuners share one controller. Limits workflow tasks to the size of the
- * cache, because more concurrent workflows would evict each other.
+ * Returns a function that creates the tuner of a worker. Resource-based tuners share one controller. Limits concurrent
+ * workflow tasks to the size of the cache, because more workflows would evict each other.
  */
 function createTuners(
   { activities, workflowTasks, resourceTargets }: ConcurrencyLimits,

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 
 /**
- * Optional parts of a workflow bundle. Every cached workflow holds a copy of the bundle, so it contains only what it
- * needs.
+ * The optional parts of a workflow bundle. Every cached workflow holds a copy of the bundle, so a bundle contains only
+ * the parts that are in use.
  */
 export interface BundleVariant {
   /** Includes spans of workflows. */
@@ -13,7 +13,7 @@ export interface BundleVariant {
   encrypted?: boolean;
 }
 
-/** All combinations. */
+/** All combinations of the optional parts. */
 export const BUNDLE_VARIANTS: readonly BundleVariant[] = [
   {},
   { traced: true },
@@ -21,16 +21,19 @@ export const BUNDLE_VARIANTS: readonly BundleVariant[] = [
   { traced: true, encrypted: true },
 ];
 
-/** The file of a variant next to the plain bundle: `workflow-bundle.encrypted.js` for `workflow-bundle.js`. */
+/**
+ * Returns the path of a variant, which is next to the plain bundle: `workflow-bundle.encrypted.js` next to
+ * `workflow-bundle.js`.
+ */
 export function bundlePath(plain: string, { traced = false, encrypted = false }: BundleVariant): string {
   const variant = [traced && 'traced', encrypted && 'encrypted'].filter(Boolean).join('-');
   return variant ? plain.replace(/(\.js)?$/, `.${variant}$1`) : plain;
 }
 
 /**
- * Returns the workflow bundle: the given file, the file from the build, or a new bundle of the sources. Of files, it
- * selects the file of the variant. The worker always gets a bundle, because a bundle's payload converter applies to the
- * workflow sandbox only. Without a bundle, the worker would use the same converter.
+ * Returns the workflow bundle: the given file, the file from the build, or a new bundle of the sources. If it is a
+ * file, this is the file of the variant. The worker always gets a bundle, because the payload converter of a bundle
+ * applies only to the workflow sandbox. Without a bundle, the worker itself would also use that converter.
  */
 export async function resolveWorkflowBundle(
   plainBundlePath: string | undefined,

@@ -4,7 +4,7 @@ import type { ActivityInterceptors, ActivityInterceptorsFactory } from '@tempora
 import { msOptionalToNumber } from '../../temporal/sdk/time.js';
 import { NON_RETRYABLE_ERROR_TYPES } from '../../workflows/shared/failures.js';
 
-/** Failure types with their own label value. All others are `other`, which bounds the number of series. */
+/** Failure types that have their own label value. All other types get `other`, which bounds the number of series. */
 const LABELLED_FAILURE_TYPES: ReadonlySet<string> = new Set([
   ...NON_RETRYABLE_ERROR_TYPES,
   'PaymentGatewayUnavailable',
@@ -19,12 +19,12 @@ const LABELLED_FAILURE_TYPES: ReadonlySet<string> = new Set([
   'UnknownOperation',
 ]);
 
-/** The server's default when the retry policy has no maximum interval: this multiple of the initial interval. */
+/** Without a maximum interval in the retry policy, the server uses the initial interval times this factor. */
 const DEFAULT_MAX_INTERVAL_FACTOR = 100;
 
 /**
- * Activity metrics that the SDK lacks: failures by type, attempts until the end, and retry delays. Attempts that time
- * out are not counted, because no code runs for them.
+ * Records activity metrics that the SDK does not have: failures by type, the number of attempts, and retry delays. An
+ * attempt that times out is not counted, because no code runs at that moment.
  */
 export const activityMetricsInterceptor: ActivityInterceptorsFactory = (context): ActivityInterceptors => {
   const { metricMeter: meter } = context;
@@ -41,7 +41,7 @@ export const activityMetricsInterceptor: ActivityInterceptorsFactory = (context)
         }
       },
     },
-    // The label name of the SDK's own metrics, so that queries can join them.
+    // Uses the label name of the SDK's own metrics, so that queries can join both.
     outbound: {
       getMetricTags: ({ activityType, ...tags }, next) => next({ ...tags, activity_type: activityType! }),
     },
@@ -74,8 +74,8 @@ function failureTypeLabel(error: unknown): string {
 }
 
 /**
- * Seconds until the next attempt. Undefined when there is none, also because it would start after the activity's
- * timeout.
+ * Returns the seconds until the next attempt. Returns undefined when there is no next attempt, for example because it
+ * would start after the activity's timeout.
  */
 function nextBackoffSeconds(error: unknown, { info }: Pick<Context, 'info'>): number | undefined {
   const seconds = policyBackoffSeconds(error, info);

@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 const LABELLED_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-/** Signed callbacks that had no effect, by callback path and reason. Each combination starts at 0. */
+/** The reasons why a signed callback has no effect, by callback path. The counter of each combination starts at 0. */
 const IGNORED_CALLBACK_REASONS = {
   shipments: ['unknown_status', 'contradicts_outcome', 'order_closed'],
   approvals: ['unknown_verdict', 'approval_closed'],
@@ -12,7 +12,10 @@ const IGNORED_CALLBACK_REASONS = {
 /** The metrics of the HTTP API. */
 export type HttpMetrics = ReturnType<typeof createHttpMetrics>;
 
-/** Labels requests by route template, because actual paths are unbounded and contain personal data. */
+/**
+ * Creates the HTTP metrics. Requests are labelled with the route template, because the number of paths is unbounded and
+ * paths contain personal data.
+ */
 export function createHttpMetrics(registry: Registry) {
   const registers = [registry];
   const durations = new Histogram({
@@ -33,7 +36,7 @@ export function createHttpMetrics(registry: Registry) {
     labelNames: ['callback', 'reason'],
     registers,
   });
-  // Without an initial 0, Prometheus does not see the first increase.
+  // Prometheus detects the first increase only if the counter was 0 before.
   for (const [callback, reasons] of Object.entries(IGNORED_CALLBACK_REASONS))
     for (const reason of reasons) ignoredCallbacks.inc({ callback, reason }, 0);
   return {
@@ -45,7 +48,7 @@ export function createHttpMetrics(registry: Registry) {
       ignoredCallbacks.inc({ callback, reason });
     },
 
-    /** Measures all requests of the application from this call on. */
+    /** Measures all requests that the application receives after this call. */
     install(app: FastifyInstance): void {
       const open = new WeakSet<FastifyRequest>();
       const close = (request: FastifyRequest) => {

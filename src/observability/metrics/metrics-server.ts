@@ -7,11 +7,7 @@ export interface MetricsPage {
   metrics: () => Promise<string>;
 }
 
-/**
- * Serves pages of metrics by path.
- *
- * @returns a function that closes the listener, and waits for running scrapes.
- */
+/** Serves metrics pages by path. @returns a function that closes the server and waits for running scrapes. */
 export async function serveMetrics(
   pages: Record<string, MetricsPage>,
   options: ListenAddress & { logger: Logger },
@@ -32,7 +28,7 @@ export async function serveMetrics(
   });
   return async () => {
     await close();
-    // Wait for running scrapes, because the caller may close their data sources next.
+    // Waits for running scrapes, because the caller may close their data sources afterwards.
     await Promise.allSettled(runningScrapes);
   };
 }

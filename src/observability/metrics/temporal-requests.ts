@@ -2,8 +2,8 @@ import { InterceptingCall, status, type Interceptor } from '@grpc/grpc-js';
 import { Counter, Histogram, type Registry } from 'prom-client';
 
 /**
- * Counts this process's requests to Temporal, with the names of the SDK's worker metrics. The operation is the gRPC
- * method, so the number of series is bounded.
+ * Measures the requests of this process to Temporal, under the metric names of the SDK's workers. The label `operation`
+ * is the gRPC method, so the number of series is bounded.
  */
 export function createRequestMetricsInterceptor(registry: Registry): Interceptor {
   const registers = [registry];

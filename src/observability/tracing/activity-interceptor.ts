@@ -5,7 +5,7 @@ import { OpenTelemetryActivityInboundInterceptor } from '../../temporal/sdk/open
 import { readTraceContext, TRACE_HEADER } from './trace-context.js';
 
 /**
- * A span per activity attempt, and its trace ids in the activity's log lines.
+ * Creates a span for each activity attempt and adds its trace ids to the activity's log lines.
  *
  * @param isSampled decides whether a trace that began in a workflow is sampled.
  */
@@ -35,7 +35,7 @@ export function activityTracingInterceptor(
           ),
       },
       outbound: {
-        // Also applies to log lines that the SDK writes after the span has ended.
+        // `attemptSpan` also serves log lines that the SDK writes after the end of the span.
         getLogAttributes: (input, next) =>
           next({ ...input, ...(attemptSpan && { traceId: attemptSpan.traceId, spanId: attemptSpan.spanId }) }),
       },
@@ -46,7 +46,7 @@ export function activityTracingInterceptor(
 function applySamplingDecision(isSampled: Parameters<typeof activityTracingInterceptor>[0], headers: Headers): Headers {
   const traceContext = readTraceContext(headers);
   if (!traceContext) {
-    // Drop an unreadable header, because the SDK's interceptor would throw on it.
+    // Drops an unreadable header, because the SDK's interceptor would throw on it.
     const { [TRACE_HEADER]: _, ...others } = headers;
     return others;
   }

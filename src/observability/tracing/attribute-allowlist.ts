@@ -3,8 +3,8 @@ import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { truncateText } from '../../text/well-formed-text.js';
 
 /**
- * Attributes that may be exported. All others are dropped, because libraries record URLs, addresses, users and
- * messages.
+ * The attributes that may be exported. All other attributes are dropped, because libraries record URLs, addresses,
+ * users and messages.
  */
 const ALLOWED_ATTRIBUTES = new Set([
   'http.request.method',
@@ -31,7 +31,7 @@ const ALLOWED_ATTRIBUTES = new Set([
   'attempt',
 ]);
 
-/** Maximum length of a text. SQL for a thousand rows repeats the same text. */
+/** The maximum length of a text attribute. The SQL of an insert with a thousand rows consists mostly of repetitions. */
 const MAX_ATTRIBUTE_LENGTH = 500;
 
 /** Wraps an exporter so that it exports only allowed attributes: no messages, stack traces or values. */

@@ -17,29 +17,29 @@ export type TracingConfig = Pick<
 
 export interface TracingOptions {
   service: 'api' | 'worker';
-  /** Base URLs of partners. Only calls to partners get spans and trace headers. */
+  /** The base URLs of external systems. Only calls to these systems get spans and trace headers. */
   partners?: readonly string[];
-  /** Called when spans could not be delivered, at most once a minute. */
+  /** Called when spans cannot be exported, at most once a minute. */
   onExportError: (problem: string) => void;
 }
 
-/** The tracing hooks of a process. */
+/** The hooks that connect a process to tracing. */
 export interface Tracing {
-  /** For a client's calls to workflows. */
+  /** Interceptors for the calls of a client to workflows. */
   clientInterceptors: WorkflowClientInterceptor[];
-  /** For the activities of a worker. */
+  /** The interceptor for the activities of a worker. */
   activityInterceptor: ActivityInterceptorsFactory;
-  /** Receives the spans of workflows from their sandbox. */
+  /** The sinks that receive spans from the workflow sandbox. */
   sinks: InjectedSinks<OpenTelemetrySinks>;
-  /** The active trace and span ids, for log lines. */
+  /** Returns the ids of the active trace and span, for log lines. */
   logFields: () => { traceId?: string; spanId?: string };
-  /** Sets the route of the active HTTP request's span. */
+  /** Sets the route in the span of the active HTTP request. */
   onRoute: (template: string | undefined) => void;
-  /** Delivers pending spans, within a few seconds or not at all. */
+  /** Exports pending spans. Gives up after a few seconds. */
   shutdown: () => Promise<void>;
 }
 
-/** Whether the standard variables enable tracing: an exporter or an endpoint is set. */
+/** Whether the standard variables turn on tracing: an exporter or an endpoint is set. */
 export function isTracingEnabled(config: TracingConfig): boolean {
   const { OTEL_TRACES_EXPORTER: exporter, OTEL_SDK_DISABLED: isDisabled } = config;
   if (isDisabled || exporter === 'none') return false;
@@ -47,7 +47,10 @@ export function isTracingEnabled(config: TracingConfig): boolean {
   return exporter !== undefined || endpoint !== undefined;
 }
 
-/** Starts tracing, once per process. Returns undefined and loads no OpenTelemetry code when tracing is off. */
+/**
+ * Starts tracing. Call it only once per process. When tracing is off, returns undefined and loads no OpenTelemetry
+ * code.
+ */
 export async function startTracing(config: TracingConfig, options: TracingOptions): Promise<Tracing | undefined> {
   if (!isTracingEnabled(config)) return undefined;
   const { startOpenTelemetry } = await import('./otel.js');

@@ -31,15 +31,15 @@ import { withAllowedAttributes } from './attribute-allowlist.js';
 import type { Tracing, TracingConfig, TracingOptions } from './index.js';
 import { WORKFLOW_ROOT_TRACE_STATE } from './trace-context.js';
 
-/** How long a stopping process waits for the collector. */
+/** How long a stopping process tries to export its last spans. */
 const SHUTDOWN_TIMEOUT_MS = 5_000;
 
 const EXPORT_ERROR_INTERVAL_MS = 60_000;
 
-/** Requests without traces: they repeat every few seconds or last for hours. */
+/** Paths whose requests are not traced, because they repeat every few seconds or last for hours. */
 const UNTRACED_PATHS = /^\/(livez|readyz|metrics)(\/|\?|$)|\/events(\?|$)/;
 
-/** Instruments this process: HTTP, SQL, calls to partners, and Temporal. */
+/** Instruments HTTP, SQL, calls to external systems, and Temporal in this process. */
 export function startOpenTelemetry(
   config: TracingConfig,
   { service, partners = [], onExportError }: TracingOptions,
@@ -64,7 +64,10 @@ export function startOpenTelemetry(
   trace.setGlobalTracerProvider(provider);
   registerInstrumentations(service, partners);
 
-  /** Applies the sampler to traces that began in a workflow, because the workflow sandbox has no configuration. */
+  /**
+   * Decides about traces that began in a workflow. The workflow sandbox has no configuration, so it cannot decide
+   * itself.
+   */
   const isSampled = (traceId: string, traceState?: string) =>
     traceState !== WORKFLOW_ROOT_TRACE_STATE ||
     sampler.shouldSample(ROOT_CONTEXT, traceId, '', SpanKind.INTERNAL, {}, []).decision ===
@@ -80,7 +83,7 @@ export function startOpenTelemetry(
             const { workflowId, runId, workflowType, taskQueue } = info;
             const sampled = spans.filter(({ spanContext: { traceId, traceState } }) => isSampled(traceId, traceState));
             const attributes = { temporalWorkflowId: workflowId, run_id: runId, workflowType, taskQueue };
-            // The exporter adds all fields of the info to the attributes, and uses it for nothing else.
+            // The exporter uses `info` only for attributes and adds all of its fields.
             void exportSpans(attributes as unknown as typeof info, sampled);
           },
         },
@@ -99,8 +102,8 @@ export function startOpenTelemetry(
 }
 
 /**
- * Passes the headers explicitly, because they can come from a file. The exporter reads all other settings from the
- * environment.
+ * Passes the headers explicitly, because their variable can be read from a file. The exporter reads all other settings
+ * from the environment.
  */
 function createOtlpExporter(config: TracingConfig): OTLPTraceExporter {
   const { OTEL_EXPORTER_OTLP_HEADERS: common, OTEL_EXPORTER_OTLP_TRACES_HEADERS: headers = common } = config;
@@ -127,8 +130,8 @@ function registerInstrumentations(service: TracingOptions['service'], partners: 
     });
     modules.push('http');
   }
-  // Loading the modules applies the instrumentation. It patches `require`, also for modules already loaded, and ES
-  // modules share the patched exports.
+  // Loading the modules applies the instrumentation. It patches `require`, even for loaded modules. ES modules share
+  // the patched exports.
   const require = createRequire(import.meta.url);
   for (const name of modules) require(name);
 }
@@ -142,7 +145,7 @@ function createSampler({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: rat
   return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root;
 }
 
-/** Passes on at most one problem per interval and drops the others. */
+/** Reports at most one problem per interval and drops the others. */
 function throttle(intervalMs: number, report: (problem: string) => void): (problem: string) => void {
   let lastReportAt = -Infinity;
   return (problem) => {

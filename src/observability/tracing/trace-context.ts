@@ -1,28 +1,28 @@
 import type { Headers } from '@temporalio/common';
 import { readHeader } from '../../workflows/shared/headers.js';
 
-/** Trace state of a trace that began in a workflow instead of a request, for example after a start with the CLI. */
+/** The trace state of a trace that began in a workflow, for example after a start with the CLI. */
 export const WORKFLOW_ROOT_TRACE_STATE = 'shop=workflow';
 
 /**
- * The header of @temporalio/interceptors-opentelemetry-v2. Not imported, because the import would load the
- * OpenTelemetry API.
+ * The name of the header of @temporalio/interceptors-opentelemetry-v2. It is not imported, because the import would
+ * load the OpenTelemetry API.
  */
 export const TRACE_HEADER = '_tracer-data';
 
-/** The content of that header. */
+/** The content of the header `TRACE_HEADER`. */
 export interface TraceContext {
   traceparent: string;
   tracestate?: string;
 }
 
 /**
- * In characters. W3C Trace Context requires 512. The trace state is sent with every activity, so longer ones are
- * dropped.
+ * The maximum length in characters, which is the minimum that W3C Trace Context requires. A longer trace state is
+ * dropped, because every activity carries it.
  */
 const MAX_TRACE_STATE = 512;
 
-/** The trace context in headers, or undefined when it is missing or unreadable. */
+/** Returns the trace context in the headers, or undefined when it is missing or unreadable. */
 export function readTraceContext(headers: Headers): TraceContext | undefined {
   const { traceparent, tracestate } = (readHeader(headers, TRACE_HEADER) ?? {}) as Record<keyof TraceContext, unknown>;
   if (typeof traceparent !== 'string') return undefined;

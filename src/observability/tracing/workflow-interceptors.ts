@@ -13,13 +13,14 @@ import { reasonOf } from '../../workflows/shared/failures.js';
 import { WORKFLOW_ROOT_TRACE_STATE, readTraceContext, TRACE_HEADER, type TraceContext } from './trace-context.js';
 
 /**
- * Spans of workflows. Created in the sandbox and exported through a sink, which does nothing during replay. Writes the
- * headers and generates the ids of @temporalio/interceptors-opentelemetry-v2. Uses neither that package's workflow
- * interceptors nor the OpenTelemetry SDK, because each cached workflow would hold a copy of them.
+ * Interceptors that create the spans of workflows in the sandbox. A sink exports the spans and does nothing during
+ * replay. The headers and ids are those of @temporalio/interceptors-opentelemetry-v2. This module does not use the
+ * workflow interceptors of that package or the OpenTelemetry SDK, because each cached workflow would hold a copy of
+ * them.
  *
- * Switching traces on or off must not change a workflow's behavior, so this code awaits nothing. A span ends beside the
- * call that it measures, and the workflow continues in the same microtask as without tracing. (With that package's
- * interceptors, which await, 8 of the 71 recorded histories do not replay.) Queries and validators have no spans,
+ * Turning traces on or off must not change the behavior of a workflow, so this code awaits nothing. A span ends beside
+ * the call that it measures, and the workflow continues in the same microtask as without tracing. The interceptors of
+ * that package await: with them, 8 of the 71 recorded histories do not replay. Queries and validators have no spans,
  * because they are not replayed and would consume deterministic ids.
  */
 export const interceptors = (): WorkflowInterceptors => ({
@@ -54,8 +55,8 @@ export const interceptors = (): WorkflowInterceptors => ({
 });
 
 /**
- * Maximum number of spans per parent span and kind of call. It keeps the trace of any batch readable: 20 of its shards,
- * and 20 chunks of each. Further calls carry the trace context for logs but are not sampled.
+ * The maximum number of spans per parent span and kind of call. With this limit, the trace of any batch stays readable:
+ * it has at most 20 shards with 20 chunks each. Further calls pass on the trace context for logs, but are not sampled.
  */
 const MAX_SAMPLED_CALLS_PER_KIND = 20;
 
@@ -63,7 +64,7 @@ const SAMPLED_FLAG = 1;
 const SPAN_KIND_INTERNAL = 0;
 const SPAN_STATUS = { unset: 0, ok: 1, error: 2 };
 
-/** An open span, sampled or not. */
+/** A span that has not ended, sampled or not. */
 interface OpenSpan {
   traceId: string;
   spanId: string;
@@ -72,7 +73,7 @@ interface OpenSpan {
   parent: ParentSpanContext | undefined;
   name: string;
   startedAt: number;
-  /** Number of calls by kind. */
+  /** The number of outgoing calls, by kind and type. */
   calls: Record<string, number>;
 }
 
@@ -80,7 +81,7 @@ type ParentSpanContext = Pick<OpenSpan, 'traceId' | 'spanId' | 'isSampled' | 'tr
 
 const idGenerator = new DeterministicIdGenerator();
 const activeSpan = new AsyncLocalStorage<OpenSpan>();
-/** The span of the run, the parent of everything without a trace of its own. */
+/** The span of the run. It is the parent of every span that has no parent in its headers. */
 let runSpan: OpenSpan | undefined;
 
 function startSpan(name: string, parent: ParentSpanContext | undefined): OpenSpan {
@@ -105,7 +106,7 @@ function withSpan<T>(span: OpenSpan, work: () => Promise<T>): Promise<T> {
   return outcome;
 }
 
-/** Creates a span for an outgoing call and passes it on as the parent. */
+/** Creates a span for an outgoing call and passes the span on as the parent. */
 function traceOutboundCall<Input extends { headers: Headers }, T>(
   kind: string,
   type: string,
@@ -143,7 +144,7 @@ function injectTraceContext(headers: Headers, { traceId, spanId, isSampled, trac
   return { ...headers, [TRACE_HEADER]: defaultPayloadConverter.toPayload(traceContext) };
 }
 
-/** Continue-as-new, cancellations and expected rejections are not errors. */
+/** Continue-as-new, cancellations and expected rejections do not count as errors. */
 function spanStatusOf(error: unknown): number {
   if (error instanceof ContinueAsNew) return SPAN_STATUS.ok;
   return isCancellation(error) || (error instanceof ApplicationFailure && error.category === 'BENIGN')

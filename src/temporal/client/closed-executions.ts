@@ -1,17 +1,17 @@
 import type { Client } from '@temporalio/client';
 import { listExecutions, MAX_VISIBILITY_PAGE, type Execution } from './visibility.js';
 
-/** Visibility shows starts and ends about a second late; this leaves a wide margin. */
+/** Visibility lists starts and ends about a second late. This value is a safe upper bound. */
 export const VISIBILITY_LAG_MS = 60_000;
 
-/** Whether the server ended a run. Its workflow code did not notice and could not record the end. */
+/** Whether the server ended the run. Its workflow code did not run again, so it recorded nothing. */
 export const isTerminatedOrTimedOut = ({ status }: { status: { name: string } }): boolean =>
   ['TERMINATED', 'TIMED_OUT'].includes(status.name);
 
 /**
- * Creates a scan for executions of a type that the server ended. Each scan passes to `record` the workflow ids of the
- * executions that ended since the last successful scan. They include reset workflows: a reset also ends a run, and
- * continues in a new one.
+ * Creates a scan for executions of a type that the server ended. Each scan calls `record` with the workflow ids of the
+ * executions that ended since the last successful scan. The ids include reset workflows, because a reset also ends a
+ * run and continues in a new run.
  */
 export function createTerminationScan(client: Client, workflowType: string) {
   let since = new Date(0);
@@ -38,7 +38,9 @@ async function findTerminatedSince(client: Client, workflowType: string, since: 
   return [...workflowIds];
 }
 
-/** The executions with these workflow ids and statuses, in one call. Our workflow ids need no escaping in a query. */
+/**
+ * Finds the executions with these workflow ids and statuses in one call. Our workflow ids need no escaping in a query.
+ */
 export async function findExecutions(
   client: Client,
   workflowIds: readonly string[],
@@ -50,17 +52,18 @@ export async function findExecutions(
   return (await listExecutions(client, { query, pageSize: MAX_VISIBILITY_PAGE })).executions;
 }
 
-/** How an execution closed without recording it in the store. `failed` includes terminated and timed out. */
+/** How an execution closed when the store does not know it. `failed` includes terminated and timed out. */
 export type UnrecordedClose = 'cancelled' | 'failed';
 
 /**
- * Finds executions that have closed although they are open in the store, because workflow code does not see a
- * termination. Makes one call for all executions. When Temporal does not answer, the result is empty, and a list shows
- * what the store knows.
+ * Finds executions that are closed in Temporal but open in the store. Such executions exist because workflow code does
+ * not notice a termination. Makes one call for all executions. Returns an empty map when Temporal does not respond, so
+ * that a list shows the state in the store.
  *
- * @param executions `since` is the time when the store recorded the execution as open; runs that closed earlier belong
+ * @param executions `since` is the time when the store recorded the execution as open. Runs that closed earlier belong
  * to an earlier use of the same id.
- * @returns how each of them closed, by workflow id.
+ *
+ * @returns how each execution closed, by workflow id.
  */
 export async function findUnrecordedCloses(
   client: Client,
@@ -72,7 +75,7 @@ export async function findUnrecordedCloses(
   const found = await findExecutions(client, [...sinceOf.keys()], statuses).catch(() => []);
   const running = new Set<string>();
   for (const { workflowId, status, closeTime } of found) {
-    // A reset terminates a run and starts a new one.
+    // After a reset, the old run is terminated and a new run is open.
     if (status.name === 'RUNNING') running.add(workflowId);
     else if (closeTime && closeTime.getTime() >= (sinceOf.get(workflowId) ?? Infinity)) {
       closes.set(workflowId, status.name === 'CANCELLED' ? 'cancelled' : 'failed');

@@ -1,15 +1,15 @@
-/** Thrown when the maximum amount of work is already waiting. */
+/** Thrown when the queue of waiting work is full. */
 export class ConcurrencyQueueFull extends Error {
   override readonly name = 'ConcurrencyQueueFull';
 }
 
 interface ConcurrencyLimitOptions {
   maxConcurrent: number;
-  /** Unlimited by default. */
+  /** Default: unlimited. */
   maxWaiting?: number;
 }
 
-/** Limits the concurrency for each key. Excess work waits in the order of its arrival, up to a maximum. */
+/** Limits the concurrency for each key. Excess work waits in the order of arrival, up to `maxWaiting`. */
 export class ConcurrencyLimit {
   readonly #maxConcurrent: number;
   readonly #maxWaiting: number;
@@ -30,7 +30,7 @@ export class ConcurrencyLimit {
     try {
       return await work();
     } finally {
-      // The next waiting work takes over the slot.
+      // Hands the slot over to the next waiting work.
       const resumeNext = slots.waiting.shift();
       if (resumeNext) resumeNext();
       else if (--slots.used === 0) this.#slotsByKey.delete(key);

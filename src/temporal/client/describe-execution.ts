@@ -14,15 +14,15 @@ import { withServerDeadline } from './deadlines.js';
 
 type Memo = proto.temporal.api.common.v1.IMemo;
 
-/** A workflow run; the newest run of the workflow when `runId` is absent. */
+/** Identifies a workflow run. Without `runId`, the newest run of the workflow. */
 export interface ExecutionId {
   workflowId: string;
   runId?: string;
 }
 
 /**
- * Describes an execution of any workflow type; undefined when there is none. The last failure of each pending activity
- * is decoded, so its message is readable even if failures are encrypted.
+ * Describes an execution of any workflow type. Returns undefined when it does not exist. Decodes the last failure of
+ * each pending activity, so that its message is readable even if failures are encrypted.
  */
 export async function describeExecution(
   client: Client,
@@ -44,15 +44,15 @@ export async function describeExecution(
   }
 }
 
-/** The id of the first run of an execution chain. Resets and continue-as-new keep it. */
+/** Returns the id of the first run of an execution chain. The id does not change after a reset or continue-as-new. */
 export const firstRunIdOf = ({ raw, runId }: Pick<WorkflowExecutionDescription, 'raw' | 'runId'>): string =>
   raw.workflowExecutionInfo?.firstRunId || runId;
 
 const descriptionClients = new WeakMap<Client, WorkflowClient>();
 
 /**
- * A workflow client whose descriptions never fail because of a memo. The SDK decodes all fields of a memo at once, and
- * any client that starts a workflow may have added a field that cannot be decoded here.
+ * Returns a workflow client whose descriptions never fail because of a memo. The SDK decodes all fields of a memo at
+ * once, and a client can start a workflow with a memo field that cannot be decoded here.
  */
 function descriptionClientOf(client: Client): WorkflowClient {
   const existing = descriptionClients.get(client);
@@ -78,7 +78,7 @@ const unreadableMemoFilter = (client: Client): WorkflowClientInterceptor => ({
   },
 });
 
-/** The fields of a memo that can be decoded. Fields from other SDKs or with a lost key are omitted. */
+/** Returns the fields of a memo that can be decoded. Omits fields of other SDKs and fields whose key is lost. */
 async function readableMemo(client: Client, memo: Memo | null | undefined, workflowId: string): Promise<Memo> {
   const { namespace, loadedDataConverter } = client.options;
   const context = { type: 'workflow', namespace, workflowId } as const;

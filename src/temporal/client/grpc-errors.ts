@@ -8,25 +8,25 @@ import {
 
 const NO_RESPONSE_CODES: readonly status[] = [status.CANCELLED, status.DEADLINE_EXCEEDED, status.FAILED_PRECONDITION];
 
-/** The gRPC error of the server, which the client often wraps; undefined for other errors. */
+/** Returns the gRPC error of the server, which the client often wraps. Returns undefined for other errors. */
 export function grpcErrorIn(error: unknown): { code: status; details: string } | undefined {
   const grpc = (error as { cause?: unknown } | undefined)?.cause ?? error;
   return isGrpcServiceError(grpc) ? grpc : undefined;
 }
 
-/** Whether the error says that the workflow does not exist or is closed. */
+/** Whether the error means that the workflow does not exist or is closed. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof WorkflowNotFoundError || grpcErrorIn(error)?.code === status.NOT_FOUND;
 }
 
-/** Whether a query or update failed because no worker answered it. */
+/** Whether a query or update failed because no worker responded. */
 export function isNoWorkerResponse(error: unknown): boolean {
   if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
   const grpc = grpcErrorIn(error);
   return grpc !== undefined && NO_RESPONSE_CODES.includes(grpc.code);
 }
 
-/** Whether the server lost an update together with its workflow task. The update can be sent again. */
+/** Whether the server lost an update together with its workflow task. The caller can send the update again. */
 export function isLostUpdate(error: unknown): boolean {
   const grpc = grpcErrorIn(error);
   return grpc?.code === status.FAILED_PRECONDITION && /unexpected workflow task failure/.test(grpc.details);

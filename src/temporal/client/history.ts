@@ -3,7 +3,10 @@ import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-wor
 import { UnknownEncryptionKey } from '../encryption/codec.js';
 import { withServerDeadline } from './deadlines.js';
 
-/** The first argument of an execution, which any client can have started. Undefined when it is unreadable. */
+/**
+ * Returns the first argument of an execution, or undefined when it is unreadable. Any client can have started the
+ * execution, so the argument is not validated.
+ */
 export async function readWorkflowInput(client: Client, workflowId: string): Promise<unknown> {
   const { history } = await client.workflowService.getWorkflowExecutionHistory({
     namespace: client.options.namespace,
@@ -15,13 +18,16 @@ export async function readWorkflowInput(client: Client, workflowId: string): Pro
     const [input] = await decodeArrayFromPayloads(client.options.loadedDataConverter, payloads);
     return input;
   } catch (error) {
-    // A missing key is a configuration error, which an operator can fix.
+    // A missing key is a configuration error. An operator can fix it.
     if (error instanceof UnknownEncryptionKey) throw error;
     return undefined;
   }
 }
 
-/** The names of the signals since the last completed workflow task, newest first. Reads the last ten events only. */
+/**
+ * Returns the names of the signals since the last completed workflow task, newest first. Reads only the last ten
+ * events.
+ */
 export async function listUnprocessedSignals(
   client: Client,
   { workflowId, runId }: { workflowId: string; runId: string },

@@ -1,26 +1,26 @@
 import { createHash } from 'node:crypto';
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 
-/*
- * The operation id identifies one call of a client and its content. Temporal makes a repeated call with the same id
- * harmless: it becomes an update id here, the id of a signal in signal-once.ts, and the memo of a started run here.
- * Without an idempotency key, a call has no operation id and Temporal generates one.
+/**
+ * The operation id identifies one call of a client and its content, so that Temporal can ignore a repeated call. This
+ * file turns it into the id of an update or the memo of a started run; signal-once.ts turns it into the id of a signal.
+ * A call without an idempotency key has no operation id, and Temporal generates an id.
  */
 
-/** Options of an update that is applied once for each operation id. */
+/** Returns the options of an update that is applied once per operation id. */
 export const updateOptionsOf = (operationId: string | undefined): { updateId?: string } =>
   operationId === undefined ? {} : { updateId: operationId };
 
 /**
- * An update id that covers the kind and the content of a change, because Temporal answers every update with the same id
- * with the first result.
+ * Returns an update id that depends on the kind and content of a change. Temporal returns the first result to every
+ * update with the same id, so different changes need different ids.
  */
 export const updateIdOfContent = (updateName: string, argument: object): string =>
   createHash('sha256')
     .update(JSON.stringify([updateName, argument]))
     .digest('base64url');
 
-/** Options of a start that record which call started the run. */
+/** Returns the options of a start that record which call started the run. */
 export const memoOptionsOf = (operationId: string | undefined): { memo?: { operationId: string } } =>
   operationId === undefined ? {} : { memo: { operationId } };
 

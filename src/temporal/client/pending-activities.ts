@@ -11,10 +11,13 @@ const { PENDING_ACTIVITY_STATE_SCHEDULED, PENDING_ACTIVITY_STATE_PAUSED } =
 
 type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
 
-/** A task that waits longer than this in its queue is reported: available workers take a task within moments. */
+/**
+ * An activity that waits longer than this in its task queue is reported. An available worker takes a task within
+ * moments.
+ */
 const WAITING_THRESHOLD_MS = 5_000;
 
-/** What delays a workflow at the moment: activities that are being retried, and activities that no worker takes. */
+/** Returns what delays a workflow: activities that are being retried, and activities that wait for a worker. */
 export function pendingActivityFields(
   description: Pick<WorkflowExecutionDescription, 'raw'>,
   options?: { includeFailures?: boolean },
@@ -42,7 +45,7 @@ function retryingActivities(
   return retrying.length ? { retrying } : {};
 }
 
-/** The type and the message of a failure, as a workflow would report them. */
+/** Returns the type and the message of a failure in the form that workflows report. */
 function reasonOf({ message, applicationFailureInfo, timeoutFailureInfo }: Failure): Reason {
   const type = applicationFailureInfo?.type || (timeoutFailureInfo ? 'TimeoutFailure' : 'Failure');
   return { type, message: message ?? '' };
@@ -57,9 +60,9 @@ function waitingActivities({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): 
   const waiting = (raw.pendingActivities ?? []).flatMap((activity) => {
     const { activityType, state, scheduledTime, activityOptions, attempt } = activity;
     const since = scheduledTime ? tsToMs(scheduledTime) : Date.now();
-    // The scheduled time of a retry is the time when it is due.
+    // For a retry, the scheduled time is the time when the retry is due.
     const isOverdue = state === PENDING_ACTIVITY_STATE_SCHEDULED && Date.now() - since >= WAITING_THRESHOLD_MS;
-    // A paused retry is already listed as retrying.
+    // A paused retry is already in `retrying`.
     const isPaused = state === PENDING_ACTIVITY_STATE_PAUSED && (attempt ?? 1) === 1;
     if (!isOverdue && !isPaused) return [];
     const taskQueue = activityOptions?.taskQueue?.name;
@@ -75,7 +78,7 @@ function waitingActivities({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): 
   return waiting.length ? { waiting } : {};
 }
 
-/** The workflow execution behind a resource. */
+/** Returns the field that identifies the workflow execution of a resource. */
 export function workflowField({ workflowId, runId }: Pick<WorkflowExecutionDescription, 'workflowId' | 'runId'>) {
   return { workflow: { workflowId, runId } };
 }

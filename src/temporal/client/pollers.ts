@@ -4,7 +4,9 @@ import { waitForAll } from '../../async/promises.js';
 import { hasWorkflows, TASK_QUEUES } from '../task-queues.js';
 import { withServerDeadline } from './deadlines.js';
 
-/** A worker polls continuously, and one poll lasts up to about a minute. A worker not seen for longer is gone. */
+/**
+ * A worker polls all the time, and one poll lasts up to about a minute. A worker whose last poll is older has stopped.
+ */
 const POLLER_SEEN_WITHIN_MS = 70_000;
 
 const { TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
@@ -12,16 +14,19 @@ const { VERSIONING_BEHAVIOR_PINNED } = proto.temporal.api.enums.v1.VersioningBeh
 
 const TASK_QUEUE_TYPES = { workflow: TASK_QUEUE_TYPE_WORKFLOW, activity: TASK_QUEUE_TYPE_ACTIVITY };
 
-/** A worker deployment version, as Temporal identifies it. */
+/** A worker deployment version as Temporal represents it. */
 interface WorkerVersion {
   deploymentName?: string | null;
   buildId?: string | null;
 }
 
 interface PollerFilter {
-  /** The kind of tasks; `workflow` by default. */
+  /** The kind of tasks. Default: `workflow`. */
   kind?: keyof typeof TASK_QUEUE_TYPES;
-  /** Counts only workers of this version. By default the current version, if there is one: new executions start on it. */
+  /**
+   * Counts only workers of this version. Default: the current version if there is one, because new executions start on
+   * it.
+   */
   version?: WorkerVersion | undefined;
 }
 
@@ -47,8 +52,8 @@ export async function hasPoller(
 }
 
 /**
- * The task queues that no worker polls. When this throws, no call is in flight any more, because the caller may then
- * close the connection.
+ * Returns the task queues that no worker polls. Does not throw while calls are in progress, because the caller may
+ * close the connection next.
  */
 export async function findUnpolledTaskQueues(client: Client): Promise<string[]> {
   const checks = TASK_QUEUES.map(async (taskQueue) => {
@@ -58,7 +63,7 @@ export async function findUnpolledTaskQueues(client: Client): Promise<string[]> 
   return (await waitForAll(checks)).flat();
 }
 
-/** The version that an execution is pinned to; undefined when it uses the current version. */
+/** Returns the version to which an execution is pinned, or undefined when it uses the current version. */
 export function pinnedVersionOf({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): WorkerVersion | undefined {
   const { behavior, deploymentVersion } = raw.workflowExecutionInfo?.versioningInfo ?? {};
   return behavior === VERSIONING_BEHAVIOR_PINNED ? (deploymentVersion ?? undefined) : undefined;

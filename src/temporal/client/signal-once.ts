@@ -13,8 +13,8 @@ interface SignalOnceOptions<Arguments extends unknown[]> {
 }
 
 /**
- * Signals a workflow once for each operation id: a repetition adds nothing to the history. No worker is needed. The
- * SDK's own `signal` generates a new id for each call.
+ * Signals a workflow once per operation id: a repetition adds nothing to the history. Needs no worker. The SDK's own
+ * `signal` cannot do this, because it generates a new id for each call.
  *
  * @returns false when the workflow is closed or never existed.
  */

@@ -5,10 +5,10 @@ import { withServerDeadline } from './deadlines.js';
 import { readWorkflowInput } from './history.js';
 
 /**
- * Starts a workflow whose id is the idempotency key: a repetition with the same input starts nothing.
+ * Starts a workflow whose id is the idempotency key. A repetition with the same input starts nothing.
  *
- * @returns `started`, `existing` when an execution with this id and the same input exists, `conflict` when the id belongs
- * to an execution with another input.
+ * @returns `started`; `existing` when an execution has this id and the same input; `conflict` when an execution has
+ * this id and another input.
  */
 export async function startOnce<T extends Workflow>(
   client: Client,

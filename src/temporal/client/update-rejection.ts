@@ -1,14 +1,14 @@
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 
-/** Why a workflow rejected an update. `details` are those of the failure. */
+/** Why a workflow rejected an update. `details` are the details of the failure. */
 export interface UpdateRejection {
   type: string;
   message: string;
   details?: unknown[];
 }
 
-/** The reason why a workflow rejected an update; undefined for any other error. */
+/** Returns the reason why a workflow rejected an update, or undefined for any other error. */
 export function updateRejectionOf(error: unknown): UpdateRejection | undefined {
   if (!(error instanceof WorkflowUpdateFailedError)) return undefined;
   const { cause } = error;

@@ -3,16 +3,16 @@ import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
 import { ConcurrencyLimit } from './concurrency-limit.js';
 import { withServerDeadline } from './deadlines.js';
 
-/** Maximum page size of the server. */
+/** The maximum page size of the server. */
 export const MAX_VISIBILITY_PAGE = 1_000;
 
 /**
- * Visibility queries are expensive. This process runs 8 of them at once, and at most 32 more wait. Without the limit,
- * none of many concurrent queries would finish in time.
+ * Visibility queries are expensive. This process runs at most 8 at once, and at most 32 more wait. Without a limit, a
+ * large number of concurrent queries would all time out.
  */
 const visibilityLimit = new ConcurrencyLimit({ maxConcurrent: 8, maxWaiting: 32 });
 
-/** What visibility and a description both return of an execution. */
+/** The fields that visibility and a description have in common. */
 export type Execution = Pick<
   WorkflowExecutionDescription,
   'workflowId' | 'runId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes'
@@ -26,13 +26,13 @@ interface VisibilityPageRequest {
 
 interface VisibilityPage {
   executions: WorkflowExecutionInfo[];
-  /** Absent on the last page. */
+  /** Missing on the last page. */
   nextPageToken?: Uint8Array;
 }
 
 /**
- * A page of the executions that a visibility query finds, newest first, without their memos. Limits the time and the
- * number of concurrent queries, so that requests can depend on it.
+ * Returns a page of the executions that match a visibility query, newest first and without memos. Limits its time and
+ * the number of concurrent queries, so that API requests can depend on it.
  *
  * @throws ConcurrencyQueueFull when too many queries are waiting.
  */
@@ -42,7 +42,10 @@ export async function listExecutions(client: Client, request: VisibilityPageRequ
   );
 }
 
-/** All executions that a visibility query finds, newest first, without their memos. For tools: without any limit. */
+/**
+ * Iterates over all executions that match a visibility query, newest first and without memos. Only for tools, because
+ * it has no limits.
+ */
 export async function* iterateExecutions(
   client: Client,
   query = '',
@@ -56,7 +59,7 @@ export async function* iterateExecutions(
   } while (pageToken);
 }
 
-/** The SDK's own list decodes each memo, and fails at the first one that it cannot decode. */
+/** Replaces the SDK's own list, which decodes all memos and fails at the first one that it cannot decode. */
 async function readPage(
   { workflowService, options: { namespace, loadedDataConverter } }: Client,
   { query, pageSize, pageToken }: VisibilityPageRequest,

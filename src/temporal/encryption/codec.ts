@@ -9,11 +9,14 @@ const CIPHER = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Metadata of encrypted payloads, with the names of the encryption samples of all SDKs. */
+/** The metadata of encrypted payloads. The encryption samples of all SDKs use the same names. */
 const ENCRYPTED_ENCODING = Buffer.from('binary/encrypted');
 const KEY_ID_METADATA = 'encryption-key-id';
 
-/** The message contains the key id, which is not secret and which an operator needs, but no data. */
+/**
+ * Thrown when the key of a payload is not configured. The message contains no data. It contains the key id, which is
+ * not secret and which an operator needs.
+ */
 export class UnknownEncryptionKey extends Error {
   override readonly name = 'UnknownEncryptionKey';
 
@@ -22,7 +25,9 @@ export class UnknownEncryptionKey extends Error {
   }
 }
 
-/** The payload was modified, belongs to another namespace, or was encrypted with another key of the same id. */
+/**
+ * Thrown when a payload was modified, belongs to another namespace, or was encrypted with another key of the same id.
+ */
 export class UndecryptablePayload extends Error {
   override readonly name = 'UndecryptablePayload';
 
@@ -33,19 +38,20 @@ export class UndecryptablePayload extends Error {
 
 export interface EncryptionOptions {
   /**
-   * The first key encrypts; all keys decrypt. Without keys, nothing is encrypted, and encrypted payloads are rejected.
+   * The first key encrypts, and all keys decrypt. Without keys, payloads are not encrypted, and encrypted payloads are
+   * rejected.
    */
   keys: readonly EncryptionKey[];
-  /** Authenticated with each payload, so that a payload cannot be decrypted in another namespace. */
+  /** Part of the authenticated data, so that a payload cannot be decrypted in another namespace. */
   namespace: string;
 }
 
 /**
  * Encrypts whole payloads, including their metadata, with AES-256-GCM. `data` is a random 12-byte IV, the ciphertext
- * and a 16-byte tag. The associated data is `v1:<namespace>`. Decoding leaves plain payloads unchanged, so that
- * workflows started before encryption continue and the CLI can send plain payloads.
+ * and a 16-byte tag. The associated data is `v1:<namespace>`. Decoding does not change plain payloads, so that
+ * workflows from before the encryption continue and the CLI can send plain payloads.
  *
- * `decode` throws UnknownEncryptionKey and UndecryptablePayload.
+ * @throws UnknownEncryptionKey and UndecryptablePayload in `decode`.
  */
 export function createPayloadCodec({ keys, namespace }: EncryptionOptions): PayloadCodec {
   const associatedData = Buffer.from(`v1:${namespace}`);
@@ -65,7 +71,7 @@ export function createPayloadCodec({ keys, namespace }: EncryptionOptions): Payl
   function decrypt(payload: Payload): Payload {
     const keyId = readKeyId(payload);
     const key = keysById.get(keyId);
-    // A payload without a key id is undecryptable, because no key can ever match.
+    // A payload without a key id is undecryptable, because no key can match it.
     if (!key) throw keyId === '' ? new UndecryptablePayload(keyId) : new UnknownEncryptionKey(keyId);
     try {
       return ProtoPayload.decode(decryptBytes(payload.data ?? Buffer.alloc(0), key));
@@ -91,20 +97,21 @@ export function createPayloadCodec({ keys, namespace }: EncryptionOptions): Payl
 export const isEncrypted = ({ metadata }: Payload): boolean =>
   ENCRYPTED_ENCODING.equals(Buffer.from(metadata?.['encoding'] ?? []));
 
-/** The key id in the metadata. Any client can have written it, so it is cut to the maximum length of an id. */
+/** Returns the key id in the metadata, truncated to the maximum length of an id. Any client can have written it. */
 const readKeyId = ({ metadata }: Payload): string =>
   Buffer.from(metadata?.[KEY_ID_METADATA] ?? Buffer.alloc(0))
     .toString()
     .slice(0, 64);
 
-/** Replaces an undecryptable payload for the workflow sandbox. No converter has this encoding. */
+/** The payload that replaces an undecryptable payload in the workflow sandbox. No converter has its encoding. */
 const UNREADABLE_PAYLOAD: Payload = { metadata: { encoding: Buffer.from('binary/unreadable') }, data: Buffer.alloc(0) };
 
 /**
- * The codec for workers. A workflow task with a payload whose key is missing fails and is retried until a worker has
- * the key: another worker may have it, and all workers must read the same value. An undecryptable payload is so on every
- * worker. In the workflow context it becomes an unreadable payload, which src/temporal/payloads/workflow-payload-converter.ts
- * handles, so that such a signal cannot block the workflow forever.
+ * The codec for workers. If the key of a payload is missing, the workflow task fails and is retried until a worker has
+ * the key. Another worker may have it, and all workers must read the same value. An undecryptable payload is
+ * undecryptable on every worker. In a workflow it becomes `UNREADABLE_PAYLOAD`, which
+ * src/temporal/payloads/workflow-payload-converter.ts handles, so that a signal with such a payload cannot block the
+ * workflow forever.
  */
 export function createWorkerCodec({ encode, decode }: PayloadCodec): PayloadCodec {
   return {

@@ -5,7 +5,7 @@ import { payloadConverter } from '../payloads/payload-converter.js';
 import { createPayloadCodec, createWorkerCodec, type EncryptionOptions } from './codec.js';
 import { failureConverter as encryptingFailureConverter } from './encrypting-failure-converter.js';
 
-/** The data converter of clients. */
+/** Creates the data converter of clients. */
 export function createClientDataConverter(encryption: EncryptionOptions): LoadedDataConverter {
   return {
     payloadConverter,
@@ -15,8 +15,8 @@ export function createClientDataConverter(encryption: EncryptionOptions): Loaded
 }
 
 /**
- * The data converter of workers. The converter in the workflow sandbox comes from the bundle, which has the variant
- * `encrypted` when keys are set.
+ * Creates the data converter of workers. The converter in the workflow sandbox comes from the bundle, which must have
+ * the variant `encrypted` when keys are set.
  */
 export function createWorkerDataConverter(encryption: EncryptionOptions): DataConverter {
   return {
@@ -28,7 +28,7 @@ export function createWorkerDataConverter(encryption: EncryptionOptions): DataCo
   };
 }
 
-/** The SDK loads a worker's converters by path. */
+/** Workers need paths, because the SDK loads their converters itself. */
 function modulePath(module: string): string {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return fileURLToPath(new URL(`${module}.${extension}`, import.meta.url));

@@ -1,15 +1,15 @@
 import type { PayloadConverter, ProtoFailure } from '@temporalio/common';
 import { BoundedFailureConverter } from '../payloads/bounded-failure-converter.js';
 
-/** The message that readers without a key see. Same text as in the SDKs. */
+/** The message that a reader without a key sees. All SDKs use this text. */
 const ENCODED_MESSAGE = 'Encoded failure';
 
 type SerializationContext = Parameters<BoundedFailureConverter['errorToFailure']>[2];
 
 /**
- * Moves message and stack trace of every failure and its causes into a payload, which the codec encrypts. The SDK's
- * `encodeCommonAttributes` loses the message of an error that is converted twice, for example when it is caught, stored
- * and rethrown. It also does not encode causes that arrived unencoded.
+ * Moves the message and the stack trace of every failure and of its causes into a payload, which the codec encrypts.
+ * The SDK's `encodeCommonAttributes` cannot be used. It loses the message of an error that is converted twice, for
+ * example when it is caught, stored and rethrown. It also does not encode causes that arrived unencoded.
  */
 class EncodingFailureConverter extends BoundedFailureConverter {
   override errorToFailure(error: unknown, converter: PayloadConverter, context?: SerializationContext): ProtoFailure {
@@ -34,5 +34,5 @@ function encodeFailure(
   };
 }
 
-/** The SDK loads this export by name, in the worker and in the workflow sandbox. */
+/** The SDK loads this export by its name, in the worker and in the workflow sandbox. */
 export const failureConverter = new EncodingFailureConverter();

@@ -3,9 +3,7 @@ import { z } from 'zod';
 
 const KEY_BYTES = 32;
 
-/**
- * An AES-256-GCM key with its id, which encrypted payloads reference. Printing a `KeyObject` does not reveal the key.
- */
+/** An AES-256-GCM key with the id that encrypted payloads contain. Printing a `KeyObject` does not reveal the key. */
 export interface EncryptionKey {
   readonly id: string;
   readonly key: KeyObject;
@@ -21,7 +19,7 @@ const encryptionKey = z.string().transform((entry, context): EncryptionKey => {
   return z.NEVER;
 });
 
-/** The configured keys. The first encrypts; all decrypt, so that keys can be rotated. */
+/** Parses the configured keys. The first key encrypts, and all keys decrypt, so that keys can be rotated. */
 export const encryptionKeys = z
   .string()
   .transform((value) => value.split(',').map((entry) => entry.trim()))

@@ -1,15 +1,18 @@
 import { DefaultFailureConverter, type PayloadConverter, type ProtoFailure } from '@temporalio/common';
 import { truncateText } from '../../text/well-formed-text.js';
 
-/** In UTF-16 code units. Truncates a message with 100 problems; the details keep the full list. */
+/**
+ * The length in UTF-16 code units. A message with 100 problems is longer and is truncated; the details contain the full
+ * list.
+ */
 export const MAX_FAILURE_MESSAGE_LENGTH = 8_000;
 const MAX_STACK_TRACE_LENGTH = 8_000;
-/** Limit for types, ids and other names. Temporal allows ids of 1,000. */
+/** The limit for types, ids and other names. Temporal limits ids to 1,000 characters. */
 const MAX_NAME_LENGTH = 1_000;
-/** The longest chain of causes in our code has four. */
+/** The longest chain of causes in our code has four errors. */
 const MAX_CAUSES = 10;
 
-/** Fields with payloads, which the payload converter handles. */
+/** Fields that contain payloads. The payload converter handles them. */
 const PAYLOAD_FIELDS = ['details', 'lastHeartbeatDetails', 'encodedAttributes'];
 /**
  * The SDK copies these error properties into the info about an activity or child workflow. They are not fields of the
@@ -20,8 +23,8 @@ const SDK_ERROR_FIELDS = ['cause', 'failure'];
 type SerializationContext = Parameters<DefaultFailureConverter['errorToFailureInner']>[2];
 
 /**
- * The SDK's converter with well-formed and bounded texts in all failures and causes, whether written by our code, the
- * SDK, a partner or the server.
+ * Extends the SDK's converter. Makes all texts in a failure and its causes well-formed and bounded, because they may
+ * come from our code, the SDK, an external system or the server.
  */
 export class BoundedFailureConverter extends DefaultFailureConverter {
   override errorToFailureInner(
@@ -33,7 +36,7 @@ export class BoundedFailureConverter extends DefaultFailureConverter {
   }
 }
 
-/** The SDK loads this export by name, in the worker and in the workflow sandbox. */
+/** The SDK loads this export by its name, in the worker and in the workflow sandbox. */
 export const failureConverter = new BoundedFailureConverter();
 
 function truncateFailure(failure: ProtoFailure, causes = MAX_CAUSES): ProtoFailure {
@@ -46,7 +49,7 @@ function truncateFailure(failure: ProtoFailure, causes = MAX_CAUSES): ProtoFailu
   };
 }
 
-/** Copies a protocol message with all its texts bounded, including nested messages. */
+/** Copies a protocol message and its nested messages, with all texts truncated. */
 function truncateTextFields<T extends object>(message: T): T {
   const fields = Object.entries(message).filter(([key]) => !SDK_ERROR_FIELDS.includes(key));
   const entries = fields.map(([key, value]: [string, unknown]) => {
@@ -56,6 +59,6 @@ function truncateTextFields<T extends object>(message: T): T {
   return Object.fromEntries(entries) as T;
 }
 
-/** Excludes 64-bit numbers, which are objects too. */
+/** A 64-bit number is also an object, but not a message. */
 const isProtoMessage = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !('low' in value);

@@ -11,18 +11,21 @@ import {
 } from '@temporalio/common';
 import { hasIllFormedText, isNestedDeeperThan, MAX_JSON_DEPTH, toWellFormedJson } from '../../text/json-limits.js';
 
-/** Maximum size of a value when written again. Temporal allows 2 MiB, including the surrounding data. */
+/** The maximum size of a value after it is encoded again. Temporal allows 2 MiB, including the surrounding data. */
 const MAX_REENCODED_BYTES = 1_900_000;
 
-/** The worst case is `1e20`: 4 characters that `JSON.stringify` writes as 21. */
+/**
+ * How much a value can grow when it is encoded again. The worst case is `1e20`: `JSON.stringify` writes these 4
+ * characters as 21.
+ */
 const MAX_GROWTH_FACTOR = 6;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * JSON with bounds. Reads only values that can be written again and that every reader accepts: UTF-8, at most
- * `MAX_JSON_DEPTH` levels, no NUL and no lone surrogates. Writes U+FFFD for NUL and lone surrogates.
+ * Converts JSON within limits. Reads only values that can be encoded again and that every reader accepts: UTF-8, at
+ * most `MAX_JSON_DEPTH` levels, no NUL and no lone surrogates. Writes U+FFFD instead of NUL and lone surrogates.
  */
 class BoundedJsonConverter implements PayloadConverterWithEncoding {
   readonly encodingType = encodingTypes.METADATA_ENCODING_JSON;
@@ -49,7 +52,7 @@ class BoundedJsonConverter implements PayloadConverterWithEncoding {
       throw new ValueError(`the payload is nested deeper than ${MAX_JSON_DEPTH} levels`);
     }
     const value: unknown = JSON.parse(json);
-    if (hasIllFormedText(value, json)) throw new ValueError('the payload holds NUL or a lone surrogate');
+    if (hasIllFormedText(value, json)) throw new ValueError('the payload contains NUL or a lone surrogate');
     if (data.length * MAX_GROWTH_FACTOR > MAX_REENCODED_BYTES && jsonByteLength(value) > MAX_REENCODED_BYTES) {
       throw new ValueError('the payload is too large to be written again');
     }
@@ -59,7 +62,7 @@ class BoundedJsonConverter implements PayloadConverterWithEncoding {
 
 const jsonByteLength = (value: unknown): number => encoder.encode(JSON.stringify(value)).length;
 
-/** The SDK loads this export by name in the worker. Clients use it as well. */
+/** In the worker, the SDK loads this export by its name. Clients use it too. */
 export const payloadConverter = new CompositePayloadConverter(
   new UndefinedPayloadConverter(),
   new BinaryPayloadConverter(),

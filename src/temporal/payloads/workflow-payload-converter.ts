@@ -6,9 +6,9 @@ import { UNREADABLE_VALUE } from './unreadable-value.js';
 type SerializationContext = Parameters<PayloadConverter['fromPayload']>[1];
 
 /**
- * The payload converter of the workflow sandbox. Replaces an unreadable payload from a client with `UNREADABLE_VALUE`.
- * Otherwise any client could send a signal that fails the workflow task forever. An unreadable result of an activity or
- * a child workflow still fails the task, because it has no safe replacement.
+ * The payload converter of the workflow sandbox. Replaces an unreadable payload of a client with `UNREADABLE_VALUE`.
+ * Otherwise any client could send a signal that makes every workflow task fail. An unreadable result of an activity or
+ * a child workflow still fails the workflow task, because no other value is safe.
  */
 export const payloadConverter: PayloadConverter = {
   toPayload: (value) => bounded.toPayload(value),

@@ -3,7 +3,7 @@ import { listOldestWorkflowIds } from '../../../temporal/monitoring.js';
 import { batchIdOf } from '../../../workflows/batch/contract.js';
 import { countOpenWorkflows, unlabelledGauge, type CollectorContext, type GaugeFamily } from './collector.js';
 
-/** Counts the chunks of at most 100 running batches, oldest first, because stalled batches are old. */
+/** Only the chunks of the 100 oldest running batches are counted. A stalled batch is old, so it is included. */
 const MAX_COUNTED_BATCHES = 100;
 
 export async function collectBatches({ client, store, operations }: CollectorContext): Promise<GaugeFamily[]> {

@@ -6,22 +6,25 @@ import type { Collector, CollectorContext, GaugeFamily } from './collector.js';
 import { collectApprovals, collectOrders, collectWorkflows } from './open-workflows.js';
 import { collectTaskQueues } from './task-queues.js';
 
-/** How long a result is cached for all scrapes. */
+/** All scrapes within this time get the same result. */
 const CACHE_MS = 2_000;
 
-/** Time limit of requests to Temporal. Below Prometheus's default scrape timeout of 10 s. */
+/** The time limit for requests to Temporal. It is below Prometheus's default scrape timeout of 10 s. */
 const TEMPORAL_TIMEOUT_MS = 5_000;
 
-/** Time limit of a collector. Its requests to Temporal have ended before. */
+/**
+ * The time limit for a collector. It is longer than the limit for requests, so no request is in progress when a
+ * collector times out.
+ */
 const COLLECTOR_TIMEOUT_MS = TEMPORAL_TIMEOUT_MS + 1_000;
 
 /**
- * A store result is cached for this multiple of its query time, so that these queries use at most a twentieth of the
- * time.
+ * A store result is cached for its query time multiplied by this factor. So the store spends at most a twentieth of the
+ * time on these queries.
  */
 const CACHE_TIME_FACTOR = 20;
 
-/** By the value of the label `collector`. */
+/** The collectors by the value of the label `collector`. */
 const COLLECTORS: Record<string, Collector> = {
   workflows: collectWorkflows,
   orders: collectOrders,
@@ -31,9 +34,9 @@ const COLLECTORS: Record<string, Collector> = {
 };
 
 /**
- * Business metrics from Temporal and the store, read on demand. Every API process returns the same values, so
- * Prometheus must scrape only one of them. The metrics of a collector that fails are omitted, and
- * `shop_business_last_scrape_error` reports the collector.
+ * Creates the page of business metrics, which are read from Temporal and the store at each scrape. Every API process
+ * returns the same values, so Prometheus must scrape only one of them. If a collector fails, its metrics are missing,
+ * and `shop_business_last_scrape_error` is 1 for this collector.
  */
 export function createBusinessMetrics({ client, store, operations }: CollectorContext): MetricsPage {
   const context = {
@@ -84,8 +87,8 @@ function registerGauge(registry: Registry, { name, help, values }: GaugeFamily):
 }
 
 /**
- * Caches the last result or failure of `run` for `CACHE_TIME_FACTOR` times as long as the call took. Calls during a
- * run get its result.
+ * Caches the last result or failure of `run`. A cached result is valid for `CACHE_TIME_FACTOR` times the duration of
+ * its call. Concurrent calls share one result.
  */
 function cacheByQueryTime<Argument, Result>(run: (argument: Argument) => Promise<Result>): typeof run {
   let last: { result: Promise<Result>; validUntil: number } | undefined;

@@ -9,12 +9,12 @@ export interface CollectorContext {
 }
 
 /**
- * Measures one part of the page. Must return complete results or throw. Must not settle before its calls to Temporal
- * have ended, because the process may then close the connection.
+ * Reads one part of the business metrics. Must return complete results or throw. Must not settle while its calls to
+ * Temporal are in progress, because the process may then close the connection.
  */
 export type Collector = (context: CollectorContext) => Promise<GaugeFamily[]>;
 
-/** One gauge with its value for each combination of labels. */
+/** A gauge, with one value for each combination of labels. */
 export interface GaugeFamily {
   name: string;
   help: string;
@@ -27,7 +27,7 @@ export const unlabelledGauge = (name: string, help: string, value: number): Gaug
   values: [{ labels: {}, value }],
 });
 
-/** Counts open workflows. `query` contains only constants, so nothing needs escaping. */
+/** Counts the open workflows that match the query. Callers pass only constants, so nothing is escaped. */
 export async function countOpenWorkflows(client: Client, query: string): Promise<number> {
   const { count } = await client.workflow.count(`${query} and ExecutionStatus = 'Running'`);
   return count;
