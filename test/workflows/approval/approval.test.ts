@@ -264,7 +264,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       await handle.result();
     });
 
-    test('keeps at most 20 ignored signals in the trail', async () => {
+    test('the trail keeps at most 20 ignored signals', async () => {
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
       for (let count = 0; count < 30; count += 1) {
         await handle.signal(decideSignal, { approver: 'stranger', decision: 'approve' });
@@ -278,7 +278,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   });
 
   describe('timeouts', () => {
-    test('notifies and daily reminds the approver of each of three ten-day stages, then times out', async () => {
+    test('notifies each approver, sends daily reminders, and times out after three stages of ten days', async () => {
       const people = [makeApprover('lead'), makeApprover('manager'), makeApprover('director')];
       const stages = people.map((approver) => ({ ...makeStage(approver), remindEverySeconds: DAY_SECONDS }));
       const handle = await startApproval(shop.client, makeApproval({ stages }));
@@ -299,7 +299,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test.each(['approved', 'rejected', 'timed_out'] as const)(
-      'ends as %s after a timeout if onTimeout has that value',
+      'an approval that times out ends as %s if onTimeout has this value',
       async (onTimeout) => {
         const handle = await startApproval(
           shop.client,
@@ -346,7 +346,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   });
 
   describe('a stage whose only approver is the requester', () => {
-    test('skips a first stage whose only approver is the requester', async () => {
+    test('an approval skips a first stage whose only approver is the requester', async () => {
       const [own, other] = [makeApprover(), makeApprover()];
       const input = makeApproval({ requestedBy: own.id, stages: [makeStage(own), makeStage(other, own)] });
       const handle = await startApproval(shop.client, input);
@@ -362,7 +362,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(await handle.result()).toMatchObject({ status: 'approved', decision: { stage: 2 } });
     });
 
-    test('skips a middle and a last stage whose only approver is the requester', async () => {
+    test('an approval skips a middle or last stage whose only approver is the requester', async () => {
       const own = { id: 'somebody' };
       const stages = [makeStage({ id: 'a' }), makeStage(own), makeStage({ id: 'b' }), makeStage(own)];
       const handle = await startApproval(shop.client, makeApproval({ stages }));
@@ -436,7 +436,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       });
     });
 
-    test('keeps a decision that arrived before the cancellation', async () => {
+    test('a cancelled approval keeps a decision that arrived before the cancellation', async () => {
       const handle = await cancelledAtOnce({ approver: 'now', decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved', callbackDelivery: { status: 'delivered' } });
     });
@@ -571,7 +571,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       );
     });
 
-    test('shows an address that the mail server rejects, and still notifies the other approvers', async () => {
+    test('the approval shows an address that the mail server rejects, and still notifies the other approvers', async () => {
       const [unknown, known] = [makeApprover(), makeApprover()];
       shop.fakes.mailbox.addFault(unknown.email, { code: 550, times: -1 });
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(unknown, known)] }));
@@ -644,7 +644,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
   describe('invalid input', () => {
     const stage = makeStage({ id: 'now' });
-    test('lists only the first 100 problems of an input with thousands of unknown fields', async () => {
+    test('an approval with thousands of unknown fields fails and lists only the first 100 problems', async () => {
       const input = makeApproval({ stages: [stage] });
       const wrong = Object.fromEntries(Array.from({ length: 15_000 }, (_, index) => [`k${index}${'x'.repeat(60)}`, 1]));
       const handle = await startApproval(shop.client, { ...input, ...wrong });
@@ -673,7 +673,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       ],
       ['a callback URL with a password', { callbackUrl: 'http://user:pw@example.com/' }, '/callbackUrl'],
       ["another approval's id", { approvalId: 'another' }, '/approvalId'],
-    ])('fails at once for %s, with a pointer to the field', async (_description, change, pointer) => {
+    ])('an approval with %s fails at once with a pointer to the field', async (_description, change, pointer) => {
       const input = makeApproval({ stages: [stage] });
       const handle = await shop.client.workflow.start<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),

@@ -55,7 +55,7 @@ describe('the limits of the schema', () => {
     const bytes =
       Buffer.byteLength(JSON.stringify(message)) + Buffer.byteLength(JSON.stringify({ ...mail, email: longText(42) }));
     const messages = MAX_STAGES * MAX_APPROVERS * (MAX_REMINDERS + 1);
-    // Twice 1,000 bytes: upper bound for the other event data of an activity.
+    // Allows 2,000 bytes for the other data of an activity in the history.
     expect(messages * (bytes + 2 * 1_000)).toBeLessThan(50 * 1024 * 1024);
     expect(webhookUrl).toHaveLength(1_000);
   });
@@ -134,7 +134,7 @@ describe('evaluateDecision', () => {
 });
 
 describe('outcomes and withdrawals', () => {
-  test('maps a decision to its outcome', () => {
+  test('outcomeOf maps a decision to its outcome', () => {
     expect(outcomeOf(decisionBy('lead'))).toBe('approved');
     expect(outcomeOf(decisionBy('lead', { decision: 'reject' }))).toBe('rejected');
   });

@@ -56,7 +56,7 @@ describe('the next reminder', () => {
     expect(next(sent, seconds)).toEqual(expected);
   });
 
-  test('delays a missed reminder randomly by at most five minutes', () => {
+  test('nextReminder delays a missed reminder randomly by at most five minutes', () => {
     const day = 24 * 60 * 60_000;
     const delayFor = (random: number) =>
       nextReminder([day, 2 * day], { sent: 0, now: day + 60_000, endsAt: 3 * day, random })!.at - day;
@@ -72,7 +72,7 @@ describe('the schedule of a stage', () => {
   });
   const secondsAfter = (times: number[]) => times.map((time) => (time - REQUESTED_AT) / 1000);
 
-  test('ends a one-hour stage one hour after its start', () => {
+  test('a one-hour stage ends one hour after its start', () => {
     expect(stageEndOf(makeStage(3_600), REQUESTED_AT)).toBe(Date.parse('2030-01-01T01:00:00.000Z'));
   });
 
@@ -83,11 +83,11 @@ describe('the schedule of a stage', () => {
     ['the interval ends just before the stage', makeStage(60, 59), [59]],
     ['the interval ends with the stage', makeStage(60, 60), []],
     ['the interval ends after the stage', makeStage(60, 61), []],
-  ])('sends the expected reminders if %s', (_description, stage, seconds) => {
+  ])('reminderTimesOf returns the expected times if %s', (_description, stage, seconds) => {
     expect(secondsAfter(reminderTimesOf(stage, REQUESTED_AT))).toEqual(seconds);
   });
 
-  test('sends reminders at equal intervals until just before the end of the stage', () => {
+  test('reminders have equal intervals and stop before the end of the stage', () => {
     const seconds = fc.integer({ min: 1, max: 1_000 });
     fc.assert(
       fc.property(seconds, seconds, (timeout, every) => {

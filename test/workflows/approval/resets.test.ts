@@ -209,7 +209,7 @@ describeOnDevServer('an approval (dev server)', () => {
     const { runId } = await child.describe();
     const tasks = await completedTaskIds({ workflowId }, runId);
     expect(await resetToTask({ workflowId }, runId, tasks[0]!)).not.toBe(runId);
-    await waitUntil(isNotified, { description: 'the approval being open again', timeoutMs: 20_000 });
+    await waitUntil(isNotified, { description: 'the approval to be open again', timeoutMs: 20_000 });
     await child.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'reject' }] });
     expect(await api.waitForOrder(order.orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
       status: 'rejected',
@@ -226,7 +226,7 @@ describeOnDevServer('an approval (dev server)', () => {
       const { items } = (await api.get<{ items: ApprovalSummary[] }>('/v1/approvals?status=withdrawn&limit=200')).body;
       return items.some(({ approvalId }) => approvalId === one.input.approvalId) || undefined;
     };
-    await waitUntil(isWithdrawn, { description: 'the terminated one in the list', timeoutMs: 20_000 });
+    await waitUntil(isWithdrawn, { description: 'the terminated approval in the list', timeoutMs: 20_000 });
     await resetToTask(one.handle, one.handle.firstExecutionRunId, second!);
     expect((await get(one.input)).status).toBe('pending');
     expect((await submitDecision(one.link, 'approve')).status).toBe(303);

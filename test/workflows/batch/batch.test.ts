@@ -46,7 +46,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
   const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
   const failuresOf = (batchId: string) => shop.store.listBatchFailures(batchId, { limit: 200 });
 
-  test('processes every item once and keeps the items out of the workflow history', async () => {
+  test('a batch processes every item once and keeps the items out of the workflow history', async () => {
     const { sku } = await addProduct(shop.store, { available: 5 });
     const batchId = await stageTestBatch(shop.store, {
       items: Array.from({ length: 25 }, () => ({ sku, quantity: 2 })),
@@ -76,7 +76,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     ]);
   });
 
-  test('lists the failed items with their reasons and processes the other items', async () => {
+  test('a batch lists its failed items with their reasons and processes the other items', async () => {
     const { sku } = await addProduct(shop.store, { available: 999_999_990 });
     const batchId = await stageTestBatch(shop.store, {
       items: [
@@ -101,7 +101,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     ]);
   });
 
-  test('counts the items of a failing chunk as failed, with the reason of the chunk, and retries only these items', async () => {
+  test('the items of a failing chunk count as failed, and a retry of the batch processes only these items', async () => {
     const items = makeItems(6);
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 2 });
     tests.failItem('item-0003', 'transient');
@@ -142,7 +142,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect((await fetchEventSummaries(again)).some(({ name }) => name === 'processBatchChunk')).toBe(false);
   });
 
-  test('waits for a worker that knows the operation, and counts the items as failed if no such worker starts', async () => {
+  test('a batch counts its items as failed with UnknownOperation if no worker knows the operation', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'unheard-of', items: makeItems(2) });
 
     expect(await (await startBatch(shop.client, batchId)).result()).toMatchObject({

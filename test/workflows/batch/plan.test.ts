@@ -97,7 +97,7 @@ describe('the child ids of a batch', () => {
     expect(childWorkflowId(parentId, n, attempt)).toBe(id);
   });
 
-  test('retries to start a child whose id is taken, with delays of up to a minute and twelve minutes in total', () => {
+  test('a batch retries the start of a child whose id is taken, with delays of up to a minute, for twelve minutes', () => {
     const waits = Array.from({ length: MAX_CHILD_START_ATTEMPTS - 1 }, (_, n) => childStartDelayMs(n + 1));
 
     expect(waits.slice(0, 7)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);

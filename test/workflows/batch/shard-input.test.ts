@@ -5,7 +5,7 @@ const pauseState = { sequence: 0, paused: false };
 const range = { first: 0, count: 1 };
 const input = { batchId: 'b', batchNumber: 1, operation: 'restock', attemptId: 2, attempt: 1, range, pauseState };
 
-/** Returns two invalid copies for each field of an object: one lacks the field, the other has a wrong type in it. */
+/** Returns two invalid copies for each field of an object: one without the field, one with a wrong type. */
 const malformedCopies = (object: object): object[] =>
   Object.keys(object).flatMap((name) => {
     const { [name]: _left, ...without } = object as Record<string, unknown>;

@@ -30,7 +30,7 @@ import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
 import { startWorker } from '../../support/temporal/workers.js';
 
-/** Temporal's limit for the history of one run. */
+/** Temporal's size limit for the history of one run. */
 const MAX_BYTES = 50 * 1024 * 1024;
 
 describeOnDevServer('a batch (dev server)', () => {
@@ -63,7 +63,7 @@ describeOnDevServer('a batch (dev server)', () => {
     await waitUntil(poll, { description: `${handle.workflowId} running`, timeoutMs: 20_000 });
   }
 
-  /** Starts a batch of 1,001 chunks, which has two open child workflows. Its partner calls are blocked by the test. */
+  /** Starts a batch of 1,001 chunks, blocks its partner calls, and waits until its two child workflows are open. */
   async function startBlockedBatch(prefix: string) {
     const items = makeItems(1_001, prefix);
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items, itemsPerChunk: 1 });
@@ -77,7 +77,7 @@ describeOnDevServer('a batch (dev server)', () => {
     return { batchId, handle, items };
   }
 
-  test('splits 1,001 chunks between two children, with history sizes that allow batches of a million chunks', async () => {
+  test('a batch of 1,001 chunks has two children, whose history sizes allow batches of a million chunks', async () => {
     const items = makeItems(1_001, 'tree');
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 1 });
 
@@ -120,7 +120,7 @@ describeOnDevServer('a batch (dev server)', () => {
     };
   }
 
-  test('if a child is terminated during a pause, counts its items as failed and completes the other items', async () => {
+  test('the items of a child terminated during a pause count as failed, and the batch completes the other items', async () => {
     const { batchId, handle, items } = await startBlockedBatch('paced');
 
     await handle.signal(pauseSignal);
@@ -146,7 +146,7 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2, chunks: 1 });
   });
 
-  test('applies every item once when a terminated batch is started again while its chunks still run', async () => {
+  test('a terminated batch that is started again while its chunks still run applies every item once', async () => {
     const items = makeItems(40, 'fenced');
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items });
     tests.blockCalls();

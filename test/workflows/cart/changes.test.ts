@@ -567,7 +567,7 @@ describe('unparsed cart requests', () => {
       }),
       { numRuns: 2_000 },
     );
-    // The generated arguments must contain many valid and many invalid ones, otherwise the test would prove little.
+    // The test proves little unless the generator creates many valid and many invalid arguments.
     expect(isAccepted).toBeGreaterThan(50);
     expect(isAccepted).toBeLessThan(1_900);
   });

@@ -102,7 +102,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
   });
 
-  test('uses the reminder time and the expiry time of the input', async () => {
+  test('a cart uses the reminder time and the expiry time of its input', async () => {
     const handle = await startFilledCart({
       remindAfterSeconds: 2 * WEEK_SECONDS,
       expireAfterSeconds: 9 * WEEK_SECONDS,
@@ -251,7 +251,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual([]);
     });
 
-    test('sends the reminder one day after the first item, even if the cart was open and empty for days before', async () => {
+    test('a cart that was empty for days sends the reminder one day after its first item', async () => {
       const handle = await open();
       await skip(3 * DAY_SECONDS);
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
@@ -317,7 +317,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
-    test('sends every reminder and the expiry notification once and on time across many continue-as-new runs', async () => {
+    test('a cart sends each notification once and on time across many continue-as-new runs', async () => {
       const handle = await startFilledCart({ continueAsNewAfterEvents: 1 });
       const { firstExecutionRunId } = handle;
       await skip(25 * HOUR_SECONDS);

@@ -54,7 +54,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect(await order.eventTypes()).not.toContain('StartChildWorkflowExecutionInitiated');
   });
 
-  test('charges a large order only after its approval and completes it', async () => {
+  test('a large order is charged only after its approval, and then completes', async () => {
     const order = await placeLargeOrder(ORDER_APPROVAL_THRESHOLD);
     const question = await waitForApprovalRequest(order);
     expect(question).toMatchObject({

@@ -44,7 +44,7 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
         ['/deliveryTimeoutSeconds'],
       ],
       ["an order id other than the workflow's", [validInput], ['/orderId']],
-    ])('fails the order at once and lists each problem if the input is %s', async (_description, args, pointers) => {
+    ])('an order started with %s fails at once and lists each problem', async (_description, args, pointers) => {
       const order = await startRaw(shop(), args);
       const failure = await order.waitForFailure();
       const view = await order.view();

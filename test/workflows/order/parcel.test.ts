@@ -69,7 +69,7 @@ describe('Parcel', () => {
     ['delivered', true, true],
     ['lost', true, true],
     ['cancelled', false, true],
-  ] as const)('a parcel with status %s returns hasLeft %s and isFinal %s', (status, hasLeft, isFinal) => {
+  ] as const)('a parcel with status %s has hasLeft %s and isFinal %s', (status, hasLeft, isFinal) => {
     const { parcel, news } = applyReports([makeReport({ status })]);
 
     expect(parcel).toMatchObject({ status, hasLeft, isFinal });

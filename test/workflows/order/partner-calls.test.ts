@@ -12,7 +12,7 @@ import { addProduct } from '../../support/shop/shop.js';
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** The duration of a step in milliseconds, on the clock of the time-skipping server. */
+/** Returns the duration of a step in milliseconds, on the clock of the time-skipping server. */
 function durationOf({ steps }: OrderView, name: string): number {
   const { startedAt, endedAt } = steps.find((step) => step.name === name)!;
   return Date.parse(endedAt!) - Date.parse(startedAt);
@@ -106,14 +106,14 @@ describeWithOrderShop("a partner that rejects the shop's configuration", (shop) 
 
     expect(view).toMatchObject({ status: 'completed', compensations: [] });
     expect(order.attemptOutcomes(step)).toHaveLength(21);
-    // 20 retries with a delay of five minutes each.
+    // The order retries the call 20 times, five minutes apart.
     expect(durationOf(view, step) / MINUTE_MS).toBeCloseTo(100, -1);
     expect(await order.balance()).toMatchObject({ verdict: 'sold', charged: 2500 });
   });
 });
 
 describeWithOrderShop('a partner that sends Retry-After', (shop) => {
-  test('calls a partner again after the delay in its Retry-After header', async () => {
+  test('calls a partner again after the delay of the Retry-After header', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 429, retryAfter: '1800' });
     const order = await shop().placeOrder({ orderId });

@@ -60,7 +60,7 @@ describeOnDevServer('an order that is reset', () => {
   const handleOf = ({ run: { workflowId, runId } }: Placed) =>
     shop.client.workflow.getHandle<typeof orderWorkflow>(workflowId, runId);
 
-  /** Waits until the view of the newest run matches. */
+  /** Waits until `matches` returns true for the view of the newest run. */
   const waitForView = (order: Placed, matches: (view: OrderView) => boolean, what: string) =>
     waitUntil(
       async () => {
@@ -85,7 +85,7 @@ describeOnDevServer('an order that is reset', () => {
           pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitExistingApproval') || undefined
         );
       },
-      { description: 'the order joining its approval', ...WAIT_OPTIONS },
+      { description: 'the order to wait for its existing approval', ...WAIT_OPTIONS },
     );
 
   const recordOf = async ({ input: { orderId } }: Placed) => {
@@ -118,7 +118,7 @@ describeOnDevServer('an order that is reset', () => {
       token: input.payment.token,
     });
 
-  test('an order reset to any workflow task completes again with one charge and one shipment', async () => {
+  test('an order that is reset to any workflow task completes again with one charge and one shipment', async () => {
     const order = await placeOrder();
     await awaitsPickup(order);
     await shop.fakes.carrier.reportNow(order.input.orderId, 'in_transit');
@@ -219,7 +219,7 @@ describeOnDevServer('an order that is reset', () => {
     expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: ORDER_APPROVAL_THRESHOLD });
   });
 
-  test('a reset order that waits for its existing approval withdraws this approval when it is cancelled', async () => {
+  test('a reset order that waits for its existing approval withdraws this approval on cancellation', async () => {
     const order = await placeOrder({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isApprovalPending = ({ approval }: OrderView) => approval?.status === 'pending';

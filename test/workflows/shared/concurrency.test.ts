@@ -11,7 +11,7 @@ function createManualWork() {
       begun.push(n);
       open.set(n, { resolve, reject });
     });
-  /** Ends one piece of work and waits until `runConcurrently` has handled that. */
+  /** Ends one piece of work and waits until `runConcurrently` has reacted. */
   async function finish(n: number, error?: Error): Promise<void> {
     const { resolve, reject } = open.get(n)!;
     open.delete(n);

@@ -83,7 +83,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     ]);
   });
 
-  test('runs only the compensations that were not unregistered', async () => {
+  test('does not run compensations that the workflow unregistered', async () => {
     const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }], unregister: ['undo a', 'undo c'] });
 
     expect(log).toEqual(['a', 'b', 'c', 'all done', 'undo b started', 'undo b completed', 'compensate: true']);

@@ -74,7 +74,7 @@ describe('compensation', () => {
   /** A compensation that fails and is retried `failures` times, and then ends with `end`. */
   const history = fc.record({ failures: fc.nat(3), end: fc.constantFrom('completed', 'skipped', 'rejected') });
 
-  test('compensates any steps in reverse order and reports each status to the observer', async () => {
+  test('compensate runs the compensations of any steps in reverse order and reports each status', async () => {
     const property = fc.asyncProperty(fc.array(history, { maxLength: 6 }), async (histories) => {
       const responses: ('retry' | 'skip')[] = [];
       const expected: unknown[][] = [];
@@ -227,7 +227,7 @@ describe('compensation', () => {
 
     expect(await undone).toBe(true);
     expect(workflow.consideredCancelled).toBe(true);
-    // Recorded by the compensation, by onStuck, and by the retried compensation.
+    // The compensation, onStuck and the retried compensation record one scope each.
     expect(scopes).toHaveLength(3);
     for (const scope of scopes) expect(scope).toMatchObject({ cancellable: false, consideredCancelled: false });
   });

@@ -88,7 +88,7 @@ describeWithOrderShop('a compensation that is stuck', (shop) => {
     expect(order.attemptOutcomes('releaseStock')).toEqual(['failed']);
   });
 
-  test('the history of an order whose stuck compensation was retried replays', async () => {
+  test('replays the history of an order whose stuck compensation was retried', async () => {
     const order = await placeOrderStuckInRelease(shop(), { times: 2 });
     await order.result();
     const history = await order.handle.fetchHistory();

@@ -236,7 +236,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     shop().fakes.faults.add({ on: 'charge', orderId, fault: 'lose-response', times: -1 });
     const order = await shop().placeOrder({ orderId });
     await waitUntil(() => order.attemptOutcomes('chargePayment').includes('failed') || undefined, {
-      description: 'the first try',
+      description: 'the first attempt of the charge',
       timeoutMs: 20_000,
     });
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -275,7 +275,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     ]);
   });
 
-  test('rejects a cancel while the order is compensated for another reason', async () => {
+  test('rejects a cancel update while the order is compensated for another reason', async () => {
     const orderId = newOrderId();
     const hold = shop().fakes.hold('refund', orderId);
     const order = await shop().placeOrder({ orderId, token: 'tok_declined' });

@@ -4,7 +4,6 @@ import { addProduct } from '../../../support/shop/shop.js';
 
 const UNDONE_BALANCE = { verdict: 'rolled back', charged: 0, refunded: 0, parcels: [] };
 
-/** The seconds between two timestamps. */
 const secondsBetween = (start: string, end: string) => (Date.parse(end) - Date.parse(start)) / 1000;
 
 describeWithOrderShop('an order with a failing step', (shop) => {
@@ -46,7 +45,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
   });
 
   describe('reservation', () => {
-    test('rejects the order and reserves and charges nothing if one line is out of stock', async () => {
+    test('an order with one line out of stock is rejected, and nothing is reserved or charged', async () => {
       const products = [await addProduct(shop().store), await addProduct(shop().store, { available: 1 })];
       const order = await shop().placeOrder({ products });
       const view = await order.result();

@@ -145,7 +145,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
-  test.each(['cancelShipment', 'releaseStock'] as const)('an operator can retry %s when it is stuck', async (name) => {
+  test.each(['cancelShipment', 'releaseStock'] as const)('an operator can retry a stuck %s', async (name) => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     shop().activities.failBeforeEffect(name, order.orderId);

@@ -38,7 +38,7 @@ async function placeOrderAwaitingShipmentResponse(shop: OrderShop) {
   return { order, release: () => hold.release() };
 }
 
-/** The seconds from the shipment request to the first compensation, on the workflow's clock. */
+/** Returns the seconds from the shipment request to the first compensation, on the workflow's clock. */
 function secondsWaited({ steps, compensations }: OrderView): number {
   const handover = steps.find(({ name }) => name === 'requestShipment')!.startedAt;
   return (Date.parse(compensations[0]!.startedAt) - Date.parse(handover)) / 1000;
@@ -205,7 +205,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     });
   });
 
-  test('completes the order if the carrier picked up the parcel but its response to the request was lost', async () => {
+  test('completes the order if the parcel was picked up but the response to the shipment request was lost', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'shipment', orderId, fault: 'lose-response', times: -1 });
     const hold = shop().fakes.hold('cancellation', orderId, { waitBefore: 'effect' });

@@ -76,7 +76,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
     expect(order.attemptOutcomes('trackShipment')).toEqual(['failed', 'done']);
   });
 
-  test('does not poll the carrier within a day after its last report', async () => {
+  test('does not poll the carrier within a day after a carrier report', async () => {
     const order = await shop().placeOrder();
     await order.waitForStage('awaiting_pickup');
     await shop().skipTime('23 hours');

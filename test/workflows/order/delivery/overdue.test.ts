@@ -67,7 +67,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery timeout', (sh
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });
 
-  test('the record of an order with an overdue delivery is delivery_overdue, and completed after the delivery', async () => {
+  test('an order with an overdue delivery is recorded as delivery_overdue, and as completed after the delivery', async () => {
     const order = await placeOverdueOrder(shop());
     await order.waitForView(() => order.completedActivities().includes('recordOrderStatus'), 'recorded');
     const open = await shop().store.findOrder(order.orderId);
@@ -157,7 +157,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery timeout', (sh
   });
 
   describe('an operator of an overdue delivery', () => {
-    test('when an operator writes an overdue parcel off, refunds the customer and does not release the stock', async () => {
+    test('refunds the customer and does not release the stock when an operator writes an overdue parcel off', async () => {
       const order = await placeOverdueOrder(shop());
       const response = await resolveDelivery(order, { action: 'write_off' });
       const failure = await order.waitForFailure();
