@@ -64,7 +64,7 @@ describeOnDevServer('orders that are polled and cancelled', () => {
     return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId, type: ORDER_WORKFLOW_TYPE, isClosed };
   }
 
-  test('the histories of orders that are queried and cancelled in their first milliseconds replay', async () => {
+  test('replays the histories of orders that are queried and cancelled in their first milliseconds', async () => {
     const moments = Array.from({ length: ORDERS }, (_, index) => 2 * index);
     const runs: Awaited<ReturnType<typeof placePollAndCancel>>[] = [];
     const runOrders = async () => {

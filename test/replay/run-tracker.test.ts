@@ -96,7 +96,7 @@ describeOnDevServer('the replay after every test', () => {
     const { address, namespace, client } = server;
     const isListed = async () =>
       (await client.workflow.count(`WorkflowId = '${handle.workflowId}'`)).count === 1 || undefined;
-    await waitUntil(isListed, { description: 'the workflow being listed', timeoutMs: 20_000 });
+    await waitUntil(isListed, { description: 'the workflow in visibility', timeoutMs: 20_000 });
 
     trackNamespace(`${address} ${namespace}`, {
       client: () => createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }),

@@ -125,7 +125,7 @@ describeOnDevServer('the API under load', () => {
     });
     for (const orders of KILL_AFTER_ORDERS) {
       const haveEnoughOrders = () => acknowledgedKeys().length >= orders || undefined;
-      await waitUntil(haveEnoughOrders, { description: `${orders} orders taken`, timeoutMs: 60_000 });
+      await waitUntil(haveEnoughOrders, { description: `${orders} accepted orders`, timeoutMs: 60_000 });
       await killWorker();
     }
     const { errors, timeouts, requests } = await load;

@@ -61,7 +61,7 @@ describeOnDevServer('an approval from the command line', () => {
     ['an array', ['--input', '[]']],
     ['no stages', ['--input', '{"approvalId":"bad","title":"?","requestedBy":"ada"}']],
     ['two arguments', ['--input', '{}', '--input', '{}']],
-  ])('an approval fails at once as InvalidInput if its input is %s', async (what, input) => {
+  ])('an approval that is started with %s fails at once as InvalidInput', async (what, input) => {
     const id = what.replaceAll(' ', '-');
     expect((await start(id, ...input)).code).toBe(0);
     const ended = shop.client.workflow.getHandle(`approval:${id}`).result();

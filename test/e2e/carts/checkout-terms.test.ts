@@ -79,7 +79,7 @@ describeOnDevServer('checkout terms of a cart', () => {
     expect((await cart.addItem(sku, 1)).status).toBe(200);
   });
 
-  test('after a failed checkout whose order claim is stored late, the cart can change and check out again', async () => {
+  test('a cart whose checkout failed with 503 can be changed and checked out again', async () => {
     const cart = new CartClient(api, newCartId());
     const { sku } = await addProduct(shop.store);
     await cart.addItem(sku, 1);

@@ -78,7 +78,7 @@ describeOnDevServer('closing a cart', () => {
     expect(response.body).toMatchObject({ type: '/problems/cart-closed', status: 410, ...what });
   }
 
-  /** Sends every kind of cart request except adding an item. */
+  /** Sends one request of each kind, except a request that adds an item. */
   const everyRequest = (cart: CartClient, sku: string) => [
     cart.get(),
     cart.setQuantity(sku, 1),
@@ -211,7 +211,7 @@ describeOnDevServer('closing a cart', () => {
       ],
     ];
     test.each(rejections)(
-      'the cart stays closed and its order is rejected if %s',
+      'if %s, the order of the cart is rejected and the cart stays closed',
       async (_description, token, happens, type) => {
         const { cart, sku } = await createFilledCart();
         await happens(sku);
@@ -230,7 +230,7 @@ describeOnDevServer('closing a cart', () => {
     test('a checkout returns the existing order of the same cart and starts no second order', async () => {
       const { cart, sku } = await createFilledCart();
       const { runId } = await handleOf(cart).describe();
-      // After a reset of the cart to a point before its checkout, the order exists in the same way.
+      // Starts the order directly. A reset of a cart to a point before its checkout causes the same situation.
       const order = makeOrder({ orderId: runId, customerId: cart.cartId, lines: [{ sku, quantity: 2 }] });
       await shop.client.workflow.start<typeof orderWorkflow>(ORDER_WORKFLOW_TYPE, {
         workflowId: orderWorkflowId(runId),
@@ -338,7 +338,7 @@ describeOnDevServer('closing a cart', () => {
       ['a quantity is 0', (sku) => (cart) => cart.addItem(sku, 0), 400, 'invalid-request'],
     ];
     test.each(rejections)(
-      'returns the reason and does not change the cart when %s',
+      'the API returns the reason and does not change the cart when %s',
       async (_description, requestOf, status, kind) => {
         const { cart, sku } = await createFilledCart();
         const before = (await cart.get()).body;
@@ -464,7 +464,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
     await server?.close();
   });
 
-  /** Repeats a request with the same key until the status is below 500. */
+  /** Repeats a request with the same key until the response status is below 500. */
   const repeatUntilAvailable = (send: () => Promise<ApiResponse<CartBody>>): Promise<ApiResponse<CartBody>> =>
     waitUntil(
       async () => {
@@ -493,7 +493,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
       const handle = client.workflow.getHandle(cartWorkflowId(cart.cartId));
       const isFailing = async () =>
         (await fetchEventSummaries(handle)).some(({ type }) => type === 'WorkflowTaskFailed') || undefined;
-      await waitUntil(isFailing, { description: 'the order not being started', timeoutMs: 20_000 });
+      await waitUntil(isFailing, { description: 'a failed start of the order', timeoutMs: 20_000 });
       await ensureSearchAttributes(connection, namespace, SEARCH_ATTRIBUTES);
 
       const responses = [await first, await other];
@@ -535,7 +535,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
         return Promise.all(twice);
       });
       const someOrder = async () => (await waitForOrdersOf(other.client, undefined, 0)).length > 0 || undefined;
-      await waitUntil(someOrder, { description: 'one of them becoming an order', timeoutMs: 20_000, intervalMs: 1 });
+      await waitUntil(someOrder, { description: 'an order of one of the carts', timeoutMs: 20_000, intervalMs: 1 });
       worker.kill('SIGKILL');
       expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
       await lock.release();

@@ -63,7 +63,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
         const view = await viewOf(workflowId);
         return matches(view) ? view : undefined;
       },
-      { description: `${workflowId} as wanted`, timeoutMs: 10_000 },
+      { description: `the expected view of ${workflowId}`, timeoutMs: 10_000 },
     );
   }
 
@@ -106,9 +106,9 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     const state = { lines: [line], ledger: [], lastChangeAt: '2030-01-01T00:00:00Z', reminderPassed: false };
     const badInput: [string, (id: string) => string[], string[], ((id: string) => string)?][] = [
       ['there is no input', () => [], ['']],
-      ['it is null', () => json(null), ['']],
-      ['it is a string', () => json('cart'), ['']],
-      ['it is an array', (id) => json([validInput(id)]), ['']],
+      ['the input is null', () => json(null), ['']],
+      ['the input is a string', () => json('cart'), ['']],
+      ['the input is an array', (id) => json([validInput(id)]), ['']],
       ['the id is missing', () => json({}), ['/cartId']],
       ['a field is unknown', (id) => json({ ...validInput(id), total: 1 }), ['/total']],
       ['a time is negative', (id) => json({ ...validInput(id), remindAfterSeconds: -1 }), ['/remindAfterSeconds']],
@@ -252,7 +252,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       },
     );
 
-    test('applies a request once that arrives as two signals and an update with the same key', async () => {
+    test('a cart request that arrives as two signals and an update with one key is applied once', async () => {
       const workflowId = await startFilledCart();
       const addition = json({ sku: other, quantity: 3, idempotencyKey: 'name' });
 
@@ -286,7 +286,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['setQuantity', 'a missing line', () => json({ sku: 'NOT-IN-IT', quantity: 1 })],
       ['removeItem', 'a missing line', () => json({ sku: 'NOT-IN-IT' })],
     ];
-    test.each(refusedSignals)('ignores the signal %s with %s', async (name, _description, inputOf) => {
+    test.each(refusedSignals)('a cart ignores the signal %s with %s', async (name, _description, inputOf) => {
       const workflowId = await startFilledCart();
 
       await signal(workflowId, name, ...inputOf());
@@ -397,7 +397,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['addItem', () => json({ sku, quantity: 3, idempotencyKey: 'first' }), 'another request'],
       ['removeItem', () => json({ sku: 'NOT-IN-IT' }), 'not in the cart'],
     ];
-    test.each(refusedUpdates)('rejects the update %s with the reason (%#)', async (name, inputOf, reason) => {
+    test.each(refusedUpdates)('a cart rejects the update %s with the reason (%#)', async (name, inputOf, reason) => {
       const workflowId = await startFilledCart();
 
       const { code, stderr } = await update(workflowId, name, ...inputOf());

@@ -264,7 +264,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       ],
     ];
 
-    test.each(inBetween)('applies a request once when it is repeated %s', async (_when, wait) => {
+    test.each(inBetween)('a cart request that is repeated %s is applied once', async (_when, wait) => {
       const opened = await open();
       const { cart } = opened;
       const [sku, other] = await Promise.all([addPlentifulProduct(), addPlentifulProduct()]);
@@ -287,7 +287,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
     });
 
     test.each(inBetween)(
-      'rejects a key that is reused %s for other content with 422 and changes nothing',
+      'a key that is reused %s for another request is rejected with 422 and changes nothing',
       async (_when, wait) => {
         const opened = await open();
         const { cart } = opened;
@@ -307,7 +307,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       },
     );
 
-    test('applies a request once that arrives ten times simultaneously, and returns the same response to all', async () => {
+    test('a cart request that arrives ten times simultaneously is applied once, and all responses are the same', async () => {
       const opened = await open();
       const sku = await addPlentifulProduct();
 
@@ -318,7 +318,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 3 });
     });
 
-    test('applies one of ten different simultaneous requests with the same key and rejects nine with 422', async () => {
+    test('of ten different simultaneous requests with the same key, the cart applies one and rejects nine with 422', async () => {
       const opened = await open();
       const sku = await addPlentifulProduct();
 
@@ -331,7 +331,7 @@ describeOnDevServer('a cart with concurrent callers', () => {
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: statuses.indexOf(200) + 1 });
     });
 
-    test('applies every request that has no idempotency key', async () => {
+    test('the cart applies every request that has no idempotency key', async () => {
       const opened = await open();
       const sku = await addPlentifulProduct();
 

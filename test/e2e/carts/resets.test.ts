@@ -10,8 +10,8 @@ import { waitForClose, resetRun, resetPoints } from '../../support/temporal/rese
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
 /**
- * Index of the last reset point before the checkout, from the end. A checkout takes three workflow tasks: to accept the
- * update, to start the order, and to complete the update.
+ * The index, from the end, of the last reset point before the checkout. A checkout takes three workflow tasks: to
+ * accept the update, to start the order, and to complete the update.
  */
 const BEFORE_CHECKOUT = -3;
 
@@ -152,7 +152,7 @@ describeOnDevServer('a cart after a reset', () => {
     expect(await stockOf(kept)).toBe(6);
   });
 
-  test('a reset of an expired cart to any workflow task sends no notification again', async () => {
+  test('an expired cart that is reset to any workflow task sends no notification a second time', async () => {
     const cart = new CartClient(api, newCartId());
     const { sku } = await addProduct(shop.store);
     const short = { sku, quantity: 1, remindAfterSeconds: 1, expireAfterSeconds: 2 };

@@ -94,7 +94,7 @@ describeOnDevServer('cart robustness', () => {
     expect(responses).toMatchObject([{ status: 200 }, { status: 200 }]);
     expect(await cart.abandon()).toMatchObject({ status: 200 });
     await waitUntil(async () => (await cart.get()).status === 410 || undefined, {
-      description: '410',
+      description: 'the end of the cart',
       timeoutMs: 10_000,
     });
 
@@ -185,7 +185,7 @@ describeOnDevServer('cart robustness', () => {
     expect(statuses).toEqual(Array(60).fill(200));
   });
 
-  test('rejects a repeated idempotency key with another cart lifetime with 422', async () => {
+  test('a repeated addition with the same key and another cart lifetime is rejected with 422', async () => {
     const path = `/v1/carts/${newCartId()}/items`;
     const add = (expireAfterSeconds: number) =>
       fetch(`${api.url}${path}`, {
@@ -225,7 +225,7 @@ describeOnDevServer('cart robustness', () => {
         const failed = events?.filter((event) => event.activityTaskFailedEventAttributes);
         return failed?.length ? failed : undefined;
       },
-      { description: 'a try that did not work', timeoutMs: 30_000 },
+      { description: 'a failed attempt to store the reminder', timeoutMs: 30_000 },
     );
     await rename('notifications_away', 'notifications');
 

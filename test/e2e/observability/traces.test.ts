@@ -112,9 +112,9 @@ describeOnDevServer('traces and logs', () => {
     const { approval } = await waitForOrder(orderId, 'awaiting_approval');
     await handleOf(orderWorkflowId(orderId)).signal(shipmentReportedSignal.name, { orderId: 'another' });
     await collector.waitForSpan('of the mail to the approver', ({ name }) => name === 'RunActivity:mailApprover');
-    await collector.waitForSpan('of the cart that went on', ({ name }) => name === 'ContinueAsNew:cart');
+    await collector.waitForSpan('of the cart that continued as new', ({ name }) => name === 'ContinueAsNew:cart');
     await startWithoutApi(byHand.taken);
-    await collector.waitForSpan('of the order by hand', ({ name, attributes }) => {
+    await collector.waitForSpan('of the order that was started without the API', ({ name, attributes }) => {
       return name === 'RunWorkflow:order' && attributes['temporalWorkflowId'] === orderWorkflowId(byHand.taken);
     });
     const isIgnored = () => workerLines.some((line) => line.includes('malformed shipment report')) || undefined;
@@ -125,7 +125,10 @@ describeOnDevServer('traces and logs', () => {
       const types = (await fetchEventSummaries(handleOf(orderWorkflowId(orderId)))).map(({ type }) => type);
       return types.lastIndexOf('WorkflowTaskCompleted') > types.indexOf('WorkflowExecutionSignaled') || undefined;
     };
-    await waitUntil(isKept, { description: 'the end of the task that ignored it', timeoutMs: DEADLINE_MS });
+    await waitUntil(isKept, {
+      description: 'the end of the workflow task that ignored the report',
+      timeoutMs: DEADLINE_MS,
+    });
 
     workers[0]!.kill('SIGKILL');
     await workers[0]!.exited;
@@ -155,7 +158,7 @@ describeOnDevServer('traces and logs', () => {
       return name === 'RunWorkflow:batchShard' && attributes['temporalWorkflowId'] === lastShard;
     });
     const isInProgress = async () => ((await shop.store.countBatchProgress(batchId))?.succeeded ?? 0) > 50 || undefined;
-    await waitUntil(isInProgress, { description: 'a batch under way', timeoutMs: DEADLINE_MS });
+    await waitUntil(isInProgress, { description: 'a batch in progress', timeoutMs: DEADLINE_MS });
     await send('POST', `/v1/batches/${batchId}/cancel`);
     await handleOf(batchWorkflowId(batchId))
       .result()
@@ -322,7 +325,7 @@ describeOnDevServer('traces and logs', () => {
     expect(namesOf(byHand.left)).toEqual([]);
   });
 
-  test('sends the API key from the headers file to the collector and does not log this key', () => {
+  test('the exporter sends the API key from the headers file to the collector, and no process logs the key', () => {
     expect([...collector.apiKeys]).toEqual([COLLECTOR_KEY]);
     expect([...api.lines, ...workerLines].join()).not.toContain(COLLECTOR_KEY.slice(4));
   });

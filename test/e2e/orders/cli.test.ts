@@ -59,7 +59,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     return { order, product, workflowId, shipmentId: seen.shipment!.shipmentId, seen };
   }
 
-  /** Waits until a workflow closes. @throws after a failed workflow task, which Temporal would retry for ever. */
+  /** Waits until a workflow closes. @throws after a failed workflow task, which Temporal would retry forever. */
   async function waitForEnd(workflowId: string): Promise<OrderView> {
     let outcome: { end: Promise<OrderView> } | undefined;
     let failed = false;
@@ -74,7 +74,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       return outcome;
     };
     const giveUp = () => {
-      if (failed) throw new Error(`a workflow task of ${workflowId} failed, and will be retried for ever`);
+      if (failed) throw new Error(`a workflow task of ${workflowId} failed, and Temporal would retry it forever`);
     };
     try {
       const { end } = await waitUntil(poll, {

@@ -34,7 +34,7 @@ describeOnDevServer('an order with a separate worker process', () => {
   async function startComposedShop() {
     const products = [await addProduct(shop.store), await addProduct(shop.store, { available: 3 })];
     const order = makeOrder({ lines: products.map(({ sku }, index) => ({ sku, quantity: index + 1 })) });
-    // With one second between the reports, each report causes its own workflow task. This order has the most events.
+    // With one second between the reports, each report causes its own workflow task. This case writes the most events.
     shop.fakes.carrier.configure({ autoDeliver: true, pickupSeconds: 1, deliverySeconds: 2 }, order.orderId);
     return { order, products };
   }
@@ -77,7 +77,7 @@ describeOnDevServer('an order with a separate worker process', () => {
 
     const stopped = worker.stop();
     const isStopping = () => worker.lastOutput().includes('STOPPING') || undefined;
-    await waitUntil(isStopping, { description: 'the worker knowing that it has to stop', timeoutMs: 10_000 });
+    await waitUntil(isStopping, { description: 'the worker to enter the state STOPPING', timeoutMs: 10_000 });
     await charge.release();
     expect(await stopped).toEqual({ code: 0, signal: null });
 

@@ -336,8 +336,8 @@ async function readPageText(page: Page, url: string, expected: string | RegExp):
 const decodeText = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
 
 /**
- * Whether a payload is not encrypted: search attributes, headers, and the names of local activities and patches in
- * markers.
+ * Returns whether a payload stays unencrypted: search attributes, headers, and the names of local activities and
+ * patches in markers.
  */
 const isReadByServer = (path: string) => /\/searchAttributes\/|\/details\/(data|patch-data)\/|\/header\//.test(path);
 
@@ -396,7 +396,7 @@ async function copyWithCanaries(): Promise<string> {
       times += 1;
       await writeFile(join(copy, file), after);
     }
-    if (times === 0) throw new Error(`the tour no longer says ${said}`);
+    if (times === 0) throw new Error(`no file of the tour contains ${said}`);
   }
   return copy;
 }

@@ -87,7 +87,7 @@ describeOnDevServer('worker deployment versions', () => {
       args: [input],
     });
     const awaitsPickup = async () => (await handle.query(orderQuery)).stage === 'awaiting_pickup' || undefined;
-    await waitUntil(awaitsPickup, { description: 'an order under way', timeoutMs: DEADLINE_MS });
+    await waitUntil(awaitsPickup, { description: 'an order that awaits the pickup', timeoutMs: DEADLINE_MS });
     return handle;
   }
 
@@ -144,7 +144,7 @@ describeOnDevServer('worker deployment versions', () => {
     const areFound = async () =>
       isDeepStrictEqual(await listWorkflowIds('TemporalWorkflowVersioningBehavior is not null'), both) || undefined;
     await waitUntil(areFound, {
-      description: 'both in visibility, with how they are versioned',
+      description: 'the versioning behavior of both workflows in visibility',
       timeoutMs: DEADLINE_MS,
     });
 
@@ -165,7 +165,7 @@ describeOnDevServer('worker deployment versions', () => {
 
     expect(await versionsOf(newOrder)).toEqual(['2']);
     expect(await versionsOf(order)).toEqual(['1', '2']);
-    expect(await drainage('1'), 'the batch is pinned to it').toBe('draining');
+    expect(await drainage('1'), 'the batch is pinned to version 1').toBe('draining');
     await pinned.signal(resumeSignal);
     await pinned.result();
     expect(await versionsOf(pinned)).toEqual(['1']);

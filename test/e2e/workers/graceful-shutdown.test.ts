@@ -44,7 +44,7 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
   }
 
   // Long timeout: two worker processes start and stop, and the first worker stops slowly.
-  test('a stopping worker polls no task, ends its calls, and causes no retry', { timeout: 120_000 }, async () => {
+  test('a stopping worker takes no new task and its running calls are not retried', { timeout: 120_000 }, async () => {
     const product = await addProduct(shop.store, { available: 10 * ORDERS });
     const orders = Array.from({ length: ORDERS }, () => makeOrder({ lines: [{ sku: product.sku, quantity: 1 }] }));
     shop.fakes.faults.add({ on: 'charge', fault: 'slow', delayMs: SLOW_CALL_MS, times: -1 });
@@ -66,7 +66,7 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
         const response = (await ready()) as { checks: { worker: string } };
         return response.checks.worker === 'ok' ? undefined : response;
       },
-      { description: 'the worker saying that it takes no more', timeoutMs: 10_000, intervalMs: 20 },
+      { description: 'the worker to stop polling', timeoutMs: 10_000, intervalMs: 20 },
     );
     expect(draining).toMatchObject({
       status: 'not ready',

@@ -31,7 +31,7 @@ interface InterruptedOrder {
   noExternalCall?: true;
 }
 
-// Temporal takes seconds to detect a dead worker. So the test kills one worker while each order is at another point.
+// Temporal takes seconds to detect a dead worker. Therefore the test kills only one worker, which runs all orders.
 describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', () => {
   let server: DevServer;
   let shop: Shop;
@@ -47,7 +47,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
     expect((await api.post('/v1/orders', order)).status).toBe(202);
   }
 
-  /** Holds a partner call back, either before its response or before its effect. */
+  /** Starts an order and holds a partner call back, either before its response or before its effect. */
   const during =
     (on: 'charge' | 'shipment', effect: 'response' | 'effect'): BringOrderTo =>
     async (sale) => {
