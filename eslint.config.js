@@ -75,7 +75,7 @@ export default defineConfig(
             '**/temporal/*.js',
             '**/temporal/encryption/**',
           ],
-          message: 'workflow code must not import this module, which must stay out of the workflow sandbox',
+          message: 'workflow code must not import modules that do not run in the workflow sandbox',
         },
         {
           regex: '^\\.\\./(?!shared/|[a-z]+/contract\\.js$|\\.\\./)',

@@ -22,7 +22,7 @@ export interface AppDependencies extends Backends {
   logger: Logger;
   /** The secrets with which the carrier signs webhooks. */
   carrierWebhookSecrets: readonly string[];
-  /** The secrets with which external systems sign the decisions of approvals. */
+  /** The secrets with which external systems sign their decisions about approvals. */
   approvalWebhookSecrets: readonly string[];
   approvalLinks: ApprovalLinkSigner;
   outgoing: OutgoingHttpClient;

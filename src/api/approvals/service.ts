@@ -70,10 +70,7 @@ const isParty = ({ requestedBy, approvers, trail, notifications }: ApprovalView,
   notifications.some(({ approver }) => approver === id) ||
   trail.some(({ approver, event }) => approver === id && event !== 'ignored');
 
-/**
- * Describes the newest run of an approval. With `firstRunId`, describes a run of the execution chain that started with
- * that run.
- */
+/** Describes the newest run of an approval. `firstRunId` selects the execution chain that started with this run. */
 export async function describeApproval(
   client: Client,
   approvalId: string,

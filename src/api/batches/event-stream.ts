@@ -8,9 +8,9 @@ const POLL_INTERVAL_MS = 1_000;
 const KEEP_ALIVE_INTERVAL_MS = 15_000;
 
 /**
- * Yields a batch as server-sent events. The first `progress` event is sent at once, the next ones when the batch
- * changes, at most once a second. The `end` event contains the final state. Events have no ids, because a client that
- * reconnects gets the current state.
+ * Yields a batch as server-sent events. Sends a `progress` event at once, and then after each change, at most once a
+ * second. The `end` event contains the final state. Events have no ids, because a client that reconnects gets the
+ * current state.
  *
  * @param closing ends the stream without an `end` event, so that the client reconnects to another process.
  */

@@ -15,8 +15,8 @@ import { getBatch, isRunningOrPaused, type BatchDependencies } from './service.j
  * returns the same batch. If the first upload stored the items but could not start the batch, the repeated upload
  * starts the batch.
  *
- * @throws 409 when a batch with this id has different content. Rethrows the errors of `items`, after which nothing is
- * stored.
+ * @throws 409 when a batch with this id has different content. If `items` throws, rethrows the error and stores
+ * nothing.
  */
 export async function createBatch(
   deps: BatchDependencies,

@@ -25,7 +25,7 @@ const params = z.strictObject({ cartId });
 const itemParams = params.extend({ sku });
 const response = { 200: cartResource };
 
-/** The contract of a cart change. A change needs a worker, and the store for the prices. */
+/** The contract of a cart change. A worker applies the change, and the store provides the prices. */
 const changeContract = ({
   problems = [],
   ...contract

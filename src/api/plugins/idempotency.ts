@@ -97,7 +97,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     { scope, claimId }: { scope: Buffer; claimId: string },
     payload: unknown,
   ): Promise<void> {
-    // After a 5xx the outcome is unknown, so the key stays bound to this request.
+    // After a 5xx, the outcome is unknown. The key stays bound to the content of this request, but the claim expires.
     if (reply.statusCode >= 500) await store.expireIdempotencyClaim(scope, claimId);
     else if (typeof payload !== 'string' || !shouldStoreResponse(reply.statusCode, routeOptions.config.contract))
       await store.releaseIdempotencyKey(scope, claimId);

@@ -43,11 +43,11 @@ export function toProblemBody({ kind, status, options }: HttpProblem, requestId:
   };
 }
 
-/** A problem of any kind; `extensions` describe the resource. */
+/** Creates a problem of any kind. `extensions` are additional members that describe the resource. */
 export const httpProblem = (kind: ProblemKind, detail: string, extensions: Record<string, unknown> = {}) =>
   new HttpProblem(kind, { detail, extensions });
 
-/** A 400 that lists each invalid field by its JSON pointer; the pointer `''` is the whole request. */
+/** Creates a 400 that lists each invalid field by its JSON pointer. The pointer `''` means the whole request. */
 export const invalidRequest = (errors: InputProblem[]) =>
   new HttpProblem('invalid-request', {
     detail: errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; '),
@@ -65,7 +65,7 @@ export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more th
 export const unauthorized = (detail: string) =>
   new HttpProblem('unauthorized', { detail, headers: { 'www-authenticate': 'Bearer realm="api"' } });
 
-/** A 415 that lists the content types and content encodings that the route accepts. */
+/** Creates a 415 that lists the content types and content encodings that the route accepts. */
 export function unsupportedMediaType({ routeOptions: { config } }: FastifyRequest): HttpProblem {
   const { rawBodies, acceptsGzip } = config.contract ?? {};
   const types = Object.keys(rawBodies ?? { 'application/json': true }).join(', ');

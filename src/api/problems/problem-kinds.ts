@@ -1,7 +1,7 @@
 interface ProblemDefinition {
   status: number;
   title: string;
-  /** When the API returns the problem, for the page and the table that document it. */
+  /** Explains when the API returns the problem. The problem page and docs/problems.md show this text. */
   when: string;
   /** Seconds after which the same request may succeed. */
   retryAfter?: number;
@@ -29,7 +29,7 @@ export const PROBLEMS = {
   'invalid-request': {
     status: 400,
     title: 'The request is not valid',
-    when: 'A parameter, header or field of the body is invalid, an object repeats a name, or a number cannot be stored exactly. `errors` names each one by its JSON pointer.',
+    when: 'A parameter, header or field of the body is invalid, an object repeats a name, or a number cannot be stored exactly. `errors` lists each problem with its JSON pointer.',
   },
   unauthorized: {
     status: 401,

@@ -26,7 +26,7 @@ export async function shipmentReportRoutes(
         operationId: 'listUnhandledShipmentReports',
         summary: 'List shipment reports that no order acted on',
         description:
-          'Newest first. A report is recorded when its order has ended or when the shop does not know its status.',
+          'Newest first. A report is in this list if its order had already ended or if the status of the report is unknown.',
         tag: 'Orders',
         access: ['operator'],
         dependencies: ['store'],

@@ -28,8 +28,8 @@ export async function describeWorkflowOr404(
 }
 
 /**
- * Checks the type of a workflow. Its id starts with the expected type. @throws 409 `wrong-workflow-type` for another
- * type.
+ * Checks the type of a workflow. The workflow id starts with the expected type. @throws 409 `wrong-workflow-type` for
+ * another type.
  */
 function assertWorkflowType({ workflowId, type, taskQueue }: WorkflowExecutionDescription): void {
   const expected = workflowId.split(':', 1)[0];

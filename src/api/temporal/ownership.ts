@@ -16,8 +16,8 @@ interface OwnedResource {
 }
 
 /**
- * Describes the workflow of a cart or order that the caller may see. @throws 404 if there is none, or if another
- * customer owns it.
+ * Describes the workflow of a cart or order that the caller may see. @throws 404 if the workflow does not exist or
+ * another customer owns the resource.
  */
 export async function describeOwnedOr404(
   client: Client,
@@ -29,7 +29,7 @@ export async function describeOwnedOr404(
   return description;
 }
 
-/** Checks that the caller may see a cart or order. @throws 404 if another customer owns it, as for an unknown id. */
+/** Checks that the caller may see a cart or order. @throws 404 if another customer owns the resource. */
 export function assertOwned(
   description: WorkflowExecutionDescription,
   { resource, restrictedToId }: OwnedResource,

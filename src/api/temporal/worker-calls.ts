@@ -89,7 +89,7 @@ async function noResponseProblem(
     throw error;
   });
   if (description instanceof HttpProblem) return description;
-  // An update-with-start may not have reached the server.
+  // There is no workflow yet if an update-with-start has not reached the server.
   if (!description) return httpProblem('worker-busy', 'the workflow was not started in time', extensions);
   const { taskQueue } = description;
   const members = { taskQueue, ...extensions };

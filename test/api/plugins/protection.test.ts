@@ -59,22 +59,28 @@ describe.concurrent('malformed HTTP', () => {
 
   const host = 'Host: localhost\r\n';
   test.each<[string, number, string, string, RegExp]>([
-    ['not HTTP', 400, 'malformed-request', 'hello\r\n\r\n', /no HTTP/],
-    ['TLS', 400, 'malformed-request', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /no HTTP/],
-    ['a malformed header line', 400, 'malformed-request', `GET /livez HTTP/1.1\r\n${host}no header\r\n\r\n`, /no HTTP/],
+    ['not HTTP', 400, 'malformed-request', 'hello\r\n\r\n', /not an HTTP request/],
+    ['TLS', 400, 'malformed-request', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /not an HTTP request/],
+    [
+      'a malformed header line',
+      400,
+      'malformed-request',
+      `GET /livez HTTP/1.1\r\n${host}no header\r\n\r\n`,
+      /not an HTTP request/,
+    ],
     [
       'two Content-Length headers',
       400,
       'malformed-request',
       `POST /v1/orders HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nx`,
-      /no HTTP/,
+      /not an HTTP request/,
     ],
     [
       'Content-Length and chunked encoding (request smuggling)',
       400,
       'malformed-request',
       `POST /v1/orders HTTP/1.1\r\n${host}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-      /no HTTP/,
+      /not an HTTP request/,
     ],
     [
       'headers of more than 16 KiB',

@@ -31,8 +31,8 @@ declare module 'fastify' {
 }
 
 /**
- * Authenticates callers, and denies access to callers without a required role. `authenticationError` is thrown only
- * after all `onRequest` hooks have run, so that these hooks can use `caller` before.
+ * Authenticates callers, and denies access to callers without a required role. Throws `authenticationError` only after
+ * all `onRequest` hooks have run, because the rate limit also counts requests of unknown callers.
  *
  * @param settings with `open`, callers are not authenticated and have all permissions.
  */

@@ -18,7 +18,7 @@ export interface TokenSettings {
   rolesClaim: string;
 }
 
-/** Only asymmetric algorithms: a party that can verify tokens must not be able to sign them. */
+/** Contains only asymmetric algorithms, because a party that can verify tokens must not be able to sign tokens. */
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'];
 
 /** Tolerance for clocks that differ between two machines. */
@@ -26,7 +26,7 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 
 const JWKS_TIMEOUT_MS = 5_000;
 
-/** After a failed fetch of the keys, the known keys are used for this time before the next fetch. */
+/** After a failed fetch of the keys, the API uses the known keys for this time and then fetches again. */
 const JWKS_RETRY_MS = 30_000;
 
 /**

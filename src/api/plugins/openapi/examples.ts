@@ -3,7 +3,7 @@ export interface Example {
   /** Values by parameter name, for parameters whose schema has no suitable example. */
   parameters?: Record<string, string | number>;
   body?: unknown;
-  /** Bodies by content type, for operations that accept several. */
+  /** Bodies by content type, for operations that accept several content types. */
   bodies?: Record<string, unknown>;
   /** The status of the response, for operations with several successful responses. */
   status?: number;
@@ -102,7 +102,7 @@ const batch = (batchId: string, status = 'running') => ({
   ...workflowReference(`batch:${batchId}`),
 });
 
-/** An upload of three items. The catalogue does not contain the last one. */
+/** An upload of three items. The catalogue does not contain the SKU of the last item. */
 const restockItems = [
   { sku: 'MUG-ENAMEL', quantity: 120 },
   { sku: 'GRINDER-HAND', quantity: 25 },
