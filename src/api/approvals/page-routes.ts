@@ -145,7 +145,7 @@ function sendExpiredPage(reply: FastifyReply, state: 'stagePassed' | 'expired', 
   const page =
     state === 'stagePassed'
       ? stagePassedPage(approval)
-      : messagePage('This link has expired', [`The time to decide “${approval.title}” is over.`]);
+      : messagePage('This link has expired', [`The time to decide “${approval.title}” has ended.`]);
   return sendHtmlPage(reply, page, { status: 410 });
 }
 

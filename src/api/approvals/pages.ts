@@ -3,7 +3,7 @@ import type { ApprovalView } from '../../schemas/approval.js';
 import { formatMoney } from '../../schemas/shared/money.js';
 import { renderPage } from '../http/html-layout.js';
 
-/** The submitted comment, and the problems for which the form was rejected. */
+/** The submitted comment, and the problems that caused the rejection of the form. */
 export interface DecisionDraft {
   comment: string;
   problems: DecisionDraftProblem[];

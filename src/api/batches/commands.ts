@@ -66,8 +66,8 @@ async function sendCommand(
 }
 
 /**
- * Whether this command is the last command that the open batch received. A run accepts at most 10,000 signals, so a
- * client that repeats a pause while no worker is available must not send a signal each time.
+ * Whether this command is the last command that the open batch received. A client may repeat a pause while no worker is
+ * available. The repeated pause must not send a signal, because a run accepts only 10,000 signals.
  */
 async function isLastCommand(client: Client, workflowId: string, { name }: SignalDefinition): Promise<boolean> {
   const description = await describeWorkflow(client, { workflowId });

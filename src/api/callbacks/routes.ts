@@ -24,8 +24,8 @@ type CallbackDependencies = Backends &
 
 /**
  * Receives signed reports from external systems (Standard Webhooks). The API answers 202 once Temporal has stored the
- * message; no worker is needed. A repeated `webhook-id` has no effect. When the workflow is closed, or when the message
- * has a value that the shop does not know, the API answers 200, which ends the sender's retries.
+ * message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the workflow is closed
+ * or the message has an unknown value, so that the sender stops its retries.
  */
 export async function callbackRoutes(app: FastifyInstance, deps: CallbackDependencies): Promise<void> {
   const { client, store, httpMetrics } = deps;

@@ -145,8 +145,8 @@ interface SentChange<Argument extends CartChange> {
 }
 
 /**
- * Sends a change to a cart. Generates an idempotency key for a change without a key, so that the cart applies the
- * change only once, even if the change is sent several times.
+ * Sends a change to a cart. If the change has no idempotency key, generates one. The cart applies the change only once,
+ * even if it is sent several times.
  */
 async function applyChange<Argument extends CartChange>(
   { client, store }: Backends,

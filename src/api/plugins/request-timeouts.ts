@@ -17,8 +17,8 @@ export function enforceRequestTimeout(request: FastifyRequest, reply: FastifyRep
 }
 
 /**
- * Reads and discards the rest of a request that was answered early, because a client does not read the response while
- * the client is still sending. After `DRAIN_TIMEOUT_MS`, closes the connection.
+ * Reads and discards the rest of a request that was answered early. A client that is still sending does not read the
+ * response. After `DRAIN_TIMEOUT_MS`, closes the connection.
  */
 export function drainRequestBody({ raw }: FastifyRequest): void {
   if (raw.complete || raw.destroyed) return;

@@ -98,8 +98,8 @@ export const isLocalHostHeader = (host: string) => isLoopback(host.replace(/:\d+
 const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new URL(origin).hostname);
 
 /**
- * Denies requests of foreign web pages. An API without authentication listens only on loopback, but a web page in a
- * local browser could still call the API by its address or through DNS rebinding.
+ * Denies requests of foreign web pages. An API without authentication listens only on loopback. Without this check, a
+ * web page in a local browser could still call the API by its address or through DNS rebinding.
  *
  * @throws 403.
  */
