@@ -77,7 +77,7 @@ describeOnDevServer('an order with a separate worker process', () => {
 
     const stopped = worker.stop();
     const isStopping = () => worker.lastOutput().includes('STOPPING') || undefined;
-    await waitUntil(isStopping, { description: 'the worker to enter the state STOPPING', timeoutMs: 10_000 });
+    await waitUntil(isStopping, { description: 'the STOPPING state of the worker', timeoutMs: 10_000 });
     await charge.release();
     expect(await stopped).toEqual({ code: 0, signal: null });
 

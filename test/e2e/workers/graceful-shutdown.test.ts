@@ -66,7 +66,7 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
         const response = (await ready()) as { checks: { worker: string } };
         return response.checks.worker === 'ok' ? undefined : response;
       },
-      { description: 'the worker to stop polling', timeoutMs: 10_000, intervalMs: 20 },
+      { description: 'the not-ready response of the worker', timeoutMs: 10_000, intervalMs: 20 },
     );
     expect(draining).toMatchObject({
       status: 'not ready',

@@ -209,7 +209,7 @@ describeOnDevServer('an approval (dev server)', () => {
     const { runId } = await child.describe();
     const tasks = await completedTaskIds({ workflowId }, runId);
     expect(await resetToTask({ workflowId }, runId, tasks[0]!)).not.toBe(runId);
-    await waitUntil(isNotified, { description: 'the approval to be open again', timeoutMs: 20_000 });
+    await waitUntil(isNotified, { description: 'the reopened approval', timeoutMs: 20_000 });
     await child.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'reject' }] });
     expect(await api.waitForOrder(order.orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
       status: 'rejected',

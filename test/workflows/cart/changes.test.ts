@@ -72,16 +72,13 @@ describe('applyChange', () => {
     ['a product is removed', cartWith({ MUG: 2, PAN: 1 }), removeChange('MUG'), [{ sku: 'PAN', quantity: 1 }]],
     ['the cart is checked out', cartWith({ MUG: 2 }), checkout, [{ sku: 'MUG', quantity: 2 }]],
     ['the cart is abandoned', cartWith({ MUG: 2 }), abandon, [{ sku: 'MUG', quantity: 2 }]],
-  ])(
-    'applyChange returns the new lines and does not modify the old state if %s',
-    (_description, state, change, lines) => {
-      const before = JSON.stringify(state);
+  ])('applyChange returns the new lines and keeps the old state if %s', (_description, state, change, lines) => {
+    const before = JSON.stringify(state);
 
-      expect(applyChange(state, change, LATER).lines).toEqual(lines);
+    expect(applyChange(state, change, LATER).lines).toEqual(lines);
 
-      expect(JSON.stringify(state)).toBe(before);
-    },
-  );
+    expect(JSON.stringify(state)).toBe(before);
+  });
 
   test('emptyCart returns a cart without lines, whose reminder is still due', () => {
     expect(emptyCart(NOW)).toEqual({ lines: [], ledger: [], lastChangeAt: NOW, reminderPassed: false });

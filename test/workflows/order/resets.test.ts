@@ -85,7 +85,7 @@ describeOnDevServer('an order that is reset', () => {
           pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitExistingApproval') || undefined
         );
       },
-      { description: 'the order to wait for its existing approval', ...WAIT_OPTIONS },
+      { description: 'an order that waits for its existing approval', ...WAIT_OPTIONS },
     );
 
   const recordOf = async ({ input: { orderId } }: Placed) => {
