@@ -62,7 +62,7 @@ async function catchFailure(sent: Promise<void>): Promise<unknown> {
 }
 
 describe('sending a webhook', () => {
-  test.each(secrets)('signs a webhook so that the secret %s verifies it', async (secret) => {
+  test.each(secrets)('a webhook can be verified with the configured secret %s', async (secret) => {
     const { url, deliveries } = await startReceiver();
     const env = createActivityEnvironment();
     await sendWebhook({ url, data: { approvalId: 'grün' } }, env);
@@ -76,7 +76,7 @@ describe('sending a webhook', () => {
     expect(headers).toMatchObject({ 'webhook-id': 'msg_1', 'content-type': 'application/json' });
   });
 
-  test('another secret does not verify a webhook', async () => {
+  test('a webhook cannot be verified with another secret', async () => {
     const { url, deliveries } = await startReceiver();
     await sendWebhook({ url });
 

@@ -109,7 +109,7 @@ describe('chunks of items', () => {
     ['blank lines', 'ndjson', '\n  \r\n\n'],
     ['blank lines', 'csv', '\n  \r\n\n'],
     ['a header', 'csv', 'sku,quantity\n'],
-  ])('rejects a body of %s without items (%s)', async (_description, format, text) => {
+  ])('rejects an upload without items (%s, %s)', async (_description, format, text) => {
     expect(await rejectionOf(readItems(text, { ...ndjsonOptions, format }))).toMatchObject({
       status: 422,
       kind: 'invalid-items',

@@ -413,7 +413,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         taskQueue: ORDER_TASK_QUEUE,
         workflowTaskTimeout: '1 second',
       });
-      // A real overdue delivery takes days. The metric counts search attributes, so setting one is enough.
+      // A real overdue delivery takes days. The metric counts search attributes, so the test sets only the attribute.
       const late = await server.client.workflow.start('order', {
         workflowId: orderWorkflowId(randomUUID()),
         taskQueue: 'no-worker-polls-this-queue',

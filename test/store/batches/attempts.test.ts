@@ -183,7 +183,7 @@ describe('openAttempt', () => {
       expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('a chunk of an earlier run is not applied if it starts while a new attempt is being opened', async () => {
+    test('does not apply a chunk of an earlier run that starts while a new attempt is being opened', async () => {
       const { batchId, attemptId, applied, note: recordItems, applyAll } = await stageTwoChunks();
       const holdsUp = await holdChunkOpen({ attemptId, chunkIndex: 1 }, recordItems);
       const opening = openAttempt(batchId, 'another run');
@@ -197,7 +197,7 @@ describe('openAttempt', () => {
       expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('a chunk of an earlier run is not applied if it starts after a new attempt was opened', async () => {
+    test('does not apply a chunk of an earlier run that starts after a new attempt was opened', async () => {
       const { batchId, attemptId, applied, applyAll } = await stageTwoChunks();
       const next = await openAttempt(batchId, 'another run');
       await applyAll({ attemptId, chunks: 2 });
