@@ -1,14 +1,14 @@
 import { errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { z } from 'zod';
 
-/** Rejects tokens of another kind that were signed with the same secret. */
+/** The audience of the tokens. Tokens of another kind are rejected, even if they were signed with the same secret. */
 const AUDIENCE = 'approval-link';
 const ALGORITHM = 'HS256';
 
-/** What a link permits: one decision of one approver in one stage of one approval. */
+/** The content of a link. It permits one decision of one approver in one stage of one approval. */
 export interface ApprovalLink {
   approvalId: string;
-  /** The first run of the execution chain that sent the link. It stays the same after a reset. */
+  /** The first run id of the execution chain that sent the link. It does not change after a reset. */
   firstRunId: string;
   stage: number;
   approver: string;
@@ -16,19 +16,22 @@ export interface ApprovalLink {
 
 const tokenClaims = z.object({ sub: z.string(), approval: z.string(), run: z.string(), stage: z.int() });
 
-/** Signs and reads the tokens in links to the approval page, as JSON Web Tokens. */
+/** Signs and verifies the tokens in links to the approval page. The tokens are JSON Web Tokens. */
 export interface ApprovalLinkSigner {
-  /** Returns the token, which is valid until `expiresAt`. */
+  /** Returns a token that is valid until `expiresAt`. */
   sign: (link: ApprovalLink, expiresAt: Date) => Promise<string>;
-  /** Returns what a token permits and whether it has expired; undefined when we did not sign the token. */
+  /**
+   * Returns the content of a token and whether it has expired. Returns undefined when the token was not signed with one
+   * of the secrets.
+   */
   verify: (token: string) => Promise<{ link: ApprovalLink; isExpired: boolean } | undefined>;
 }
 
-/** @param secrets the first one signs; all of them verify, so that a secret can be rotated while links are in use. */
+/** @param secrets The first secret signs, and all secrets verify. So a secret can be rotated while links are in use. */
 export function createApprovalLinkSigner(secrets: readonly string[]): ApprovalLinkSigner {
   const keys = secrets.map((secret) => new TextEncoder().encode(secret));
   const [signingKey] = keys;
-  if (!signingKey) throw new Error('links need a secret');
+  if (!signingKey) throw new Error('createApprovalLinkSigner needs at least one secret');
 
   return {
     async sign({ approvalId, firstRunId, stage, approver }, expiresAt) {
@@ -65,7 +68,7 @@ async function verifyToken(
     });
     return { payload, expired: false };
   } catch (error) {
-    // The signature is verified before the expiry, so we signed this expired token.
+    // The library verifies the signature before the expiry, so the signature of this expired token is valid.
     if (error instanceof errors.JWTExpired) return { payload: error.payload, expired: true };
     if (error instanceof errors.JOSEError) return undefined;
     throw error;

@@ -1,7 +1,8 @@
 /**
- * Waits for a promise for a limited time. The promise itself continues after the timeout.
+ * Waits for a promise, but at most `timeoutMs`. The promise itself continues after the timeout.
  *
- * @returns the result of `onTimeout` if the promise has not settled after `timeoutMs`.
+ * @returns the result of the promise, or after the timeout the result of `onTimeout`.
+ *
  * @throws what the promise or `onTimeout` throws.
  */
 export async function withTimeout<T, U>(promise: Promise<T>, timeoutMs: number, onTimeout: () => U): Promise<T | U> {

@@ -1,4 +1,4 @@
-/** A signal that aborts when one of `signals` does, and after `ms` milliseconds at the latest. */
+/** Returns a signal that aborts after `ms` milliseconds, or earlier when one of `signals` aborts. */
 export function timeoutSignal(ms: number, ...signals: AbortSignal[]): AbortSignal {
   const limit = AbortSignal.timeout(ms);
   // Node 20 can garbage-collect a timeout signal that only `AbortSignal.any` references (nodejs/node#57736).

@@ -5,10 +5,13 @@ import type { ConfigProblem } from './errors.js';
 import type { ProcessName } from './variables/declaration.js';
 import { VARIABLES, type VariableValues } from './variables/index.js';
 
-/** The values of the variables that are valid. */
+/** The values of the variables without invalid ones. */
 type ValidValues = Partial<VariableValues>;
 
-/** Checks the rules that concern several variables. Invalid values are absent and already reported. */
+/**
+ * Checks the rules between several variables. Invalid variables are missing in `values`, because they are already
+ * reported.
+ */
 export function checkCombinations(processName: ProcessName, values: ValidValues, env: Environment): ConfigProblem[] {
   return [
     ...findIncompleteGroups(values, env),
@@ -19,7 +22,7 @@ export function checkCombinations(processName: ProcessName, values: ValidValues,
   ];
 }
 
-/** Variables that must be set together. */
+/** Groups of variables that must be set together. */
 const VARIABLE_GROUPS = [
   ['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
   ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL'],
@@ -30,7 +33,7 @@ function findIncompleteGroups(values: ValidValues, env: Environment): ConfigProb
   return VARIABLE_GROUPS.flatMap((group) => {
     const present = group.filter((name) => values[name] !== undefined);
     if (present.length === 0) return [];
-    // A variable that is set but invalid already has its own problem.
+    // A variable that is set but invalid is already reported.
     const missing = group.filter((name) => env[name] === undefined);
     return missing.map((name) => ({
       name,
@@ -40,7 +43,7 @@ function findIncompleteGroups(values: ValidValues, env: Environment): ConfigProb
   });
 }
 
-/** Resource targets have no effect with fixed numbers of slots. */
+/** Resource targets have no effect when the numbers of slots are fixed. */
 function findUnusedTargets(values: ValidValues): ConfigProblem[] {
   if (values.WORKER_TUNER !== 'fixed') return [];
   return (['WORKER_TARGET_MEMORY', 'WORKER_TARGET_CPU'] as const)
@@ -52,7 +55,7 @@ function findUnusedTargets(values: ValidValues): ConfigProblem[] {
     }));
 }
 
-/** A process cannot listen twice on one port. */
+/** A process cannot serve two things on the same port. */
 function findPortConflict({ PORT, HEALTH_PORT, METRICS_PORT }: ValidValues): ConfigProblem[] {
   const [name, other] = PORT === undefined ? ['HEALTH_PORT', HEALTH_PORT] : ['PORT', PORT];
   if (METRICS_PORT === undefined || METRICS_PORT !== other) return [];
@@ -60,12 +63,12 @@ function findPortConflict({ PORT, HEALTH_PORT, METRICS_PORT }: ValidValues): Con
   return [{ name: 'METRICS_PORT', problem, example: String(suggestPort(METRICS_PORT)) }];
 }
 
-/** Suggests another port for an example. */
+/** Suggests a different port for the example of an error message. */
 export function suggestPort(taken: number): number {
   return taken < 65_000 ? taken + 100 : taken - 100;
 }
 
-/** Each chunk of a batch holds a database connection while it runs. With too few connections, chunks time out. */
+/** Each running chunk of a batch uses a database connection. With too few connections, chunks time out. */
 function checkChunkConcurrency(values: ValidValues): ConfigProblem[] {
   const { WORKER_TASK_QUEUES: queues, BATCH_MAX_CONCURRENT_CHUNKS: chunks, DATABASE_POOL_SIZE: connections } = values;
   if (!queues?.includes(BATCH_TASK_QUEUE) || chunks === undefined || connections === undefined) return [];
@@ -80,9 +83,11 @@ function checkChunkConcurrency(values: ValidValues): ConfigProblem[] {
   ];
 }
 
-/** Without API keys and JWTs every caller has all permissions, so the API must be reachable from this machine only. */
+/**
+ * Without API keys and JWTs, every caller has all permissions. Then the API must be reachable only from this machine.
+ */
 function checkAuthentication({ HOST, API_KEYS, JWT_ISSUER }: ValidValues): ConfigProblem[] {
   if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(HOST)) return [];
-  const problem = 'must be set, or JWT_ISSUER, because HOST is not a loopback address';
+  const problem = 'API_KEYS or JWT_ISSUER must be set, because HOST is not a loopback address';
   return [{ name: 'API_KEYS', problem, example: VARIABLES.API_KEYS.example }];
 }

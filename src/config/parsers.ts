@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseHostPattern } from '../http-client/addresses.js';
 
-/** An http or https URL, without slashes at its end. */
+/** Parses an http or https URL and removes its trailing slashes. */
 export const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((value) => value.replace(/\/+$/, ''));
@@ -14,7 +14,7 @@ export const integer = (min: number, max: number) =>
 export const decimal = (min: number, max: number) =>
   decimalNumber({ problem: `must be a number from ${min} to ${max}`, min, max, pattern: /^\d+(\.\d+)?$/ });
 
-/** Accepts plain decimal digits only. `1e3`, `0x10` and ` 7` are invalid. */
+/** Accepts only plain decimal digits. `1e3`, `0x10` and ` 7` are invalid. */
 const decimalNumber = ({
   problem,
   min,
@@ -38,7 +38,7 @@ export const commaSeparated = z.string().transform((value) =>
     .filter(Boolean),
 );
 
-/** Pairs in OpenTelemetry's format, with percent-encoded values. */
+/** Key-value pairs in the format of OpenTelemetry, with percent-encoded values. */
 export const keyValuePairs = z
   .string()
   .regex(/^\s*[^\s,=]+=[^\s,]*(\s*,\s*[^\s,=]+=[^\s,]*)*\s*$/, 'must be a comma-separated list of name=value pairs');
@@ -62,7 +62,7 @@ export const allowedHosts = commaSeparated.pipe(
   ),
 );
 
-/** One secret, or two during a rotation, separated by a comma. The first signs; both verify. */
+/** One secret, or two during a rotation, separated by a comma. The first secret signs, and both verify. */
 const rotatingSecrets = (pattern: RegExp, problem: string) =>
   commaSeparated.pipe(
     z
@@ -79,7 +79,10 @@ export const webhookSecrets = rotatingSecrets(
 
 export const plainSecrets = rotatingSecrets(/^[^\s,]{32,}$/, 'must be at least 32 characters without spaces or commas');
 
-/** JSON in a variable, validated with a schema. Error messages contain the JSON pointer of the invalid value. */
+/**
+ * Parses JSON in a variable and validates it with a schema. Error messages contain the JSON pointer of the invalid
+ * value.
+ */
 export const jsonOf = <T extends z.ZodType>(schema: T) =>
   z.string().transform((value, context): z.output<T> => {
     try {

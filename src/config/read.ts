@@ -18,7 +18,7 @@ import {
   type VariableValues,
 } from './variables/index.js';
 
-/** Connection settings from the environment or from a Temporal profile: see src/temporal/connection-profile.ts. */
+/** The connection settings from the environment or a Temporal profile. See src/temporal/connection-profile.ts. */
 interface TemporalConfig {
   readonly TEMPORAL_ADDRESS: string;
   readonly TEMPORAL_NAMESPACE: string;
@@ -34,18 +34,19 @@ interface ConfigByProcess {
   replay: VariablesOf<'replay'>;
 }
 
-/** The configuration of a process. */
+/** The configuration of a process, by variable name. */
 export type Config<P extends ProcessName> = ConfigByProcess[P];
 
-/** The valid values of a configuration, and the problems of the others. */
+/** The valid values of a configuration, and the problems of its invalid variables. */
 export interface ConfigResult<P extends ProcessName> {
   values: Readonly<Partial<Config<P>>>;
   problems: ConfigProblem[];
 }
 
 /**
- * Reads the variables of a process. An empty variable counts as unset. A secret can be in a file: `API_KEYS_FILE` names
- * the file with the value of `API_KEYS`, without its final line break. Problems never contain a secret.
+ * Reads the variables of a process. An empty variable counts as unset. A secret can be in a file: `API_KEYS_FILE`
+ * contains the path of a file with the value of `API_KEYS`. A final line break in the file is removed. Problems never
+ * contain a secret.
  *
  * This module is the only reader of `process.env` under `src/`.
  */
@@ -61,7 +62,7 @@ export function readConfig<P extends ProcessName>(
     const raw = env[name];
     const parsed = schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
-    // An unreadable file already has its own problem.
+    // A file that cannot be read is already reported.
     else if (raw !== undefined || env[`${name}_FILE`] === undefined) {
       const messages = new Set(parsed.error.issues.map(({ message }) => message));
       const problem = raw === undefined ? 'is not set' : [...messages].join(', ');
@@ -93,13 +94,13 @@ export function loadConfig<P extends ProcessName>(
   return values as Config<P>;
 }
 
-/** The names of all variables that a process reads, including those of secret files. */
+/** Returns the names of all variables that a process reads, including `…_FILE` variables. */
 export function variableNames(processName: ProcessName): string[] {
   const names = [...variablesReadBy(processName), ...PROFILE_VARIABLES];
   return [...names, ...names.filter(isSecret).map((name) => `${name}_FILE`)];
 }
 
-/** The configuration for logs, with secrets masked. */
+/** Returns the configuration for logs. Secrets are masked. */
 export function redactConfig(config: Partial<VariableValues & TemporalConfig>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(config).map(([name, value]) => {
@@ -114,7 +115,7 @@ function isSecret(name: string): boolean {
   return declaration?.secret === true || PROFILE_SECRETS.some((secret) => secret === name);
 }
 
-/** The variables that are set, including the contents of secret files. */
+/** Returns the variables that are set, including the contents of secret files. */
 function readSecretFiles(environment: NodeJS.ProcessEnv, names: readonly string[]) {
   const env = Object.fromEntries(Object.entries(environment).filter(([, value]) => value)) as Environment;
   const problems: ConfigProblem[] = [];

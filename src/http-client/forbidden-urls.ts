@@ -2,7 +2,7 @@ import type { OutgoingHttpClient } from './outgoing-http-client.js';
 import type { ApprovalInput } from '../schemas/approval.js';
 import type { InputProblem } from '../schemas/shared/input-problems.js';
 
-/** Returns an input problem for each URL of an approval request that must not be called. */
+/** Returns an input problem for each URL of an approval request that the shop must not call. */
 export function findForbiddenUrls(
   { callbackUrl, stages }: Pick<ApprovalInput, 'callbackUrl' | 'stages'>,
   outgoing: OutgoingHttpClient,

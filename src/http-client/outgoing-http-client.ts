@@ -7,50 +7,55 @@ import { isPublicAddress, normalizedHost, parseHostPattern, type HostMatcher } f
 
 export interface OutgoingHttpClientOptions {
   /**
-   * Hosts that may be called; `*.example.com` covers every host below it, `host:port` limits the port. Empty: any host.
-   * The list only restricts calls and never permits a private address.
+   * Hosts that may be called. `*.example.com` allows every subdomain, and `host:port` allows only this port. An empty
+   * list allows all hosts. The list never allows a private address.
    */
   allowedHosts: readonly string[];
   /**
-   * Whether private, loopback, link-local and similar addresses may be called: for development and closed networks
-   * only.
+   * Whether private, loopback, link-local and similar addresses may be called. Only for development and closed
+   * networks.
    */
   allowPrivateAddresses: boolean;
-  /** Resolves a name to all of its addresses; by default with Node's resolver. */
+  /** Resolves a host name to all of its addresses. Default: Node's resolver. */
   lookup?: (hostname: string) => Promise<LookupAddress[]>;
 }
 
-/** The only client for URLs that come from callers. It prevents server-side request forgery (SSRF). */
+/** The HTTP client for all URLs that come from callers. It prevents server-side request forgery (SSRF). */
 export interface OutgoingHttpClient {
   /**
-   * Returns why a URL may not be called, as far as that can be checked without the network; `undefined` when it may.
+   * Returns the reason why a URL must not be called, or `undefined` when there is none. Checks only what needs no
+   * network access.
    */
   findUrlProblem(url: string): string | undefined;
   /**
-   * Sends one POST. A redirect is not followed; its status is the result. The response body is discarded. `retryAfter`
-   * is the header of that name.
+   * Sends one POST. Does not follow a redirect, and returns its status. Discards the response body. `retryAfter` is the
+   * value of this response header.
    *
-   * @throws ForbiddenUrlError before connecting, when the URL has a problem or its host name has an address that is not
-   * public. Each connection resolves and checks the name, and then uses a checked address.
-   * @throws the signal's reason, or a `TimeoutError` after `timeoutMs`, which covers the whole call.
+   * @throws ForbiddenUrlError before it connects, when the URL has a problem or its host name has an address that is
+   * not public. Each connection resolves and checks the host name, and then uses a checked address.
+   *
+   * @throws the signal's reason, or a `TimeoutError` after `timeoutMs`, which limits the whole call.
    */
   post(
     url: string,
     request: { headers: Record<string, string>; body: string; timeoutMs: number; signal?: AbortSignal },
   ): Promise<{ status: number; retryAfter?: string }>;
-  /** Aborts the calls in flight; later calls fail. */
+  /** Aborts running calls. Later calls fail. */
   close(): Promise<void>;
 }
 
-/** The URL may not be called. This is final: do not retry. The message contains nothing that the caller does not know. */
+/**
+ * Thrown when the URL must not be called. A retry cannot succeed. The message contains nothing that is new to the
+ * caller.
+ */
 export class ForbiddenUrlError extends Error {
   override readonly name = 'ForbiddenUrlError';
 }
 
-/** Drains up to 16 KiB so that short responses close cleanly. */
+/** The client reads at most this much of a response body, so that connections with short responses close cleanly. */
 const MAX_DRAINED_BYTES = 16_384;
 
-/** @throws an Error that names the invalid entry of `allowedHosts`. */
+/** @throws an Error that contains the invalid entry of `allowedHosts`. */
 export function createOutgoingHttpClient({
   allowedHosts,
   allowPrivateAddresses,
@@ -83,7 +88,7 @@ export function createOutgoingHttpClient({
     if (allowedPatterns.length && !allowedPatterns.some((matches) => matches(host, port)))
       return 'must be on an allowed host';
     if (allowPrivateAddresses) return undefined;
-    // An IP address in a URL is never resolved, so this is its only check.
+    // An IP address in a URL is not resolved, so it must be checked here.
     if (isIP(host) ? !isPublicAddress(host) : /^(.+\.)?localhost$/.test(host)) return 'must be on a public address';
     return undefined;
   }
@@ -95,8 +100,8 @@ export function createOutgoingHttpClient({
       if (problem) throw new ForbiddenUrlError(`the URL ${problem}`);
       const { origin, pathname, search } = new URL(text);
       const callSignal = timeoutSignal(timeoutMs, signal, closing.signal);
-      // Opens a connection for each call, so that each call resolves and checks the name. The connection also gets the
-      // signal, because undici ignores the signal of the request until it is connected.
+      // Opens a new connection for each call, so that each call resolves and checks the host name. The connection also
+      // gets the signal, because undici ignores the signal of a request until the connection is open.
       const client = new Client(origin, { connect: { lookup: checkedLookup, signal: callSignal } });
       try {
         const response = await client.request({

@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { callerId } from './shared/primitives.js';
 
 /**
- * Roles of callers. The carrier and approval systems have no role, because they sign their messages. An inspector reads
- * the payloads of all workflows in plain text, in the Web UI and with the CLI; an operator does not need this.
+ * The roles of callers. The carrier and approval systems have no role, because they sign their messages. An inspector
+ * can read the decrypted payloads of all workflows, in the Web UI and with the CLI. An operator does not need this
+ * permission.
  */
 export const CALLER_ROLES = ['shopper', 'operator', 'approver', 'inspector'] as const;
 
-/** The owner of a key, its roles, and its SHA-256, or two hashes during a rotation. */
+/** The owner of an API key, its roles, and its SHA-256 hash. During a rotation there are two hashes. */
 export const apiKey = z.strictObject({
   id: callerId,
   roles: z.array(z.enum(CALLER_ROLES)).min(1),

@@ -7,8 +7,9 @@ import { reason } from './shared/reason.js';
 import { callerId, text, time, durationSeconds } from './shared/primitives.js';
 
 /**
- * Limits of one approval. At the maximum it sends 5 x 10 x 32 messages on two channels, with at most six events each:
- * 19,200 of the 51,200 events that Temporal allows. A test compares their bytes with the limit of 50 MB.
+ * The limits of one approval. At all limits, it sends 5 x 10 x 32 messages on two channels, with at most six events
+ * each. These are 19,200 of the 51,200 events that Temporal allows. A test compares their bytes with the limit of 50
+ * MB.
  */
 export const MAX_STAGES = 5;
 export const MAX_APPROVERS = 10;
@@ -17,17 +18,17 @@ export const MAX_REMINDERS = 31;
 export const MAX_DESCRIPTION_LENGTH = 2_000;
 export const MAX_COMMENT_LENGTH = 1_000;
 
-/** 366 days: a year, also in a leap year. */
+/** 366 days, so that a leap year fits. */
 const seconds = durationSeconds(366 * 24 * 60 * 60);
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .max(1_000)
   .meta({ examples: ['https://hooks.example.com/approvals'] });
 
-/** Only an order can start the approval of an order. */
+/** The prefix of the approval ids of orders. Only an order can start such an approval. */
 const ORDER_PREFIX = 'order.';
 
-/** Long enough for an order id with its prefix. */
+/** Longer than an order id, because the approval id of an order contains a prefix. */
 export const approvalId = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/, 'must be 1 to 80 of A-Z a-z 0-9 . _ - and start with a letter or digit')
@@ -45,7 +46,7 @@ export const approver = z
   .meta({
     id: 'Approver',
     description:
-      'Somebody who can decide. A person gets an e-mail with a link; a system gets a signed webhook, and only an approver with a `webhookUrl` can decide by webhook. An approver without either is not notified.',
+      'Someone who can decide. A person gets an e-mail with a link, and a system gets a signed webhook. Only an approver with a `webhookUrl` can decide by webhook. An approver with neither address is not notified.',
   });
 
 export const stage = z
@@ -66,7 +67,7 @@ export const stage = z
     remindEverySeconds: seconds
       .optional()
       .describe(
-        `Interval between reminders to the approvers of the stage, at most ${MAX_REMINDERS} reminders. Without it, no reminders are sent.`,
+        `The interval between reminders to the approvers of the stage. At most ${MAX_REMINDERS} reminders are sent. Without an interval, no reminders are sent.`,
       ),
   })
   .refine(
@@ -76,7 +77,8 @@ export const stage = z
   )
   .meta({
     id: 'Stage',
-    description: 'The approvers who are asked at the same time, and the time limit. The first decision counts.',
+    description:
+      'The approvers of the stage, who are all notified at once, and the time limit. The first decision is effective.',
   });
 
 export const approvalStages = z
@@ -87,7 +89,7 @@ export const approvalStages = z
 
 const approvalFields = {
   approvalId,
-  title: text(200).meta({ description: 'The question, in one line.', examples: ['Buy a new roaster?'] }),
+  title: text(200).meta({ description: 'The title: the question in one line.', examples: ['Buy a new roaster?'] }),
   description: text(MAX_DESCRIPTION_LENGTH).optional(),
   requestedBy: callerId.meta({ description: 'The requester, who cannot decide.', examples: ['ada'] }),
   amount: money.optional(),
@@ -99,7 +101,7 @@ const approvalFields = {
   callbackUrl: httpUrl.optional().describe('Receives the outcome as a signed webhook.'),
 };
 
-/** Whether anyone except the requester can decide. Requesters cannot decide their own request. */
+/** Whether an approver other than the requester exists. Requesters cannot decide their own request. */
 export const hasEligibleApprover = ({ requestedBy, stages }: { requestedBy: string; stages: Stage[] }): boolean => {
   const approvers = stages.flatMap((stage) => stage.approvers);
   return approvers.length === 0 || approvers.some(({ id }) => id !== requestedBy);
@@ -126,7 +128,7 @@ export const approvalRequest = z
   .refine(hasEligibleApprover, eligibleApproverRule)
   .meta({ id: 'ApprovalRequest', description: 'A request for an approval.' });
 
-/** The id of the approval of an order. */
+/** Returns the id of the approval of an order. */
 export const approvalIdOfOrder = (orderId: string): string => `${ORDER_PREFIX}${orderId}`;
 
 export const verdict = z
@@ -145,7 +147,7 @@ export const decisionRequest = z
 /** The argument of the update and signal `decide`. */
 export const decision = decisionRequest.extend({
   via: via.optional(),
-  /** The 1-based stage of the decision; the current one by default. */
+  /** The 1-based stage to which the decision applies. Default: the current stage. */
   stage: stageNumber,
 });
 
@@ -181,13 +183,13 @@ const notification = z
     approver: z.string(),
     channel: z.enum(['email', 'webhook']),
     status: z.enum(['sending', 'sent', 'failed']).describe('`sending` includes retries.'),
-    sentCount: z.int().describe('Number of delivered messages: the request and its reminders.'),
+    sentCount: z.int().describe('The number of delivered messages: the request and its reminders.'),
     lastSentAt: time.optional(),
     reason: reason.optional(),
   })
   .meta({
     id: 'Notification',
-    description: 'The delivery of messages to one approver of one stage on one channel.',
+    description: 'The messages to one approver of one stage on one channel, and their delivery status.',
   });
 
 /** Returned by the `approval` query, by every update, and as the workflow's result. */

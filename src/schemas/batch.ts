@@ -4,24 +4,24 @@ import { pageOf } from './shared/page.js';
 import { reason } from './shared/reason.js';
 import { businessId, queryInteger, text, time } from './shared/primitives.js';
 
-/** Maximum number of items per chunk. A chunk is one row in the store and one transaction. */
+/** The maximum number of items per chunk. A chunk is one row in the store and one transaction. */
 export const MAX_ITEMS_PER_CHUNK = 5_000;
 
 export const batchId = businessId.meta({ description: 'The id of a batch.', examples: ['restock-1001'] });
 
 export const itemsPerChunk = queryInteger(1, MAX_ITEMS_PER_CHUNK);
 
-/** The input of the `batch` workflow. Its items are in the store and never in a history. */
+/** The input of the `batch` workflow. The items are in the store and never in a history. */
 export const batchInput = z.strictObject({ batchId });
 
 export const CSV_DELIMITERS = { comma: ',', semicolon: ';', tab: '\t' } as const;
 
-/** Without an example, because no delimiter fits the examples of both content types. */
+/** Has no example, because no single delimiter fits both content types. */
 const csvDelimiter = z.enum(['comma', 'semicolon', 'tab']).meta({
   description: 'The delimiter of the values of a CSV record. Defaults to comma.',
 });
 
-/** Query string of an upload. */
+/** The query string of an upload. */
 export const batchUploadQuery = z.strictObject({
   operation: text(32).meta({ description: 'The operation to run for each item.', examples: ['restock'] }),
   batchId: batchId
@@ -30,11 +30,12 @@ export const batchUploadQuery = z.strictObject({
   delimiter: csvDelimiter.optional(),
   itemsPerChunk: itemsPerChunk
     .optional()
-    .describe('Maximum number of items per chunk. Defaults to the default of the operation.'),
+    .describe('Maximum number of items per chunk. Defaults to the value of the operation.'),
 });
 
 /**
- * Also the search attribute `BatchStatus`, which is never `staged` or `failed`. Lists read the status from the store.
+ * The status is also the search attribute `BatchStatus`, but this is never `staged` or `failed`. Lists read the status
+ * from the store.
  */
 export const batchStatus = z
   .enum(['staged', 'running', 'paused', 'completed', 'completed_with_failures', 'cancelled', 'failed'])
@@ -44,12 +45,12 @@ export const batchStatus = z
       '`staged`: the items are stored and no execution has started. `failed`: the execution ended without a result, for example because it was terminated.',
   });
 
-/** Whether the status can still change without a caller. */
+/** Whether the status can change without a request. */
 export const isOpenBatch = (status: BatchStatus): boolean => ['staged', 'running', 'paused'].includes(status);
 
 /**
- * The progress of a batch. Exact per chunk; for operations that call an external system up to some hundred items
- * behind.
+ * The progress of a batch. The counts change after each chunk. For operations that call an external system, they can
+ * lag by some hundred items.
  */
 export const batchProgress = z.object({
   operation: z.string(),
@@ -62,7 +63,7 @@ export const batchProgress = z.object({
   itemsPerSecond: z.number().optional().describe('Finished items per second, measured over the last 10 seconds.'),
 });
 
-/** Returned by the `batch` query and as the workflow's result. The counts are as of `asOf`. */
+/** The result of the `batch` query and of the workflow. The counts are from the time `asOf`. */
 export const batchView = batchProgress.extend({
   batchId: z.string(),
   status: batchStatus,
@@ -84,7 +85,7 @@ export const batchResource = batchProgress
   .meta({
     id: 'Batch',
     description:
-      'A batch with its progress. The counts are exact per chunk; for operations that call an external system they can lag by some hundred items.',
+      'A batch with its progress. The counts change after each chunk. For operations that call an external system, they can lag by some hundred items.',
   });
 
 export const batchAccepted = z
@@ -103,7 +104,7 @@ export const batchSummary = z
     asOf: time
       .optional()
       .describe(
-        'When the batch last recorded its progress: a few seconds ago, or up to 4 % of the duration of a long run.',
+        'When the batch last recorded its progress. Usually a few seconds ago, in a long run up to 4 % of its duration ago.',
       ),
     uploadedAt: time,
     startedAt: time.optional(),

@@ -3,7 +3,9 @@ import { approvalId, decisionRequest, stageNumber, verdict } from './approval.js
 import { orderId, shipmentId, shipmentStatus } from './order.js';
 import { text } from './shared/primitives.js';
 
-/** A carrier may add fields and statuses without notice. Unknown fields are dropped; unknown statuses are recorded. */
+/**
+ * A carrier may add fields and statuses without notice. Unknown fields are dropped, and unknown statuses are recorded.
+ */
 export const shipmentCallback = z
   .object({
     orderId,
@@ -15,7 +17,7 @@ export const shipmentCallback = z
   })
   .meta({ id: 'ShipmentReport', description: 'A report of the carrier about a parcel. Unknown fields are ignored.' });
 
-/** An external system may add fields and verdicts without notice, so unknown ones are ignored. */
+/** An external system may add fields and verdicts without notice. Unknown ones are ignored. */
 export const decisionCallback = z
   .object({
     ...decisionRequest.shape,
@@ -31,7 +33,7 @@ export const decisionCallback = z
 export const callbackResponse = z
   .object({
     status: z.enum(['accepted', 'ignored']),
-    detail: z.string().optional().describe('Why the message has no effect.'),
+    detail: z.string().optional().describe('The reason why the message has no effect.'),
   })
   .meta({
     id: 'CallbackResponse',

@@ -25,8 +25,8 @@ const quantity = z
 const idempotencyKey = requiredIdempotencyKey.optional();
 
 /**
- * The customer who sends the request. A cart of another customer rejects it. Without `caller`, ownership is not
- * checked.
+ * The customer who sends the request. The cart of another customer rejects the request. If `caller` is missing, the
+ * owner is not checked.
  */
 const caller = callerId.optional();
 
@@ -43,7 +43,7 @@ const idleTimeouts = {
   expireAfterSeconds: seconds.optional().describe('Idle time after which the cart expires. Every change restarts it.'),
 };
 
-/** The arguments of the cart's updates. Over HTTP, the idempotency key comes in a header and the SKU in the path. */
+/** The arguments of the cart's updates. Over HTTP, the idempotency key is in a header and the SKU is in the path. */
 export const addItemInput = line.extend({ ...idleTimeouts, idempotencyKey, caller });
 export const setQuantityInput = line.extend({ idempotencyKey, caller });
 export const removeItemInput = z.strictObject({ sku, idempotencyKey, caller });
@@ -69,20 +69,20 @@ export const setQuantityRequest = setQuantityInput
   .meta({ id: 'SetQuantityRequest', description: 'The new quantity of a line.' });
 export const checkoutRequest = checkoutInput
   .omit({ idempotencyKey: true, caller: true })
-  .meta({ id: 'CheckoutRequest', description: 'The payment of the order that the cart becomes.' });
+  .meta({ id: 'CheckoutRequest', description: 'The payment of the order that the checkout creates.' });
 
-/** The state of a cart as plain JSON, which continue-as-new passes on. */
+/** The state of a cart as plain JSON, which continue-as-new passes to the next run. */
 export const cartSnapshot = z.strictObject({
   lines: z.array(line).max(MAX_CART_LINES),
   /** The most recently applied requests, oldest first. */
   ledger: z.array(z.strictObject({ id: z.string(), fingerprint: z.string() })),
   lastChangeAt: time,
-  /** The request id of the last change, if it had one. */
+  /** The idempotency key of the last change, if the change had one. */
   lastIdempotencyKey: z.string().optional(),
-  /** Whether the time of the reminder has passed, even if the cart was empty and needed none. */
+  /** Whether the time of the reminder has passed. An empty cart gets no reminder. */
   reminderPassed: z.boolean(),
   remindedAt: time.optional(),
-  /** Whether the cart ever accepted a change. */
+  /** Whether the cart has accepted a change. */
   hasChanged: z.boolean().optional(),
   ...idleTimeouts,
 });
@@ -93,11 +93,11 @@ export const cartInput = z.strictObject({
   /** The customer who owns the cart. */
   customerId: callerId.optional(),
   ...idleTimeouts,
-  /** The cart is opened by the change sent with the start. If that change is rejected, there is no cart. */
+  /** True when an update-with-start opens the cart. If the cart rejects that update, it never exists. */
   openedByChange: z.boolean().optional(),
-  /** Number of events after which a run continues as new, unless the server suggests it earlier. */
+  /** The number of events after which a run continues as new. The server may suggest this earlier. */
   continueAsNewAfterEvents: z.int().min(1).optional(),
-  /** The state from the previous run. */
+  /** The state of the previous run. */
   state: cartSnapshot.optional(),
 });
 
@@ -107,13 +107,13 @@ export const cartStatus = z.enum(['open', 'checked_out', 'expired', 'abandoned']
     '`open` accepts changes. `abandoned`: the customer abandoned the cart, or an operator cancelled or terminated it.',
 });
 
-/** Returned by the `cart` query, by every update, and as the workflow's result. */
+/** The result of the `cart` query, of every update and of the workflow. */
 export const cartView = z.object({
   cartId: z.string(),
   customerId: z.string().optional().describe('The owner of the cart, if it has one.'),
   status: cartStatus,
   lines: z.array(line),
-  orderId: z.string().optional().describe('The order that the cart became.'),
+  orderId: z.string().optional().describe('The id of the order that the checkout created.'),
   lastChangeAt: time,
   remindedAt: time.optional(),
   expiresAt: time.optional().describe('When the cart expires if it does not change.'),
@@ -121,7 +121,7 @@ export const cartView = z.object({
 
 const pricedCartLine = line.extend({ name: z.string().optional(), unitPrice: money.optional() }).meta({
   id: 'CartLine',
-  description: 'A line of a cart. A line without name and price is a product that is no longer sold.',
+  description: 'A line of a cart. If name and price are missing, the product is no longer sold.',
 });
 
 export const cartResource = cartView.extend({ lines: z.array(pricedCartLine), total: money.optional() }).meta({
@@ -135,13 +135,14 @@ export const cartSummary = z
     cartId: z.string(),
     customerId: z.string().optional().describe('The owner of the cart, if it has one.'),
     status: cartStatus,
-    orderId: z.string().optional().describe('The order that the cart became.'),
+    orderId: z.string().optional().describe('The id of the order that the checkout created.'),
     openedAt: time.describe('When the first item was added.'),
     closedAt: time.optional(),
   })
   .meta({
     id: 'CartSummary',
-    description: 'A cart in a list. A cart id that was reused after its cart closed appears once per cart.',
+    description:
+      'A cart in a list. If a cart id was reused after its cart closed, the list contains each of these carts.',
   });
 
 export const cartList = pageOf(cartSummary).meta({ id: 'CartList', description: 'A page of carts, newest first.' });

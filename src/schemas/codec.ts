@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Maximum number of payloads in a request. The Web UI and the CLI send those of one event, or of a page of executions.
+ * The maximum number of payloads in a request. The Web UI and the CLI send the payloads of one event, or of one page of
+ * executions.
  */
 const MAX_PAYLOADS = 10_000;
 
@@ -15,7 +16,7 @@ const payload = z
   .meta({ id: 'Payload', description: 'A Temporal payload in the JSON format of Protobuf.' });
 
 export const payloads = z
-  // Protobuf omits empty fields.
+  // Optional, because Protobuf omits empty fields.
   .object({ payloads: z.array(payload).max(MAX_PAYLOADS).default([]) })
   .meta({ id: 'Payloads', description: 'A list of payloads. The response has the same order as the request.' });
 

@@ -6,7 +6,10 @@ import { pageOf } from './shared/page.js';
 import { reason } from './shared/reason.js';
 import { callerId, businessId, sku, text, time, durationSeconds } from './shared/primitives.js';
 
-/** At most 100 lines of at most 1,000 pieces: far below the payload limit, and the total stays an exact integer. */
+/**
+ * An order has at most 100 lines of at most 1,000 units each. So it is far below the payload limit, and its total is an
+ * exact integer.
+ */
 export const MAX_ORDER_LINES = 100;
 export const MAX_LINE_QUANTITY = 1_000;
 
@@ -46,7 +49,7 @@ export const orderRequest = z
     description: 'A new order. The catalogue sets the prices.',
   });
 
-/** The input of an order's workflow: the request with its id and the carrier's time limit. */
+/** The input of the order workflow: the request with its order id, and the time limit for the delivery. */
 export const orderInput = orderRequest.extend({ orderId: businessId, deliveryTimeoutSeconds: seconds.optional() });
 
 export const shipmentId = text(100).meta({
@@ -54,13 +57,13 @@ export const shipmentId = text(100).meta({
   examples: ['ship-1001'],
 });
 
-/** The carrier's status of a parcel. `delivered`, `lost` and `cancelled` (by the carrier) are final. */
+/** The status of a parcel at the carrier. `delivered`, `lost` and `cancelled` (by the carrier) are final. */
 export const shipmentStatus = z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']);
 
-/** A report as the order workflow receives it. */
+/** A carrier report in the form that the order workflow receives. */
 export const shipmentReport = z.object({ orderId, shipmentId, status: shipmentStatus });
 
-/** The attempt that an operator's decision is about: how often the step has become stuck, counted from 1. */
+/** How often the step has become stuck, counted from 1. An operator's decision contains this number. */
 const attempt = z.int().min(1);
 
 export const compensationDecision = z
@@ -69,14 +72,14 @@ export const compensationDecision = z
       .string()
       .max(100)
       .meta({ examples: ['refundPayment'] }),
-    attempt: attempt.describe('The `attempt` of the compensation that this decision is about.'),
+    attempt: attempt.describe('The `attempt` of the compensation to which this decision applies.'),
     action: z.enum(['retry', 'skip']),
   })
   .meta({ id: 'CompensationDecision', description: 'The decision of an operator about a stuck compensation.' });
 
 export const deliveryDecision = z
   .strictObject({
-    attempt: attempt.describe('The `delivery.attempt` of the order that this decision is about.'),
+    attempt: attempt.describe('The `delivery.attempt` of the order to which this decision applies.'),
     action: z
       .enum(['wait', 'write_off', 'delivered'])
       .describe(
@@ -112,14 +115,14 @@ export const orderStage = z
     'compensating',
     'done',
   ])
-  .meta({ id: 'OrderStage', description: 'The current stage of an open order. `done` for a closed order.' });
+  .meta({ id: 'OrderStage', description: 'The current stage of an open order, or `done` for a closed order.' });
 
 export const stepStatus = z.enum(['started', 'completed', 'failed', 'cancelled']);
 
 export const compensationStatus = z
   .enum(['started', 'completed', 'stuck', 'skipped', 'rejected'])
   .describe(
-    '`stuck` waits for an operator, or for its next try; `rejected` means that the step can no longer be compensated.',
+    '`stuck`: the compensation waits for an operator or for its next retry. `rejected`: the step can no longer be compensated.',
   );
 
 const timelineEntry = <T extends z.ZodType>(status: T) =>
@@ -135,7 +138,7 @@ const step = timelineEntry(stepStatus).meta({ id: 'OrderStep', description: 'A s
 const compensation = timelineEntry(compensationStatus)
   .extend({
     attempt: attempt.describe(
-      'The number of times that the compensation ran. A decision about a stuck compensation states it.',
+      'The number of times that the compensation ran. A decision about a stuck compensation must contain this number.',
     ),
     nextAttemptAt: time.optional().describe('When a stuck compensation is retried unless an operator decides earlier.'),
   })
@@ -145,7 +148,7 @@ const pricedLine = z
   .object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })
   .meta({ id: 'PricedLine', description: 'A line of an order with its fixed price.' });
 
-/** Returned by the `order` query, as the workflow's result, and over HTTP. */
+/** The result of the `order` query and of the workflow. Also returned over HTTP. */
 export const orderView = z.object({
   orderId: z.string(),
   customerId: z.string().optional(),
@@ -163,14 +166,17 @@ export const orderView = z.object({
       dueAt: time.describe('When the order queries the carrier for the last time.'),
       attempt: attempt
         .optional()
-        .describe('The number of times that the delivery became overdue. A decision states it.'),
+        .describe('The number of times that the delivery became overdue. A decision must contain this number.'),
       overdueSince: time
         .optional()
         .describe('When the delivery became overdue. Since then the order waits for an operator.'),
     })
     .optional()
     .describe('The deadline of the delivery.'),
-  ignoredReportCount: z.int().optional().describe('Number of carrier reports about another parcel.'),
+  ignoredReportCount: z
+    .int()
+    .optional()
+    .describe('The number of carrier reports that were ignored because they name another parcel.'),
   cancellation: z
     .object({
       requestedAt: time,

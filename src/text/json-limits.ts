@@ -1,13 +1,13 @@
 import { isWellFormed } from './well-formed-text.js';
 
-/** Maximum nesting of objects and arrays in a request and in a payload. Valid input has at most five levels. */
+/** The maximum nesting of objects and arrays in a request and in a payload. Valid input has at most five levels. */
 export const MAX_JSON_DEPTH = 32;
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Whether objects and arrays are nested deeper than `levels`. Scans the text without parsing, because `JSON.parse`
- * accepts 100,000 levels that `JSON.stringify` cannot write.
+ * Whether objects and arrays are nested deeper than `levels`. Scans the text without parsing it, because `JSON.parse`
+ * accepts 100,000 levels, which `JSON.stringify` cannot write.
  */
 export function isNestedDeeperThan(json: string, levels: number): boolean {
   let depth = 0;
@@ -33,12 +33,12 @@ function endOfString(json: string, start: number): number {
 }
 
 /**
- * In UTF-8 JSON, only an escape can produce NUL or a lone surrogate. Most JSON has no such escape and needs no full
- * check.
+ * In UTF-8 JSON, only an escape sequence can produce NUL or a lone surrogate. Most JSON contains no such escape
+ * sequence and needs no full check.
  */
 const SUSPECT_ESCAPE = /\\u(?:0000|d[89a-f])/i;
 
-/** Whether the parsed value of this JSON contains NUL or a lone surrogate. */
+/** Whether `value`, the parsed form of `json`, contains NUL or a lone surrogate. */
 export function hasIllFormedText(value: unknown, json: string): boolean {
   return SUSPECT_ESCAPE.test(json) && !isDeeplyWellFormed(value);
 }
@@ -50,7 +50,10 @@ function isDeeplyWellFormed(value: unknown): boolean {
   return Object.entries(value).every(([key, inner]) => isWellFormed(key) && isDeeplyWellFormed(inner));
 }
 
-/** Matches an escaped backslash, which is skipped, or an escape that `JSON.stringify` writes for ill-formed text. */
+/**
+ * Matches an escaped backslash, to skip it, or the escape sequence that `JSON.stringify` writes for NUL or a lone
+ * surrogate.
+ */
 const ILL_FORMED_ESCAPE = /\\(?:\\|u(?:0000|d[89a-f][0-9a-f]{2}))/g;
 
 /** Replaces each NUL and lone surrogate in the output of `JSON.stringify` with U+FFFD. */

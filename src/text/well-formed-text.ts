@@ -1,15 +1,15 @@
-/** Replaces characters that are not valid text, as in UTF-8 encoders. */
+/** The replacement for characters that are not valid text. UTF-8 encoders use the same character. */
 const REPLACEMENT_CHARACTER = '\ufffd';
 
 /**
  * Replaces lone surrogates and NUL with U+FFFD. protobufjs encodes a short text with a lone surrogate as invalid UTF-8,
- * which makes the SDK's core end the worker. PostgreSQL rejects NUL.
+ * which makes the SDK's core stop the worker. PostgreSQL rejects NUL.
  */
 export function toWellFormedText(text: string): string {
   return text.toWellFormed().replaceAll('\0', REPLACEMENT_CHARACTER);
 }
 
-/** Like `toWellFormedText`, with at most `max` UTF-16 code units. Truncated text ends with an ellipsis. */
+/** Like `toWellFormedText`, but returns at most `max` UTF-16 code units. A truncated text ends with an ellipsis. */
 export function truncateText(text: string, max: number): string {
   if (text.length <= max) return toWellFormedText(text);
   const cut = text.slice(0, max - 1);

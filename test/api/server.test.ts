@@ -40,7 +40,7 @@ describe.concurrent('the API process', () => {
     const { api, lines } = await start({ HOST: '0.0.0.0' });
     try {
       expect((await api.exited).code).toBe(1);
-      expect(lines.join('\n')).toMatch(/API_KEYS: must be set, or JWT_ISSUER.*example: API_KEYS=/);
+      expect(lines.join('\n')).toMatch(/API_KEYS: API_KEYS or JWT_ISSUER must be set.*example: API_KEYS=/);
     } finally {
       await api.stop();
     }

@@ -194,7 +194,7 @@ describe('the configuration of the API', () => {
       for (const nothing of [{}, { API_KEYS: '', JWT_ISSUER: '' }]) {
         expect(() => load({ HOST, ...nothing })).toThrow(ConfigError);
         expect(() => load({ HOST, ...nothing })).toThrow(
-          /API_KEYS: must be set, or JWT_ISSUER.*\(example: API_KEYS='\[\{"id"/,
+          /API_KEYS: API_KEYS or JWT_ISSUER must be set.*\(example: API_KEYS='\[\{"id"/,
         );
       }
     },

@@ -4,7 +4,7 @@ import { apiKeys } from '../../schemas/api-key.js';
 import { integer, jsonOf, nonEmptyText, origins, plainSecrets, port } from '../parsers.js';
 import type { VariableDeclaration } from './declaration.js';
 
-/** The HTTP API: address, authentication, browsers and limits. */
+/** Variables of the HTTP API: address, authentication, browsers and limits. */
 export const API_VARIABLES = {
   HOST: {
     schema: nonEmptyText.default('127.0.0.1'),
@@ -21,7 +21,7 @@ export const API_VARIABLES = {
   API_KEYS: {
     schema: jsonOf(apiKeys).optional(),
     description:
-      'The API keys as JSON: the owner, the roles and the SHA-256 hashes of each key. Required, or else JWT_ISSUER, when HOST is not a loopback address.',
+      'The API keys as JSON: the owner, the roles and the SHA-256 hashes of each key. If HOST is not a loopback address, API_KEYS or JWT_ISSUER is required.',
     example: `'[{"id":"ada","roles":["shopper"],"hashes":["…"]}]', as npm run api-key prints it`,
     readBy: ['api'],
     secret: true,
@@ -42,12 +42,12 @@ export const API_VARIABLES = {
     schema: z
       .url({ protocol: /^https?$/, error: 'must be an https URL' })
       .refine(
-        // zod runs this refinement even when the value is not a URL.
+        // zod also runs this refinement when the value is not a URL.
         (value) => value.startsWith('https:') || (URL.canParse(value) && isLoopback(new URL(value).hostname)),
         'must be an https URL',
       )
       .optional(),
-    description: 'The URL of the public keys of the token issuer. http is allowed on loopback only.',
+    description: 'The URL of the public keys of the token issuer. http is allowed only on loopback.',
     example: 'https://login.example.com/.well-known/jwks.json',
     readBy: ['api'],
   },
@@ -84,7 +84,7 @@ export const API_VARIABLES = {
   },
   HSTS_MAX_AGE: {
     schema: integer(0, 2 ** 31 - 1).default(0),
-    description: 'How long browsers use https only, in seconds. For an API behind TLS.',
+    description: 'How long browsers must use only https, in seconds. For an API behind TLS.',
     example: '31536000',
     readBy: ['api'],
   },

@@ -1,17 +1,17 @@
 import type { z } from 'zod';
 
-/** The processes that read a configuration. `replay` stands for the command `npm run replay`. */
+/** The processes that read a configuration. `replay` is the command `npm run replay`. */
 export type ProcessName = 'worker' | 'api' | 'setup' | 'replay';
 
 /** An environment variable. */
 export interface VariableDeclaration {
-  /** Parses the text of the variable. A schema that accepts undefined makes the variable optional. */
+  /** Parses the value of the variable. A schema that accepts undefined makes the variable optional. */
   schema: z.ZodType;
-  /** What the variable sets, in one or two sentences for the reference of all variables. */
+  /** What the variable sets, in one or two sentences for readers of this file. */
   description: string;
   /** A valid value. */
   example: string;
   readBy: readonly ProcessName[];
-  /** A secret is never printed, and can be in a file that `NAME_FILE` names. */
+  /** Marks a secret. Its value is never printed, and it can be in a file (variable `NAME_FILE`). */
   secret?: true;
 }

@@ -7,7 +7,7 @@ import { STORAGE_VARIABLES } from './storage.js';
 import { TEMPORAL_VARIABLES } from './temporal.js';
 import { WORKER_VARIABLES } from './workers.js';
 
-/** Every environment variable that the application reads, except those of the Temporal connection profile. */
+/** All environment variables that the application reads, except the variables of the Temporal connection profile. */
 export const VARIABLES = {
   ...STORAGE_VARIABLES,
   ...API_VARIABLES,

@@ -23,7 +23,7 @@ const collectorUrl = z
 
 const otlpProtocol = z.literal('http/json', 'must be http/json').optional();
 
-/** Logs, health checks, metrics and traces. The OpenTelemetry SDK reads most `OTEL_` variables itself. */
+/** Variables for logs, health checks, metrics and traces. The OpenTelemetry SDK reads most `OTEL_` variables itself. */
 export const OBSERVABILITY_VARIABLES = {
   LOG_LEVEL: {
     schema: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
@@ -64,7 +64,7 @@ export const OBSERVABILITY_VARIABLES = {
   },
   OTEL_SDK_DISABLED: {
     schema: booleanFlag.default(false),
-    description: 'Disables tracing, whatever else is set.',
+    description: 'Disables tracing, even if other variables enable it.',
     example: 'true',
     readBy: ['worker', 'api'],
   },

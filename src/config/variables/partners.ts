@@ -5,7 +5,9 @@ import type { VariableDeclaration } from './declaration.js';
 
 const WEBHOOK_SECRET_EXAMPLE = 'whsec_$(openssl rand -base64 32)';
 
-/** External systems: payment gateway, carrier, mail server, and the webhooks and links in both directions. */
+/**
+ * Variables for external systems: payment gateway, carrier, mail server, and the webhooks and links in both directions.
+ */
 export const PARTNER_VARIABLES = {
   PAYMENTS_URL: {
     schema: httpUrl,
@@ -82,20 +84,20 @@ export const PARTNER_VARIABLES = {
   },
   OUTGOING_ALLOWED_HOSTS: {
     schema: allowedHosts.default([]),
-    description: 'The hosts that webhook and callback URLs can name. By default, all public hosts.',
+    description: 'The hosts that webhook and callback URLs can contain. By default, all public hosts.',
     example: 'hooks.example.com,*.partner.example',
     readBy: ['worker', 'api'],
   },
   OUTGOING_ALLOW_PRIVATE: {
     schema: booleanFlag.default(false),
-    description: 'Whether webhook and callback URLs can lead to private addresses.',
+    description: 'Whether webhook and callback URLs can resolve to private addresses.',
     example: 'false',
     readBy: ['worker', 'api'],
   },
   ORDER_APPROVAL_THRESHOLD: {
     schema: integer(1, Number.MAX_SAFE_INTEGER).optional(),
     description:
-      'The total, in minor units, from which an order needs an approval. Set together with ORDER_APPROVAL_STAGES; without both, no order needs one.',
+      'The total, in minor units, from which an order needs an approval. Set together with ORDER_APPROVAL_STAGES. Without both, no order needs an approval.',
     example: '100000',
     readBy: ['worker'],
   },

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { integer } from '../parsers.js';
 import type { VariableDeclaration } from './declaration.js';
 
-/** The connection to PostgreSQL. */
+/** Variables for the connection to PostgreSQL. */
 export const STORAGE_VARIABLES = {
   DATABASE_URL: {
     schema: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a PostgreSQL connection URL' }),
@@ -20,7 +20,7 @@ export const STORAGE_VARIABLES = {
   DATABASE_APP_ROLE: {
     schema: z.string().min(1).max(63).optional(),
     description:
-      'The database role of workers and API. The setup grants the role exactly the privileges that it needs.',
+      'The database role of workers and API. Setup grants this role only the privileges that workers and API need.',
     example: 'shop',
     readBy: ['setup'],
   },

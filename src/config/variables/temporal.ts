@@ -1,7 +1,10 @@
 import { encryptionKeys } from '../../temporal/encryption/keys.js';
 import type { VariableDeclaration } from './declaration.js';
 
-/** Payloads in Temporal. The connection itself is read from a profile: src/temporal/connection-profile.ts. */
+/**
+ * Variables for the payloads in Temporal. The connection settings come from a profile: see
+ * src/temporal/connection-profile.ts.
+ */
 export const TEMPORAL_VARIABLES = {
   PAYLOAD_ENCRYPTION_KEYS: {
     schema: encryptionKeys.optional(),

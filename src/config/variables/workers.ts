@@ -7,7 +7,7 @@ const QUEUES_PROBLEM = `must be a comma-separated list of ${TASK_QUEUES.join(', 
 
 const fraction = decimal(0.1, 1);
 
-/** The rules of the Temporal server, which writes a version as deployment name, dot or colon, build id. */
+/** The rules of the Temporal server, which separates deployment name and build id with a dot or a colon. */
 const deploymentName = z
   .string()
   .regex(
@@ -18,7 +18,7 @@ const buildId = z
   .string()
   .regex(/^(?!__)\S{1,200}$/, 'must be at most 200 characters without spaces, and not start with __');
 
-/** Workers: task queues, concurrency, versioning and shutdown. */
+/** Variables of workers: task queues, concurrency, versioning and shutdown. */
 export const WORKER_VARIABLES = {
   WORKER_TASK_QUEUES: {
     schema: commaSeparated
@@ -32,7 +32,7 @@ export const WORKER_VARIABLES = {
   WORKER_TUNER: {
     schema: z.enum(['fixed', 'resource-based'], 'must be fixed or resource-based').default('fixed'),
     description:
-      'How a worker limits its concurrency: fixed numbers of slots, or as many as memory and CPU of the machine or container allow.',
+      'How a worker limits its concurrency. fixed: fixed numbers of slots. resource-based: as many tasks as memory and CPU of the machine or container allow.',
     example: 'resource-based',
     readBy: ['worker'],
   },
@@ -56,8 +56,8 @@ export const WORKER_VARIABLES = {
     readBy: ['worker'],
   },
   WORKER_MAX_CONCURRENT_WORKFLOW_TASKS: {
-    // At least 2: one slot polls the task queue, the other the sticky queue of cached workflows. With a single slot
-    // they block each other.
+    // At least 2: one slot polls the task queue, and the other slot polls the sticky queue of cached workflows. With a
+    // single slot, these polls block each other.
     schema: integer(2, 10_000).optional(),
     description:
       'Maximum number of concurrent workflow tasks per task queue. 40 by default; unlimited for a resource-based worker.',
@@ -79,7 +79,7 @@ export const WORKER_VARIABLES = {
   PAYMENTS_PER_SECOND: {
     schema: decimal(0.001, 100_000).optional(),
     description:
-      'Maximum rate of calls to the payment gateway, of all workers together. Must be the same on all workers.',
+      'Maximum rate of calls to the payment gateway by all workers together. Must be the same on all workers.',
     example: '50',
     readBy: ['worker'],
   },
@@ -98,7 +98,7 @@ export const WORKER_VARIABLES = {
   WORKFLOW_BUNDLE: {
     schema: nonEmptyText.optional(),
     description:
-      'The workflow bundle, with its variants such as .traced.js beside it. Without it, a worker that runs from the sources bundles the workflows at its start.',
+      'The path of the workflow bundle. Its variants, such as .traced.js, must be in the same folder. Without this variable, a worker that runs from the sources bundles the workflows at startup.',
     example: 'dist/workflow-bundle.js',
     readBy: ['worker'],
   },

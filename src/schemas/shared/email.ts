@@ -1,10 +1,10 @@
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 
-/** RFC 5321: an address has at most 254 octets. */
+/** The maximum length of an address in octets (RFC 5321). */
 const MAX_ADDRESS_LENGTH = 254;
 
-/** The domain may be internationalized. A local part beyond ASCII would need SMTPUTF8, which few servers support. */
+/** The domain may be internationalized. The local part must be ASCII, because only few servers support SMTPUTF8. */
 const ADDRESS_PATTERN =
   /^[A-Za-z0-9_'+-]+(?:\.[A-Za-z0-9_'+-]+)*@(?:[A-Za-z0-9\u00A1-\uFFFF][A-Za-z0-9\u00A1-\uFFFF-]*\.)+[A-Za-z0-9\u00A1-\uFFFF-]{2,}$/;
 const ASCII_DOMAIN_PATTERN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/;
@@ -19,7 +19,7 @@ export const email = z
   .meta({ examples: ['grace@example.com'] });
 
 /**
- * The address for SMTP, with an internationalized domain as A-labels (`bücher.example` is `xn--bcher-kva.example`).
+ * Returns the address for SMTP. The domain is converted to A-labels (`bücher.example` becomes `xn--bcher-kva.example`).
  *
  * @returns undefined when the domain is not valid.
  */

@@ -1,20 +1,20 @@
 import type { z } from 'zod';
 import { truncateText } from '../../text/well-formed-text.js';
 
-/** A problem of an input: its location (a JSON pointer, RFC 6901; empty for the whole input) and a description. */
+/** A problem of an input. `pointer` is a JSON pointer (RFC 6901) to its location, and is empty for the whole input. */
 export interface InputProblem {
   pointer: string;
   detail: string;
 }
 
-/** Limits the number of problems and the length of texts, because the list must fit into a failure. */
+/** The limits for the number of problems and for their texts, because the list must fit into a failure. */
 const MAX_PROBLEMS = 100;
 const MAX_POINTER_LENGTH = 200;
 const MAX_DETAIL_LENGTH = 500;
 
 /**
- * The problems of a failed parse, one per invalid or unknown field. At most 100, plus an entry with the number of
- * further problems.
+ * Returns the problems of a failed parse, one per invalid or unknown field. Returns at most 100 problems, plus an entry
+ * with the number of further problems.
  */
 export function toInputProblems(issues: readonly z.core.$ZodIssue[]): InputProblem[] {
   const problems = flattenIssues(issues);
@@ -31,7 +31,7 @@ function flattenIssues(issues: readonly z.core.$ZodIssue[]): InputProblem[] {
   );
 }
 
-/** A JSON pointer (RFC 6901), truncated when it is too long. */
+/** Returns a JSON pointer (RFC 6901), truncated when it is too long. */
 export function toJsonPointer(path: readonly PropertyKey[]): string {
   const pointer = path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
   return truncateText(pointer, MAX_POINTER_LENGTH);

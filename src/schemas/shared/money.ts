@@ -2,8 +2,8 @@ import * as currencies from 'dinero.js/currencies';
 import { z } from 'zod';
 
 /**
- * Digits of the minor unit by ISO 4217 code. Excludes codes without a minor unit (gold, `XXX`). The library has base 5
- * for MGA and MRU; ISO 4217 assigns two digits to both.
+ * The number of digits of the minor unit, by ISO 4217 code. Excludes codes without a minor unit (gold, `XXX`). The
+ * library uses base 5 for MGA and MRU; these currencies get two digits here, as in ISO 4217.
  */
 const MINOR_UNIT_DIGITS: ReadonlyMap<string, number> = new Map(
   Object.values(currencies).map(({ code, base, exponent }) => [code, base === 10 ? exponent : 2]),
@@ -27,7 +27,7 @@ export const money = z
 export type Money = z.infer<typeof money>;
 
 /**
- * Formats an amount for people: `HUF 12,500.00`. Uses ISO 4217 digits, because `Intl` has display digits, which are 0
+ * Formats an amount for people: `HUF 12,500.00`. Uses the digits of ISO 4217. `Intl` uses display digits, which are 0
  * for HUF.
  */
 export function formatMoney({ value, currency }: Money): string {
@@ -38,6 +38,6 @@ export function formatMoney({ value, currency }: Money): string {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });
-  // A decimal text is exact; a division is not.
+  // Formats a decimal text, because a division is not exact.
   return format.format(`${value}E-${digits}` as Intl.StringNumericLiteral);
 }

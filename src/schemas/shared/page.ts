@@ -3,9 +3,9 @@ import { queryInteger } from './primitives.js';
 
 export const MAX_PAGE_SIZE = 200;
 
-/** Query string of every list. */
+/** The query string of every list. */
 export const pageQuery = z.strictObject({
-  // `prefault` instead of `default`, which would be missing in the JSON Schema of the input.
+  // Uses `prefault`, because the JSON Schema of the input would not contain a `default` value.
   limit: queryInteger(1, MAX_PAGE_SIZE).prefault(50).describe('Maximum number of items on the page.'),
   cursor: z
     .string()
@@ -21,5 +21,5 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
     nextCursor: z.string().optional().describe('The `cursor` of the next page. Absent on the last page.'),
   });
 
-/** Rejects a query string on routes without one, because it would have no effect. */
+/** Rejects query parameters on routes that have none, because they would have no effect. */
 export const emptyQuery = z.strictObject({});

@@ -5,10 +5,10 @@ export const problem = z
     type: z
       .string()
       .meta({ description: 'The type of the problem. Types are stable.', examples: ['/problems/not-found'] }),
-    title: z.string().describe('The problem type in words.'),
+    title: z.string().describe('A short text for the problem type.'),
     status: z.int().meta({ examples: [404] }),
-    detail: z.string().optional().describe('The details of this occurrence.'),
-    requestId: z.string().describe('The id of the request in the logs. Also in the `x-request-id` header.'),
+    detail: z.string().optional().describe('The details of this error.'),
+    requestId: z.string().describe('The id of the request in the logs. It is also in the `x-request-id` header.'),
     errors: z
       .array(
         z.object({
@@ -21,7 +21,7 @@ export const problem = z
         }),
       )
       .optional()
-      .describe('The invalid fields of the input: at most 100, plus an entry with the number of further ones.'),
+      .describe('The invalid fields of the input. At most 100, plus an entry with the number of further problems.'),
   })
   .meta({
     id: 'Problem',

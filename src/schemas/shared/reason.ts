@@ -3,7 +3,7 @@ import { z } from 'zod';
 export const reason = z
   .object({
     type: z.string().meta({ description: 'The type of the reason. Types are stable.', examples: ['OutOfStock'] }),
-    message: z.string().describe('An explanation for people.'),
+    message: z.string().describe('An explanation in plain text.'),
   })
   .meta({ id: 'Reason', description: 'Why something failed or was rejected.' });
 
