@@ -40,7 +40,7 @@ describe('replay of committed histories', () => {
     expect(Object.values(found)).toEqual(
       completed.map(() => ({
         event: { id: expect.any(Number) as number, type: 'ActivityTaskScheduled', subject: 'reserveStock' },
-        what: 'activity type in the history is reserveStock, in the code chargePayment',
+        description: 'activity type in the history is reserveStock, in the code chargePayment',
       })),
     );
   });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import '../../../test/support/setup/quiet-runtime.js';
 import { replayHistories } from '../replay-histories.js';
 
-const PATCH_NOT_ASKED_FOR = 'the history has the patch insure-parcels, the code does not ask for it';
+const PATCH_NOT_ASKED_FOR = 'the history has the patch insure-parcels, the code does not use it';
 const HISTORY_IS_INSURED = 'activity type in the history is insure, in the code ship';
 const CODE_IS_INSURED = 'activity type in the history is ship, in the code insure';
 

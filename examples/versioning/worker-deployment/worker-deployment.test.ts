@@ -16,7 +16,7 @@ test.each<[string, Record<string, string>]>([
       'pinned-1': 'replays',
       'pinned-2': 'activity type in the history is insure, in the code ship',
       'upgrading-1': 'replays',
-      'upgrading-1-2': 'the history has the patch insure-parcels, the code does not ask for it',
+      'upgrading-1-2': 'the history has the patch insure-parcels, the code does not use it',
     },
   ],
   [

@@ -242,6 +242,10 @@ describeOnDevServer('orders over HTTP', () => {
 
       expect(completed).toMatchObject({ stage: 'done', shipment: { status: 'delivered' }, compensations: [] });
       expect(completed.steps).toHaveLength(3);
+      await waitUntil(async () => (await shop.store.findOrder(order.orderId))?.outcome ?? undefined, {
+        description: 'the outcome in the store',
+        timeoutMs: 10_000,
+      });
       expect((await shop.store.findOrder(order.orderId))?.status).toBe('completed');
       expect(await reservationOf(order)).toBe('sold');
       expect(completed.reason).toBeUndefined();

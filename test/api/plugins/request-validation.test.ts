@@ -217,7 +217,7 @@ describe('a new resource whose creation may have failed', () => {
     expect(status).toBe(503);
     expect(body[field]).toEqual(uuid);
     const resource = `${path.split('?')[0]}/${body[field]}`;
-    const hint = `look at ${resource}, or send the request again with ${field} ${body[field]}`;
+    const hint = `read ${resource}, or repeat the request with ${field} ${body[field]}`;
     expect(body.detail).toMatch(new RegExp(`^.+; the resource may exist: ${hint}$`));
   });
 

@@ -58,7 +58,7 @@ describeOnDevServer('the API under load', () => {
     await waitUntil(isReplaced, { description: 'another worker', timeoutMs: 20_000 });
   }
 
-  async function statementOf(orderId: string): Promise<PartnerRecords> {
+  async function recordsOf(orderId: string): Promise<PartnerRecords> {
     const { origin } = new URL(stack.addresses.paymentsUrl);
     return (await (await fetch(`${origin}/test/ledger?orderId=${orderId}`)).json()) as PartnerRecords;
   }
@@ -154,10 +154,10 @@ describeOnDevServer('the API under load', () => {
     await waitUntil(areAllListed, { description: 'every order in the list', timeoutMs: 10_000 });
     expect(await countOrders()).toBe(orderIds.length);
     for (const orderId of orderIds) {
-      const statement = await statementOf(orderId);
-      const fakes = { statement: () => statement } as unknown as RunningFakes;
+      const records = await recordsOf(orderId);
+      const fakes = { records: () => records } as unknown as RunningFakes;
       const order = { orderId, products: [product], lines, token: 'tok_ok' };
-      const { verdict, parcels } = await readBalance({ store, fakes: fakes }, order, { others: orderIds.length - 1 });
+      const { verdict, parcels } = await readBalance({ store, fakes }, order, { others: orderIds.length - 1 });
       expect({ orderId, verdict, parcels }).toEqual({ orderId, verdict: 'sold', parcels: ['delivered'] });
     }
   }, 180_000);

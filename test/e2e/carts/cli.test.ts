@@ -392,7 +392,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
 
     const refusedUpdates: [string, () => string[], string][] = [
       ['addItem', () => json({ sku: 'NO-SUCH-SKU', quantity: 1 }), 'NO-SUCH-SKU'],
-      ['addItem', () => json({ sku: other, quantity: 11 }), '11 wanted'],
+      ['addItem', () => json({ sku: other, quantity: 11 }), '11 requested'],
       ['addItem', () => json({ sku, quantity: 999 }), 'at most 1000'],
       ['addItem', () => json({ sku, quantity: 3, idempotencyKey: 'first' }), 'another request'],
       ['removeItem', () => json({ sku: 'NOT-IN-IT' }), 'not in the cart'],

@@ -232,7 +232,7 @@ describeOnDevServer('traces and logs', () => {
     const reserve = descend(workflow, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
     const statements = childrenOf(reserve).map(({ attributes }) => attributes['db.query.text']);
     expect(statements).toEqual([
-      expect.stringMatching(/^\s*with wanted as .*\bunnest\(\$1::text\[\], \$2::int\[\]\)/s),
+      expect.stringMatching(/^\s*with requested as .*\bunnest\(\$1::text\[\], \$2::int\[\]\)/s),
     ]);
     const shipment = descend(workflow, 'StartActivity:requestShipment', 'RunActivity:requestShipment', 'POST');
     expect(shipment.attributes).toMatchObject({ 'http.response.status_code': 201 });

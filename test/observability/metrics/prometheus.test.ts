@@ -345,11 +345,15 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         worker: [`${urls.worker}/metrics`],
         API: [`${urls.metrics}/metrics`],
         'business page': [`${urls.metrics}/metrics/business`],
-      }).map(async ([by, [url]]) => metricsOn(await fetchText(url!)).map((served) => ({ ...served, by }))),
+      }).map(async ([exportedBy, [url]]) =>
+        metricsOn(await fetchText(url!)).map((served) => ({ ...served, exportedBy })),
+      ),
     );
     const ours = pages
       .flat()
-      .filter(({ name, by }) => /^(shop|http)_/.test(name) || (by === 'API' && /^temporal_/.test(name)));
+      .filter(
+        ({ name, exportedBy }) => /^(shop|http)_/.test(name) || (exportedBy === 'API' && /^temporal_/.test(name)),
+      );
     const byName = (one: { name: string }, two: { name: string }) => one.name.localeCompare(two.name);
     expect(ours.sort(byName)).toEqual(documentedMetrics().sort(byName));
   });

@@ -434,7 +434,7 @@ describeOnDevServer('the audit of a load run', () => {
       await readHistories(shop.client, [{ workflowId, runId, type }], otherCode, findings);
 
       expect(findings.violations).toEqual([
-        { workflowId, what: expect.stringMatching(/^does not replay: .*reserveStock.*holdStock/) },
+        { workflowId, message: expect.stringMatching(/^does not replay: .*reserveStock.*holdStock/) },
       ]);
     });
   });

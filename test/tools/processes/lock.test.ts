@@ -18,7 +18,7 @@ describe('the lock file', () => {
   test('refuses a lock that a live process holds, and names the holder', async () => {
     const release = await acquireLock(file);
     await expect(acquireLock(file)).rejects.toThrow(LockHeldError);
-    await expect(acquireLock(file)).rejects.toMatchObject({ pid: process.pid });
+    await expect(acquireLock(file)).rejects.toMatchObject({ ownerPid: process.pid });
     release();
     (await acquireLock(file))();
     expect(await readdir(join(folder, 'a'))).toEqual([]);

@@ -29,8 +29,8 @@ describe('the search for the programs of the full Temporal server', () => {
   test('uses both programs of the folder in TEMPORAL_SERVER_PATH', async () => {
     await writePrograms({ server: 'temporal version 1.32.0', sqlTool: 'temporal-sql-tool version 1.32.0' });
     expect(await find(folder)).toEqual({
-      server: join(folder, 'temporal-server'),
-      sqlTool: join(folder, 'temporal-sql-tool'),
+      serverPath: join(folder, 'temporal-server'),
+      sqlToolPath: join(folder, 'temporal-sql-tool'),
       version: '1.32.0',
       source: 'TEMPORAL_SERVER_PATH',
     });

@@ -21,7 +21,7 @@ describe('the settings of the development stack', () => {
       metricsPort: 3003,
       workerMetricsPort: 3004,
       smtpUrl: undefined,
-      application: {},
+      applicationEnv: {},
       carrierPickupSeconds: 1,
       carrierDeliverySeconds: 3,
     });

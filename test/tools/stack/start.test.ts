@@ -67,7 +67,7 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
 
     const problems = lines.filter((line) => line.includes('(example: '));
     expect(problems.map((line) => line.replace(/ \(example: .*/, '')).sort()).toEqual([
-      'BATCH_MAX_CONCURRENT_CHUNKS: must be at most DATABASE_POOL_SIZE (10), is 50',
+      'BATCH_MAX_CONCURRENT_CHUNKS: must be at most DATABASE_POOL_SIZE (10), got "50"',
       expect.stringContaining('CODEC_ORIGINS: must be a comma-separated list of origins'),
       'DATABASE_URL: PostgreSQL on 127.0.0.1:1 cannot be reached: connection refused',
       'MAX_EVENT_LOOP_DELAY_MS: must be an integer from 1 to 60000, got "short"',

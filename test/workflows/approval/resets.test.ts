@@ -254,7 +254,7 @@ describeOnDevServer('an approval (dev server)', () => {
     const numbers = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) => {
       if (scheduled?.activityType?.name !== 'mailApprover') return [];
       const [message] = scheduled.input!.payloads!;
-      return (JSON.parse(Buffer.from(message!.data!).toString()) as { number: number }).number;
+      return (JSON.parse(Buffer.from(message!.data!).toString()) as { reminderNumber: number }).reminderNumber;
     });
     const steps = numbers.slice(1).map((number, n) => number - numbers[n]!);
     expect(Math.max(...steps), `the numbers are ${numbers.join(', ')}`).toBeGreaterThan(8);

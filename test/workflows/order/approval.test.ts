@@ -200,7 +200,7 @@ describeWithOrderShop(
       expect(view).toMatchObject({ status: 'rejected', reason: { type: 'NoApprover' } });
       expect(order.partnerRequests()).toEqual([]);
       expect(await order.balance()).toMatchObject({ verdict: 'rolled back', charged: 0 });
-      expect(await shop().store.findOrder(order.orderId)).toMatchObject({ status: 'rejected', closed: { view } });
+      expect(await shop().store.findOrder(order.orderId)).toMatchObject({ status: 'rejected', outcome: { view } });
     });
   },
   { approvalStages: [{ approvers: [{ id: 'sole-approver' }], timeoutSeconds: 60 }] },

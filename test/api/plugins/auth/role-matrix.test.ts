@@ -52,7 +52,6 @@ describe('access rules of the OpenAPI document', () => {
 
   test('every operation requires a role or a signature, except an explicit list of public operations', () => {
     expect(publicOperations.map(({ operationId }) => operationId).sort()).toEqual([
-      'updateCodecSession',
       'getLiveness',
       'getOpenApi',
       'getProblem',
@@ -61,6 +60,7 @@ describe('access rules of the OpenAPI document', () => {
       'openApprovalPage',
       'openCodecSessionPage',
       'submitApprovalForm',
+      'updateCodecSession',
     ]);
     expect(signedOperations.map(({ operationId }) => operationId).sort()).toEqual([
       'receiveDecisionCallback',
