@@ -382,7 +382,7 @@ function connectToFakes({ addresses: { mailboxUrl = '' }, dataDir }: Stack) {
 /** Copies the files of the tour and replaces texts with canaries. @returns the path of the copy. */
 async function copyWithCanaries(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'tour-'));
-  for (const part of ['dev', 'examples', 'src', 'package.json', 'tsconfig.json'])
+  for (const part of ['tools', 'examples', 'src', 'package.json', 'tsconfig.json'])
     await cp(join(projectRoot, part), join(copy, part), { recursive: true });
   await symlink(join(projectRoot, 'node_modules'), join(copy, 'node_modules'));
   const files = await readdir(copy, { recursive: true });

@@ -115,7 +115,7 @@ async function allMessages(): Promise<Message[]> {
   );
   const messages = new Map<string, Message>();
   for (const { name: owner } of owners) {
-    const contract = (await import(`../../src/workflows/${owner}/contract.ts`)) as Record<string, unknown>;
+    const contract = (await import(`../../../src/workflows/${owner}/contract.ts`)) as Record<string, unknown>;
     for (const definition of Object.values(contract)) {
       const { type: kind, name } = (definition ?? {}) as { type?: Message['kind']; name?: string };
       if (!name || !kind || !['signal', 'update', 'query'].includes(kind)) continue;
