@@ -1,8 +1,8 @@
 /**
- * Runs a TypeScript file of this project in this very process: node tools/run.mjs <file> [arguments]
+ * Runs a TypeScript file of this project in the current process: node tools/run.mjs <file> [arguments]
  *
- * Works straight after a clone: it first installs the dependencies when they are missing or out of date. That is why it
- * is plain JavaScript without dependencies.
+ * First installs the dependencies when they are missing or out of date, so that a fresh clone works too. Therefore this
+ * file is plain JavaScript without dependencies.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -37,7 +37,10 @@ const { register } = await import('tsx/esm/api');
 register();
 await import(pathToFileURL(script).href);
 
-/** Compares what npm recorded as installed with the lock file, so that any way of installing counts. */
+/**
+ * Compares npm's record of installed packages with the lock file, so that any way of installing counts. Returns the
+ * reason why an installation is needed, if any.
+ */
 function findInstallReason() {
   const expected = readJson('package-lock.json');
   const installed = readJson('node_modules/.package-lock.json');
@@ -51,11 +54,11 @@ function findInstallReason() {
   for (const [path, entry] of Object.entries(expected.packages)) {
     if (path === '' || entry.link) continue;
     const found = installed.packages[path];
-    if (!found && entry.optional) continue; // an optional package for another system
+    if (!found && entry.optional) continue; // npm skips optional packages for other systems
     if (found?.version !== entry.version || found?.integrity !== entry.integrity) return `${path} has changed`;
     if (!existsSync(join(projectRoot, path, 'package.json'))) return `${path} is missing`;
   }
-  // Node would resolve a nested package that is no longer needed before the package further up.
+  // Node would prefer a nested package that is no longer needed to the same package in a parent folder.
   const nested = Object.keys(installed.packages).find(
     (path) => path.lastIndexOf('node_modules/') > 0 && !expected.packages[path],
   );
@@ -82,9 +85,8 @@ async function runNpmCi(reason) {
   const [command, before] = resolveNpmCommand();
   const child = spawn(
     command,
-    // No dependency needs its install script. `--include` installs what a production setting of npm would leave out.
-    // `--loglevel` overrides a silent npm, which passes that setting on to its children: they would then fail without a
-    // reason.
+    // No dependency needs its install script. `--include` also installs development and optional packages if npm is
+    // configured for production. `--loglevel` shows errors even if the parent npm runs silently.
     [
       ...before,
       'ci',
@@ -97,7 +99,7 @@ async function runNpmCi(reason) {
     ],
     { cwd: projectRoot, stdio: 'inherit', shell: process.platform === 'win32' && before.length === 0 },
   );
-  // npm also gets the terminal's Ctrl-C, but no signal that is sent to this process alone.
+  // npm also receives Ctrl-C from the terminal, but not a signal that is sent only to this process.
   const stop = () => {
     child.kill('SIGTERM');
     setTimeout(() => child.kill('SIGKILL'), killDelayMs).unref();
@@ -118,7 +120,7 @@ async function runNpmCi(reason) {
   console.log(`Dependencies installed (${seconds()} s).`);
 }
 
-/** The npm that runs this process, if any; else the npm of this Node; else the npm on PATH. */
+/** Returns the npm that runs this process, if any, else the npm of this Node, else the npm on PATH. */
 function resolveNpmCommand() {
   const candidates = [
     process.env.npm_execpath,

@@ -1,6 +1,6 @@
 import createClient, { type Client } from 'openapi-fetch';
 import { apiKeyHeaders } from '../stack/running-stack.js';
-// Generated from openapi.json by `npm run check` and `npm run openapi`. Only the type checker needs it.
+// schema.d.ts contains only types. `npm run check` and `npm run openapi` generate the file from openapi.json.
 import type { components, paths } from './schema.js';
 
 /** The request and response types of the API, by their names in `openapi.json`. */
@@ -9,8 +9,8 @@ export type Schemas = components['schemas'];
 export type ApiClient = Client<paths>;
 
 /**
- * A client of the API, with the key in `API_KEY` if it is set. Calls `onResponse` with each response. Sends requests to
- * the API processes in turn.
+ * Creates a client of the API. Authenticates with the key in `API_KEY`, if set. Calls `onResponse` with each response.
+ * Sends the requests in turn to the API processes at the given URLs.
  */
 export function connectApi(
   [baseUrl, ...others]: readonly [string, ...string[]],

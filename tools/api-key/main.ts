@@ -5,7 +5,7 @@ import { toInputProblems } from '../../src/schemas/shared/input-problems.js';
 
 /**
  * `npm run api-key -- <id> --role <role> [--role <role>]`: creates an API key and its configuration entry. The key is
- * shown once and stored nowhere.
+ * printed once and not stored.
  */
 const USAGE = `Usage: npm run api-key -- <id> --role ${CALLER_ROLES.join('|')} [--role …]`;
 
@@ -24,11 +24,11 @@ function main(args: string[]): void {
     );
     throw new Error([USAGE, ...problems].join('\n'));
   }
-  console.log(`The API key of ${entry.data.id} (it is not shown again):
+  console.log(`The API key of ${entry.data.id} (this key is not shown again):
 
   ${key}
 
-Its entry in the list API_KEYS, which contains no secret. A second hash in "hashes" makes a second key valid:
+Add this entry to the list API_KEYS. The entry contains no secret. To allow a second key, add its hash to "hashes":
 
   ${JSON.stringify(entry.data)}
 `);

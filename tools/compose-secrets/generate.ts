@@ -3,12 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
 import { CALLER_ROLES } from '../../src/schemas/api-key.js';
 
-/** The owner of the key in `API_KEY`: the approver of large orders. */
+/** The caller id of the key in `API_KEY`. This caller approves large orders. */
 const FIRST_API_KEY_ID = 'shift-lead';
 
 /**
- * All secrets that `docker-compose.yml` needs, newly generated on each call. `API_KEY` is not for the containers: it is
- * the key of a first caller with all roles, and its hash is in `API_KEYS`.
+ * Generates all secrets that `docker-compose.yml` needs. The containers do not use `API_KEY`, which is the key of a
+ * first caller with all roles. `API_KEYS` contains the hash of this key.
  */
 export function generateComposeSecrets(): Record<string, string> {
   const { key, hash } = createApiKey();
@@ -30,15 +30,15 @@ export function generateComposeSecrets(): Record<string, string> {
 }
 
 /**
- * Writes the secrets to a file that only the current user may read. @throws EEXIST when the file exists: databases keep
- * their first passwords.
+ * Writes the secrets to a file that only the current user may read. @throws EEXIST when the file exists, because new
+ * passwords would not match existing databases.
  */
 export async function writeComposeSecrets(file: string): Promise<void> {
-  // Compose and shells take a value in single quotes literally, and no secret contains a single quote.
+  // Compose and shells read a value in single quotes literally, and no secret contains a single quote.
   const lines = Object.entries(generateComposeSecrets()).map(([name, value]) => `${name}='${value}'\n`);
   await writeFile(file, lines.join(''), { mode: 0o600, flag: 'wx' });
 }
 
-/** Needs no escaping in a URL. */
+/** Generates a secret that needs no escaping in a URL. */
 const randomHex = () => randomBytes(32).toString('hex');
 const randomWebhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { writeComposeSecrets } from './generate.js';
 import { projectRoot } from '../stack/settings/project.js';
 
-/** `npm run secrets`: generates the secrets of `docker-compose.yml` once, in a file that git and images ignore. */
+/** `npm run secrets`: generates the secrets of `docker-compose.yml` once. Git and the image build ignore the file. */
 try {
   await writeComposeSecrets(join(projectRoot, '.env.secrets'));
   console.log(`Created .env.secrets, readable only by you. Its API_KEY belongs to the first caller, who has all roles. Next:
@@ -13,7 +13,7 @@ try {
 } catch (error) {
   if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   console.error(
-    '.env.secrets exists and was not changed, because databases keep the passwords with which they were created.',
+    '.env.secrets already exists and was not changed, because new passwords would not match existing databases.',
   );
   process.exit(1);
 }

@@ -1,6 +1,6 @@
 import { arch, cpus, platform, totalmem } from 'node:os';
 
-/** The facts about a machine on which measurements depend. */
+/** The properties of a machine that affect measurements. */
 export interface Hardware {
   platform: string;
   cpuModel: string;
@@ -9,7 +9,6 @@ export interface Hardware {
   node: string;
 }
 
-/** The hardware of this machine. */
 export function readHardware(): Hardware {
   const [cpu] = cpus();
   return {
@@ -21,7 +20,7 @@ export function readHardware(): Hardware {
   };
 }
 
-/** The hardware of this machine in one line. */
+/** Describes the hardware of this machine in one line. */
 export function formatHardware(): string {
   const { cpuCount, cpuModel, memoryGiB, platform, node } = readHardware();
   return `${cpuCount} × ${cpuModel}, ${memoryGiB} GiB, ${platform}, Node ${node}`;

@@ -14,7 +14,7 @@ import { LIMIT_TABLE_PATH, renderLimitTable } from './limits-page.js';
 import { PROBLEM_TABLE_PATH, renderProblemTable } from './problems-page.js';
 import { projectRoot } from '../stack/settings/project.js';
 
-/** The committed generated files by path: the OpenAPI document and two pages of documentation. */
+/** Returns the generated files that are committed, by path: the OpenAPI document and two pages of documentation. */
 export async function generatedFiles(): Promise<Record<string, string>> {
   const document = await openApiDocument();
   return {
@@ -24,7 +24,7 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   };
 }
 
-/** The document as the API serves it. The API has no connections here: its routes are described and never run. */
+/** Returns the OpenAPI document that the API serves. Builds the API without connections, because no route is called. */
 export async function openApiDocument(): Promise<OpenAPIV3_1.Document> {
   const outgoing = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: false });
   const client = createClient({ TEMPORAL_ADDRESS: '127.0.0.1:1', TEMPORAL_NAMESPACE: 'default' });

@@ -5,7 +5,9 @@ import { generatedFiles } from './document.js';
 import { createReporter } from '../terminal/reporter.js';
 import { projectRoot } from '../stack/settings/project.js';
 
-/** `npm run openapi`: generates the OpenAPI document and the reference pages from the code, and the types of the API client. */
+/**
+ * `npm run openapi`: generates the OpenAPI document, the reference pages and the types of the API client from the code.
+ */
 const report = createReporter();
 for (const [path, text] of Object.entries(await generatedFiles())) {
   await writeFile(path, text);

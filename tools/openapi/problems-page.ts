@@ -9,16 +9,16 @@ const INTRODUCTION = `# Problems
 
 <!-- Generated from src/api/problems/problem-kinds.ts; test/api/problems/problem-kinds.test.ts has one test for each row. -->
 
-Every error of the API is a problem of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457), sent as
-\`application/problem+json\`. Its \`type\` is \`/problems/<kind>\`, where the API serves a page that explains it. \`requestId\` is
-also in the header \`x-request-id\` and in the log. \`errors\` names invalid fields by their JSON pointers. Pages that are linked in
-mails return errors as HTML.
+The API returns every error as a problem document of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457), with the content type
+\`application/problem+json\`. The field \`type\` is \`/problems/<kind>\`. At this path, the API serves a page that explains the
+problem. The field \`requestId\` is also in the header \`x-request-id\` and in the log. The field \`errors\` names invalid fields
+by their JSON pointers. Pages that mails link to return errors as HTML.
 
-The status and the meaning of a kind never change. With the same \`Idempotency-Key\`, every request can be repeated safely. The last
-column says whether a repetition may succeed; the number of seconds is also in \`Retry-After\`.
+The status and the meaning of a kind never change. Every request can be repeated safely with the same \`Idempotency-Key\`. The
+last column says whether a retry can succeed. A number of seconds in this column is also in the header \`Retry-After\`.
 `;
 
-/** Renders the table of all problem kinds as a page of the documentation. */
+/** Renders the documentation page of the problem kinds. */
 export async function renderProblemTable(): Promise<string> {
   const rows = PROBLEM_KINDS.map(formatRow);
   const table = ['| kind | status | when | retry |', '| --- | --- | --- | --- |', ...rows].join('\n');

@@ -24,13 +24,13 @@ import {
 
 /** A limit of Temporal, and the largest value that this project can reach. */
 export interface TemporalLimit {
-  /** What Temporal limits. */
+  /** The value that Temporal limits. */
   name: string;
-  /** Where an operator finds or changes the limit: a key of the server's dynamic configuration, or its schema. */
+  /** Where an operator finds or changes the limit, for example a key of the server's dynamic configuration. */
   setting: string;
-  /** The default of server 1.32, and of Temporal Cloud where that has the same default. */
+  /** The default of server 1.32. Temporal Cloud may have another default. */
   temporalMaximum: number;
-  /** What in this project comes closest to the limit. */
+  /** The part of this project that comes closest to the limit. */
   reachedBy: string;
   projectMaximum: number;
 }
@@ -45,58 +45,67 @@ const PENDING_ACTIVITIES = {
 const ID_LENGTH = { name: 'characters of an id', setting: 'limit.maxIDLength', temporalMaximum: 1_000 };
 
 /**
- * At most, per activity: scheduled, started, completed, and the three events of the workflow task that handles the
- * result.
+ * Maximum number of events per activity: scheduled, started, completed, and three events of the workflow task that
+ * handles the result.
  */
 export const EVENTS_PER_ACTIVITY = 6;
-/** Per child, from its start to the parent's handling of its result; a test on the real server checks this number. */
+/**
+ * Number of events per child workflow, from the start of the child until the parent has handled the result. A test on
+ * the real server checks this number.
+ */
 export const EVENTS_PER_CHILD = 16;
-/** Per poll of a batch's progress: a timer and its workflow task, an activity and its workflow task. */
+/** Number of events per progress poll of a batch: a timer, an activity, and a workflow task for each. */
 export const EVENTS_PER_PROGRESS_POLL = 11;
-/** A timer and its workflow task. */
+/** Number of events per timer: the timer and its workflow task. */
 const EVENTS_PER_TIMER = 5;
-/** A timer, the compensation, two changes of search attributes, and the two activities that record the status. */
+/**
+ * Number of events per retry of a stuck compensation: a timer, the compensation, two changes of search attributes, and
+ * two activities that record the status.
+ */
 const EVENTS_PER_STUCK_RETRY = EVENTS_PER_TIMER + 3 * EVENTS_PER_ACTIVITY + 4;
 /**
- * An order has three compensations. The compensation of the shipment can be stuck first; the other two come after it
- * and can be stuck at the same time.
+ * An order has three compensations, and each compensation can be stuck. The order compensates the shipment first, and
+ * then the other two steps at the same time.
  */
 const COMPENSATIONS = 3;
-/** A timer and the activity that polls the carrier. */
+/** Number of events per carrier poll: a timer and the activity that polls the carrier. */
 export const EVENTS_PER_CARRIER_POLL = EVENTS_PER_TIMER + EVENTS_PER_ACTIVITY;
-/** The longest time that the carrier may take until the pickup, and again until the delivery. */
+/** The carrier may take at most a year until the pickup, and another year until the delivery. */
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
-/** How often a silent carrier is polled in a year. While the order is compensating, only the timer fires. */
+/**
+ * Number of times that an order polls a silent carrier in a year. While the order is compensating, only the timer
+ * fires.
+ */
 const CARRIER_POLLS_PER_YEAR = Math.ceil(YEAR_SECONDS / CARRIER_POLL_INTERVAL_SECONDS);
 /** Assumes that no batch runs longer than a year. */
 const LONGEST_BATCH_MS = 365 * 24 * 60 * 60_000;
 
-/** The maximum lengths in the API's schemas; a test checks that they agree. */
+/** The maximum lengths of ids. A test checks that the API's schemas contain the same maximum lengths. */
 export const [MAX_ID_LENGTH, MAX_APPROVAL_ID_LENGTH, MAX_IDEMPOTENCY_KEY_LENGTH] = [64, 80, 255];
-/** The largest number of replicas in the Kubernetes manifests; a test of the manifests checks this. */
+/** The maximum number of API replicas in the Kubernetes manifests. A test of the manifests checks this number. */
 export const MAX_API_REPLICAS = 5;
 
-/** Ids, times and a status, the list of approvers, and the memo of a batch. */
+/** Maximum size of an execution in a list: ids, times, a status, the approvers, and the memo of a batch. */
 const LISTED_EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_CALLER_ID_LENGTH + 3) + 6 * MAX_IDEMPOTENCY_KEY_LENGTH;
 
-/** At most, each approver gets the request and every reminder by e-mail and by webhook. */
+/** Each approver receives at most the request and all reminders, by e-mail and by webhook. */
 const MAX_NOTIFICATIONS_PER_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
 
-/** For each limit of Temporal, the values of this project that come closest. */
+/** The limits of Temporal, each with the value of this project that comes closest. */
 export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
   {
     ...HISTORY_EVENTS,
-    reachedBy: 'an approval with all stages, approvers and reminders, on two channels',
+    reachedBy: 'an approval with the maximum number of stages, approvers and reminders, on two channels',
     projectMaximum: MAX_STAGES * MAX_NOTIFICATIONS_PER_STAGE * EVENTS_PER_ACTIVITY,
   },
   {
     ...HISTORY_EVENTS,
-    reachedBy: 'a batch, or one of its children, with all its chunks',
+    reachedBy: 'a batch, or a child of a batch, with the maximum number of chunks',
     projectMaximum: MAX_CHUNKS * EVENTS_PER_ACTIVITY,
   },
   {
     ...HISTORY_EVENTS,
-    reachedBy: 'a batch with all its children that runs for a year',
+    reachedBy: 'a batch with the maximum number of children that runs for a year',
     projectMaximum: MAX_CHILDREN * EVENTS_PER_CHILD + countPolls(LONGEST_BATCH_MS) * EVENTS_PER_PROGRESS_POLL,
   },
   {
@@ -120,16 +129,16 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
     projectMaximum: jsonByteLength(largestCart()),
   },
   {
-    name: 'bytes of a call',
-    setting: 'fixed: 4 MB per gRPC message',
+    name: 'bytes of a gRPC message',
+    setting: 'fixed: 4 MB',
     temporalMaximum: 4 * 1024 * 1024,
-    reachedBy: 'a page of a list, each execution with its search attributes and memo',
+    reachedBy: 'a page of a list, with the search attributes and the memo of each execution',
     projectMaximum: MAX_PAGE_SIZE * LISTED_EXECUTION_BYTES,
   },
   { ...PENDING_ACTIVITIES, reachedBy: 'the open chunks of a batch', projectMaximum: CONCURRENT_CHUNKS },
   {
     ...PENDING_ACTIVITIES,
-    reachedBy: 'the notifications of a stage, all of which fail',
+    reachedBy: 'the notifications of a stage, if all notifications fail',
     projectMaximum: MAX_NOTIFICATIONS_PER_STAGE,
   },
   {
@@ -140,24 +149,24 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
     projectMaximum: CONCURRENT_CHILDREN,
   },
   {
-    name: 'pending signals of a run to other workflows',
+    name: 'pending signals from a run to other workflows',
     setting: 'limit.numPendingSignals.error',
     temporalMaximum: 2_000,
     reachedBy: 'a batch that signals its children to pause',
     projectMaximum: CONCURRENT_CHILDREN,
   },
   {
-    name: 'pending cancellations of other workflows',
+    name: 'pending cancellation requests from a run to other workflows',
     setting: 'limit.numPendingCancelRequests.error',
     temporalMaximum: 2_000,
     reachedBy: 'a batch that is cancelled',
     projectMaximum: CONCURRENT_CHILDREN,
   },
   {
-    name: 'updates of a run in flight',
+    name: 'updates in flight per run',
     setting: 'history.maxInFlightUpdates',
     temporalMaximum: 10,
-    reachedBy: 'changes of one cart, from five API processes; further changes wait',
+    reachedBy: 'changes of one cart from five API processes (further changes wait)',
     projectMaximum: MAX_API_REPLICAS * MAX_CONCURRENT_UPDATES,
   },
   { ...ID_LENGTH, reachedBy: 'the id of an order', projectMaximum: orderWorkflowId('x'.repeat(MAX_ID_LENGTH)).length },
@@ -172,7 +181,11 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
     reachedBy: 'the id of a child of a child of a batch',
     projectMaximum: `${batchWorkflowId('x'.repeat(MAX_ID_LENGTH))}/${MAX_CHILDREN}/${MAX_CHILDREN}`.length,
   },
-  { ...ID_LENGTH, reachedBy: 'an update whose id is an `Idempotency-Key`', projectMaximum: MAX_IDEMPOTENCY_KEY_LENGTH },
+  {
+    ...ID_LENGTH,
+    reachedBy: 'the id of an update, which is an `Idempotency-Key`',
+    projectMaximum: MAX_IDEMPOTENCY_KEY_LENGTH,
+  },
   {
     name: 'search attributes of type Keyword',
     setting: 'columns of the SQL visibility schema',
@@ -205,14 +218,14 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
     name: 'executions in a page of a list',
     setting: 'frontend.visibilityMaxPageSize',
     temporalMaximum: 1_000,
-    reachedBy: '`limit` of a list',
+    reachedBy: 'the parameter `limit` of a list',
     projectMaximum: MAX_PAGE_SIZE,
   },
   {
     name: 'task queues of a deployment version',
     setting: 'matching.maxTaskQueuesInDeploymentVersion',
     temporalMaximum: 100,
-    reachedBy: '`WORKER_TASK_QUEUES`',
+    reachedBy: 'the task queues in `WORKER_TASK_QUEUES`',
     projectMaximum: TASK_QUEUES.length,
   },
 ];
@@ -232,8 +245,8 @@ function countPolls(durationMs: number): number {
 }
 
 /**
- * A cart with the maximum of lines and of requests with ids of maximum length. A control character takes six bytes in
- * JSON.
+ * Returns a cart with the maximum number of lines and of recorded requests. The request ids have the maximum length and
+ * consist of control characters, which take six bytes each in JSON.
  */
 function largestCart(): CartSnapshot {
   const sku = 'X'.repeat(32);

@@ -8,8 +8,8 @@ import { createReporter } from '../terminal/reporter.js';
 import { projectRoot } from '../stack/settings/project.js';
 
 /**
- * `npm run build`: compiles `src/` to `dist/` and adds a workflow bundle for each flavour, so that a worker starts
- * without bundling.
+ * `npm run build`: compiles `src/` to `dist/` and bundles the workflows for each variant, so that workers start without
+ * bundling.
  */
 const report = createReporter();
 const distFolder = join(projectRoot, 'dist');

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** The licences that the image may contain: those that require no more than their own text. */
+/** Licences that packages in the image may have. These licences require only that the image contains their text. */
 const ALLOWED_LICENCES = new Set([
   'MIT',
   'ISC',
@@ -13,12 +13,12 @@ const ALLOWED_LICENCES = new Set([
   'BlueOak-1.0.0',
   'Unlicense',
   'CC0-1.0',
-  // Licences of data; the package names its author.
+  // Licences of data packages. The packages name their authors.
   'MIT-0',
   'CC-BY-4.0',
 ]);
 
-/** Packages without a licence where npm expects it. A person read it in their files. */
+/** Packages without a licence in package.json. A person has read the licence in the files of the package. */
 const MANUALLY_VERIFIED_LICENCES: Record<string, string> = { 'unionfs@4.6.0': 'Unlicense' };
 
 interface Manifest {
@@ -38,9 +38,9 @@ interface LockedPackage {
 }
 
 /**
- * Checks what `npm ci` would install, by `package.json` and the lock: exact versions, one version of all `@temporalio`
- * packages, a hash for every package, the optional packages of every platform, and only known licences in what is
- * deployed.
+ * Checks the packages that `npm ci` installs, based on package.json and package-lock.json: exact versions, one version
+ * of all `@temporalio` packages, a hash for every package, the optional packages of every platform, and only allowed
+ * licences in the deployed packages.
  *
  * @throws with one line for each problem.
  */
@@ -49,13 +49,13 @@ export async function checkDependencies(folder: string): Promise<void> {
   const manifest = (await read('package.json')) as Manifest;
   const { packages } = (await read('package-lock.json')) as { packages: Record<string, LockedPackage> };
   const problems = [...findPinProblems(manifest), ...findLockfileProblems(packages), ...findLicenceProblems(packages)];
-  // npm would use npm-shrinkwrap.json instead of the lock.
+  // npm would use npm-shrinkwrap.json instead of package-lock.json.
   if (existsSync(join(folder, 'npm-shrinkwrap.json')))
     problems.push('npm-shrinkwrap.json: must not exist beside package-lock.json');
   if (problems.length) throw new Error(problems.join('\n'));
 }
 
-/** An override may refer to the project's own version with `$`. */
+/** In an override, `$name` refers to the version in the project's own dependencies. */
 const isExact = (version: string) => /^(\d+\.\d+\.\d+([-+][\w.-]+)?|\$.+)$/.test(version);
 
 function findPinProblems({ dependencies = {}, devDependencies = {}, overrides = {} }: Manifest): string[] {
@@ -64,7 +64,7 @@ function findPinProblems({ dependencies = {}, devDependencies = {}, overrides = 
     typeof version === 'object' ? Object.entries(version) : [[name, version] as [string, string]],
   );
   const loose = [...pins, ...flat].filter(([, version]) => !isExact(version));
-  // The interceptors have their own version numbers; their overrides make them use the project's other packages.
+  // The interceptor packages have their own version numbers. Overrides make them use the project's other packages.
   const temporal = pins.filter(([name]) => /^@temporalio\/(?!interceptors-)/.test(name)).map(([, version]) => version);
   return [
     ...loose.map(([name, version]) => `${name}: ${version} is not an exact version`),
@@ -93,11 +93,11 @@ function findLicenceProblems(packages: Record<string, LockedPackage>): string[] 
     if (path === '' || dev) return [];
     const id = `${name ?? path.split('node_modules/').at(-1)}@${version}`;
     const said = license ?? MANUALLY_VERIFIED_LICENCES[id] ?? 'none';
-    return isLicenceAllowed(said) ? [] : [`${id}: its licence is ${said}`];
+    return isLicenceAllowed(said) ? [] : [`${id}: its licence is ${said}, which is not allowed`];
   });
 }
 
-/** In an SPDX expression, one licence of an `OR` is enough; all licences of an `AND` are needed. */
+/** In an SPDX expression, one licence of an `OR` must be allowed, and all licences of an `AND` must be allowed. */
 function isLicenceAllowed(expression: string): boolean {
   return expression
     .replace(/[()]/g, '')

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Phrases that readers stumble over, and what to write instead. */
+/** Banned phrases, each with the text to write instead. */
 const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\b(he|him|his)\b/i, 'the noun, or "they"'],
   [/\bwho(ever)? asks\b|\bwhoever\b/i, '"the caller", "the customer"'],
@@ -29,10 +29,10 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 ];
 
 const PROSE = /\.(md|ts|mts|mjs|js|ya?ml|sh)$|(^|\/)Dockerfile$/;
-/** This file, and files that a tool writes. */
+/** Files that are not checked: the definition of the phrases, its test, and generated files. */
 const EXEMPT = ['tools/project/check-phrases.ts', 'test/project/phrases.test.ts', 'docs/problems.md', 'docs/limits.md'];
 
-/** The banned phrases in a text, one line for each. */
+/** Returns the banned phrases in a text, one line per phrase. */
 export function findPhrases(file: string, text: string): string[] {
   return text.split('\n').flatMap((line, index) =>
     PHRASES.flatMap(([pattern, instead]) => {
@@ -42,7 +42,7 @@ export function findPhrases(file: string, text: string): string[] {
   );
 }
 
-/** Checks the prose of all files of the repository. @throws with one line for each banned phrase. */
+/** Checks all files of the repository for banned phrases. @throws with one line for each banned phrase. */
 export async function checkPhrases(folder: string): Promise<void> {
   const { stdout } = await promisify(execFile)('git', ['ls-files', '-z'], { cwd: folder });
   const files = stdout.split('\0').filter((file) => PROSE.test(file) && !EXEMPT.includes(file));

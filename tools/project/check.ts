@@ -6,9 +6,9 @@ import { createReporter } from '../terminal/reporter.js';
 import { projectRoot } from '../stack/settings/project.js';
 
 /**
- * `npm run check [-- <step> …]`: all checks that do not run the code. The steps run in parallel. Each prints its output
- * when it fails, and keeps a cache in node_modules/.cache. The cache of ESLint misses a type that changed in another
- * file; a fresh clone has no cache.
+ * `npm run check [-- <step> …]`: runs all checks that do not execute the code. The steps run in parallel and keep
+ * caches in node_modules/.cache. A step prints its output when it fails. With its cache, ESLint does not notice a type
+ * that changed in another file. Only a run without the cache, for example in a fresh clone, finds the resulting errors.
  */
 const report = createReporter();
 const STEP_TIMEOUT_MS = 10 * 60_000;

@@ -12,16 +12,16 @@ import { startTemporaryCluster } from '../servers/temporal/temporary-cluster.js'
 
 /**
  * `npm run e2e:cluster [-- <vitest arguments>]`: runs the end-to-end tests and the tour on the full Temporal server
- * with PostgreSQL, which also holds the shop's database, instead of on dev servers. Each stack has two workers and two
- * APIs: as processes where a test starts processes, otherwise within the test's own process. With vitest arguments only
- * those tests run, without the tour. The command fails when a test fails or when no test ran. It leaves nothing behind
- * except the programs in the cache.
+ * instead of on dev servers. One PostgreSQL server holds the data of Temporal and of the shop. Each stack has two
+ * workers and two APIs. If a test starts processes, workers and APIs are separate processes. Otherwise they run in the
+ * process of the test. With vitest arguments, only the selected tests run, without the tour. The command fails when a
+ * test fails or when no test ran. Afterwards, only the programs in the cache remain.
  */
 const report = createReporter();
 const vitestArgs = process.argv.slice(2);
 /**
- * Each file has twice the workers and APIs, and the full server does more work than a dev server, so fewer files run in
- * parallel.
+ * Each test file runs twice as many workers and APIs, and the full server needs more CPU than a dev server. Therefore
+ * fewer files run in parallel.
  */
 const parallelismArgs = ['--maxWorkers', '2'];
 
@@ -30,8 +30,8 @@ const stopGraceMs = 60_000;
 
 let runningChild: ManagedProcess | undefined;
 let interrupted = false;
-// Stops whatever uses the cluster; the cluster itself stops after that. Before the cluster exists, this stops every
-// program that is being started or fetched.
+// On a signal, stops the running tests or tour. `runOnCluster` then stops the cluster. Before the cluster exists, the
+// handler stops every process that is still being started or fetched.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     interrupted = true;
@@ -41,7 +41,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 const results: string[] = [];
 let failed = false;
 try {
-  // Nearly every test needs the CLI and would be skipped without it.
+  // Fails without the CLI, because nearly every test would be skipped.
   const cli = await findTemporalCli({ settings: loadSettings(), report });
   if (!interrupted) await runOnCluster(cli.path);
 } catch (error) {
@@ -74,7 +74,7 @@ async function runOnCluster(cliPath: string): Promise<void> {
   );
 }
 
-/** Runs in an empty folder and on a free port, so that the tour does not use a running stack. */
+/** Runs the tour with an empty data folder and a free port, so that the tour does not use a running stack. */
 async function runTour(env: Record<string, string>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tour-'));
   try {
@@ -92,7 +92,7 @@ async function runTests(what: string, args: readonly string[], env: Record<strin
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
     await run(what, 'tools/project/test.ts', [...parallelismArgs, ...reporters, ...args], env, async () => {
       const { numPassedTests, numPendingTests } = JSON.parse(await readFile(file, 'utf8')) as Record<string, number>;
-      // vitest succeeds even if all tests are skipped.
+      // vitest succeeds even if all tests are skipped, so at least one test must have passed.
       return { passed: numPassedTests! > 0, summary: `${numPassedTests} passed, ${numPendingTests} skipped` };
     });
   } finally {

@@ -2,9 +2,9 @@ import { Stryker } from '@stryker-mutator/core';
 import { parseArgs } from 'node:util';
 
 /**
- * `npm run mutation [-- [--concurrency <n>] [<file>…]]`: mutation tests of the workflows' rules. It makes one small
- * change at a time and checks that a test fails. The command fails when a change is not detected. The report is in
- * .data/mutation.
+ * `npm run mutation [-- [--concurrency <n>] [<file>…]]`: runs mutation tests of the workflows' rules. Stryker makes one
+ * small change at a time and checks that a test fails. The command fails when no test detects a change. The report is
+ * in .data/mutation.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -13,7 +13,7 @@ const { values, positionals } = parseArgs({
 
 const concurrency = values.concurrency === undefined ? undefined : Number(values.concurrency);
 if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency > 0)) {
-  console.error(`--concurrency: "${values.concurrency}" is not a number of runners, such as 1`);
+  console.error(`--concurrency: must be a positive integer, got "${values.concurrency}" (example: --concurrency 1)`);
   process.exit(2);
 }
 

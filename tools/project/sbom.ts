@@ -10,9 +10,9 @@ interface PackageLock {
 }
 
 /**
- * `npm run sbom`: prints the bill of materials of what is deployed, as CycloneDX, for every platform.
- * `npm sbom --omit dev` alone also omits packages that a development tool needs as well, such as the Temporal SDK. So
- * npm runs in a folder whose lock contains no development packages.
+ * `npm run sbom`: prints the bill of materials of the deployed packages for every platform, in the CycloneDX format.
+ * `npm sbom --omit dev` would also omit deployed packages that a development tool needs too, for example the Temporal
+ * SDK. Therefore npm runs in a folder whose lock contains no development packages.
  */
 const temporaryFolder = await mkdtemp(join(tmpdir(), 'sbom-'));
 try {
@@ -27,7 +27,7 @@ try {
     JSON.stringify({ ...lock, packages: Object.fromEntries(packages) }),
   );
   const args = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'];
-  // npm writes its other messages to stderr.
+  // stdout contains only the bill of materials. npm writes other messages to stderr.
   const { stdout } = await promisify(execFile)('npm', args, { cwd: temporaryFolder, maxBuffer: 2 ** 26 });
   process.stdout.write(stdout);
 } finally {

@@ -8,8 +8,8 @@ import { findTemporalServerBinaries } from '../servers/programs/temporal-server-
 import { findTimeSkippingServer } from '../servers/programs/time-skipping-server.js';
 
 /**
- * `npm test [-- <vitest arguments>]`: fetches the servers that the tests need, with progress, then runs the tests. If a
- * server cannot be fetched, only its tests are skipped, and they report the reason.
+ * `npm test [-- <vitest arguments>]`: fetches the servers that the tests need, and then runs the tests. If a server
+ * cannot be fetched, the tests that need this server are skipped and report the reason.
  */
 const report = createReporter();
 const settings = loadSettings();
@@ -17,12 +17,13 @@ const settings = loadSettings();
 const [cliResult, testServerResult, binariesResult] = await Promise.allSettled([
   findTemporalCli({ settings, report }),
   findTimeSkippingServer({ settings, report }),
-  // The build takes minutes, and few tests need it. REQUIRE_ALL_PROGRAMS requests it.
+  // Builds the server only if REQUIRE_ALL_PROGRAMS is set, because the build takes minutes and few tests need the
+  // server.
   findTemporalServerBinaries({ settings, report, allowBuild: Boolean(inheritedEnvironment().REQUIRE_ALL_PROGRAMS) }),
 ]);
 for (const found of [cliResult, testServerResult, binariesResult]) {
   if (found.status === 'rejected')
-    report.print(`${(found.reason as Error).message}\n\nThe tests that need it are skipped.`);
+    report.print(`${(found.reason as Error).message}\n\nThe tests that need this program are skipped.`);
 }
 
 const vitest = await startProcess({

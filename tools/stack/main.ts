@@ -11,18 +11,18 @@ import { startStack } from './start/start-stack.js';
 import { stopLiveProcesses } from '../processes/processes.js';
 import type { Stack } from './stack.js';
 
-/** npm passes the terminal's Ctrl-C on, so one press arrives twice. */
+/** npm forwards Ctrl-C, so this process receives each Ctrl-C twice: from npm and from the terminal. */
 const duplicateSignalMs = 1_000;
 const parentCheckIntervalMs = 500;
-/** Time from the stop request until all remaining processes are killed. The worker may use 30 s of it. */
+/** Time from the stop request until all remaining processes are killed. The worker may need 30 s. */
 const stopTimeoutMs = 60_000;
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const report = createReporter();
-// The reader of the output may exit before everything is stopped.
+// Ignores write errors, because the reader of the output may exit before the stack has stopped.
 process.stdout.on('error', () => undefined);
 
-/** `npm start`: starts everything, prints one summary, and stops everything on Ctrl-C. */
+/** `npm start`: starts the stack, prints a summary, and stops the stack on Ctrl-C. */
 async function main(): Promise<void> {
   const stopRequested = waitForStopRequest();
   const { settings, problems } = readSettings();
@@ -40,11 +40,11 @@ async function main(): Promise<void> {
   const reason = await Promise.race([stack.failed, stopRequested]);
   report.print(reason === 'stop' ? 'Stopping …' : `A process failed permanently, stopping: ${reason.message}`);
   await stack.stop();
-  if (reason !== 'stop') throw new Error('The stack has failed; the reason is above.');
-  report.print(`Stopped. The state is kept in ${relativeToProject(stack.dataDir)}; "npm start" continues from it.`);
+  if (reason !== 'stop') throw new Error('The stack failed. The reason is printed above.');
+  report.print(`Stopped. The next "npm start" continues with the data in ${relativeToProject(stack.dataDir)}.`);
 }
 
-/** Stops the processes that the start waits for, which makes the start end. */
+/** Stops all processes repeatedly until the aborted start of the stack has ended. */
 async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
   let settled = false;
   const outcome = starting.catch(() => undefined).finally(() => (settled = true));
@@ -56,8 +56,8 @@ async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
 }
 
 /**
- * Resolves on the first stop request: a signal, or the end of the npm that started this process, because its shell does
- * not always pass the signal on. A second signal kills everything at once, and so does the time limit.
+ * Resolves on the first stop request: a signal, or the exit of the parent `npm`, whose shell does not always forward
+ * the signal. After a second signal, or after the stop timeout, all processes are killed.
  */
 function waitForStopRequest(): Promise<'stop'> {
   return new Promise((resolve) => {
@@ -95,7 +95,7 @@ function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, 
   const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailboxUrl, workerHealthUrl, metricsUrls } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['API', apiUrl],
-    ['Temporal Web UI', webUiUrl ?? (temporalAddress && `of the service at ${temporalAddress}`)],
+    ['Temporal Web UI', webUiUrl ?? (temporalAddress && `see the Temporal service at ${temporalAddress}`)],
     ['Temporal', `${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`],
     ['Temporal CLI', addresses.temporalCliPath],
     ['Payment gateway', paymentsUrl],
@@ -114,7 +114,7 @@ function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, 
   const order = `curl -s -X POST ${apiUrl}/v1/orders${key} -H 'content-type: application/json' -d @examples/order.json`;
   return [
     '',
-    'Ready: orders can be taken.',
+    'Ready: the API accepts orders.',
     '',
     ...lines.filter(([, value]) => value).map(([label, value]) => `  ${label.padEnd(width)}${value}`),
     '',

@@ -1,4 +1,4 @@
-/** Which process calls which in a stack. Payment gateway and carrier are one process here. */
+/** The network links of a stack, as `caller to server`. Payment gateway and carrier are one process. */
 export const NETWORK_LINKS = [
   'clients to API',
   'carrier to API',
@@ -12,22 +12,25 @@ export const NETWORK_LINKS = [
 
 export type NetworkLink = (typeof NETWORK_LINKS)[number];
 
-/** Maps a port on loopback to the port at which the caller of this link reaches it instead. */
+/**
+ * Returns the port that the caller of a link connects to instead of the given port, for example the port of a proxy.
+ * Both ports are on loopback.
+ */
 export type PortMapper = (link: NetworkLink, port: number) => Promise<number>;
 
-/** A direct connection on every link. */
+/** Connects every link directly. */
 export const directPort: PortMapper = async (_link, port) => port;
 
 /**
- * Maps a URL, or `host:port`, to the address at which the caller of this link reaches it. The address must be on
- * loopback, unless the connection is direct.
+ * Returns the address that the caller of a link connects to instead of the given URL or `host:port`. The address must
+ * be on loopback unless the link is direct.
  */
 export async function mapAddress(throughLinks: PortMapper, link: NetworkLink, address: string): Promise<string> {
   if (throughLinks === directPort) return address;
   const hasScheme = address.includes('://');
   const url = new URL(hasScheme ? address : `tcp://${address}`);
   url.port = String(await throughLinks(link, Number(url.port)));
-  // Keeps the original spelling: an empty path does not become a slash.
+  // Removes the slash that `URL` adds to an empty path.
   const { href } = url;
   const asWritten = address.endsWith('/') ? href : href.replace(/\/$/, '');
   return hasScheme ? asWritten : asWritten.slice('tcp://'.length);

@@ -16,8 +16,8 @@ const stackFileSchema = z.object({
 export type RunningStack = z.infer<typeof stackFileSchema>;
 
 /**
- * Finds the running stack of `npm start`: by `DATA_DIR/stack.json`, else at the address of the settings. `/readyz`
- * finds only a stack that accepts orders, `/livez` any stack that responds.
+ * Finds the running stack of `npm start`: at the address in `DATA_DIR/stack.json`, or else in the settings. With
+ * `/readyz`, finds only a stack that accepts orders. With `/livez`, finds every stack that responds.
  */
 export async function findRunningStack(probe: '/readyz' | '/livez' = '/readyz'): Promise<RunningStack | undefined> {
   const { dataDir, host, port } = loadSettings();
@@ -31,7 +31,7 @@ export async function findRunningStack(probe: '/readyz' | '/livez' = '/readyz'):
   return responds ? stack : undefined;
 }
 
-/** The headers that authenticate with the API: the key in API_KEY, or none for an API without authentication. */
+/** Returns the header that authenticates with the key in API_KEY, or no headers if API_KEY is not set. */
 export function apiKeyHeaders(): Record<string, string> {
   const { API_KEY: key } = inheritedEnvironment();
   return key ? { 'x-api-key': key } : {};

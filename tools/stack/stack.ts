@@ -2,50 +2,50 @@ import type { SupervisedProcess } from '../processes/supervisor.js';
 import type { Reporter } from '../terminal/reporter.js';
 import type { PortMapper } from './network-links.js';
 
-/** Number of processes of each kind in tests and checks that need more than one. */
+/** Number of workers and number of APIs on a shared cluster. */
 export const CLUSTER_REPLICAS = 2;
 
 export interface StackOptions {
   report: Reporter;
   /** False for tests: Temporal keeps its state in memory, and PostgreSQL does not wait for the disk. */
   durable?: boolean;
-  /** False starts no Web UI; for tests. */
+  /** False for tests: the stack starts no Web UI. */
   webUi?: boolean;
-  /** Number of worker processes and of API processes. Default 1. */
+  /** Number of worker processes and number of API processes. Both default to 1. */
   workerCount?: number;
   apiCount?: number;
-  /** False serves no metrics, to measure their cost. */
+  /** False to measure the cost of metrics: no process serves metrics. */
   metrics?: boolean;
-  /** Network links (proxies) between the processes, and between clients and the API. Default: direct connections. */
+  /** Redirects network links to proxies. Default: direct connections. */
   mapPort?: PortMapper;
-  /** Aborts the start. */
+  /** Aborts the start of the stack. */
   signal?: AbortSignal;
 }
 
-/** The addresses of a running stack. `DATA_DIR/stack.json` holds the same while the stack runs. */
+/** The addresses of a running stack. While the stack runs, `DATA_DIR/stack.json` contains the same addresses. */
 export interface StackAddresses {
   readonly apiUrl: string;
-  /** All API processes; `apiUrl` is the first. */
+  /** The URLs of all API processes. `apiUrl` is the first URL in this list. */
   readonly apiUrls: readonly [string, ...string[]];
-  /** The codec endpoint that decrypts payloads for Web UI and CLI; undefined without payload encryption. */
+  /** The codec endpoint that decrypts payloads for Web UI and CLI. Undefined without payload encryption. */
   readonly codecUrl: string | undefined;
   readonly temporalAddress: string;
   readonly temporalNamespace: string;
   readonly databaseUrl: string;
-  /** The same database, as the owner of the schema. */
+  /** URL of the same database, with the owner of the schema as user. */
   readonly ownerDatabaseUrl: string;
   readonly webUiUrl: string | undefined;
   readonly paymentsUrl: string;
   readonly carrierUrl: string;
   readonly carrierWebhookSecret: string;
-  /** The secret to sign with: the first when two are configured. */
+  /** The secret that signs approval webhooks. If two secrets are configured, this is the first secret. */
   readonly approvalWebhookSecret: string;
-  /** The page that shows the received mails, when the stack runs the fake mailbox. */
+  /** URL of the page that shows the received mails. Undefined if the stack does not run the fake mailbox. */
   readonly mailboxUrl: string | undefined;
   readonly workerHealthUrl: string;
-  /** The metrics pages: one for each API process, one for each worker, and one with business metrics. */
+  /** URLs of the metrics: one URL per API process, one per worker, and one for the business metrics. */
   readonly metricsUrls: readonly string[];
-  /** Path of the `temporal` CLI, when the stack found one. */
+  /** Path of the `temporal` CLI. Undefined if the stack uses an existing Temporal service. */
   readonly temporalCliPath: string | undefined;
 }
 
@@ -53,16 +53,16 @@ export interface Stack {
   readonly addresses: StackAddresses;
   readonly dataDir: string;
   readonly logsDir: string;
-  /** PostgreSQL's data folder, when the stack started PostgreSQL. */
+  /** PostgreSQL's data folder. Undefined if the stack uses an existing PostgreSQL server. */
   readonly postgresDataDir: string | undefined;
   /**
    * The processes that the stack started, by name: api, worker, fakes, temporal, postgres, and replicas (api-2,
    * worker-2, …).
    */
   readonly processes: ReadonlyMap<ProcessName, SupervisedProcess>;
-  /** Resolves with the reason when a process fails and is not restarted. */
+  /** Resolves with the error when a process fails and is not restarted. */
   readonly failed: Promise<Error>;
-  /** Stops all processes in order and waits until they have ended. */
+  /** Stops all processes in order and waits until they have exited. */
   stop(): Promise<void>;
 }
 

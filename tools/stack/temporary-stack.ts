@@ -21,9 +21,10 @@ const PORT_SETTINGS = [
 ] as const;
 
 /**
- * Starts an isolated stack for a test or a demonstration, on free ports; `stop` deletes its data. It starts its own
- * servers and ignores servers named in the environment, because those hold data of others. On a shared cluster
- * (`Settings.sharedServers`) it instead gets its own namespace and database, and two processes each of worker and API.
+ * Starts an isolated stack on free ports, for a test or a demonstration. `stop` deletes the data of the stack. The
+ * stack starts its own servers and ignores servers in the environment, because those servers may hold other data. On a
+ * shared cluster (`Settings.sharedServers`), the stack gets its own namespace and database instead, and runs two
+ * workers and two APIs.
  */
 export async function startTemporaryStack(
   changes: Partial<Settings> = {},
@@ -37,7 +38,7 @@ export async function startTemporaryStack(
       if (path) await rm(path, { recursive: true, force: true });
   };
   try {
-    // When this process is root, PostgreSQL runs as another user, who must be able to traverse this folder.
+    // When this process is root, PostgreSQL runs as another user, who must be able to enter this folder.
     await chmod(dataDir, 0o711);
     const { sharedServers, ...settings } = { ...loadSettings(), ...changes };
     database = sharedServers && (await createTemporaryDatabase(sharedServers.databaseUrl));
@@ -72,7 +73,7 @@ export async function startTemporaryStack(
   }
 }
 
-/** A free port for each port setting. */
+/** Returns a free port for each port setting. */
 async function freeStackPorts(): Promise<Pick<Settings, (typeof PORT_SETTINGS)[number]>> {
   const ports = await freePorts(PORT_SETTINGS.length);
   return Object.fromEntries(PORT_SETTINGS.map((name, index) => [name, ports[index]])) as never;

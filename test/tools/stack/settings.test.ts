@@ -69,7 +69,7 @@ describe('the settings of the development stack', () => {
     ['CARRIER_URL', ['PAYMENTS_URL', 'CARRIER_WEBHOOK_SECRET']],
   ])('rejects %s without the variables that belong to it', (name, missing) => {
     const load = () => loadSettings({ [name]: 'https://partner.example.com' });
-    for (const other of missing) expect(load).toThrow(`${other}: is needed with ${name} (example: ${other}=`);
+    for (const other of missing) expect(load).toThrow(`${other}: must be set when ${name} is set (example: ${other}=`);
   });
 
   test('requires the address and the database of a cluster together', () => {
@@ -78,7 +78,7 @@ describe('the settings of the development stack', () => {
     expect(loadSettings(both).sharedServers).toEqual({ address: '127.0.0.1:7233', databaseUrl });
     expect(loadSettings({}).sharedServers).toBeUndefined();
     for (const [name, value] of Object.entries(both))
-      expect(() => loadSettings({ [name]: value })).toThrow(`: is needed with ${name} (example: SHARED_`);
+      expect(() => loadSettings({ [name]: value })).toThrow(`: must be set when ${name} is set (example: SHARED_`);
   });
 
   test('resolves folders from the checkout and from the home folder', () => {

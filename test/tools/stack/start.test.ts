@@ -92,7 +92,7 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
     expect(lines.filter(Boolean).map((line) => line.replace(/ \(example: .*/, ''))).toEqual([
       'PORT: must be an integer from 1 to 65535, got "abc"',
       'DATABASE_URL: must be a PostgreSQL connection URL',
-      'CARRIER_URL: is needed with PAYMENTS_URL',
+      'CARRIER_URL: must be set when PAYMENTS_URL is set',
       'WORKER_TUNER: must be fixed or resource-based, got "clever"',
     ]);
   });

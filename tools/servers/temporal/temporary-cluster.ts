@@ -39,8 +39,8 @@ interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyS
 }
 
 /**
- * Starts the full Temporal server on PostgreSQL, for stacks and tests that share it. Stopping the cluster deletes its data.
- * Commits do not wait for the disk unless `durable` is set.
+ * Starts the full Temporal server on PostgreSQL, for stacks and tests that share it. Stopping the cluster deletes its
+ * data. Commits do not wait for the disk unless `durable` is set.
  *
  * @throws when a program is missing or a server does not start. In both cases, everything that was started is stopped
  * and deleted first.

@@ -1,6 +1,6 @@
 import { PROFILE_VARIABLES } from '../../../src/temporal/connection-profile.js';
 
-/** Limits the work that a worker takes. */
+/** Variables that configure a worker. */
 const workerVariables = [
   'WORKER_TASK_QUEUES',
   'WORKER_TUNER',
@@ -15,7 +15,7 @@ const workerVariables = [
   'TEMPORAL_CORE_LOG_LEVEL',
 ] as const;
 
-/** Configure whether and where traces are exported. */
+/** Variables that configure whether and where traces are exported. */
 const traceVariables = [
   'OTEL_SDK_DISABLED',
   'OTEL_TRACES_EXPORTER',
@@ -31,17 +31,17 @@ const traceVariables = [
   'OTEL_RESOURCE_ATTRIBUTES',
 ] as const;
 
-/** How to connect to Temporal, apart from address and namespace. */
+/** Variables that configure the connection to Temporal, except address and namespace. */
 export const connectionVariables = PROFILE_VARIABLES.filter(
   (name) => name !== 'TEMPORAL_ADDRESS' && name !== 'TEMPORAL_NAMESPACE',
 );
 
-/** Each process serves its metrics on its own port. */
+/** Variables of the metrics endpoint. Each process has its own metrics port. */
 const metricsVariables = ['METRICS_HOST', 'METRICS_PORT'] as const;
 
 /**
- * Removes these variables of the shell from a child process: a worker of a test or benchmark gets only what its caller
- * sets.
+ * Removes these shell variables from a child process, so that a worker of a test or benchmark gets only the variables
+ * that its caller sets.
  */
 export const unsetShellVariables = Object.freeze({
   ...unsetAll(workerVariables),
@@ -50,7 +50,7 @@ export const unsetShellVariables = Object.freeze({
   ...unsetAll(metricsVariables),
 });
 
-/** Variables that the application itself validates (src/config/); the stack only has a default for each. */
+/** Variables that the application validates in src/config/. The stack only sets their defaults. */
 export const applicationVariables = [
   'MAIL_FROM',
   'PUBLIC_URL',
@@ -83,7 +83,7 @@ export const applicationVariables = [
 export type MetricsVariable = (typeof metricsVariables)[number];
 export type ApplicationVariable = (typeof applicationVariables)[number];
 
-/** The given variables, each of them unset. */
+/** Returns the given variables, all with the value undefined. */
 export function unsetAll<Name extends string>(names: readonly Name[]): Record<Name, undefined> {
   return Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>;
 }

@@ -9,8 +9,8 @@ import type { Settings } from './settings.js';
 import { developmentWebhookSecret } from './variable-rules.js';
 
 /**
- * The application's settings for mails, approvals and webhooks: the configured values over defaults for a developer's
- * machine. The default secrets are public; set your own before you expose the API to others (HOST).
+ * Returns the application's variables: the configured values, and otherwise defaults for a developer's machine. The
+ * default secrets are public. Set your own secrets before you make the API reachable from other machines with HOST.
  */
 export function developmentEnvironment(settings: Settings, apiUrl: string) {
   const { smtpUrl, smtpPort, temporalAddress, temporalUiPort, applicationEnv } = settings;
@@ -35,12 +35,12 @@ export function developmentEnvironment(settings: Settings, apiUrl: string) {
     CODEC_ORIGINS: webUiOrigins.join(','),
     ...unsetShellVariables,
     ...applicationEnv,
-    // Connection settings of another server do not apply to the server that the stack starts.
+    // The connection settings of another server do not apply to the server that the stack starts.
     ...(temporalAddress === undefined && unsetAll(connectionVariables)),
   } satisfies Partial<Record<ApplicationVariable | MetricsVariable | 'SMTP_URL', string | undefined>>;
 }
 
-/** The secrets that still have the default values of this file, which are public. */
+/** Returns the names of the secrets that still have their public default values. */
 export function secretsWithPublicDefaults(settings: Settings): string[] {
   const { applicationEnv, carrierWebhookSecret } = settings;
   const ours = ['APPROVAL_LINK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'OUTGOING_WEBHOOK_SECRET', 'CURSOR_SECRET'] as const;

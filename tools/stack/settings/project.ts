@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
 
-/** The folder of package.json. */
+/** The folder that contains package.json. */
 export const projectRoot = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** The environment that child processes inherit: PATH, HOME, proxies and whatever else this machine needs. */
+/** Returns the environment that child processes inherit, for example PATH, HOME and the proxy settings. */
 export function inheritedEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env };
 }

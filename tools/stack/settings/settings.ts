@@ -12,27 +12,28 @@ export interface Settings {
   readonly port: number;
   readonly temporalPort: number;
   readonly temporalUiPort: number;
-  /** An existing Temporal service; the stack then starts no dev server. */
+  /** Address of an existing Temporal service. If set, the stack starts no dev server. */
   readonly temporalAddress: string | undefined;
   readonly temporalNamespace: string;
-  /** An existing PostgreSQL; the stack then starts none. */
+  /** URL of an existing PostgreSQL server. If set, the stack starts no PostgreSQL. */
   readonly databaseUrl: string | undefined;
-  /** Absolute path of databases, logs and the ledger of the fake external systems. */
+  /** Absolute path of the folder for databases, logs and the ledger of the fake external systems. */
   readonly dataDir: string;
-  /** Absolute path of downloaded and built servers, shared between checkouts. */
+  /** Absolute path of the folder for downloaded and built servers. All checkouts share this folder. */
   readonly cacheDir: string;
   readonly temporalCliPath: string | undefined;
   readonly temporalTestServerPath: string | undefined;
   readonly temporalServerPath: string | undefined;
   /**
-   * A Temporal server and a PostgreSQL (as a user who may create databases) that temporary stacks and tests share. Each
-   * gets its own namespace and database instead of its own servers. `npm run e2e:cluster` sets both.
+   * A Temporal server and a PostgreSQL server that temporary stacks and tests share. The PostgreSQL user may create
+   * databases. Each stack gets its own namespace and database instead of its own servers. `npm run e2e:cluster` sets
+   * both addresses.
    */
   readonly sharedServers: { readonly address: string; readonly databaseUrl: string } | undefined;
   readonly fakesPort: number;
   /**
-   * An existing payment gateway, carrier or mail server. When all three are set, the stack runs no fake external
-   * systems.
+   * URLs of an existing payment gateway, carrier and mail server. If all three URLs are set, the stack runs no fake
+   * external systems.
    */
   readonly paymentsUrl: string | undefined;
   readonly carrierUrl: string | undefined;
@@ -41,18 +42,18 @@ export interface Settings {
   readonly smtpPort: number;
   /** Port of the worker's health endpoint. */
   readonly workerHealthPort: number;
-  /** Ports of the metrics of API and worker. */
+  /** Ports on which API and worker serve metrics. */
   readonly metricsPort: number;
   readonly workerMetricsPort: number;
   readonly carrierWebhookSecret: string;
   readonly carrierPickupSeconds: number;
   readonly carrierDeliverySeconds: number;
   readonly logLevel: string;
-  /** The application's variables that are set, unchanged. */
+  /** The application's variables that are set, with unchanged values. */
   readonly applicationEnv: Readonly<Partial<Record<ApplicationVariable, string>>>;
 }
 
-/** Environment variables with invalid values. The message has one line for each, with an example. */
+/** Thrown for invalid environment variables. The message has one line with an example per variable. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly problems: readonly ConfigProblem[];
@@ -63,7 +64,7 @@ export class SettingsError extends Error {
   }
 }
 
-/** The settings that could be read: a variable with an invalid value has its default. */
+/** The settings and the problems. In `settings`, an invalid variable has its default value. */
 export interface SettingsResult {
   settings: Settings;
   problems: ConfigProblem[];
@@ -72,7 +73,7 @@ export interface SettingsResult {
 /**
  * Reads the settings of the development stack, like `readSettings`.
  *
- * @throws SettingsError with every problem.
+ * @throws SettingsError with all problems.
  */
 export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   const { settings, problems } = readSettings(env);
@@ -132,8 +133,8 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): SettingsResu
 }
 
 /**
- * Variables that require others. A real payment gateway with a fake carrier would take money and ship nothing; a real
- * carrier does not sign its reports with the published secret.
+ * Variables that require other variables. A real payment gateway with a fake carrier would take money and ship nothing.
+ * A real carrier does not sign its reports with the public default secret.
  */
 const REQUIRED_TOGETHER = [
   ['SHARED_TEMPORAL_ADDRESS', ['SHARED_DATABASE_URL']],
@@ -146,7 +147,7 @@ function missingVariableProblems(env: NodeJS.ProcessEnv): ConfigProblem[] {
   return REQUIRED_TOGETHER.flatMap(([given, needed]) =>
     needed
       .filter((name) => env[given] && !env[name])
-      .map((name) => ({ name, problem: `is needed with ${given}`, example: variableRules[name].example })),
+      .map((name) => ({ name, problem: `must be set when ${given} is set`, example: variableRules[name].example })),
   );
 }
 

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { isHostPort } from '../../../src/temporal/connection-profile.js';
 
 /**
- * Signs the fake carrier's callbacks. The secret is public, so use it only with the fake carrier; set a real carrier's
- * secret with CARRIER_WEBHOOK_SECRET.
+ * The secret that signs the reports of the fake carrier. The secret is public, so use it only with the fake carrier.
+ * For a real carrier, set CARRIER_WEBHOOK_SECRET to the secret of that carrier.
  */
 export const developmentWebhookSecret = 'whsec_ZGV2ZWxvcG1lbnQtb25seS1jYXJyaWVyLXNlY3JldA==';
 
@@ -30,8 +30,8 @@ const urlSchema = (...protocols: string[]) =>
 const PORT_MESSAGE = 'must be an integer from 1 to 65535';
 
 /**
- * The variables of the development stack, apart from those of the application: schema, error message and example of
- * each.
+ * Schema, error message and example of each variable of the development stack. The application validates its own
+ * variables in src/config/.
  */
 export const variableRules = {
   HOST: defineVariable(
@@ -73,7 +73,7 @@ export const variableRules = {
   ),
   TEMPORAL_SERVER_PATH: defineVariable(
     textSchema.optional(),
-    'must be the folder of temporal-server and temporal-sql-tool',
+    'must be a folder with temporal-server and temporal-sql-tool',
     '/usr/local/bin',
   ),
   SHARED_TEMPORAL_ADDRESS: defineVariable(
@@ -109,7 +109,7 @@ export const variableRules = {
     textSchema
       .regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}(\s*,\s*whsec_[A-Za-z0-9+/]{32,}={0,2})?$/)
       .default(developmentWebhookSecret),
-    'must be whsec_ and at least 24 bytes in base64, or two of them with a comma between them',
+    'must be whsec_ and at least 24 bytes in base64, or two of these values separated by a comma',
     'whsec_$(openssl rand -base64 32)',
     { secret: true },
   ),
@@ -122,5 +122,5 @@ function defineVariable<S extends z.ZodType>(schema: S, problem: string, example
   return { schema, problem, example, secret };
 }
 
-/** The values after validation. */
+/** The validated values of the variables. */
 export type VariableValues = { [K in keyof typeof variableRules]: z.output<(typeof variableRules)[K]['schema']> };

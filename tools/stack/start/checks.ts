@@ -12,8 +12,8 @@ import { SettingsError, type Settings } from '../settings/settings.js';
 import { baseUrl, externalSystemUrls, sharedEnvironment, usesFakes } from './environment.js';
 
 /**
- * Finds what would keep worker, API or setup from starting, as far as this is known before the stack starts any server:
- * invalid variables, and configured servers that do not respond.
+ * Returns the problems that would prevent the start of worker, API or setup: invalid variables, and configured servers
+ * that do not respond. Runs before the stack starts any server.
  */
 export async function configurationProblems(settings: Settings): Promise<ConfigProblem[]> {
   const env = {
@@ -21,7 +21,7 @@ export async function configurationProblems(settings: Settings): Promise<ConfigP
     ...sharedEnvironment(settings, {
       apiUrl: baseUrl(settings.host, settings.port),
       temporalAddress: settings.temporalAddress ?? `127.0.0.1:${settings.temporalPort}`,
-      // A placeholder: the real URL is known only once PostgreSQL runs.
+      // A placeholder, because the real URL is known only after PostgreSQL has started.
       databaseUrl: settings.databaseUrl ?? 'postgres://127.0.0.1',
       ...externalSystemUrls(settings),
     }),
@@ -33,7 +33,8 @@ export async function configurationProblems(settings: Settings): Promise<ConfigP
   });
   const api = readConfig('api', { ...env, PORT: String(settings.port), METRICS_PORT: String(settings.metricsPort) });
   const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = worker.values;
-  // Checks the servers as `setup` does, because the setup step of this start creates what is missing on them.
+  // Runs only the server checks of `setup`, because the setup step of this start creates missing schemas and
+  // namespaces.
   const [serverProblems, temporalCliProblems] = await Promise.all([
     checkServers('setup', {
       DATABASE_URL: settings.databaseUrl,
@@ -41,7 +42,7 @@ export async function configurationProblems(settings: Settings): Promise<ConfigP
     }),
     cliProblems(settings),
   ]);
-  // The development stack uses its own names for the ports.
+  // `portProblems` checks the ports, under the names of their variables in the development stack.
   const isAboutPorts = ({ name }: ConfigProblem) => ['PORT', 'HEALTH_PORT', 'METRICS_PORT'].includes(name);
   return [
     ...[...worker.problems, ...api.problems].filter((problem) => !isAboutPorts(problem)),
@@ -51,7 +52,7 @@ export async function configurationProblems(settings: Settings): Promise<ConfigP
   ];
 }
 
-/** A configured CLI that does not work is a problem; the stack does not search for another one. */
+/** Returns the problem of a configured CLI that does not work. The stack then does not search for another CLI. */
 async function cliProblems(settings: Settings): Promise<readonly ConfigProblem[]> {
   if (settings.temporalAddress !== undefined || settings.temporalCliPath === undefined) return [];
   return await findTemporalCli({ settings, report: silentReporter }).then(
@@ -64,7 +65,7 @@ async function cliProblems(settings: Settings): Promise<readonly ConfigProblem[]
 }
 
 /**
- * Locks the data folder, so that no two stacks use it. Returns the function that releases the lock.
+ * Locks the data folder, so that two stacks cannot use the same folder. Returns the function that releases the lock.
  *
  * @throws when another stack has the lock, or when the folder is not writable.
  */
@@ -82,7 +83,7 @@ export async function lockDataDir(dataDir: string): Promise<() => void> {
   }
 }
 
-/** The problems of the ports on which the stack would listen: duplicates, and ports that are taken. */
+/** Returns the problems of the stack's ports: duplicate ports, and ports that are already in use. */
 export async function portProblems(settings: Settings, webUi: boolean): Promise<ConfigProblem[]> {
   const listener = (portVariable: string, port: number): Listener => ({ host: '127.0.0.1', port, portVariable });
   const listeners: Listener[] = [

@@ -8,10 +8,10 @@ export function usesFakes({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boole
   return [paymentsUrl, carrierUrl, smtpUrl].includes(undefined);
 }
 
-/** The origin of the fakes: payment gateway, carrier and mailbox. */
+/** The origin of the fake payment gateway, carrier and mailbox. */
 export const fakesUrl = ({ fakesPort }: Settings) => `http://127.0.0.1:${fakesPort}`;
 
-/** The configured external systems, or else the fakes. */
+/** The URLs of the configured payment gateway and carrier, or else of the fakes. */
 export const externalSystemUrls = (settings: Settings) => ({
   paymentsUrl: settings.paymentsUrl ?? `${fakesUrl(settings)}/payments`,
   carrierUrl: settings.carrierUrl ?? `${fakesUrl(settings)}/carrier`,
@@ -22,7 +22,7 @@ type ServiceAddresses = Pick<
   'apiUrl' | 'temporalAddress' | 'databaseUrl' | 'paymentsUrl' | 'carrierUrl'
 >;
 
-/** The environment that worker and API share. */
+/** Returns the environment variables that worker and API share. */
 export function sharedEnvironment(settings: Settings, addresses: ServiceAddresses): Record<string, string | undefined> {
   return {
     HOST: settings.host,
@@ -38,8 +38,8 @@ export function sharedEnvironment(settings: Settings, addresses: ServiceAddresse
 }
 
 /**
- * The URLs at which the worker reaches the external systems. The fake payment gateway and carrier are one process, so
- * both use the same link.
+ * Returns the URLs of payment gateway and carrier for the worker. The fake payment gateway and carrier are one process,
+ * so both use the same link.
  */
 export async function partnerUrls(mapPort: PortMapper, { paymentsUrl, carrierUrl }: StackAddresses) {
   const { origin } = new URL(paymentsUrl);
@@ -50,7 +50,10 @@ export async function partnerUrls(mapPort: PortMapper, { paymentsUrl, carrierUrl
   };
 }
 
-/** The URL of a listener. A listen address such as 0.0.0.0 is not always an address to connect to. */
+/**
+ * Returns the URL that clients of a listener use. Clients cannot connect to every listen address, for example not to
+ * 0.0.0.0.
+ */
 export function baseUrl(host: string, port: number): string {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;

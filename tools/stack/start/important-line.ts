@@ -2,8 +2,8 @@ const levelNames: Record<number, string> = { 40: 'warn', 50: 'error', 60: 'fatal
 const WARN_LEVEL = 40;
 
 /**
- * Selects the output of a child that is worth showing: log lines of level warn and above, and lines on stderr that are
- * not log lines. The log file contains everything.
+ * Formats an important output line of a child process. Returns undefined for all other lines, which are only in the log
+ * file. Important lines are log entries of level warn and above, and lines on stderr that are not log entries.
  */
 export function formatImportantLine(line: string, stream: 'stdout' | 'stderr'): string | undefined {
   const entry = parseLogEntry(line);

@@ -9,7 +9,7 @@ import type { Settings } from '../settings/settings.js';
 import type { StackAddresses } from '../stack.js';
 import type { StackProcesses } from './stack-processes.js';
 
-/** What the steps of a start share. */
+/** The values that the steps of a start share. */
 export interface StartContext {
   settings: Settings;
   processes: StackProcesses;
@@ -21,7 +21,7 @@ export interface StartContext {
 
 type TemporalAddresses = Pick<StackAddresses, 'temporalAddress' | 'webUiUrl' | 'temporalCliPath'>;
 
-/** Starts Temporal's dev server, unless the settings name a Temporal service. */
+/** Starts Temporal's dev server, unless the settings contain the address of a Temporal service. */
 export async function startTemporal(context: StartContext): Promise<TemporalAddresses> {
   const { settings, processes, report, durable, webUi, codecUrl } = context;
   if (settings.temporalAddress !== undefined) {
@@ -40,7 +40,7 @@ export async function startTemporal(context: StartContext): Promise<TemporalAddr
       ...(durable ? { dbFile: join(settings.dataDir, 'temporal', 'temporal.db') } : {}),
     });
   let first: TemporalDevServer | undefined;
-  // Without a database file, a restarted server would have lost its state.
+  // A server without a database file must not be restarted, because it has lost its state.
   await processes.add('temporal', async () => (first = await start()).process, { restartable: durable });
   report.print(`      Temporal serves on ${first?.address} (${cli.version}, from ${cli.source})`);
   return {
@@ -50,17 +50,20 @@ export async function startTemporal(context: StartContext): Promise<TemporalAddr
   };
 }
 
-/** The database of a stack, as its owner and as the application. */
+/** The URLs of a stack's database, for the owner of the schema and for the application. */
 interface StackDatabase {
   ownerUrl: string;
   databaseUrl: string;
-  /** The application's role, which setup grants its privileges; undefined for a database of the settings. */
+  /**
+   * The database role of the application. Setup grants the privileges of this role. Undefined if the settings contain a
+   * database URL.
+   */
   appRole?: string;
-  /** PostgreSQL's data folder, when the stack started PostgreSQL. */
+  /** PostgreSQL's data folder. Undefined if the settings contain a database URL. */
   postgresDataDir?: string;
 }
 
-/** Starts PostgreSQL, unless the settings name a database. */
+/** Starts PostgreSQL, unless the settings contain a database URL. */
 export async function startDatabase(context: StartContext): Promise<StackDatabase> {
   const { settings, processes, report, durable } = context;
   if (settings.databaseUrl !== undefined) {

@@ -4,21 +4,21 @@ import type { ProcessName, StackAddresses } from '../stack.js';
 import { partnerUrls, usesFakes } from './environment.js';
 import type { StartContext } from './servers.js';
 
-/** One process of the worker or the API, by its ports. The metrics port is undefined without metrics. */
+/** The ports of one worker or API process. `metricsPort` is undefined if metrics are disabled. */
 export interface Replica {
   port: number;
   metricsPort: number | undefined;
 }
 
-/** What worker, API and fakes need to start. */
+/** The values that are needed to start worker, API and fakes. */
 export interface ServiceContext extends StartContext {
   addresses: StackAddresses;
-  /** The environment that worker and API share. */
+  /** The environment variables that worker and API share. */
   env: Record<string, string | undefined>;
   mapPort: PortMapper;
 }
 
-/** Starts the fake external systems, unless the settings name a real one for each. */
+/** Starts the fake external systems, unless all external systems are configured. */
 export async function startFakes(
   { settings, processes, report, addresses, env, mapPort }: ServiceContext,
   callbackOrigin: string,
@@ -42,7 +42,7 @@ export async function startFakes(
   });
 }
 
-/** Starts the worker processes; `port` is that of the health endpoint. */
+/** Starts the worker processes. The `port` of a replica is the port of the health endpoint. */
 export async function startWorkers(context: ServiceContext, replicas: readonly Replica[]): Promise<void> {
   const { processes, env, addresses, mapPort } = context;
   const urls = { ...(await serverUrls(context, 'worker')), ...(await partnerUrls(mapPort, addresses)) };
@@ -52,7 +52,6 @@ export async function startWorkers(context: ServiceContext, replicas: readonly R
   }
 }
 
-/** Starts the API processes. */
 export async function startApis(context: ServiceContext, replicas: readonly Replica[]): Promise<void> {
   const { processes, env } = context;
   const urls = await serverUrls(context, 'API');
@@ -62,7 +61,7 @@ export async function startApis(context: ServiceContext, replicas: readonly Repl
   }
 }
 
-/** The addresses at which this caller reaches Temporal and PostgreSQL. */
+/** Returns the addresses of Temporal and PostgreSQL for this caller. */
 const serverUrls = async ({ addresses, mapPort }: ServiceContext, caller: 'worker' | 'API') => ({
   TEMPORAL_ADDRESS: await mapAddress(mapPort, `${caller} to Temporal`, addresses.temporalAddress),
   DATABASE_URL: await mapAddress(mapPort, `${caller} to PostgreSQL`, addresses.databaseUrl),

@@ -7,16 +7,19 @@ import type { ProcessKind, ProcessName } from '../stack.js';
 import { formatImportantLine } from './important-line.js';
 
 const setupTimeoutMs = 2 * 60_000;
-/** Longer than the worker needs: it waits 20 s by default for running activities and gives up 5 s later. */
+/** Longer than the worker needs. By default, the worker waits 20 s for running activities and gives up 5 s later. */
 const stopGraceMs = 30_000;
 
-/** Stops the processes that accept work first and those that keep state last. */
+/** Processes that accept work stop first. Processes that keep state stop last. */
 const stopOrder: readonly ProcessKind[] = ['api', 'worker', 'fakes', 'temporal', 'postgres'];
 
-/** The supervised processes of a stack. Each writes its output to `<name>.log`, and important lines to the reporter. */
+/**
+ * The supervised processes of a stack. Each process writes all output to `<name>.log`, and important lines to the
+ * reporter.
+ */
 export class StackProcesses {
   readonly all = new Map<ProcessName, SupervisedProcess>();
-  /** Resolves with the reason when a process fails and is not restarted. */
+  /** Resolves with the error when a process fails and is not restarted. */
   readonly failed: Promise<Error>;
   readonly #report: Reporter;
   readonly #logsDir: string;
@@ -31,12 +34,15 @@ export class StackProcesses {
     this.failed = new Promise<Error>((resolve) => (this.#resolveFailed = resolve));
   }
 
-  /** The reason why a process failed, if one has. */
+  /** The error of the first process that failed, if any. */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
-  /** From now on, a process that ends is started again. Before, its end makes the start of the stack fail. */
+  /**
+   * From now on, a process that exits is restarted. Before this call, the exit of a process makes the start of the
+   * stack fail.
+   */
   allowRestarts(): void {
     this.#mayRestart = true;
   }
@@ -45,7 +51,7 @@ export class StackProcesses {
     return join(this.#logsDir, `${name}.log`);
   }
 
-  /** Starts a process and supervises it. `restartable: false`: its end is always a failure. */
+  /** Starts and supervises a process. With `restartable: false`, the exit of the process is always a failure. */
   async add(
     name: ProcessName,
     start: () => Promise<ManagedProcess>,
@@ -69,13 +75,13 @@ export class StackProcesses {
     await this.add(name, () => startProcess(this.#logged(name, { ...typescriptCommand(file), env: env ?? {} })));
   }
 
-  /** Runs a TypeScript program to its end. @throws with its last output when it fails. */
+  /** Runs a TypeScript program until it exits. @throws when the program fails, with its last output. */
   async runProgram(name: string, file: string, env: ProcessSpec['env']): Promise<void> {
     const spec = this.#logged(name, { ...typescriptCommand(file), env: env ?? {} });
     await runCommand({ ...spec, timeoutMs: setupTimeoutMs });
   }
 
-  /** Stops all processes: those that accept work first and those that keep state last. */
+  /** Stops all processes in the order of `stopOrder`. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const kind of stopOrder) {

@@ -19,7 +19,7 @@ const readyTimeoutMs = 2 * 60_000;
  * Starts the application (worker and API) and everything that it needs: Temporal, PostgreSQL and the fake external
  * systems. Resolves when the API accepts orders.
  *
- * @throws with the problem and how to fix it, after it has stopped every process that it had started.
+ * @throws with the problem and its fix. All processes that were started are stopped first.
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
   const { report, durable = true, webUi = true, workerCount = 1, apiCount = 1, metrics = true, signal } = options;
@@ -80,7 +80,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     await startApis(services, apis.map(withMetrics));
 
     beginStep('[6/6] Waiting until the API accepts orders');
-    // The readiness of an API includes one worker, so the other workers are checked here.
+    // The readiness check of an API includes only one worker, so the other workers are checked here.
     const otherWorkers = workers.slice(1).map(({ port }) => `http://127.0.0.1:${port}`);
     for (const url of [...apiUrls, ...otherWorkers])
       await waitUntilReady(url, () => processes.failure ?? (signal?.reason as Error | undefined));
@@ -102,7 +102,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
   }
 }
 
-/** The ports of `count` processes: the configured ports for the first one, free ports for the others. */
+/**
+ * Returns the ports of `count` processes. The first process gets the configured ports, all other processes get free
+ * ports.
+ */
 async function chooseReplicas(
   port: number,
   metricsPort: number,
@@ -113,7 +116,7 @@ async function chooseReplicas(
   return ports.map((each, index) => ({ port: each, metricsPort: metricsPorts[index]! }));
 }
 
-/** The addresses that follow from the settings and the ports alone. */
+/** Returns the addresses that depend only on the settings and the ports. */
 function describeServices(
   settings: Settings,
   apiUrls: readonly [string, ...string[]],
@@ -139,7 +142,7 @@ function describeServices(
 
 const firstSecret = (secrets: string): string => secrets.split(',')[0]!.trim();
 
-/** Waits for both, even if one fails: `stop` must know everything that was started. */
+/** Waits for both promises even if one promise rejects, because `stop` must know all started processes. */
 async function settleBoth<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b]);
   return Promise.all([a, b]);
