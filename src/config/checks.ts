@@ -5,7 +5,7 @@ import type { ConfigProblem } from './errors.js';
 import type { ProcessName } from './variables/declaration.js';
 import { VARIABLES, type VariableValues } from './variables/index.js';
 
-/** The values of the variables without invalid ones. */
+/** The values of all valid variables. */
 type ValidValues = Partial<VariableValues>;
 
 /**
@@ -84,7 +84,8 @@ function checkChunkConcurrency(values: ValidValues): ConfigProblem[] {
 }
 
 /**
- * Without API keys and JWTs, every caller has all permissions. Then the API must be reachable only from this machine.
+ * Without API keys and JWTs, every caller has all permissions. In this case, the API must be reachable only from this
+ * machine.
  */
 function checkAuthentication({ HOST, API_KEYS, JWT_ISSUER }: ValidValues): ConfigProblem[] {
   if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(HOST)) return [];

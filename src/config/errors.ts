@@ -5,7 +5,7 @@ export interface ConfigProblem {
   problem: string;
   /** The invalid value. Missing for a secret. */
   got?: string | undefined;
-  /** A valid value. If another variable must change, a whole assignment. */
+  /** A valid value, or a full assignment (`NAME=value`) when another variable must change. */
   example: string;
 }
 

@@ -6,8 +6,8 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * The allocated range of public IPv6 addresses. It is necessary because ipaddr.js classifies unknown addresses such as
- * `::127.0.0.1` as unicast.
+ * The allocated range of public IPv6 addresses. Checked in addition to ipaddr.js, which classifies unknown addresses
+ * such as `::127.0.0.1` as unicast.
  */
 const PUBLIC_IPV6_RANGE = ipaddr.parseCIDR('2000::/3');
 

@@ -45,8 +45,8 @@ export interface OutgoingHttpClient {
 }
 
 /**
- * Thrown when the URL must not be called. A retry cannot succeed. The message contains nothing that is new to the
- * caller.
+ * Thrown when the URL must not be called. A retry cannot succeed. The message reveals nothing that the caller does not
+ * know.
  */
 export class ForbiddenUrlError extends Error {
   override readonly name = 'ForbiddenUrlError';

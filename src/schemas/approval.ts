@@ -28,7 +28,10 @@ const httpUrl = z
 /** The prefix of the approval ids of orders. Only an order can start such an approval. */
 const ORDER_PREFIX = 'order.';
 
-/** Longer than an order id, because the approval id of an order contains a prefix. */
+/**
+ * An approval id can be longer than an order id, because the approval id of an order consists of a prefix and the order
+ * id.
+ */
 export const approvalId = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/, 'must be 1 to 80 of A-Z a-z 0-9 . _ - and start with a letter or digit')
@@ -155,7 +158,7 @@ export const withdrawRequest = z
   .strictObject({ reason: text(500).optional() })
   .meta({ id: 'WithdrawRequest', description: 'The reason why an approval is withdrawn.' });
 
-/** Also the search attribute `ApprovalStatus`. */
+/** The status is also the search attribute `ApprovalStatus`. */
 export const approvalStatus = z
   .enum(['pending', 'approved', 'rejected', 'timed_out', 'withdrawn'])
   .meta({ id: 'ApprovalStatus', description: '`pending` is open; the other statuses are final.' });
@@ -192,7 +195,7 @@ const notification = z
     description: 'The messages to one approver of one stage on one channel, and their delivery status.',
   });
 
-/** Returned by the `approval` query, by every update, and as the workflow's result. */
+/** The result of the `approval` query, of every update and of the workflow. */
 export const approvalView = z.object({
   approvalId: z.string(),
   status: approvalStatus,

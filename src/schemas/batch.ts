@@ -34,8 +34,8 @@ export const batchUploadQuery = z.strictObject({
 });
 
 /**
- * The status is also the search attribute `BatchStatus`, but this is never `staged` or `failed`. Lists read the status
- * from the store.
+ * The status is also the search attribute `BatchStatus`. This attribute is never `staged` or `failed`. Lists read the
+ * status from the store.
  */
 export const batchStatus = z
   .enum(['staged', 'running', 'paused', 'completed', 'completed_with_failures', 'cancelled', 'failed'])

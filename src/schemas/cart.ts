@@ -79,7 +79,7 @@ export const cartSnapshot = z.strictObject({
   lastChangeAt: time,
   /** The idempotency key of the last change, if the change had one. */
   lastIdempotencyKey: z.string().optional(),
-  /** Whether the time of the reminder has passed. An empty cart gets no reminder. */
+  /** True after the time of the reminder has passed, even if the cart was empty and got no reminder. */
   reminderPassed: z.boolean(),
   remindedAt: time.optional(),
   /** Whether the cart has accepted a change. */

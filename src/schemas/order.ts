@@ -95,7 +95,7 @@ export const cancelRequest = z
   .strictObject({ reason: text(500).optional() })
   .meta({ id: 'CancelRequest', description: 'The reason why an order is cancelled.' });
 
-/** Also the search attribute `OrderStatus`. */
+/** The status is also the search attribute `OrderStatus`. */
 export const orderStatus = z
   .enum(['processing', 'compensation_stuck', 'delivery_overdue', 'completed', 'rejected', 'cancelled', 'failed'])
   .meta({

@@ -58,8 +58,8 @@ async function main(): Promise<number> {
 }
 
 async function findRunningApi(): Promise<string> {
-  // `/livez` instead of `/readyz`, because an upload needs no worker. If the upload needs something that is not ready,
-  // the API returns the reason.
+  // Checks `/livez` instead of `/readyz`, because an upload needs no worker. If the upload needs something else that is
+  // not ready, the API returns the reason.
   const stack = await findRunningStack('/livez');
   if (stack) return stack.apiUrl;
   throw new Error('No stack is running. Start one with "npm start" in another terminal, or set --api.');

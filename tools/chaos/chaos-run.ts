@@ -44,8 +44,8 @@ export interface ChaosOptions {
 export interface Recovery {
   fault: Fault;
   /**
-   * The time from the kill, the reset or the end of a lasting fault until a probe order completes that was placed
-   * afterwards.
+   * The time until an order that was placed after the fault has completed. It starts at the kill or reset, or at the
+   * end of a lasting fault.
    */
   recoveryMs: number;
 }

@@ -17,7 +17,7 @@ export interface ClientLog {
   batches: LoggedBatch[];
   /** Counts the callbacks that the load generator sent in place of the carrier. The fake carrier also sends its own. */
   callbacks: { sent: number; repeated: number; outOfOrder: number };
-  /** The orders that got a delivery report about a parcel of another order. */
+  /** The ids of the orders that got a delivery report about a parcel of another order. */
   foreignReportOrderIds: string[];
   /** The ids of the workflows that were reset. */
   resetWorkflowIds: string[];
@@ -49,7 +49,7 @@ export interface LoggedOrder extends LoggedRequest {
   cancellation?: LoggedRequest;
 }
 
-/** A cart with all its changes. The changes of one customer are in the order of sending. */
+/** A cart with all its changes. The changes of one customer are in the order in which they were sent. */
 export interface LoggedCart {
   cartId: string;
   changes: CartChange[];
@@ -57,7 +57,7 @@ export interface LoggedCart {
   end: 'open' | 'checked out' | 'abandoned';
   /** The requests to close the cart, all sent at the same time. The responses to a checkout contain the order id. */
   closingRequests: LoggedRequest[];
-  /** The customer of the order that the checkout creates. `token` is its payment. */
+  /** The customer and the payment token of the order that the checkout creates. */
   customerId: string;
   token: string;
 }

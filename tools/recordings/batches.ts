@@ -10,8 +10,8 @@ const invalidItem = { sku: 'NOT-THERE', quantity: 1 };
 const longItems = Array.from({ length: 60 }, () => validItem);
 
 /**
- * With one item per chunk, one chunk more than a workflow may have. The batch gets two children, and the second child
- * has a single chunk.
+ * These items make one chunk more than a workflow may have, because each chunk has one item. So the batch gets two
+ * children, and the second child has a single chunk.
  */
 const treeItems = Array.from({ length: 1_001 }, () => validItem);
 

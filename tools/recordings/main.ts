@@ -39,7 +39,7 @@ const temporaryFolder = await mkdtemp(join(tmpdir(), 'record-histories-'));
 const workflowBundle = join(temporaryFolder, 'workflow-bundle.js');
 await writeFile(workflowBundle, await bundleWithShortRetry());
 
-// Slow, so that a parcel moves only when a recording moves it.
+// The times are so long that a parcel moves only when a recording moves it.
 const stack = await startTemporaryStack(
   {
     carrierPickupSeconds: 3_600,

@@ -37,7 +37,7 @@ export class TourClient {
   readonly print: (text: string) => void;
   /** Prints every response. */
   readonly api: ApiClient;
-  /** Prints nothing, for polling. */
+  /** Sends requests without printing the responses, for polling. */
   readonly silentApi: ApiClient;
   private readonly addresses: TourAddresses;
 

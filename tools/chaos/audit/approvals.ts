@@ -80,7 +80,7 @@ function auditEffectiveDecision(
       workflowId,
       `was decided (${effectiveText}), but no client that made this decision got this result`,
     );
-  // Callbacks are excluded, because an accepted callback does not have to be the effective decision.
+  // Callbacks are excluded: a callback can be accepted even if its decision is not the effective one.
   for (const logged of decisions.filter(({ via, outcome }) => via === 'api' && outcome === 'accepted')) {
     if (!isSame(logged) || logged.responses.some((response) => response !== effectiveText))
       findings.addViolation(

@@ -85,6 +85,6 @@ export const acceptedResults = (requests: LoggedRequest[]): string[] => [
 /** Whether the API accepted at least one of the requests. */
 export const isAnyAccepted = (requests: LoggedRequest[]): boolean =>
   requests.some(({ outcome }) => outcome === 'accepted');
-/** Whether at least one of the requests was accepted or may have been accepted. */
+/** Whether the API accepted, or may have accepted, at least one of the requests. */
 export const isAnyPossible = (requests: LoggedRequest[]): boolean =>
   requests.some(({ outcome }) => outcome !== 'rejected');

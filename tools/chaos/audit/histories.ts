@@ -11,8 +11,8 @@ export interface HistoryFacts {
   /** The results of completed runs, by run id. */
   results: Map<string, unknown>;
   /**
-   * The idempotency keys of completed cart changes, by workflow id and by the run id of each first run. Each reopening
-   * of a cart starts a new first run. A cart whose first change was rejected never opened and is not included.
+   * The idempotency keys of the completed changes of carts, by workflow id and then by first run id. A reopened cart
+   * has several first runs. A cart whose first change was rejected is not included, because it never opened.
    */
   cartChangeIds: Map<string, Map<string, Set<string>>>;
 }

@@ -19,7 +19,7 @@ export const LARGE_PRODUCT: Product = {
   available: AMPLE_STOCK,
 };
 
-/** The products of carts. Each customer of a cart has an own product, and all customers share the last one. */
+/** The products of carts. Each customer of a cart has their own product, and all customers share the last product. */
 export const CART_PRODUCTS: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => ({
   sku: `LOAD-CART-${name}`,
   name: `Cart item ${name}`,

@@ -3,8 +3,7 @@ import { connectApi, type ApiClient } from '../../api-client/client.js';
 import type { LoggedRequest, ClientLog } from '../client-log.js';
 
 /**
- * The client repeats a request without a response after this time. The API waits for a worker for at most eight
- * seconds.
+ * A request without a response after this time is repeated. The API itself waits at most eight seconds for a worker.
  */
 const REQUEST_TIMEOUT_MS = 10_000;
 const INITIAL_BACKOFF_MS = 100;

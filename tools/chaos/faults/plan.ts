@@ -22,7 +22,7 @@ export interface PlannedFault {
   fault: Fault;
 }
 
-/** The faults of one round: kills each process once, and injects each other kind of fault once. */
+/** The faults of one round. A round kills each process once and injects each other kind of fault once. */
 const FAULT_ROUND = [...KILLABLE_PROCESSES, 'freeze', 'reset', 'refuse', 'delay', 'blackhole'] as const;
 
 /** The number of faults in a round. */

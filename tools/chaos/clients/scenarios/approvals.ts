@@ -20,7 +20,7 @@ export async function runApprovalScenario(session: ClientSession): Promise<void>
   const request = createRequest(session, 'approval');
   const approval: LoggedApproval = { approvalId, source: { request }, decisions: [] };
   log.approvals.push(approval);
-  // A callback that arrives before its approval exists.
+  // Sends a callback before its approval exists.
   if (random.chance(0.2)) await sendDecisionCallbacks(session, approval, randomDecision(session), ['early']);
 
   const body = {
@@ -91,7 +91,7 @@ export async function decideApproval(
       sendDecision(session, approval, first, decision),
       sendDecisionCallbacks(session, approval, otherDecision, ['once', 'once']),
     ]);
-    // A further callback after the approval has ended.
+    // Sends one more callback after the approval is closed.
     await sendDecisionCallbacks(session, approval, otherDecision, ['late']);
   }
 }

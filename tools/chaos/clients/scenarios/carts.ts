@@ -3,7 +3,7 @@ import type { LoggedCart, CartChange } from '../../client-log.js';
 import { CART_PRODUCTS } from '../products.js';
 import { createRequest, sendRequest, idempotencyHeader, type ClientSession } from '../client-session.js';
 
-/** Each customer of a cart adds an own product. All customers also add the shared product. */
+/** Each customer of a cart adds their own product. All customers also add the shared product. */
 const OWN_SKUS = CART_PRODUCTS.slice(0, -1).map(({ sku }) => sku);
 const SHARED_SKU = CART_PRODUCTS.at(-1)!.sku;
 

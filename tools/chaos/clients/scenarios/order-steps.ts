@@ -8,8 +8,8 @@ type OrderOverrides = Partial<Pick<Schemas['OrderRequest'], 'orderId' | 'lines' 
 };
 
 /**
- * Places an order, by default a small one. @returns the order id, or undefined when the outcome is unknown or a
- * rejection.
+ * Places an order, by default a small one. @returns the order id, or undefined when the API rejected the order or its
+ * outcome is unknown.
  */
 export async function placeOrder(session: ClientSession, overrides: OrderOverrides = {}): Promise<string | undefined> {
   const { lines = smallOrderLines(session), token = 'tok_ok', ...more } = overrides;
