@@ -22,7 +22,7 @@ export function createLogger(service: string, level: string, fields?: () => obje
   });
 }
 
-/** Lengths in characters: a longer line is truncated, and then each of its texts has at most `MAX_TEXT_LENGTH`. */
+/** A line with more characters is truncated: each of its texts then has at most `MAX_TEXT_LENGTH` characters. */
 const MAX_LINE_LENGTH = 32_000;
 const MAX_TEXT_LENGTH = 2_000;
 /** The maximum number of fields in a line that is still too long after its texts are truncated. */

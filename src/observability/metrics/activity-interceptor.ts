@@ -19,7 +19,7 @@ const LABELLED_FAILURE_TYPES: ReadonlySet<string> = new Set([
   'UnknownOperation',
 ]);
 
-/** Without a maximum interval in the retry policy, the server uses the initial interval times this factor. */
+/** If a retry policy has no maximum interval, the server uses the initial interval times this factor as the maximum. */
 const DEFAULT_MAX_INTERVAL_FACTOR = 100;
 
 /**

@@ -102,8 +102,8 @@ export function startOpenTelemetry(
 }
 
 /**
- * Passes the headers explicitly, because their variable can be read from a file. The exporter reads all other settings
- * from the environment.
+ * Passes the headers explicitly, because they can come from a secret file. The exporter reads all other settings from
+ * the environment.
  */
 function createOtlpExporter(config: TracingConfig): OTLPTraceExporter {
   const { OTEL_EXPORTER_OTLP_HEADERS: common, OTEL_EXPORTER_OTLP_TRACES_HEADERS: headers = common } = config;

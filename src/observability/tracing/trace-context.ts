@@ -5,8 +5,8 @@ import { readHeader } from '../../workflows/shared/headers.js';
 export const WORKFLOW_ROOT_TRACE_STATE = 'shop=workflow';
 
 /**
- * The name of the header of @temporalio/interceptors-opentelemetry-v2. It is not imported, because the import would
- * load the OpenTelemetry API.
+ * The header name of @temporalio/interceptors-opentelemetry-v2. The constant is copied, because importing it would load
+ * the OpenTelemetry API.
  */
 export const TRACE_HEADER = '_tracer-data';
 

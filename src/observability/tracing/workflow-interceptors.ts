@@ -56,7 +56,8 @@ export const interceptors = (): WorkflowInterceptors => ({
 
 /**
  * The maximum number of spans per parent span and kind of call. With this limit, the trace of any batch stays readable:
- * it has at most 20 shards with 20 chunks each. Further calls pass on the trace context for logs, but are not sampled.
+ * it shows at most 20 shards with 20 chunks each. Further calls pass on the trace context for logs, but are not
+ * sampled.
  */
 const MAX_SAMPLED_CALLS_PER_KIND = 20;
 

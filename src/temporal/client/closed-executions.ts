@@ -52,7 +52,7 @@ export async function findExecutions(
   return (await listExecutions(client, { query, pageSize: MAX_VISIBILITY_PAGE })).executions;
 }
 
-/** How an execution closed when the store does not know it. `failed` includes terminated and timed out. */
+/** How an execution closed that did not record its end in the store. `failed` includes terminated and timed out. */
 export type UnrecordedClose = 'cancelled' | 'failed';
 
 /**

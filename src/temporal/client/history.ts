@@ -5,7 +5,7 @@ import { withServerDeadline } from './deadlines.js';
 
 /**
  * Returns the first argument of an execution, or undefined when it is unreadable. Any client can have started the
- * execution, so the argument is not validated.
+ * execution, so the type of the argument is unknown.
  */
 export async function readWorkflowInput(client: Client, workflowId: string): Promise<unknown> {
   const { history } = await client.workflowService.getWorkflowExecutionHistory({

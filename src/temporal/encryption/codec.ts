@@ -42,14 +42,14 @@ export interface EncryptionOptions {
    * rejected.
    */
   keys: readonly EncryptionKey[];
-  /** Part of the authenticated data, so that a payload cannot be decrypted in another namespace. */
+  /** The namespace is authenticated with each payload, so that a payload cannot be decrypted in another namespace. */
   namespace: string;
 }
 
 /**
  * Encrypts whole payloads, including their metadata, with AES-256-GCM. `data` is a random 12-byte IV, the ciphertext
- * and a 16-byte tag. The associated data is `v1:<namespace>`. Decoding does not change plain payloads, so that
- * workflows from before the encryption continue and the CLI can send plain payloads.
+ * and a 16-byte tag. The associated data is `v1:<namespace>`. Decoding does not change plain payloads. So workflows
+ * that started before encryption was turned on continue, and the CLI can send plain payloads.
  *
  * @throws UnknownEncryptionKey and UndecryptablePayload in `decode`.
  */

@@ -54,7 +54,7 @@ class BoundedJsonConverter implements PayloadConverterWithEncoding {
     const value: unknown = JSON.parse(json);
     if (hasIllFormedText(value, json)) throw new ValueError('the payload contains NUL or a lone surrogate');
     if (data.length * MAX_GROWTH_FACTOR > MAX_REENCODED_BYTES && jsonByteLength(value) > MAX_REENCODED_BYTES) {
-      throw new ValueError('the payload is too large to be written again');
+      throw new ValueError('the payload would be too large when encoded again');
     }
     return value as T;
   }

@@ -34,7 +34,7 @@ describe('the payload converter', () => {
     ['NUL', payload('["\\u0000"]'), /NUL/],
     ['bytes that are not UTF-8', payload(Buffer.from([0x22, 0xff, 0x22])), /not valid|encoded data/],
     ['text that is not JSON', payload('{'), /JSON/],
-    ['numbers that grow beyond a payload', payload(`[${'1e20,'.repeat(200_000)}1]`), /too large to be written again/],
+    ['numbers that grow beyond a payload', payload(`[${'1e20,'.repeat(200_000)}1]`), /too large when encoded again/],
     ['no data', { metadata: { encoding: Buffer.from('json/plain') } }, /no data/],
     ['an unknown encoding', payload('1', 'binary/unknown'), /Unknown encoding/],
   ])('rejects %s', (_description, rejected, message) => {

@@ -15,7 +15,10 @@ const LARGE_BATCH_ITEMS = 1_000_000;
 const SMALL_BATCH_ITEMS = 10_000;
 const ROUNDS = 3;
 
-/** Only a thousand, because one activity per item is slow. The time per item does not depend on the number of items. */
+/**
+ * The number of chunks with one item each. It is small, because one activity per item is slow. The time per item does
+ * not depend on this number.
+ */
 const SINGLE_ITEM_CHUNKS = 1_000;
 
 /**
@@ -101,7 +104,10 @@ export async function benchBatchTree({ scale }: SampleScale): Promise<Comparison
   return compareWithFirst(perTask, { what: 'time per chunk', unit: 'ms', better: 'less', sampleCount: TREE_CHUNKS });
 }
 
-/** `stageSeconds`: until all items are in the store. `applySeconds`: from then until the batch is closed. */
+/**
+ * `stageSeconds` is the time until all items are in the store. `applySeconds` is the time from then until the batch is
+ * closed.
+ */
 interface BatchTiming {
   stageSeconds: number;
   applySeconds: number;
@@ -178,7 +184,7 @@ export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTim
 
 async function assertAllSucceeded(store: Store, batchId: string, count: number): Promise<void> {
   const tally = await store.countBatchProgress(batchId);
-  if (tally?.succeeded !== count) throw new Error(`not all items succeeded: ${JSON.stringify(tally)}`);
+  if (tally?.succeeded !== count) throw new Error(`all ${count} items must succeed, got ${JSON.stringify(tally)}`);
   // Every measurement starts with an empty table.
   await store.db.deleteFrom('batch_chunks').execute();
 }

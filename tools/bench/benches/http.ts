@@ -33,7 +33,7 @@ const CONNECTIONS = 32;
 
 const item = { sku: BENCH_SKU, quantity: 1 };
 
-/** The SKU of no product. Its order ends at the first step, so the bench measures only placing the order. */
+/** No product has this SKU. The order ends at its first step, so the bench measures only placing the order. */
 const UNKNOWN_SKU = 'NOT-THERE';
 
 /**
@@ -197,7 +197,10 @@ async function measureSaturation(urls: string[], scale: SampleScale['scale']): P
           timeout: 30,
           requests: [request],
         });
-        if (errors + non2xx > 0) throw new Error(`${what}: ${errors} errors, ${non2xx} responses other than 2xx`);
+        if (errors + non2xx > 0)
+          throw new Error(
+            `${what}: all requests must succeed, got ${errors} errors and ${non2xx} responses other than 2xx`,
+          );
         addValue(rates, count, requests.average);
       }
     }

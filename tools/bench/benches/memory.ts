@@ -50,8 +50,8 @@ export async function benchMemory({ scale }: SampleScale): Promise<Comparison[]>
 }
 
 /**
- * Returns a function per kind of workflow. The function starts a workflow and resolves when the workflow waits in the
- * worker's cache.
+ * Returns one function per kind of workflow. Each function starts a workflow and resolves when the workflow waits in
+ * the worker's cache.
  */
 function waitingWorkflowStarters(client: Client, taskQueue: string): Record<string, () => Promise<unknown>> {
   return {

@@ -28,7 +28,7 @@ const ORDERS = 60;
 const WARM_UP = 40;
 const CONCURRENCY = 10;
 const ROUNDS = 5;
-/** Three times as often as in deploy/observability/prometheus.yml. */
+/** The bench scrapes three times as often as deploy/observability/prometheus.yml configures. */
 const SCRAPE_INTERVAL_MS = 5_000;
 
 /** A set of enabled features, with the environment variables that enable them in worker and API. */

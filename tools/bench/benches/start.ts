@@ -56,7 +56,7 @@ export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> 
   }
 }
 
-/** Kills a busy worker and starts another one at once, as a supervisor does. Returns seconds. */
+/** Kills a busy worker and starts another one at once, as a supervisor does. Returns the measured times in seconds. */
 async function measureRecovery(stack: Stack, client: Client, env: Record<string, string>) {
   const { seconds: started, result: first } = await measureSeconds(() => startExtraWorker(stack, env));
   await completeOrderByClient(client);

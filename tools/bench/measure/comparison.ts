@@ -78,7 +78,7 @@ export function computeSummary({ values, baselineValues, better }: Comparison): 
   };
 }
 
-/** Formats with three significant digits, or more for large numbers. A ratio is not more precise. */
+/** Formats a number with at least three significant digits. A ratio is not more precise. */
 export function formatNumber(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

@@ -6,7 +6,7 @@ import { loadSettings, type Settings } from '../../stack/settings/settings.js';
 import type { Stack } from '../../stack/stack.js';
 import { waitUntilReady } from '../../processes/readiness.js';
 
-/** Short compared with the measured startups, which take only seconds. */
+/** The interval must be short compared with the measured startups, which take only seconds. */
 const POLL_INTERVAL_MS = 10;
 
 /** An additional process of a running stack. The stack does not supervise it, so the caller must stop it. */
