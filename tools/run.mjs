@@ -1,5 +1,5 @@
 /**
- * Runs a TypeScript file of this project in the current process: node tools/run.mjs <file> [arguments]
+ * Usage: node tools/run.mjs <file> [arguments]. Runs a TypeScript file of this project in the current process.
  *
  * First installs the dependencies when they are missing or out of date, so that a fresh clone works too. Therefore this
  * file is plain JavaScript without dependencies.

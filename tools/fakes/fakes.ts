@@ -7,7 +7,7 @@ import type { IdempotencyKeys } from './ledger/idempotency-keys.js';
 import type { Ledger } from './ledger/ledger.js';
 import type { Mailbox } from './mailbox/mailbox.js';
 
-/** The fake external systems and their controls for tests. */
+/** The fake external systems, with the methods that tests use to control them. */
 export interface Fakes {
   app: FastifyInstance;
   ledger: Ledger;

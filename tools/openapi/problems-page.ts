@@ -12,7 +12,7 @@ const INTRODUCTION = `# Problems
 The API returns every error as a problem document of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457), with the content type
 \`application/problem+json\`. The field \`type\` is \`/problems/<kind>\`. At this path, the API serves a page that explains the
 problem. The field \`requestId\` is also in the header \`x-request-id\` and in the log. The field \`errors\` names invalid fields
-by their JSON pointers. Pages that mails link to return errors as HTML.
+by their JSON pointers. The pages behind links in e-mails return errors as HTML.
 
 The status and the meaning of a kind never change. Every request can be repeated safely with the same \`Idempotency-Key\`. The
 last column says whether a retry can succeed. A number of seconds in this column is also in the header \`Retry-After\`.

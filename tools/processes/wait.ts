@@ -5,7 +5,7 @@ export interface WaitOptions {
   description: string;
   timeoutMs: number;
   intervalMs?: number;
-  /** Called before each probe. Throws an error to end the wait early. */
+  /** Called before each probe. Throws an error to stop waiting early. */
   throwIfFailed?: () => void;
 }
 

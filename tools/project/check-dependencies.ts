@@ -38,9 +38,9 @@ interface LockedPackage {
 }
 
 /**
- * Checks the packages that `npm ci` installs, based on package.json and package-lock.json: exact versions, one version
- * of all `@temporalio` packages, a hash for every package, the optional packages of every platform, and only allowed
- * licences in the deployed packages.
+ * Checks the packages that `npm ci` installs, based on package.json and package-lock.json. All versions must be exact,
+ * and all `@temporalio` packages must have the same version. The lock must contain a hash for every package and the
+ * optional packages of every platform. Deployed packages may have only allowed licences.
  *
  * @throws with one line for each problem.
  */
@@ -64,7 +64,8 @@ function findPinProblems({ dependencies = {}, devDependencies = {}, overrides = 
     typeof version === 'object' ? Object.entries(version) : [[name, version] as [string, string]],
   );
   const loose = [...pins, ...flat].filter(([, version]) => !isExact(version));
-  // The interceptor packages have their own version numbers. Overrides make them use the project's other packages.
+  // The interceptor packages have their own version numbers. Overrides make the interceptors use the project's other
+  // packages.
   const temporal = pins.filter(([name]) => /^@temporalio\/(?!interceptors-)/.test(name)).map(([, version]) => version);
   return [
     ...loose.map(([name, version]) => `${name}: ${version} is not an exact version`),

@@ -25,7 +25,7 @@ const vitestArgs = process.argv.slice(2);
  */
 const parallelismArgs = ['--maxWorkers', '2'];
 
-/** Longer than the tour needs to stop its stack. */
+/** This time is longer than the tour needs to stop its stack. */
 const stopGraceMs = 60_000;
 
 let runningChild: ManagedProcess | undefined;

@@ -8,8 +8,7 @@ import type { CancellationRequest, ReportedStatus, ShipmentRequest } from './req
 import type { DeliveryAttempt, WebhookSender } from './webhook-sender.js';
 
 /**
- * When the carrier moves parcels automatically, and whether the carrier reports it. Both times start at the acceptance
- * of the parcel.
+ * Settings for the automatic movement of parcels and for the reports. Both times start at the acceptance of the parcel.
  */
 export interface DeliverySchedule {
   autoDeliver: boolean;
@@ -21,7 +20,7 @@ export interface DeliverySchedule {
 
 /** A report that a test requests. The report may contradict the actual status of the parcel. */
 export interface RequestedReport {
-  /** Any text. If this is a valid next status, the status of the parcel changes too. */
+  /** The reported status, which can be any text. A valid next status also changes the status of the parcel. */
   status: string;
   /** Reports about this parcel instead of the order's own parcel. */
   shipmentId?: string | undefined;

@@ -1,7 +1,7 @@
 import type { CancellationRequest, ReportedStatus, ShipmentRequest } from '../carrier/requests.js';
 import type { Amount, ChargeRequest, RefundRequest } from '../payments/requests.js';
 
-/** One line of the journal. */
+/** One line of the journal file, as JSON. */
 export type LedgerEntry =
   | { type: 'charge'; charge: Charge }
   | { type: 'refund'; refund: Refund }

@@ -42,7 +42,7 @@ export interface PostgresServer {
 
 const databaseName = 'shop';
 const superuser = 'postgres';
-// Long enough for crash recovery, which replays at most max_wal_size of WAL (1 GB by default).
+// This time is long enough for crash recovery, which replays at most max_wal_size of WAL (1 GB by default).
 const readyTimeoutMs = 60_000;
 const stopGraceMs = 30_000;
 
@@ -55,7 +55,7 @@ const nonDurableSettings = { fsync: 'off', full_page_writes: 'off' };
  * `dataDir`.
  *
  * @throws when there are no binaries for this system, when a running stack uses the data, or when the server does not
- * start (with the last lines of its output).
+ * start.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { port, report, durable = true, maxConnections = 100 } = options;

@@ -2,7 +2,7 @@
 export interface ProgramSource {
   /** The name of the source in error messages, for example "a build with Go". */
   name: string;
-  /** What the user can do to make this source work. */
+  /** Tells the user how to make this source work. */
   fix: string;
   /** Returns the program. Throws an error with the reason when this source does not work. */
   find(): Promise<FoundProgram>;

@@ -1,6 +1,6 @@
 /**
- * Started by tools/servers/programs/vendor-download.ts: node … vendor-download-process.ts (dev-server|time-skipping)
- * <folder>
+ * Usage: node … vendor-download-process.ts (dev-server|time-skipping) <folder>.
+ * tools/servers/programs/vendor-download.ts starts this program.
  *
  * The SDK cannot download a server without starting it, so this program starts the server and stops it again.
  */

@@ -7,7 +7,10 @@ import type { ProcessKind, ProcessName } from '../stack.js';
 import { formatImportantLine } from './important-line.js';
 
 const setupTimeoutMs = 2 * 60_000;
-/** Longer than the worker needs. By default, the worker waits 20 s for running activities and gives up 5 s later. */
+/**
+ * This time is longer than the worker needs to stop. By default, the worker waits 20 s for running activities and gives
+ * up 5 s later.
+ */
 const stopGraceMs = 30_000;
 
 /** Processes that accept work stop first. Processes that keep state stop last. */
