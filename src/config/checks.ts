@@ -59,7 +59,7 @@ function findUnusedTargets(values: ValidValues): ConfigProblem[] {
 function findPortConflict({ PORT, HEALTH_PORT, METRICS_PORT }: ValidValues): ConfigProblem[] {
   const [name, other] = PORT === undefined ? ['HEALTH_PORT', HEALTH_PORT] : ['PORT', PORT];
   if (METRICS_PORT === undefined || METRICS_PORT !== other) return [];
-  const problem = `must differ from ${name}, both are ${METRICS_PORT}`;
+  const problem = `must differ from ${name}; both are ${METRICS_PORT}`;
   return [{ name: 'METRICS_PORT', problem, example: String(suggestPort(METRICS_PORT)) }];
 }
 

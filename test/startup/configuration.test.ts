@@ -91,7 +91,7 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
 
     expect(problems).toEqual({
       RATE_LIMIT_PER_MINUTE: 'must be an integer from 1 to 10000000, got "0"',
-      METRICS_PORT: `must differ from PORT, both are ${port}`,
+      METRICS_PORT: `must differ from PORT; both are ${port}`,
       ...UNREACHABLE,
     });
   });
@@ -111,7 +111,7 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
   test('names the variables of the worker that have the same port', async () => {
     const port = String(await freePort());
     expect(await startupErrorsOf('worker', { HEALTH_PORT: port, METRICS_PORT: port })).toEqual({
-      METRICS_PORT: `must differ from HEALTH_PORT, both are ${port}`,
+      METRICS_PORT: `must differ from HEALTH_PORT; both are ${port}`,
       ...UNREACHABLE,
     });
   });

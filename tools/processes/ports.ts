@@ -55,7 +55,7 @@ export function duplicatePortProblems(listeners: readonly Listener[]): ConfigPro
   return listeners.flatMap(({ port, portVariable }, index) => {
     const other = listeners.slice(0, index).find((listener) => listener.port === port);
     if (!other) return [];
-    const problem = `must differ from ${other.portVariable}, both are ${port}`;
+    const problem = `must differ from ${other.portVariable}; both are ${port}`;
     return [{ name: portVariable, problem, example: String(suggestPort(port)) }];
   });
 }

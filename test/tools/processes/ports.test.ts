@@ -48,7 +48,7 @@ describe('ports', () => {
   test('names the second of two variables with the same port', () => {
     const listeners = [listenerOn(3000), { ...listenerOn(3000), portVariable: 'METRICS_PORT' }];
     expect(duplicatePortProblems(listeners)).toEqual([
-      { name: 'METRICS_PORT', problem: 'must differ from PORT, both are 3000', example: '3100' },
+      { name: 'METRICS_PORT', problem: 'must differ from PORT; both are 3000', example: '3100' },
     ]);
   });
 

@@ -71,7 +71,7 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
       expect.stringContaining('CODEC_ORIGINS: must be a comma-separated list of origins'),
       'DATABASE_URL: PostgreSQL on 127.0.0.1:1 cannot be reached: connection refused',
       'MAX_EVENT_LOOP_DELAY_MS: must be an integer from 1 to 60000, got "short"',
-      expect.stringContaining(`METRICS_PORT: must differ from WORKER_HEALTH_PORT, both are ${port}`),
+      expect.stringContaining(`METRICS_PORT: must differ from WORKER_HEALTH_PORT; both are ${port}`),
       expect.stringContaining(`METRICS_PORT: port ${port} on 127.0.0.1 is in use`),
       'TEMPORAL_ADDRESS: Temporal on 127.0.0.1:1 cannot be reached: connection refused',
       expect.stringContaining(`WORKER_HEALTH_PORT: port ${port} on 127.0.0.1 is in use`),
