@@ -7,37 +7,38 @@ import type { Bench } from './bench.js';
 export const benches: readonly Bench[] = [
   {
     name: 'order',
-    title: 'The order against a bare workflow',
+    title: 'The order compared with a bare workflow',
     description:
       'Measures the complete saga from its start to `completed`, with database, payment gateway, carrier and two ' +
-      'carrier callbacks. The base is a workflow with three regular activities that do nothing. They run one after ' +
-      'the other on the same dev server, in a worker with the same settings. Three local activities are the ' +
-      'cheapest way to run three steps on Temporal, so they are measured too. Twenty clients measure the rate, and ' +
-      'one client measures the latency.',
+      'carrier callbacks. The baseline is a workflow with three regular activities that do nothing. These activities ' +
+      'run one after the other on the same dev server, in a worker with the same settings. The bench also measures ' +
+      'three local activities, because they are the cheapest way to run three steps on Temporal. Twenty clients ' +
+      'measure the rate, and one client measures the latency.',
     run: async (scale) => (await import('./benches/order.js')).benchOrder(scale),
   },
   {
     name: 'histories',
     title: 'History size',
     description:
-      'The events and bytes of a history, as the server counts them. The base is the workflow with three regular ' +
-      'activities. The figures of a cart change and of a batch item are what each additional change or item adds.',
+      'Measures the events and bytes of a history, as the server counts them. The baseline is the workflow with three ' +
+      'regular activities. For a cart change and a batch item, the figure is the growth of the history per ' +
+      'additional change or item.',
     run: async (scale) => (await import('./benches/histories.js')).benchHistories(scale),
   },
   {
     name: 'cart',
     title: 'Cart changes',
     description:
-      'The latency of a cart change with one client. The base is the call that the API itself makes: ' +
-      'update-with-start on an open cart. Here the SDK client makes this call without HTTP.',
+      'Measures the latency of a cart change with one client. The baseline is the call that the API itself makes: ' +
+      'update-with-start on an open cart. In the baseline, the SDK client makes this call without HTTP.',
     run: async (scale) => (await import('./benches/cart.js')).benchCart(scale),
   },
   {
     name: 'memory',
     title: 'Memory of cached workflows',
     description:
-      'How much the heap of a worker grows for each waiting workflow in its cache, measured after garbage ' +
-      'collection. The base is a workflow in the same bundle that only waits.',
+      'Measures how much the heap of a worker grows for each waiting workflow in its cache, after garbage ' +
+      'collection. The baseline is a workflow in the same bundle that only waits.',
     run: async (scale) => (await import('./benches/memory.js')).benchMemory(scale),
   },
   {
@@ -45,9 +46,9 @@ export const benches: readonly Bench[] = [
     title: 'Worker start and recovery',
     description:
       'First measures the time from the start of a worker process until it polls. Then the bench kills the worker ' +
-      'with SIGKILL when the first of ten orders is completed. Another worker starts at once, as under a ' +
+      'with SIGKILL when the first of ten orders is completed. A second worker starts immediately, as under a ' +
       'supervisor, and a new order is placed. The bench measures how long the new order and the ten orders take. ' +
-      'Temporal gives the tasks of the dead worker to the new worker only after their timeouts: ten seconds for a ' +
+      'Temporal gives the tasks of the killed worker to the new worker only after their timeouts: ten seconds for a ' +
       'workflow task, five seconds without a heartbeat for an activity.',
     run: async (scale) => (await import('./benches/start.js')).benchStart(scale),
   },
@@ -55,17 +56,17 @@ export const benches: readonly Bench[] = [
     name: 'replay',
     title: 'Replay',
     description:
-      'Replays histories that a server has just written, one after the other. The base workflows use a bundle that ' +
-      'contains nothing else. The workflows of the shop use the bundle of the shop.',
+      'Replays histories that a server has just written, one after the other. The baseline workflows use a bundle ' +
+      'without other workflows. The workflows of the shop use the bundle of the shop.',
     run: async (scale) => (await import('./benches/replay.js')).benchReplay(scale),
   },
   {
     name: 'batch',
     title: 'A batch of a million items',
     description:
-      'The base is PostgreSQL alone with the same items: one COPY, then the same SQL for each chunk, without a ' +
-      'workflow. Other rows compare a batch with one activity per item, and a large batch with a small one: time ' +
-      'per item and peak memory of the worker. Each round uses a new worker.',
+      'The baseline is PostgreSQL alone with the same items: one COPY, then the same SQL for each chunk, without a ' +
+      'workflow. Other rows compare a batch with one activity per item. They also compare the time per item and the ' +
+      'peak memory of the worker in a large batch and a small batch. Each round uses a new worker.',
     run: async (scale) => (await import('./benches/batch.js')).benchBatch(scale),
   },
   {
@@ -78,18 +79,18 @@ export const benches: readonly Bench[] = [
   },
   {
     name: 'http',
-    title: 'HTTP against the bare client',
+    title: 'HTTP compared with the bare client',
     description:
-      'The latency of single calls by one client, in four variants. Then the requests per second of one API process ' +
-      'and of two. The load generator, Temporal, PostgreSQL and the worker share the processors with the API.',
+      'Measures the latency of single calls by one client, in four variants. Then the bench measures the requests per ' +
+      'second of one and of two API processes. The load generator, Temporal, PostgreSQL and the worker share the processors with the API.',
     run: async (scale) => (await import('./benches/http.js')).benchHttp(scale),
   },
   {
     name: 'observability',
     title: 'Metrics, traces, encryption',
     description:
-      'Places orders over HTTP, ten at a time. The base has metrics, traces and encryption off. Each variant turns ' +
-      'on one of them, or all three. All variants use the same servers, and each variant has one worker and one API ' +
+      'Places orders over HTTP, ten at a time. The baseline has no metrics, traces and encryption. Each variant ' +
+      'has one of these features, or all three. All variants use the same servers, and each variant has one worker and one API ' +
       'process. Metrics are scraped three times as often as in `deploy/observability`. Spans go to a receiver that ' +
       'discards them.',
     run: async (scale) => (await import('./benches/observability.js')).benchObservability(scale),
@@ -99,9 +100,9 @@ export const benches: readonly Bench[] = [
     title: 'More workers',
     description:
       'Places orders, forty at a time, with one, two and four worker processes on the full server with PostgreSQL. ' +
-      'In the first series the payment gateway responds at once, so the processors of the machine are the ' +
-      'bottleneck. In the second series it takes half a second and each worker makes only two calls at a time, so ' +
-      'the workers are the bottleneck. See [Capacity](operations.md#capacity) for the conclusions.',
+      'In the first series the payment gateway responds immediately, so the processors of the machine are the ' +
+      'bottleneck. In the second series, the gateway takes half a second and each worker makes only two calls at a ' +
+      'time, so the workers are the bottleneck. See [Capacity](operations.md#capacity) for the conclusions.',
     run: async (scale) => (await import('./benches/workers.js')).benchWorkers(scale),
   },
 ];

@@ -114,7 +114,7 @@ test('compareWithFirst rejects a candidate with a missing round', () => {
 test('the report prints the ratio with its spread and units', () => {
   expect(formatResult('first', makePart())).toBe(
     'first: 12 s, load average 0.1 before, 1.5 after\n' +
-      '  orders: many | few  ratio   2.00 (1.00 to 3.00)  20.0 against 10.0 a second, 3 x 100; base: none <b>\n',
+      '  orders: many | few  ratio   2.00 (1.00 to 3.00)  20.0 compared with 10.0 a second, 3 x 100; baseline: none <b>\n',
   );
 });
 
@@ -128,7 +128,7 @@ test('the page shows each figure as a table row and escapes Markdown', async () 
     'more',
     '**2.00**',
     '1.00 to 3.00',
-    '20.0 against 10.0 a second',
+    '20.0 compared with 10.0 a second',
     '3 x 100',
     '',
   ]);

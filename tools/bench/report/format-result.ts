@@ -8,7 +8,7 @@ export function formatResult(name: string, { comparisons, seconds, loadAverage }
     const { ratio, minRatio, maxRatio, medianValue, baselineMedian, rounds } = computeSummary(figure);
     return (
       `  ${figure.name.padEnd(width)}  ratio ${formatNumber(ratio).padStart(6)} (${formatNumber(minRatio)} to ${formatNumber(maxRatio)})  ` +
-      `${formatNumber(medianValue)} against ${formatNumber(baselineMedian)} ${figure.unit}, ${rounds} x ${figure.sampleCount}; base: ${figure.baseline}`
+      `${formatNumber(medianValue)} compared with ${formatNumber(baselineMedian)} ${figure.unit}, ${rounds} x ${figure.sampleCount}; baseline: ${figure.baseline}`
     );
   });
   const state = `${Math.round(seconds)} s, load average ${loadAverage.before.toFixed(1)} before, ${loadAverage.after.toFixed(1)} after`;
