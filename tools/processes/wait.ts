@@ -10,7 +10,7 @@ export interface WaitOptions {
 }
 
 /**
- * Calls `probe` until it returns a value. Repeats the call while `probe` throws or returns `undefined`.
+ * Calls `probe` until it returns a value. Repeats the call if `probe` throws or returns `undefined`.
  *
  * @throws when the timeout passes, with the last error of `probe`.
  */

@@ -49,7 +49,7 @@ export async function preparePostgresDataDir(dataDir: string, { disposable = fal
 /**
  * Returns a folder that every user may enter and only the current user may write to.
  *
- * @throws when another user owns the folder or may write to it, because its content cannot be trusted.
+ * @throws when another user owns the folder or may write to the folder, because the content cannot be trusted.
  */
 export async function ensureSharedDir(): Promise<string> {
   const uid = process.getuid?.() ?? 0;

@@ -73,7 +73,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     listen_addresses: '127.0.0.1',
     port: String(port),
     max_connections: String(maxConnections),
-    // Disables Unix sockets. No client uses them, and they need a short, writable path.
+    // Disables Unix sockets. No client uses a Unix socket, and a socket needs a short, writable path.
     unix_socket_directories: '',
     timezone: 'UTC',
     log_timezone: 'UTC',
