@@ -1,5 +1,5 @@
 # The application (worker, API, setup) and, for trials, the fakes of its external systems.
-# Debian, because the native core of Temporal's SDK needs glibc.
+# The base is Debian, because the native core of Temporal's SDK needs glibc.
 ARG NODE_VERSION=24.21.0
 
 FROM node:${NODE_VERSION}-bookworm-slim AS base
@@ -12,7 +12,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 
 FROM base AS production-dependencies
 RUN npm ci --ignore-scripts --no-audit --no-fund --omit=dev
-# The SDK includes its native core for every platform and the sources of the core. Keeps only this platform's core.
+# The SDK includes its native core for every platform, and the sources of the core. This step keeps only the core of this
+# platform.
 RUN cd node_modules/@temporalio/core-bridge && rm -r sdk-core \
   && find releases -mindepth 1 -maxdepth 1 ! -name "$(uname -m)-unknown-linux-gnu" -exec rm -r {} +
 
