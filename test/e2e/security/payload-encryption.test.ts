@@ -284,7 +284,7 @@ describeOnDevServer('a shop with payload encryption', () => {
 
       const hidden = await readPageText(page, url, 'encryption-key-id');
       await page.goto(`${codecUrl}/session`);
-      await page.getByLabel('Your key').fill(inspector.key);
+      await page.getByLabel('API key or token').fill(inspector.key);
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByText('Signed in as ida').waitFor();
       const [cookie] = await page.context().cookies();
