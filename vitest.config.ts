@@ -5,7 +5,11 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     globalSetup: 'test/support/setup/global-setup.ts',
-    setupFiles: ['test/support/setup/replay-after-each-test.ts', 'test/support/setup/cancellation-scopes.ts'],
+    setupFiles: [
+      'test/support/setup/compiled-processes.ts',
+      'test/support/setup/replay-after-each-test.ts',
+      'test/support/setup/cancellation-scopes.ts',
+    ],
     pool: 'forks',
     // Test files share loaded modules, which saves two seconds per file. They share no state, because each file has its
     // own server, database and ids.

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
-import { freePort, startProcess, waitUntil } from '../support/processes.js';
-import { sourceCommand } from '../support/shop/source-command.js';
+import { freePort, startProcess, typescriptCommand, waitUntil } from '../support/processes.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 
@@ -11,7 +10,7 @@ async function start(env: Record<string, string>) {
   const lines: string[] = [];
   const api = await startProcess({
     name: 'api',
-    ...sourceCommand('src/api/server.ts'),
+    ...typescriptCommand('src/api/server.ts'),
     env: {
       DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none',
       TEMPORAL_ADDRESS: '127.0.0.1:1',

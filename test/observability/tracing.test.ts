@@ -6,8 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/read.js';
 import { isTracingEnabled } from '../../src/observability/tracing/index.js';
 import { withAllowedAttributes } from '../../src/observability/tracing/attribute-allowlist.js';
-import { freePort, projectRoot, startProcess, waitUntil } from '../support/processes.js';
-import { sourceCommand } from '../support/shop/source-command.js';
+import { freePort, projectRoot, startProcess, typescriptCommand, waitUntil } from '../support/processes.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 const env = {
@@ -65,7 +64,7 @@ test('with an unreachable trace collector, the API serves requests, logs the pro
   const lines: string[] = [];
   const api = await startProcess({
     name: 'api',
-    ...sourceCommand('src/api/server.ts'),
+    ...typescriptCommand('src/api/server.ts'),
     env: {
       ...env,
       PORT: String(port),
@@ -105,7 +104,7 @@ test.each([
     const lines: string[] = [];
     const started = await startProcess({
       name,
-      ...sourceCommand(file),
+      ...typescriptCommand(file),
       env: {
         ...env,
         PORT: String(await freePort()),

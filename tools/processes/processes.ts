@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { projectRoot, inheritedEnvironment } from '../stack/settings/project.js';
@@ -149,15 +149,15 @@ function waitForStart(guard: ChildProcess): Promise<number> {
   });
 }
 
-/** Returns the command that runs a TypeScript file of this project in a single Node process. */
+/**
+ * The command with which Node runs a TypeScript file of this project in one process. If COMPILED_SOURCE names a folder,
+ * a file of `src/` runs from the JavaScript in that folder, because it then starts in half the processor time.
+ */
 export function typescriptCommand(file: string, ...args: string[]): { command: string; args: string[] } {
-  return {
-    command: process.execPath,
-    args: [
-      '--import',
-      import.meta.resolve('tsx/esm'),
-      fileURLToPath(new URL(`../../${file}`, import.meta.url)),
-      ...args,
-    ],
-  };
+  const { COMPILED_SOURCE: compiledSource } = inheritedEnvironment();
+  const nodeArgs =
+    compiledSource && file.startsWith('src/')
+      ? [join(compiledSource, file.replace(/\.ts$/, '.js'))]
+      : ['--import', import.meta.resolve('tsx/esm'), join(projectRoot, file)];
+  return { command: process.execPath, args: [...nodeArgs, ...args] };
 }

@@ -23,6 +23,7 @@ describeWithSchemathesis('Schemathesis against a running API', () => {
       carrierPickupSeconds: 0,
       carrierDeliverySeconds: 0,
       applicationEnv: {
+        WORKFLOW_BUNDLE: inject('workflowBundle'),
         API_KEYS: JSON.stringify([caller.configEntry]),
         RATE_LIMIT_PER_MINUTE: '1000000',
         MAX_EVENT_LOOP_DELAY_MS: '10000',

@@ -9,7 +9,7 @@ import { startTemporaryCluster, type TemporaryCluster } from '../../../tools/ser
 import { loadConfig } from '../../../src/config/read.js';
 import { openWorkerConnection, createClient } from '../../../src/temporal/connections.js';
 import { readBalance } from '../../support/shop/balance.js';
-import { startProcess, unsetShellVariables } from '../../support/processes.js';
+import { startProcess, typescriptCommand, unsetShellVariables } from '../../support/processes.js';
 import { startApi } from '../../support/api/api.js';
 import {
   createCertificateAuthority,
@@ -24,7 +24,6 @@ import {
 } from '../../support/network/token-issuer.js';
 import { createDatabase } from '../../support/database/database.js';
 import { makeOrder, addProduct, startShop } from '../../support/shop/shop.js';
-import { sourceCommand } from '../../support/shop/source-command.js';
 
 const NAMESPACE = 'shop';
 /** Timeout of a connection. On loopback, a connection takes about a hundredth of this time. */
@@ -125,7 +124,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
     const database = await createDatabase();
     const setup = await startProcess({
       name: 'setup',
-      ...sourceCommand('src/setup.ts'),
+      ...typescriptCommand('src/setup.ts'),
       env: { ...unsetShellVariables, ...environment(), DATABASE_URL: database.url, DATABASE_APP_ROLE: APP_ROLE },
     });
     expect(await setup.exited, setup.lastOutput()).toEqual({ code: 0, signal: null });

@@ -14,6 +14,7 @@ import {
   projectRoot,
   runCommand,
   startProcess,
+  typescriptCommand,
   waitUntil,
 } from '../../support/processes.js';
 import { APPROVAL_WEBHOOK_SECRET, LINK_SECRETS } from '../../support/shop/test-activities.js';
@@ -41,7 +42,6 @@ import {
 } from '../../support/deploy/prometheus.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
-import { sourceCommand } from '../../support/shop/source-command.js';
 
 /** The timeout is long, because a machine that also runs other tests may be several times slower. */
 const WAIT_TIMEOUT_MS = 60_000;
@@ -69,7 +69,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
   const startApi = (address: string, port: number, metricsPort: number) =>
     startProcess({
       name: 'api',
-      ...sourceCommand('src/api/server.ts'),
+      ...typescriptCommand('src/api/server.ts'),
       env: {
         TEMPORAL_ADDRESS: address,
         TEMPORAL_NAMESPACE: server.namespace,

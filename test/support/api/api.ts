@@ -3,7 +3,14 @@ import type { Client } from '@temporalio/client';
 import type { FastifyInstance } from 'fastify';
 import { Webhook } from 'standardwebhooks';
 import { inject } from 'vitest';
-import { freePort, type ManagedProcess, startProcess, unsetShellVariables, waitUntil } from '../processes.js';
+import {
+  freePort,
+  type ManagedProcess,
+  startProcess,
+  typescriptCommand,
+  unsetShellVariables,
+  waitUntil,
+} from '../processes.js';
 import { buildApp } from '../../../src/api/app.js';
 import type { AppDependencies } from '../../../src/api/dependencies.js';
 import { createCodecSessions } from '../../../src/api/plugins/auth/sessions.js';
@@ -27,7 +34,6 @@ import {
 import type { DevServer } from '../temporal/dev-server.js';
 import type { Shop } from '../shop/shop.js';
 import { CARRIER_WEBHOOK_SECRET, type RunningFakes } from '../shop/fakes.js';
-import { sourceCommand } from '../shop/source-command.js';
 
 /** Signs the cursors of all APIs in tests. */
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
@@ -162,7 +168,7 @@ export async function startApiProcess(
   const lines: string[] = [];
   const process = await startProcess({
     name: 'api',
-    ...sourceCommand('src/api/server.ts'),
+    ...typescriptCommand('src/api/server.ts'),
     env: {
       ...unsetShellVariables,
       HOST: '127.0.0.1',

@@ -1,8 +1,7 @@
-import { type ManagedProcess, startProcess, unsetShellVariables } from '../processes.js';
+import { type ManagedProcess, startProcess, typescriptCommand, unsetShellVariables } from '../processes.js';
 import { approvalEnvironment } from './test-activities.js';
 import { CURSOR_SECRET } from '../api/api.js';
 import { CARRIER_WEBHOOK_SECRET } from '../shop/fakes.js';
-import { sourceCommand } from './source-command.js';
 
 export const ENTRY_POINTS = { worker: 'src/worker.ts', api: 'src/api/server.ts', setup: 'src/setup.ts' } as const;
 export type EntryPoint = keyof typeof ENTRY_POINTS;
@@ -18,7 +17,7 @@ export async function startEntryPoint(
   const lines: string[] = [];
   const process = await startProcess({
     name: entry,
-    ...sourceCommand(ENTRY_POINTS[entry]),
+    ...typescriptCommand(ENTRY_POINTS[entry]),
     env: {
       ...unsetShellVariables,
       HOST: '127.0.0.1',

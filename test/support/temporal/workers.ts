@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { inject } from 'vitest';
-import { type ExitStatus, type ManagedProcess, startProcess, unsetShellVariables, waitUntil } from '../processes.js';
+import {
+  type ExitStatus,
+  type ManagedProcess,
+  startProcess,
+  typescriptCommand,
+  unsetShellVariables,
+  waitUntil,
+} from '../processes.js';
 import type { Operations } from '../../../src/batch-operations/index.js';
 import { createPayloadCodec, createWorkerCodec } from '../../../src/temporal/encryption/codec.js';
 import { createClient } from '../../../src/temporal/connections.js';
@@ -12,7 +19,6 @@ import type { DevServer } from './dev-server.js';
 import { parseEncryptionKeys } from './encryption.js';
 import { trackNamespace } from '../replay/run-tracker.js';
 import type { Shop, TemporalServer } from '../shop/shop.js';
-import { sourceCommand } from '../shop/source-command.js';
 
 interface StartWorkerOptions extends Partial<Omit<WorkersOptions, 'connection' | 'namespace' | 'activities'>> {
   operations?: Operations;
@@ -92,7 +98,7 @@ export async function startSingleWorkerProcess(
   let ended = false;
   const worker = await startProcess({
     name: 'worker',
-    ...sourceCommand('src/worker.ts'),
+    ...typescriptCommand('src/worker.ts'),
     env: {
       ...unsetShellVariables,
       TEMPORAL_ADDRESS: address,
