@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
 
-/** A validator decides synchronously, from its arguments alone. Checks that need other data belong in the handler. */
+/** A validator is synchronous and reads only its arguments. Checks that need other data belong in the handler. */
 export async function validateSynchronously(): Promise<void> {
   setHandler(defineUpdate<void, [number]>('add'), () => undefined, {
     validator: (quantity) => {

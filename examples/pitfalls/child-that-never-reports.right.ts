@@ -2,7 +2,7 @@ import { ChildWorkflowFailure } from '@temporalio/common';
 import { executeChild, workflowInfo } from '@temporalio/workflow';
 import { assertInStock } from './stock.js';
 
-/** Waits for the child workflow itself: the server reports every kind of end to the parent. */
+/** Awaits the child workflow itself. The server reports every outcome of the child to the parent. */
 export async function awaitChild(stock: number): Promise<'done' | 'failed'> {
   try {
     await executeChild(reserveStockOrFail, { workflowId: `${workflowInfo().workflowId}/1`, args: [stock] });

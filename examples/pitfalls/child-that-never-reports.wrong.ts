@@ -10,7 +10,7 @@ import { assertInStock } from './stock.js';
 
 const doneSignal = defineSignal('done');
 
-/** Waits for a signal from the child. A child that fails, times out or is terminated sends none. */
+/** Waits for a signal from the child. A child that fails, times out or is terminated sends no signal. */
 export async function awaitChildSignal(stock: number): Promise<'done' | 'failed'> {
   let done = false;
   setHandler(doneSignal, () => void (done = true));

@@ -7,7 +7,7 @@ const { charge, refund } = proxyActivities<Activities>({
   retry: { maximumAttempts: 1 },
 });
 
-/** Compensates everything that may have happened, because each compensation is registered before its step runs. */
+/** Registers each compensation before its step runs, so every step that may have taken effect is compensated. */
 export async function registerCompensationFirst(orderId: string): Promise<void> {
   const saga = new Saga({ onStuck: async () => 'retry' });
   try {

@@ -6,7 +6,7 @@ const { charge, refund } = proxyActivities<Activities>({
   retry: { maximumAttempts: 1 },
 });
 
-/** Compensates only steps that returned. A charge whose response was lost is not refunded. */
+/** Compensates only steps that returned. If the response to a charge is lost, the charge is not refunded. */
 export async function registerCompensationAfterStep(orderId: string): Promise<void> {
   const compensations: (() => Promise<void>)[] = [];
   try {

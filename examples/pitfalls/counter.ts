@@ -1,6 +1,6 @@
 import { allHandlersFinished, condition, defineQuery, defineUpdate, setHandler } from '@temporalio/workflow';
 
-/** Counts with each update, answers queries, and ends with an update. Its query takes long. */
+/** Increments a count with each update `count`, and completes after the update `close`. The query handler is slow. */
 export async function runCounter(count: () => Promise<void>): Promise<void> {
   let counted = 0;
   let isOpen = true;

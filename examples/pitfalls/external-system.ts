@@ -1,17 +1,17 @@
 import { setTimeout } from 'node:timers/promises';
 
-/** The external system of these workflows: records its effects in order, and can lose responses. */
+/** The external system of the example workflows. It records its effects in order and can lose responses. */
 export class ExternalSystem {
   private readonly effects: { orderId: string; effect: 'charge' | 'refund' }[] = [];
   private readonly keys = new Set<string>();
   private readonly ordersWithLostResponse = new Set<string>();
 
-  /** The effects for an order. */
+  /** Returns the effects for an order, oldest first. */
   effectsOf(orderId: string): string[] {
     return this.effects.filter((each) => each.orderId === orderId).map(({ effect }) => effect);
   }
 
-  /** The next charge of the order takes effect, but its response is lost. */
+  /** Loses the response to the next charge of the order. The charge still takes effect. */
   loseResponseTo(orderId: string): void {
     this.ordersWithLostResponse.add(orderId);
   }
@@ -26,7 +26,7 @@ export class ExternalSystem {
       this.keys.add(key);
       await this.activities.charge(orderId);
     },
-    /** Takes long enough to end after a query starts and before the query returns. */
+    /** The delay is long enough that a query can start before the activity completes. */
     count: () => setTimeout(10),
     refund: async (orderId: string): Promise<void> => {
       this.effects.push({ orderId, effect: 'refund' });

@@ -1,6 +1,6 @@
 import { condition, defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 
-/** Sets the handler before anything else, because a decision may arrive at any time. */
+/** Sets the handler first, because a decision may arrive at any time. */
 export async function setHandlerFirst(): Promise<string | undefined> {
   let decision: string | undefined;
   setHandler(defineUpdate<string, [string]>('decide'), (made) => (decision = made));

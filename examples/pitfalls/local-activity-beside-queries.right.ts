@@ -4,7 +4,10 @@ import { runCounter } from './counter.js';
 
 const { count } = proxyActivities<Activities>({ startToCloseTimeout: '5 seconds' });
 
-/** Each update runs its step as a regular activity, whose completion is an event in a fixed order with all others. */
+/**
+ * Each update runs its step as a regular activity. The history records the completion of the activity as an event, so a
+ * replay sees the same order of events.
+ */
 export async function countWithRegularActivity(): Promise<void> {
   await runCounter(count);
 }

@@ -5,8 +5,8 @@ import { runCounter } from './counter.js';
 const { count } = proxyLocalActivities<Activities>({ startToCloseTimeout: '5 seconds' });
 
 /**
- * Each update runs its step as a local activity. If it ends while a query is answered, its result goes into a separate
- * workflow task.
+ * Each update runs its step as a local activity. If the local activity completes while a query runs, its result goes
+ * into a separate workflow task.
  */
 export async function countWithLocalActivity(): Promise<void> {
   await runCounter(count);

@@ -6,7 +6,7 @@ const { chargeOnce } = proxyActivities<Activities>({
   retry: { initialInterval: '10 milliseconds' },
 });
 
-/** Charges with the same idempotency key in every attempt, because the key is derived from the order. */
+/** Derives the idempotency key from the order, so every attempt uses the same key. */
 export async function chargeWithIdempotencyKey(orderId: string): Promise<void> {
   await chargeOnce(orderId, `order:${orderId}:charge`);
 }

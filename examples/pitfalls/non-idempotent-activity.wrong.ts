@@ -6,7 +6,7 @@ const { charge } = proxyActivities<Activities>({
   retry: { initialInterval: '10 milliseconds' },
 });
 
-/** Charges a second time when the response is lost. */
+/** If the response is lost, the retry charges the customer a second time. */
 export async function chargeWithoutIdempotencyKey(orderId: string): Promise<void> {
   await charge(orderId);
 }

@@ -25,7 +25,7 @@ describeOnDevServer('workflow anti-patterns', () => {
   const started: WorkflowHandle[] = [];
 
   beforeAll(async () => {
-    // Without this setting, an immediate continue-as-new waits for a second.
+    // Without this setting, the server delays an immediate continue-as-new by one second.
     server = await startDevServer({ dynamicConfig: ['history.workflowIdReuseMinimalInterval="0s"'] });
     worker = await Worker.create({
       connection: server.nativeConnection,
@@ -51,7 +51,7 @@ describeOnDevServer('workflow anti-patterns', () => {
     }
   });
 
-  /** Starts a workflow with a new id. The default argument is that id. */
+  /** Starts a workflow with a new id. If no argument is given, the workflow receives its id as the argument. */
   async function start(type: Type, argument?: unknown): Promise<WorkflowHandle> {
     const workflowId = randomUUID();
     const handle = await server.client.workflow.start(type, { taskQueue, workflowId, args: [argument ?? workflowId] });
@@ -65,7 +65,7 @@ describeOnDevServer('workflow anti-patterns', () => {
       timeoutMs: deadlineMs,
     });
 
-  /** Returns the failure of the workflow task, after at least two attempts. */
+  /** Waits until the workflow task has failed at least once. @returns the latest failure message. */
   async function failureOfStuckTask(handle: WorkflowHandle): Promise<string | null | undefined> {
     const wasRetried = async () => ((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0) >= 2 || undefined;
     await waitUntil(wasRetried, {
@@ -100,14 +100,14 @@ describeOnDevServer('workflow anti-patterns', () => {
     expect(externalSystem.effectsOf(handle.workflowId)).toEqual(effects);
   });
 
-  test('Map across continue-as-new: the next run receives no Map and makes no progress', async () => {
+  test('Map across continue-as-new: the next run receives a plain object instead of the Map and makes no progress', async () => {
     const [wrong, right] = await Promise.all([start('continueWithMap', true), start('continueWithPlainJson', true)]);
 
     expect(await failureOfStuckTask(wrong)).toBe('cart.get is not a function');
     expect(await right.result()).toBe(2);
   });
 
-  test('async validator: rejects nothing, so the caller waits and the workflow makes no progress', async () => {
+  test('async validator: the update is not rejected, so the caller waits and the workflow makes no progress', async () => {
     const [wrong, right] = await Promise.all([start('validateAsynchronously'), start('validateSynchronously')]);
     const onResponse = vi.fn();
     wrong.executeUpdate('add', { args: [0] }).then(onResponse, onResponse);
@@ -117,7 +117,7 @@ describeOnDevServer('workflow anti-patterns', () => {
     expect(onResponse).not.toHaveBeenCalled();
   });
 
-  test('child that never reports: a parent that waits for a signal never learns that the child failed', async () => {
+  test('child that never reports: a parent that waits for a signal does not notice that the child failed', async () => {
     const wrong = await start('awaitChildSignal', 0);
     await waitForEvent(wrong, 'ChildWorkflowExecutionFailed');
     const right = await start('awaitChild', 0);
@@ -139,7 +139,7 @@ describeOnDevServer('workflow anti-patterns', () => {
       const handle = await start(type);
       const count = () => handle.executeUpdate('count');
       for (let round = 0; round < 5; round += 1) {
-        // The last count arrives while the workflow task of the first is open, like the query.
+        // The third update arrives while the workflow task of the first update is open, and so does the query.
         await Promise.all([count(), count(), handle.query('counted'), setTimeout(15).then(count)]);
       }
       await handle.executeUpdate('close');

@@ -14,7 +14,8 @@ import { releaseSignal } from './steps.js';
 import { bundleExample, createWorker, DEPLOYMENT_NAME, TASK_QUEUE } from './worker.js';
 
 /**
- * Records the histories of this example again, on its own dev server: `node tools/run.mjs examples/versioning/record-histories.ts`
+ * Records the histories of the versioning examples again, on a dev server: `node tools/run.mjs
+ * examples/versioning/record-histories.ts`
  */
 const report = createReporter();
 Runtime.install({ logger: new DefaultLogger('WARN') });

@@ -4,8 +4,8 @@ import { replayHistories as replay } from '../../tools/replay/replay-histories.j
 import { bundleExample } from './worker.js';
 
 /**
- * Replays the recorded histories of a part with the workflows of a file. Returns for each history `replays`, or the
- * difference between the history and the code.
+ * Replays the recorded histories of one example with the workflows of a file. Returns `replays` for each history that
+ * replays. For any other history, returns the difference between the history and the code.
  */
 export async function replayHistories(part: string, workflows: string): Promise<Record<string, string>> {
   const recorded = await readCommittedHistories(join(import.meta.dirname, part, 'histories'));

@@ -5,7 +5,7 @@ export const { pack, insure, ship } = proxyActivities<Activities>({ startToClose
 
 export const releaseSignal = defineSignal('release');
 
-/** The part that is the same in all versions: packs a parcel and waits for its release. */
+/** The first steps, which are the same in all versions: packs a parcel and waits for the signal `release`. */
 export async function packAndAwaitRelease(parcelId: string): Promise<void> {
   let isReleased = false;
   setHandler(releaseSignal, () => {

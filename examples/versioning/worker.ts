@@ -11,7 +11,7 @@ import { activities } from './activities.js';
 export const TASK_QUEUE = 'parcels';
 export const DEPLOYMENT_NAME = 'parcels';
 
-/** Bundles the workflows of a file of this folder, such as `patch/1-original.ts`. */
+/** Bundles the workflows of a file in this folder, for example `patch/1-original.ts`. */
 export async function bundleExample(file: string): Promise<WorkflowBundle> {
   return await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL(file, import.meta.url)),
@@ -23,7 +23,9 @@ interface ParcelWorkerOptions {
   connection: NativeConnection;
   namespace: string;
   workflowBundle: WorkflowBundle;
-  /** The version of the worker deployment. Without a build id, the worker takes every task. */
+  /**
+   * The build id of the worker's deployment version. A worker without a build id is unversioned and takes every task.
+   */
   buildId?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Starts, finds and waits for other processes. Tests import these functions from here, so that only this file knows
- * where the developer tools keep them.
+ * Functions that start, find and wait for processes. Tests import them from this file, so that only this file depends
+ * on the layout of `tools/`.
  */
 export { findOnPath, runCommand } from '../../tools/processes/commands.js';
 export { freePort } from '../../tools/processes/ports.js';

@@ -23,13 +23,13 @@ describe('routing of new starts', () => {
   const parcelIds = Array.from({ length: 2_000 }, (_, index) => `parcel-${index}`);
   const idsOfV2 = (percent: number) => parcelIds.filter((id) => chooseParcelType(id, percent) === 'parcelV2');
 
-  test('starts about the given percentage as the new type', () => {
+  test('starts approximately the given percentage of parcels with the new type', () => {
     expect(idsOfV2(0)).toEqual([]);
     expect(idsOfV2(25).length / parcelIds.length).toBeCloseTo(0.25, 1);
     expect(idsOfV2(100)).toEqual(parcelIds);
   });
 
-  test('moves no parcel back to the old type when the percentage grows', () => {
+  test('keeps a parcel on the new type when the percentage increases', () => {
     expect(idsOfV2(50)).toEqual(expect.arrayContaining(idsOfV2(25)));
   });
 });

@@ -3,7 +3,8 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import type * as workflows from './2-both-types.js';
 
 /**
- * Returns the same type for a parcel at the same percentage. A higher percentage moves no parcel back to the old type.
+ * Returns the same type for the same parcel and percentage. If the percentage increases, a parcel of the new type keeps
+ * the new type.
  */
 export function chooseParcelType(parcelId: string, percentOfV2: number): keyof typeof workflows {
   const bucket = createHash('sha256').update(parcelId).digest().readUInt32BE() % 100;
@@ -11,7 +12,7 @@ export function chooseParcelType(parcelId: string, percentOfV2: number): keyof t
 }
 
 /**
- * Starts a parcel, or joins its open run. Both types share one workflow id for each parcel, so a parcel cannot run
+ * Starts a parcel, or joins its open run. A parcel has the same workflow id with both types. So a parcel cannot run
  * twice if the percentage changes between two requests.
  */
 export async function startParcel(

@@ -2,7 +2,8 @@ import { patched } from '@temporalio/workflow';
 import { insure, packAndAwaitRelease, ship } from '../steps.js';
 
 /**
- * A run that passed this line before the patch ships uninsured, as in its history. Every other run insures the parcel.
+ * A run that reached `ship` before the patch has no marker, so its replay skips `insure`. Every other run insures the
+ * parcel.
  */
 export async function parcel(parcelId: string): Promise<void> {
   await packAndAwaitRelease(parcelId);

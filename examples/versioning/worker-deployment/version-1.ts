@@ -1,13 +1,13 @@
 import { setWorkflowOptions } from '@temporalio/workflow';
 import { packAndAwaitRelease, ship } from '../steps.js';
 
-/** Completes on the version on which it started. */
+/** A pinned run completes on the version on which it started. */
 export async function pinnedParcel(parcelId: string): Promise<void> {
   await packAndAwaitRelease(parcelId);
   await ship(parcelId);
 }
 
-/** Moves to the current version with its next workflow task. */
+/** An upgrading run moves to the current version with its next workflow task. */
 export async function upgradingParcel(parcelId: string): Promise<void> {
   await packAndAwaitRelease(parcelId);
   await ship(parcelId);

@@ -1,14 +1,14 @@
 import { patched, setWorkflowOptions } from '@temporalio/workflow';
 import { insure, packAndAwaitRelease, ship } from '../steps.js';
 
-/** Needs no patch: version 2 never gets a run that version 1 started. */
+/** Needs no patch, because version 2 never receives a pinned run that version 1 started. */
 export async function pinnedParcel(parcelId: string): Promise<void> {
   await packAndAwaitRelease(parcelId);
   await insure(parcelId);
   await ship(parcelId);
 }
 
-/** Needs a patch: version 2 continues runs that version 1 started. */
+/** Needs a patch, because version 2 continues upgrading runs that version 1 started. */
 export async function upgradingParcel(parcelId: string): Promise<void> {
   await packAndAwaitRelease(parcelId);
   if (patched('insure-parcels')) await insure(parcelId);

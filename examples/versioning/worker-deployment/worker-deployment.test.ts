@@ -28,11 +28,11 @@ test.each<[string, Record<string, string>]>([
       'upgrading-1-2': 'replays',
     },
   ],
-])('%s replays every upgrading run that it may get, and only its own pinned runs', async (code, outcomes) => {
+])('%s replays every upgrading run that it can receive, and only its own pinned runs', async (code, outcomes) => {
   expect(await replayHistories('worker-deployment', `worker-deployment/${code}.ts`)).toEqual(outcomes);
 });
 
-// The tests build on each other: they take one deployment from version 1 to version 2.
+// The tests depend on their order: together they take one deployment from version 1 to version 2 and back.
 describeOnDevServer('a worker deployment with two versions', () => {
   let server: DevServer;
   const stops: (() => Promise<void>)[] = [];
@@ -47,7 +47,7 @@ describeOnDevServer('a worker deployment with two versions', () => {
     await server?.close();
   });
 
-  /** Starts a worker of a version and waits until the server knows it. */
+  /** Starts a worker of a version and waits until the server lists the version. */
   async function startVersion(buildId: string): Promise<void> {
     const { nativeConnection: connection, namespace } = server;
     const workflowBundle = await bundleExample(`worker-deployment/version-${buildId}.ts`);
@@ -80,7 +80,7 @@ describeOnDevServer('a worker deployment with two versions', () => {
     await handle.result();
   }
 
-  /** The versions that completed the workflow tasks of a run, without repetitions. */
+  /** Returns the versions that completed the workflow tasks of a run, without duplicates. */
   async function versionsOf(handle: WorkflowHandle): Promise<string[]> {
     const { events } = await handle.fetchHistory();
     const buildIds = (events ?? []).flatMap(
@@ -89,20 +89,20 @@ describeOnDevServer('a worker deployment with two versions', () => {
     return [...new Set(buildIds)];
   }
 
-  /** The versions that run ten new parcels. */
+  /** Runs ten new parcels. @returns the versions that completed their workflow tasks. */
   async function versionsOfNewParcels(): Promise<Set<string>> {
     const handles = await Promise.all(Array.from({ length: 10 }, () => start('pinnedParcel')));
     await Promise.all(handles.map(release));
     return new Set((await Promise.all(handles.map(versionsOf))).flat());
   }
 
-  test('gives a new version no workflows before it ramps', async () => {
+  test('starts no workflows on a new version before it is the ramping version', async () => {
     await startVersion('2');
 
     expect(await versionsOfNewParcels()).toEqual(new Set(['1']));
   });
 
-  test('starts new workflows on the ramping version by its percentage', async () => {
+  test('starts 0 % or 100 % of the new workflows on the ramping version, as configured', async () => {
     const ramp = (percentage: string) =>
       deployment('set-ramping-version', '--build-id', '2', '--percentage', percentage);
 
@@ -112,13 +112,13 @@ describeOnDevServer('a worker deployment with two versions', () => {
     expect(await versionsOfNewParcels()).toEqual(new Set(['2']));
   });
 
-  test('starts new workflows on the current version again after a rollback of the ramp', async () => {
+  test('starts new workflows on the current version after the ramping version is removed', async () => {
     await deployment('set-ramping-version', '--build-id', '2', '--delete');
 
     expect(await versionsOfNewParcels()).toEqual(new Set(['1']));
   });
 
-  test('moves an upgrading workflow to the new current version and leaves a pinned one on its own', async () => {
+  test('moves an upgrading workflow to the new current version and keeps a pinned workflow on the old version', async () => {
     const [pinned, upgrading] = [await start('pinnedParcel'), await start('upgradingParcel')];
     for (const handle of [pinned, upgrading])
       await waitUntil(async () => (await versionsOf(handle)).length > 0 || undefined, {
@@ -133,7 +133,7 @@ describeOnDevServer('a worker deployment with two versions', () => {
     expect(await versionsOf(upgrading)).toEqual(['1', '2']);
   });
 
-  test('starts new workflows on the previous version again when it is made current', async () => {
+  test('starts new workflows on the previous version after it becomes the current version again', async () => {
     expect(await versionsOfNewParcels()).toEqual(new Set(['2']));
     await deployment('set-current-version', '--build-id', '1');
 

@@ -35,7 +35,7 @@ import type { DevServer } from '../temporal/dev-server.js';
 import type { Shop } from '../shop/shop.js';
 import { CARRIER_WEBHOOK_SECRET, type RunningFakes } from '../shop/fakes.js';
 
-/** Signs the cursors of all APIs in tests. */
+/** The secret with which every API in the tests signs its cursors. */
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
 
 export interface ApiResponse<Body> {
@@ -52,14 +52,14 @@ export interface RequestOptions {
   json?: unknown;
 }
 
-/** The HTTP API of one test file, on its own port; with replicas, `request` calls them in turn. */
+/** The HTTP API of one test file. If the run has replicas, `request` calls them in turn. */
 export interface Api {
   url: string;
-  /** The type of the body is the test's expectation; only the test's own assertions check it. */
+  /** `Body` is the type that the test expects. Nothing checks the body against this type. */
   request: <Body = Problem>(method: string, path: string, options?: RequestOptions) => Promise<ApiResponse<Body>>;
   get: <Body = Problem>(path: string) => Promise<ApiResponse<Body>>;
   post: <Body = Problem>(path: string, json?: unknown) => Promise<ApiResponse<Body>>;
-  /** Polls the order until it is in the wanted state. */
+  /** Polls the order until `expected` returns true. */
   waitForOrder: (orderId: string, expected: (order: OrderResource) => boolean, what: string) => Promise<OrderResource>;
   close: () => Promise<void>;
 }
@@ -74,11 +74,11 @@ interface ApiOptions {
   protection?: Partial<AppDependencies['protection']>;
   logger?: Logger;
   metrics?: AppDependencies['httpMetrics'];
-  /** The codec's keys; with `none`, the API has no codec. */
+  /** The encryption keys of the codec endpoint. With `none`, the API has no codec endpoint. */
   encryptionKeys?: readonly EncryptionKey[] | 'none';
 }
 
-/** The API with the defaults of all tests; it does not listen yet. */
+/** Builds the API with default options for tests. The API does not listen yet. */
 export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
   const { client, store, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
   const { encryptionKeys: keys = [], logger = createLogger('api', 'silent'), metrics } = deps;
@@ -95,7 +95,7 @@ export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
     batchOperations: operations,
     uploadLimits: { maxBytes: 2 ** 30, maxLineLength: 16_384, ...uploadLimits },
     auth,
-    // Test machines sometimes stall, so load shedding is off.
+    // Load shedding is off, because test machines sometimes stall.
     protection: { corsOrigins: [], codecOrigins, hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0, ...protection },
     cursors: createCursors([CURSOR_SECRET]),
     codec:
@@ -108,7 +108,7 @@ export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
   });
 }
 
-/** Starts the API on a free port and sends the fake carrier's reports to it. */
+/** Starts the API on free ports, one per replica, and sends the fake carrier's reports to it. */
 export async function startApi(deps: ApiOptions): Promise<Api> {
   const { fakes } = deps;
   const apps = await Promise.all(Array.from({ length: inject('replicas') }, () => buildTestApp(deps)));
@@ -157,7 +157,7 @@ export async function startApi(deps: ApiOptions): Promise<Api> {
   };
 }
 
-/** The API as in production: src/api/server.ts in a separate process. Resolves when it responds. */
+/** Starts the API as in production: src/api/server.ts in a separate process. Resolves when the API responds. */
 export async function startApiProcess(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, fakes }: Pick<Shop, 'databaseUrl' | 'fakes'>,
@@ -193,11 +193,11 @@ export async function startApiProcess(
   return { url, lines, process };
 }
 
-/** A report of the carrier as a signed webhook. */
+/** Creates the signed webhook of a report from the carrier. */
 export const signShipmentReport = (report: ShipmentReport | string, options: SigningOptions = {}): RequestOptions =>
   signWebhook(report, { secret: CARRIER_WEBHOOK_SECRET, ...options });
 
-/** A system's decision as a signed webhook. */
+/** Creates the signed webhook of a decision by an external system. */
 export const signDecision = (decision: DecisionCallback | string, options: SigningOptions = {}): RequestOptions =>
   signWebhook(decision, { secret: APPROVAL_WEBHOOK_SECRET, ...options });
 

@@ -9,11 +9,11 @@ import { addProduct, startShop, type Shop } from '../shop/shop.js';
 import { startDevServer, type DevServer } from '../temporal/dev-server.js';
 import { startApi, type Api, type ApiResponse } from './api.js';
 
-/** A batch, or a problem. */
+/** The possible response bodies for a batch: the batch, or a problem document. */
 export type BatchBody = BatchResource & Omit<Problem, 'status'>;
 
 export const NDJSON = 'application/x-ndjson';
-/** The items as lines of NDJSON. */
+/** Serializes the items as NDJSON, one item per line. */
 export const ndjson = (items: unknown[]) => items.map((item) => `${JSON.stringify(item)}\n`).join('');
 export interface Upload {
   text: string;
@@ -21,11 +21,11 @@ export interface Upload {
   query?: Record<string, string>;
 }
 
-/** The path of an upload, by default of the operation `restock`. */
+/** Returns the upload path. The default operation is `restock`. */
 export const uploadPath = (query: Record<string, string> = {}) =>
   `/v1/batches?${new URLSearchParams({ operation: 'restock', ...query }).toString()}`;
 
-/** Uploads a whole file. */
+/** Uploads a file in one request. */
 export const upload = (api: Api, { text, type = NDJSON, query }: Upload): Promise<ApiResponse<BatchBody>> =>
   api.request<BatchBody>('POST', uploadPath(query), { text, headers: { 'content-type': type } });
 
@@ -35,7 +35,7 @@ interface RawResponse {
   body: BatchBody;
 }
 
-/** Opens a request whose body the test sends piece by piece. */
+/** Opens a request. The test sends the body in parts. */
 export function openRequest(
   api: Api,
   path: string,
@@ -65,7 +65,7 @@ interface ServerEvent {
   data: BatchResource;
 }
 
-/** Reads a server-sent event stream as a browser does. */
+/** Opens the server-sent event stream of a batch, as a browser does. */
 export async function openEventStream({ url }: Pick<Api, 'url'>, batchId: string) {
   const response = await fetch(`${url}/v1/batches/${batchId}/events`, {
     headers: { accept: 'text/event-stream' },
@@ -104,7 +104,7 @@ export async function openEventStream({ url }: Pick<Api, 'url'>, batchId: string
     },
   };
 }
-/** The batch API on a dev server, with a worker for batches whose test operations the test controls. */
+/** The batch API on a dev server, with a batch worker. `tests` contains the operations that a test controls. */
 export class BatchApi {
   server!: DevServer;
   shop!: Shop;
@@ -113,13 +113,13 @@ export class BatchApi {
 
   readonly get = (batchId: string) => this.api.get<BatchBody>(`/v1/batches/${batchId}`);
 
-  /** Sends `pause`, `resume`, `cancel` or `retry`. */
+  /** Sends the command `pause`, `resume`, `cancel` or `retry` to a batch. */
   readonly sendCommand = (batchId: string, command: string) =>
     this.api.post<BatchBody>(`/v1/batches/${batchId}/${command}`);
 
   readonly stockOf = async (sku: string) => (await this.shop.store.findProducts([sku])).get(sku)?.available;
 
-  /** Polls the batch until `isExpected` accepts it. @throws with the last batch after 20 seconds. */
+  /** Polls the batch until `isExpected` returns true. @throws after 20 seconds; the error contains the last batch. */
   readonly waitForBatch = async (
     batchId: string,
     isExpected: (batch: BatchResource) => boolean,
@@ -141,7 +141,7 @@ export class BatchApi {
   readonly waitForStatus = (batchId: string, status: BatchResource['status']) =>
     this.waitForBatch(batchId, (batch) => batch.status === status, status);
 
-  /** Starts a batch of the operation `call` whose calls block until the test releases them. */
+  /** Starts a batch of the operation `call`. Its calls block until the test unblocks them. */
   readonly startBlockedBatch = async (count = 4): Promise<string> => {
     this.tests.blockCalls();
     const batchId = await stageTestBatch(this.shop.store, {
@@ -154,7 +154,7 @@ export class BatchApi {
     return batchId;
   };
 
-  /** Runs a batch in which the first `failing` items fail, and waits for its end. */
+  /** Runs a batch in which the first `failing` items fail, and waits until the batch is closed. */
   readonly runBatchWithFailures = async (failing: number, count = failing + 1): Promise<string> => {
     const { sku } = await addProduct(this.shop.store);
     const items = createMany(count, (n) => ({ sku: n < failing ? 'NOT-THERE' : sku, quantity: 1 }));
@@ -165,7 +165,7 @@ export class BatchApi {
   };
 }
 
-/** Registers the hooks that start and close the batch API of a test file. Its servers exist from `beforeAll` on. */
+/** Registers the hooks that start and close the batch API of a test file. Tests can use it after `beforeAll`. */
 export function useBatchApi(): BatchApi {
   const batchApi = new BatchApi();
   beforeAll(async () => {

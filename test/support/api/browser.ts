@@ -5,7 +5,10 @@ import { findOnPath } from '../processes.js';
 
 const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** The path of a Chromium: CHROMIUM_PATH, or one on PATH. @throws with installation instructions when there is none. */
+/**
+ * Returns the path of Chromium: CHROMIUM_PATH, or a browser on PATH. @throws with installation instructions when no
+ * Chromium is found.
+ */
 export async function findChromium(): Promise<{ path: string }> {
   const cure = 'apt-get install chromium, or set CHROMIUM_PATH';
   const configuredPath = process.env.CHROMIUM_PATH;
@@ -20,7 +23,10 @@ export async function findChromium(): Promise<{ path: string }> {
   return { path };
 }
 
-/** Like `describe`, for tests in a real browser. Without one, the tests are skipped and the title says why. */
+/**
+ * Like `describe`, for tests that need a real browser. If no browser is found, the tests are skipped and the title
+ * gives the reason.
+ */
 export function describeInBrowser(title: string, define: () => void): void {
   const found = inject('chromium');
   if ('missing' in found) describe.skip(`${title} (skipped, there is no browser: ${found.missing})`, define);
@@ -31,8 +37,8 @@ export function describeInBrowser(title: string, define: () => void): void {
 export async function launchBrowser(): Promise<Browser> {
   const found = inject('chromium');
   if ('missing' in found) throw new Error(found.missing);
-  // Loaded only here: the search above runs before every test run, and loading takes as long as some of those runs.
+  // Imported here and not at the top, because `findChromium` runs before every test run and this import is slow.
   const { chromium } = await import('playwright-core');
-  // Chromium's sandbox does not work for root, nor in most containers. Tests open only this project's pages.
+  // Chromium's sandbox does not work for root or in most containers. The tests open only pages of this project.
   return await chromium.launch({ executablePath: found.path, args: ['--no-sandbox'] });
 }

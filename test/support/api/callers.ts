@@ -8,7 +8,7 @@ import type { Problem } from '../../../src/schemas/shared/problem.js';
 export interface TestCaller {
   id: string;
   key: string;
-  /** The caller's entry in the configuration. */
+  /** The entry for this caller in API_KEYS. */
   configEntry: ApiKey;
   /** Sends a request as this caller. */
   send: <Body = Problem>(
@@ -43,7 +43,7 @@ export interface ApiOperation extends OpenApiOperation {
   path: string;
 }
 
-/** All operations in the OpenAPI document. */
+/** Returns all operations in the OpenAPI document of the API. */
 export async function fetchApiOperations(api: Api): Promise<ApiOperation[]> {
   const { body } = await api.get<{ paths: Record<string, Record<string, OpenApiOperation>> }>('/openapi.json');
   return Object.entries(body.paths).flatMap(([path, methods]) =>

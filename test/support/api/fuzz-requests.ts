@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Text that often breaks parsers, as written in a path or query. */
+/** Percent-encoded text for a path or query that often breaks parsers. */
 const MALFORMED_URL_PARTS = [
   '%',
   '%zz',
@@ -62,16 +62,16 @@ export const fuzzText: fc.Arbitrary<string> = fc.oneof(
   fc.string({ maxLength: 100 }),
 );
 
-/** A path segment; sometimes the id of an existing resource. */
+/** Generates path segments. Some contain the id of an existing resource. */
 export const fuzzId = (there: string): fc.Arbitrary<string> =>
   fc.oneof(
     fc.constant(there),
-    // A client resolves dot segments before it sends the path.
+    // Excludes dot segments, because an HTTP client resolves them before it sends the path.
     fuzzText.map((text) => encodeURIComponent(text.toWellFormed())).filter((text) => !/^(\.|%2e)*$/i.test(text)),
     fc.constantFrom(...MALFORMED_URL_PARTS).map((part) => there + part),
   );
 
-/** A query string with the operation's own parameter names and with others. */
+/** Generates query strings with the parameter names of the operation and with unknown names. */
 export function fuzzQuery(names: readonly string[], there: string): fc.Arbitrary<string> {
   const value = fc.oneof(
     fc.constantFrom(there, '1', '50', 'completed', 'pending', 'restock'),
@@ -88,7 +88,7 @@ export function fuzzQuery(names: readonly string[], there: string): fc.Arbitrary
     .map((pairs) => (pairs.length ? `?${pairs.map((pair) => pair.join('=')).join('&')}` : ''));
 }
 
-/** Text that is valid in a header. */
+/** Generates text that is valid in a header. */
 export const fuzzHeader: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom('', 'again', 'application/json', 'text/plain', 'application/json; charset=utf-16', 'x'.repeat(300)),
   fc
@@ -96,7 +96,7 @@ export const fuzzHeader: fc.Arbitrary<string> = fc.oneof(
     .map((codes) => String.fromCharCode(...codes.filter((code) => code !== 0x7f))),
 );
 
-/** Bodies of a content type: arbitrary bodies, and the example with one mutation. */
+/** Generates bodies of a content type: arbitrary bodies, and the example with one mutation. */
 export function fuzzBody(type: string, example: unknown): fc.Arbitrary<string> {
   if (type.endsWith('urlencoded')) return fc.oneof(fuzzText, fuzzForm(example));
   if (typeof example === 'string') return fc.oneof(fuzzText, fuzzPlainText(example));
@@ -114,7 +114,7 @@ const fuzzForm = (example: unknown): fc.Arbitrary<string> =>
       .join('&');
   });
 
-/** The example with a part of it replaced. */
+/** Replaces one part of the example. */
 const fuzzPlainText = (example: string): fc.Arbitrary<string> =>
   fc
     .tuple(fc.nat(example.length), fc.nat(8), fc.oneof(fuzzText, fc.constantFrom(...FUZZ_JSON)))
@@ -126,7 +126,7 @@ const fuzzValue = fc.oneof(
   fc.constantFrom(0, -1, 1.5, 1e21, 2 ** 53, Number.MAX_VALUE, '', [], {}, null, true),
 );
 
-/** The example with one value changed, removed, or given an unknown additional field. */
+/** Mutates one value of the example: changes it, removes it, or adds an unknown field to it. */
 function mutateExample(example: unknown): fc.Arbitrary<unknown> {
   const places = pathsIn(example);
   const change = fc.oneof(
@@ -135,7 +135,7 @@ function mutateExample(example: unknown): fc.Arbitrary<unknown> {
     fc.tuple(fc.constantFrom('x', '__proto__', 'constructor', ''), fuzzValue).map(
       ([name, value]) =>
         (old: unknown) =>
-          // A computed name defines a property, even if it is `__proto__`.
+          // A computed name defines an own property, even if the name is `__proto__`.
           ({ ...Object(old), [name]: value }) as unknown,
     ),
   );

@@ -1,4 +1,4 @@
-/** The generators of the committed documents: openapi.json, the table of problems and the table of limits. */
+/** Exports the generators of the committed documents: openapi.json, the table of problems and the table of limits. */
 export { generatedFiles } from '../../../tools/openapi/document.js';
 export {
   EVENTS_PER_ACTIVITY,

@@ -6,7 +6,7 @@ import type { OpenAPIV3_1 } from 'openapi-types';
 export type Parameter = OpenAPIV3_1.ParameterObject;
 export type ResponseObject = OpenAPIV3_1.ResponseObject;
 
-/** An operation of the document, and its location. */
+/** An operation of the OpenAPI document, with its method and path. */
 export interface DocumentedOperation {
   operationId: string;
   method: string;
@@ -38,7 +38,10 @@ export function documentedOperations(document: OpenAPIV3_1.Document): Documented
   );
 }
 
-/** Validates values against the schemas of a document, each located by the keys that lead to it. Returns the errors. */
+/**
+ * Returns a function that validates a value against the schema at a location in the document. The location is a list of
+ * keys. The function returns the errors.
+ */
 export function createSchemaValidator(
   document: OpenAPIV3_1.Document,
 ): (value: unknown, at: readonly string[]) => string[] {

@@ -4,13 +4,14 @@ import { describe, inject } from 'vitest';
 import { findOnPath, projectRoot } from '../processes.js';
 import type { Settings } from '../../../tools/stack/settings/settings.js';
 
-/** The folder with the configuration of schemathesis and its pinned version. */
+/** The folder with the configuration of schemathesis and the pinned version of its packages. */
 export const SCHEMATHESIS_FOLDER = join(projectRoot, 'test', 'e2e', 'schemathesis');
 
 /**
- * The path of `st`: SCHEMATHESIS_PATH, the program that `.ci/run` put into the cache folder, or one on PATH.
+ * Returns the path of the schemathesis program `st`: SCHEMATHESIS_PATH, the program that `.ci/run` installed in the
+ * cache folder, or `st` on PATH.
  *
- * @throws with installation instructions when there is none.
+ * @throws with installation instructions when the program is not found.
  */
 export async function findSchemathesis({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
   const requirements = await readFile(join(SCHEMATHESIS_FOLDER, 'requirements.txt'), 'utf8');
@@ -29,7 +30,10 @@ const executableAt = (path: string): Promise<string | undefined> =>
     () => undefined,
   );
 
-/** Like `describe`, for tests with schemathesis. Without it, the tests are skipped and the title says why. */
+/**
+ * Like `describe`, for tests that need schemathesis. If the program is missing, the tests are skipped and the title
+ * gives the reason.
+ */
 export function describeWithSchemathesis(title: string, define: () => void): void {
   const found = inject('schemathesis');
   if ('missing' in found) describe.skip(`${title} (skipped: ${found.missing})`, define);

@@ -5,11 +5,11 @@ import { startApi, type Api } from './api.js';
 
 const CONNECT_TIMEOUT_MS = 50;
 
-/** A client and a store whose servers do not exist. */
+/** Creates a Temporal client and a store. No server listens on their addresses. */
 export async function createUnreachableBackends() {
   const address = `127.0.0.1:${await freePort()}`;
   const client = createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' });
-  // Shortens the wait for the server, because these tests do not check it.
+  // Replaces the deadline of each call by a short one. These tests do not check deadlines.
   client.withDeadline = (_deadline, run) => client.connection.withDeadline(Date.now() + CONNECT_TIMEOUT_MS, run);
   const store = openStore({
     databaseUrl: `postgres://${address}/shop`,
@@ -26,7 +26,9 @@ export async function createUnreachableBackends() {
   };
 }
 
-/** An API without its servers: every response comes from the HTTP layer alone. */
+/**
+ * Starts an API whose Temporal server and database are unreachable, so that every response comes from the HTTP layer.
+ */
 export async function startApiWithoutBackends(
   options: Omit<Parameters<typeof startApi>[0], 'client' | 'store'> = {},
 ): Promise<Api> {

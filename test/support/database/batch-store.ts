@@ -10,7 +10,7 @@ import { createDatabase } from './database.js';
 
 export const MAX_CONNECTIONS = 10;
 
-/** A promise and the function that resolves it. */
+/** Returns a promise and the function that resolves the promise. */
 export function createGate(): { passed: Promise<void>; open: () => void } {
   let open = (): void => undefined;
   const passed = new Promise<void>((resolve) => (open = resolve));
@@ -18,24 +18,24 @@ export function createGate(): { passed: Promise<void>; open: () => void } {
 }
 
 export const REJECTION = { type: 'Rejected', message: 'no' };
-/** The failures of the items at these positions of a chunk. */
+/** Returns one failure for each given position in a chunk. */
 export const rejectionsAt = (...positions: number[]): ItemFailure[] =>
   positions.map((index) => ({ index, reason: REJECTION }));
 export const linesOf = (items: { line: number }[]) => items.map(({ line }) => line);
 
-/** Items as an upload would contain them: `{"n": 1}`, `{"n": 2}`, … */
+/** Makes items in the form of an upload: `{"n": 1}`, `{"n": 2}`, … */
 export const makeNumberedItems = (count: number) => createMany(count, (index) => ({ n: index + 1 }));
 
 export type ApplyChunk = Parameters<Store['applyChunk']>[1];
 
 type TestDatabase = Awaited<ReturnType<typeof createDatabase>>;
 
-/** A store in its own database, with the helpers that the tests of batches share. */
+/** A store in a separate database, with helper functions for batch tests. */
 export class BatchStore {
   database!: TestDatabase;
   store!: Store;
 
-  /** Waits until `count` connections run a COPY. @throws after ten seconds. */
+  /** Waits until `count` connections run a COPY statement. @throws after ten seconds. */
   readonly waitForCopies = (count: number) =>
     waitUntil(
       async () => {
@@ -59,7 +59,7 @@ export class BatchStore {
       { description: `${count} transactions waiting`, timeoutMs: 10_000, intervalMs: 10 },
     );
 
-  /** Counts the rows of a batch, and chunk rows without an attempt. */
+  /** Counts the rows of a batch, and all chunk rows whose attempt does not exist (`orphans`). */
   readonly countRows = async (batchId: string): Promise<{ batches: number; attempts: number; orphans: number }> => {
     const { rows } = await sql<{ batches: number; attempts: number; orphans: number }>`
       select
@@ -71,14 +71,14 @@ export class BatchStore {
     return rows[0]!;
   };
 
-  /** Opens an attempt and expects it to have chunks. */
+  /** Opens an attempt. The test fails if the attempt has no chunks. */
   readonly openAttempt = async (batchId: string, runId: string): Promise<OpenAttempt> => {
     const attempt = await this.store.openAttempt(batchId, runId);
     expect(attempt?.chunks).toBeGreaterThan(0);
     return attempt!;
   };
 
-  /** The stored items of an attempt, chunk by chunk. */
+  /** Returns the stored items of an attempt, one list per chunk. */
   readonly storedChunks = async (attemptId: number): Promise<StagedItem[][]> => {
     const rows = await this.store.db
       .selectFrom('batch_chunks')
@@ -112,7 +112,7 @@ export class BatchStore {
   };
 }
 
-/** Registers the hooks that create and drop the database of a test file. The store exists from `beforeAll` on. */
+/** Registers the hooks that create and drop the database of a test file. Tests can use the store after `beforeAll`. */
 export function useBatchStore(): BatchStore {
   const batchStore = new BatchStore();
   beforeAll(async () => {

@@ -2,21 +2,21 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
- * A proxy to the database that can withhold the response to one commit: the transaction is committed, but the client
- * does not learn it.
+ * A database proxy that can withhold the response to one commit. The transaction is committed, but the client gets no
+ * confirmation.
  */
 export interface CommitProxy {
-  /** The URL of the proxy. */
+  /** The database URL that connects through the proxy. */
   url: string;
   /**
-   * Withholds the response to the next commit of a transaction that contains this text, or of such a statement outside
-   * a transaction. Resolves once it is committed.
+   * Withholds the response to the next commit of a transaction that contains this text. A statement outside a
+   * transaction counts as a transaction. Resolves when the transaction is committed.
    */
   withholdNextCommit: (text: string) => Promise<void>;
   close: () => Promise<void>;
 }
 
-/** Opens a proxy that forwards everything byte by byte, except the responses to withhold, which it drops. */
+/** Starts a proxy that forwards all bytes unchanged, except the withheld responses, which it drops. */
 export async function startCommitProxy(databaseUrl: string): Promise<CommitProxy> {
   const database = new URL(databaseUrl);
   const waiting = new Map<string, () => void>();
@@ -42,7 +42,7 @@ export async function startCommitProxy(databaseUrl: string): Promise<CommitProxy
     client.on('data', (chunk) => {
       const sent = chunk.toString('latin1');
       if (/\bbegin\b/i.test(sent)) isOpen = true;
-      // A statement outside a transaction is its own transaction.
+      // PostgreSQL runs a statement outside a transaction in a transaction of its own.
       if (/\bbegin\b/i.test(sent) || !isOpen) transaction = '';
       transaction += sent;
       const commits = !isOpen || /\bcommit\b/i.test(sent);

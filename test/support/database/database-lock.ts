@@ -1,17 +1,17 @@
 import pg from 'pg';
 import { waitUntil } from '../processes.js';
 
-/** A transaction that blocks others until it is released. */
+/** A transaction that holds a lock until it is released, and so blocks other transactions. */
 export interface DatabaseLock {
   /**
-   * Resolves when at least this many transactions (default 1) wait for a lock: this one, or that of another waiting
-   * transaction.
+   * Resolves when at least this many transactions (default 1) are blocked, by this lock or by a transaction that waits
+   * for this lock.
    */
   waitForBlocked: (who?: { by: number }) => Promise<void>;
   release: () => Promise<void>;
 }
 
-/** Blocks changes of this product's stock. */
+/** Blocks all changes to the stock of this product. */
 export async function lockProduct(databaseUrl: string, sku: string): Promise<DatabaseLock> {
   return await takeLock(databaseUrl, 'select from products where sku = $1 for update', [sku]);
 }
@@ -34,7 +34,7 @@ async function takeLock(databaseUrl: string, statement: string, values: unknown[
   return {
     async waitForBlocked({ by } = { by: 1 }) {
       const waiting = async () => {
-        // Within a transaction, the view returns its first result unless the snapshot is cleared.
+        // Within a transaction, pg_stat_activity returns its first result again until the snapshot is cleared.
         await client.query('select pg_stat_clear_snapshot()');
         const { rowCount } = await client.query(
           `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,

@@ -8,11 +8,11 @@ import {
 export { APP_ROLE, createTemporaryDatabase, type TemporaryDatabase };
 
 interface TestDatabase extends TemporaryDatabase {
-  /** The same database for worker and API, whose role has only the privileges that they need. */
+  /** The URL of the same database for the role of worker and API, which has only the privileges that they need. */
   appUrl: string;
 }
 
-/** A new database: a copy of the migrated template. */
+/** Creates a database as a copy of the migrated template. */
 export async function createDatabase(): Promise<TestDatabase> {
   const template = inject('databaseUrl');
   const database = await createTemporaryDatabase(template, { template: new URL(template).pathname.slice(1) });

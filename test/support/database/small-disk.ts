@@ -7,9 +7,9 @@ import pg from 'pg';
 import { describe, inject } from 'vitest';
 import { createDatabase } from './database.js';
 
-/** A database in a tablespace on a separate small disk, which a test can fill. */
+/** A database in a tablespace on a separate small disk. A test can fill the disk. */
 export interface SmallDisk {
-  /** The database as worker and API use it. */
+  /** The URL of the database for the role of worker and API. */
   appUrl: string;
   fill: () => Promise<void>;
   freeSpace: () => Promise<void>;
@@ -19,7 +19,10 @@ export interface SmallDisk {
 const SIZE_MB = 64;
 const BLOCK = Buffer.alloc(4_096);
 
-/** Like `describe`. If no disk can be mounted, the tests are skipped; the title gives the reason and the way to run them. */
+/**
+ * Like `describe`. If no disk can be mounted, the tests are skipped. The title then gives the reason and explains how
+ * to run the tests.
+ */
 export function describeOnSmallDisk(title: string, define: () => void): void {
   const problem = whyNotMountable();
   if (problem === undefined) describe(title, define);
@@ -56,7 +59,7 @@ export async function mountSmallDisk(): Promise<SmallDisk> {
   mount(folder);
   const name = new URL(database.url).pathname.slice(1);
   const tablespace = `${name}_disk`;
-  // Not the template: a database with connections cannot be copied.
+  // Connects to `postgres` and not to the template, because PostgreSQL cannot copy a database that has connections.
   const adminUrl = new URL(inject('databaseUrl'));
   adminUrl.pathname = '/postgres';
   const admin = new pg.Client({ connectionString: adminUrl.href });

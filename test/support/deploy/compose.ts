@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { projectRoot } from '../processes.js';
 import { generateComposeSecrets } from '../../../tools/compose-secrets/generate.js';
 
-/** A service of a compose file, with the fields that tests check. */
+/** A service of a Compose file. Contains only the fields that tests check. */
 export interface ComposeService {
   image: string;
   build?: { target: string; args: Record<string, string> };
@@ -33,7 +33,7 @@ export interface ComposeFile {
   volumes: Record<string, unknown>;
 }
 
-/** The lines `NAME=value` of a file. */
+/** Reads the lines `NAME=value` of a file. */
 export function readEnvFile(file: string): Record<string, string> {
   const lines = readFileSync(join(projectRoot, file), 'utf8').split('\n');
   return Object.fromEntries(
@@ -44,12 +44,12 @@ export function readEnvFile(file: string): Record<string, string> {
   );
 }
 
-/** A compose file with its YAML merges applied, and its variables unresolved. */
+/** Reads a Compose file and applies its YAML merges. Does not replace variables. */
 export function readComposeFile(file: string): ComposeFile {
   return parse(readFileSync(join(projectRoot, file), 'utf8'), { merge: true }) as ComposeFile;
 }
 
-/** The same file with the versions of `.env` and with secrets as `npm run secrets` generates them. */
+/** Reads a Compose file and replaces its variables with the versions from `.env` and with generated secrets. */
 export function resolveComposeFile(
   file: string,
   secrets: Record<string, string> = generateComposeSecrets(),
@@ -57,7 +57,7 @@ export function resolveComposeFile(
   return interpolate(readComposeFile(file), { ...readEnvFile('.env'), ...secrets }) as ComposeFile;
 }
 
-/** Replaces `${NAME}`, `${NAME:?message}` and `$$` as compose does. @throws for a variable without a value. */
+/** Replaces `${NAME}`, `${NAME:?message}` and `$$` like Compose. @throws for a variable without a value. */
 function interpolate(value: unknown, variables: Record<string, string>): unknown {
   if (typeof value === 'string')
     return value.replace(/\$\$|\$\{(\w+)(?::\?([^}]*))?\}/g, (text, name: string | undefined, message = 'not set') => {

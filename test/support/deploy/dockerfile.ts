@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { DockerfileParser, type Copy } from 'dockerfile-ast';
 import { projectRoot } from '../processes.js';
 
-/** A build stage: everything after one `FROM`. */
+/** A build stage: a `FROM` instruction and all instructions up to the next one. */
 export interface BuildStage {
   name: string;
-  /** The base image or stage, as written. */
+  /** The base image or stage, exactly as in the Dockerfile. */
   from: string;
   copies: { from: string | undefined; sources: string[] }[];
   runs: string[];
@@ -15,12 +15,12 @@ export interface BuildStage {
 }
 
 export interface Dockerfile {
-  /** The arguments before the first stage, with their defaults. */
+  /** The `ARG` instructions before the first stage, with their default values. */
   args: Record<string, string>;
   stages: BuildStage[];
 }
 
-/** The Dockerfile of the checkout, with the instructions that tests check. */
+/** Parses the Dockerfile of the checkout. Keeps only the instructions that tests check. */
 export function readDockerfile(): Dockerfile {
   const args: Dockerfile['args'] = {};
   const stages: BuildStage[] = [];
@@ -47,7 +47,7 @@ export function readDockerfile(): Dockerfile {
   return { args, stages };
 }
 
-/** The stage with that name. @throws when there is none. */
+/** Returns the stage with this name. @throws when the Dockerfile has no such stage. */
 export function findBuildStage({ stages }: Dockerfile, name: string): BuildStage {
   const stage = stages.find((stage) => stage.name === name);
   if (!stage) throw new Error(`the Dockerfile has no stage ${name}`);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { projectRoot } from '../processes.js';
 
-/** Values by name, as in labels or a ConfigMap. */
+/** A map of strings, for example labels or the data of a ConfigMap. */
 type StringMap = Record<string, string>;
 
 export interface Probe {
@@ -34,7 +34,7 @@ export interface PodSpec {
   containers: Container[];
 }
 
-/** A Kubernetes object, with the fields that tests check. */
+/** A Kubernetes object. Contains only the fields that tests check. */
 export interface Manifest {
   apiVersion: string;
   kind: string;
@@ -56,11 +56,11 @@ export interface Manifest {
   };
 }
 
-/** The package with the schema of an object's kind: that of Kubernetes, or of an extension. */
+/** The npm package with the schema of a manifest: Kubernetes, or KEDA. */
 const schemaPackageOf = ({ apiVersion }: Manifest): string =>
   apiVersion.startsWith('keda.sh/') ? `@kubernetes-models/keda/${apiVersion}` : `kubernetes-models/${apiVersion}`;
 
-/** Validates an object against the schema of its kind. @throws what is missing or has a wrong type. */
+/** Validates an object against the schema of its kind. @throws when a field is missing or has a wrong type. */
 export async function validateManifest(manifest: Manifest): Promise<void> {
   const models = (await import(schemaPackageOf(manifest))) as Record<
     string,
@@ -72,8 +72,8 @@ export async function validateManifest(manifest: Manifest): Promise<void> {
 }
 
 /**
- * The type checker's errors for the objects as literals of their types. The Kubernetes schemas allow unknown fields, so
- * a misspelt field would only appear as missing.
+ * Checks each manifest as an object literal of its TypeScript type, and returns the compiler errors. The schemas allow
+ * unknown fields, so schema validation does not find a misspelt optional field.
  */
 export function typeCheckManifests(manifests: readonly Manifest[]): string[] {
   const file = join(projectRoot, 'manifests.ts');
@@ -102,7 +102,7 @@ export function typeCheckManifests(manifests: readonly Manifest[]): string[] {
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }
 
-/** Whether a selector with these `matchLabels` selects an object with these `labels`. */
+/** Returns whether a selector with these `matchLabels` selects an object with these `labels`. */
 export function matchesLabels(matchLabels: StringMap, labels: StringMap): boolean {
   return Object.entries(matchLabels).every(([name, value]) => labels[name] === value);
 }

@@ -9,10 +9,10 @@ const KUSTOMIZE_VERSION = '5.8.1';
 const TIMEOUT_MS = 60_000;
 
 /**
- * A program that renders kustomizations: KUSTOMIZE_PATH, `kustomize` on PATH, the program that `.ci/run` put into the
- * cache folder, or a `kubectl` that contains version 5.
+ * Finds a program that renders kustomizations. Tries KUSTOMIZE_PATH, `kustomize` on PATH, the program that `.ci/run`
+ * installed in the cache folder, and a `kubectl` with kustomize 5.
  *
- * @throws with installation instructions when there is none.
+ * @throws with installation instructions when none of them works.
  */
 export async function findKustomize({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
   const folder = join(cacheDir, `kustomize-${KUSTOMIZE_VERSION}`);
@@ -25,14 +25,17 @@ export async function findKustomize({ cacheDir }: Pick<Settings, 'cacheDir'>): P
   throw new Error(`there is no kustomize, and no kubectl with its version 5: ${cure}`);
 }
 
-/** Like `describe`, for tests of what kustomize renders. Without it, the tests are skipped and the title says why. */
+/**
+ * Like `describe`, for tests that need kustomize. If kustomize is missing, the tests are skipped and the title gives
+ * the reason.
+ */
 export function describeWithKustomize(title: string, define: () => void): void {
   const found = inject('kustomize');
   if ('missing' in found) describe.skip(`${title} (skipped: ${found.missing})`, define);
   else describe(title, define);
 }
 
-/** The objects of a kustomization below `deploy/kubernetes`. */
+/** Returns the objects of a kustomization in `deploy/kubernetes`. */
 export async function renderKustomization<Manifest>(kustomization: string): Promise<Manifest[]> {
   const found = inject('kustomize');
   if ('missing' in found) throw new Error(found.missing);

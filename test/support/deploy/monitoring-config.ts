@@ -41,7 +41,7 @@ const readYaml = (file: string) => parse(readFileSync(file, 'utf8')) as unknown;
 export const ruleFile = readYaml(ALERTS_FILE) as RuleFile;
 export const alertRules = ruleFile.groups.flatMap((group) => group.rules).filter((rule) => 'alert' in rule);
 
-/** The Prometheus scrape configuration, with the targets of this machine and optional further jobs. */
+/** Returns the scrape configuration of Prometheus with targets on this machine. `others` contains additional jobs. */
 export function scrapeConfig(targets: Record<string, string[]>, others: object[] = []): object {
   const config = readYaml(PROMETHEUS_FILE) as { scrape_configs: { job_name: string; metrics_path?: string }[] };
   const ours = config.scrape_configs.map(({ job_name, metrics_path }) => ({
@@ -56,7 +56,10 @@ export const dashboards: Dashboard[] = readdirSync(DASHBOARDS_FOLDER).map(
   (file) => JSON.parse(readFileSync(join(DASHBOARDS_FOLDER, file), 'utf8')) as Dashboard,
 );
 
-/** The alert rules with time sped up sixty times: minutes become seconds, in durations and in thresholds of seconds. */
+/**
+ * Returns the alert rules, accelerated by a factor of sixty. Durations in minutes become seconds, and thresholds in
+ * seconds are divided by sixty.
+ */
 export function acceleratedRules(): RuleFile {
   const accelerate = (text: string) =>
     text
@@ -75,11 +78,11 @@ export function acceleratedRules(): RuleFile {
 }
 
 /**
- * The measured side of an alert's expression, without its threshold. @throws when the expression does not end with a
+ * Returns the left side of the comparison in an alert expression. @throws when the expression does not end with a
  * comparison.
  */
 export function withoutThreshold(expr: string): string {
   const [, left] = /^([^]*) (?:>|<|==) [\d.]+$/.exec(expr) ?? [];
-  if (left === undefined) throw new Error(`it does not end with a comparison: ${expr}`);
+  if (left === undefined) throw new Error(`an alert expression must end with a comparison: ${expr}`);
   return left;
 }

@@ -5,7 +5,7 @@ import { environmentSchema } from '../../../tools/fakes/environment.js';
 import { loadConfig, variableNames } from '../../../src/config/read.js';
 import type { ProcessName } from '../../../src/config/variables/declaration.js';
 
-/** The files that a deployment starts, and the role whose configuration they read. */
+/** The entry points that a deployment starts, with the role whose configuration each of them reads. */
 const ROLE_BY_PROGRAM: Record<string, ProcessName | 'fakes'> = {
   'dist/worker.js': 'worker',
   'dist/api/server.js': 'api',
@@ -14,7 +14,10 @@ const ROLE_BY_PROGRAM: Record<string, ProcessName | 'fakes'> = {
   'tools/fakes/main.ts': 'fakes',
 };
 
-/** The role that a command like `node dist/worker.js` starts. @throws when the checkout has no such file. */
+/**
+ * Returns the role that a command like `node dist/worker.js` starts. @throws when the checkout does not contain the
+ * file.
+ */
 export function roleOfCommand(command: readonly string[]): ProcessName | 'fakes' {
   const [program, ...args] = command;
   const file = args.at(-1) ?? '';
@@ -27,8 +30,8 @@ export function roleOfCommand(command: readonly string[]): ProcessName | 'fakes'
 }
 
 /**
- * The names in an environment that the role does not read. @throws what is missing or invalid, as the program's start
- * would.
+ * Returns the variable names that the role does not read. @throws when a variable is missing or invalid, with the error
+ * that the program would print at startup.
  */
 export function unknownVariables(role: ProcessName | 'fakes', env: Record<string, string>): string[] {
   const known =

@@ -7,10 +7,10 @@ import { findOnPath, freePort, startProcess, waitUntil } from '../processes.js';
 import type { Settings } from '../../../tools/stack/settings/settings.js';
 
 /**
- * The path of a Prometheus: PROMETHEUS_PATH, `prometheus` on PATH, or the program that `.ci/run` unpacked into the
+ * Returns the path of Prometheus: PROMETHEUS_PATH, `prometheus` on PATH, or the program that `.ci/run` installed in the
  * cache folder. `promtool` must be in the same folder.
  *
- * @throws with installation instructions when there is none.
+ * @throws with installation instructions when no program is found.
  */
 export async function findPrometheus({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
   const folder = join(cacheDir, 'prometheus');
@@ -21,11 +21,14 @@ export async function findPrometheus({ cacheDir }: Pick<Settings, 'cacheDir'>): 
     (await executableAt(join(folder, 'usr', 'bin', 'prometheus')));
   if (!path) throw new Error(`there is no prometheus: ${cure}`);
   if (!(await executableAt(join(dirname(path), 'promtool'))))
-    throw new Error(`${path} has no promtool beside it: ${cure}`);
+    throw new Error(`${path} has no promtool next to it: ${cure}`);
   return { path };
 }
 
-/** Like `describe`, for tests on a real Prometheus. Without one, the tests are skipped and the title says why. */
+/**
+ * Like `describe`, for tests that need Prometheus. If Prometheus or the Temporal CLI is missing, the tests are skipped
+ * and the title gives the reason.
+ */
 export function describeWithPrometheus(title: string, define: () => void): void {
   const found = inject('prometheus');
   const cli = inject('temporalCli');
@@ -40,21 +43,21 @@ export function prometheusProgramPath(name: 'prometheus' | 'promtool'): string {
   return join(dirname(found.path), name);
 }
 
-/** A value of a query, with its labels. */
+/** One result of a query: a value and its labels. */
 export interface Sample {
   metric: Record<string, string>;
   value: number;
 }
 
 export interface Prometheus {
-  /** @throws what is wrong with the expression. */
+  /** @throws when the expression is invalid, with the error from Prometheus. */
   query: (expression: string) => Promise<Sample[]>;
-  /** The alerts that fire, without those that are only pending. */
+  /** Returns the alerts that fire. Pending alerts are not included. */
   firingAlerts: () => Promise<{ name: string; labels: Record<string, string> }[]>;
   stop: () => Promise<void>;
 }
 
-/** Starts a new Prometheus with this configuration; its data is deleted when it stops. */
+/** Starts a new Prometheus with this configuration. `stop` deletes its data. */
 export async function startPrometheus({ config, rules }: { config: object; rules: object }): Promise<Prometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'prometheus-'));
   await writeFile(join(folder, 'rules.yml'), stringify(rules));

@@ -5,10 +5,10 @@ import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@tempora
 import type { ShipmentReport } from '../../../src/schemas/order.js';
 import { orderWorkflowId, shipmentReportedSignal } from '../../../src/workflows/order/contract.js';
 
-/** Receives the carrier's webhooks and sends each as a signal, like the API. */
+/** Receives the webhooks of the carrier and sends each report to its workflow as a signal, like the API. */
 export interface CarrierWebhookReceiver {
   url: string;
-  /** Rejects reports on this order with 503, so that the carrier retries later. */
+  /** Returns 503 for reports on this order, so that the carrier retries them later. */
   rejectReports: (orderId: string) => void;
   acceptReports: (orderId: string) => void;
   close: () => Promise<void>;

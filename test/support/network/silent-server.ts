@@ -6,7 +6,7 @@ export interface SilentServer {
   /** `host:port`. */
   address: string;
   port: number;
-  /** How many connections it has accepted. */
+  /** Returns the number of accepted connections. */
   acceptedCount: () => number;
   close: () => Promise<void>;
 }

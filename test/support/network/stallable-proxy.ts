@@ -1,8 +1,6 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/**
- * A proxy whose connections can stall without being closed: data sent meanwhile is not lost, it arrives after `resume`.
- */
+/** A proxy that can stall connections without closing them. Data that is sent during a stall arrives after `resume`. */
 export interface StallableProxy {
   /** `host:port`. */
   address: string;

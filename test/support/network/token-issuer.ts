@@ -15,19 +15,19 @@ export async function createSigningKey(kid: string, alg = 'ES256'): Promise<Sign
   return { kid, alg, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
 }
 
-/** The claims of a token; undefined removes a claim. */
+/** Claims that override the default claims of a token. The value undefined removes a claim. */
 export type Claims = Record<string, unknown>;
 
-/** An identity provider that signs tokens and publishes its keys at a URL. */
+/** A fake identity provider that signs tokens and publishes its keys at a URL. */
 export interface TokenIssuer {
   settings: TokenSettings;
-  /** How often the keys were fetched. */
+  /** Returns how often the published keys were fetched. */
   fetchCount: () => number;
   /** Replaces the published keys. */
   publishKeys: (...keys: SigningKey[]) => void;
-  /** Returns this status instead of the keys. */
+  /** From now on, responds to key requests with this status and body instead of the keys. */
   failWith: (status: number, body?: string) => void;
-  /** Creates a token. Default: valid for five minutes. */
+  /** Creates a signed token that is valid for five minutes, unless `claims` changes the expiry. */
   createToken: (key: SigningKey, claims?: Claims) => Promise<string>;
   close: () => Promise<void>;
 }

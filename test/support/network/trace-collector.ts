@@ -9,23 +9,23 @@ export interface Span {
   spanId: string;
   parentSpanId: string | undefined;
   name: string;
-  /** From the resource: the process that created the span. */
+  /** The service name from the span's resource: the process that created the span. */
   service: string;
   instance: string;
   attributes: Record<string, unknown>;
-  /** The OTLP status code; 2 means error. */
+  /** The OTLP status code. The code 2 means error. */
   status: number;
 }
 
-/** A collector that receives OTLP over HTTP, in JSON. */
+/** A fake trace collector that receives OTLP over HTTP as JSON. */
 export interface TraceCollector {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   url: string;
   spans: Span[];
-  /** The request bodies, unparsed, and their `api-key` headers. */
+  /** The unparsed request bodies. */
   bodies: string[];
   apiKeys: Set<string | string[] | undefined>;
-  /** Waits for a span that matches. */
+  /** Waits for a span for which `expected` returns true. */
   waitForSpan: (what: string, expected: (span: Span) => boolean) => Promise<Span>;
   close: () => Promise<void>;
 }

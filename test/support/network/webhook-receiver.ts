@@ -7,7 +7,7 @@ export interface ReceivedWebhook {
   headers: IncomingHttpHeaders;
 }
 
-/** A webhook receiver. It returns 204 until `respondWith` sets another status. */
+/** A webhook receiver. It returns 204 until `respondWith` sets a different status. */
 export interface WebhookReceiver {
   url: string;
   received: ReceivedWebhook[];

@@ -1,4 +1,4 @@
 import { readCommittedHistories } from '../../../tools/replay/histories.js';
 
-/** The histories under test/replay/histories, sorted by file name. */
+/** The committed histories in test/replay/histories, sorted by file name. */
 export const recordedHistories = await readCommittedHistories();

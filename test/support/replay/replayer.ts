@@ -11,7 +11,7 @@ const CLOSE_EVENT = /^WorkflowExecution(Completed|Failed|TimedOut|Canceled|Termi
 
 interface ReplayResult {
   isClosed: boolean;
-  /** The number of events replayed so far. */
+  /** The number of events of this history that have been replayed so far. */
   replayedEvents: number;
   difference?: string;
 }
@@ -27,10 +27,10 @@ export class Replayer {
   }
 
   /**
-   * Replays a history if it has more completed events than `before`, unless a history with the same sequence of events
-   * replayed successfully.
+   * Replays a history if it has more than `before` events in completed workflow tasks. Skips the replay if a history
+   * with the same event sequence has already replayed successfully.
    *
-   * @throws when the worker has ended.
+   * @throws when the replay worker has stopped.
    */
   async replay(recorded: RecordedHistory, before: number): Promise<ReplayResult> {
     const { history } = recorded;
@@ -43,7 +43,7 @@ export class Replayer {
     this.histories.write({ ...recorded, history: { events } });
     const { value, done } = await this.results.next();
     if (done)
-      throw new Error(`the replay worker ended before it replayed ${recorded.workflowType} ${recorded.workflowId}`);
+      throw new Error(`the replay worker stopped before it replayed ${recorded.workflowType} ${recorded.workflowId}`);
     const difference = formatDifference(value);
     if (difference !== undefined) return { ...result, difference };
     this.replayedSequences.add(sequence);
@@ -57,7 +57,7 @@ export class Replayer {
 }
 
 /**
- * The events up to the last completed workflow task. The replay worker would take an open workflow task for its own and
+ * Returns the events up to the last completed workflow task. The replay worker would execute an open workflow task and
  * start its local activities.
  */
 function completedTaskEvents({ events }: History): HistoryEvent[] {
@@ -68,7 +68,10 @@ function completedTaskEvents({ events }: History): HistoryEvent[] {
   return end > done ? events!.slice(0, end) : events!;
 }
 
-/** The sequence of events by name. Workflows with the same sequence have made the same decisions. */
+/**
+ * Returns the event types and names of a history as text. Workflows with the same sequence have made the same
+ * decisions.
+ */
 const eventSequenceOf = (type: string, events: HistoryEvent[]): string =>
   [
     type,

@@ -4,7 +4,7 @@ import { iterateExecutions } from '../../../src/temporal/client/visibility.js';
 import type { Bundle, RecordedHistory } from '../../../tools/replay/replay-histories.js';
 import type { Replayer } from './replayer.js';
 
-/** The code that wrote a history and that replays it. */
+/** The workflow code that wrote a history, with the codecs that can read it. The same code replays the history. */
 export interface WorkflowCode {
   workflowBundle: Bundle;
   payloadCodecs: readonly PayloadCodec[];
@@ -15,15 +15,15 @@ type RunId = Pick<RecordedHistory, 'workflowId' | 'runId' | 'workflowType'>;
 interface TrackedRun extends RunId {
   client: Client;
   code: WorkflowCode;
-  /** The number of its events that have been replayed. */
+  /** The number of events of this run that have been replayed. */
   replayedEvents: number;
   isClosed: boolean;
 }
 
-/** The runs since the last server closed, by run id, and those of them that advanced since their last replay. */
+/** The runs since the last server was closed, by run id. */
 const trackedRuns = new Map<string, TrackedRun>();
 const advancedRuns = new Set<TrackedRun>();
-/** Namespaces in which separate worker processes run, whose progress this process cannot observe. */
+/** Namespaces with workers in separate processes. This process cannot observe which runs those workers advance. */
 const trackedNamespaces = new Map<string, { client: Client; code: WorkflowCode }>();
 const replayers = new Map<unknown, Promise<Replayer>>();
 let differences: string[] = [];
@@ -43,12 +43,15 @@ export function trackRun(client: Client, { workflowId, runId, workflowType }: Ru
   advancedRuns.add(run);
 }
 
-/** Also replays all runs of a namespace until the next server closes. `key` names the namespace and its server. */
+/**
+ * Replays all runs of a namespace as well, until the next server is closed. `key` identifies the server and the
+ * namespace.
+ */
 export function trackNamespace(key: string, { client, code }: { client: () => Client; code: WorkflowCode }): void {
   if (!trackedNamespaces.has(key)) trackedNamespaces.set(key, { client: client(), code });
 }
 
-/** Replays the runs that have advanced since the last call; keeps differences for `takeDifferences`. */
+/** Replays the runs that have advanced since the last call. Keeps the differences for `takeDifferences`. */
 export async function replayAdvancedRuns(): Promise<void> {
   for (const { client, code } of trackedNamespaces.values()) {
     for await (const { workflowId, runId, type: workflowType } of iterateExecutions(client)) {
@@ -61,7 +64,7 @@ export async function replayAdvancedRuns(): Promise<void> {
 }
 
 /**
- * Replays all runs that are still open, before their server closes, because events may have been added after the last
+ * Replays all open runs. Called before their server is closed, because events may have been added after the last
  * replay.
  */
 export async function replayOpenRuns(): Promise<void> {
@@ -73,7 +76,7 @@ export async function replayOpenRuns(): Promise<void> {
   await Promise.all(places.map(({ client }) => client.connection.close()));
 }
 
-/** Returns the differences found since the last call. */
+/** Returns and clears the differences since the last call. */
 export function takeDifferences(): string[] {
   const taken = differences;
   differences = [];
@@ -86,7 +89,8 @@ export async function closeReplayers(): Promise<void> {
 }
 
 async function replayRun(run: TrackedRun): Promise<void> {
-  // A query of a closed run also ends up here. It adds no events, and Temporal may have deleted the run meanwhile.
+  // A query also tracks its run, even a closed one. A query adds no events, and Temporal may have deleted the closed
+  // run in the meantime.
   if (run.isClosed) return;
   const { client, workflowId, runId, workflowType } = run;
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
@@ -99,11 +103,12 @@ async function replayRun(run: TrackedRun): Promise<void> {
   if (difference) differences.push(difference);
 }
 
-/** One replayer for each bundle, and one for each worker with encryption keys. */
+/** Returns the replayer for a bundle. Each worker with encryption keys has a separate replayer. */
 async function replayerFor({ workflowBundle, payloadCodecs }: WorkflowCode): Promise<Replayer> {
   const key = payloadCodecs[0] ?? ('code' in workflowBundle ? workflowBundle.code : workflowBundle.codePath);
   const start = async () => {
-    // Loaded only here: it imports the SDK's worker, which tests without workflows do not need.
+    // Imported here and not at the top, because this import loads the SDK's worker, which tests without workflows do
+    // not need.
     const { Replayer } = await import('./replayer.js');
     return new Replayer({ workflowBundle, dataConverter: { payloadCodecs: [...payloadCodecs] } });
   };

@@ -2,14 +2,14 @@ import { Worker } from '@temporalio/worker';
 import { trackRun } from './run-tracker.js';
 
 /**
- * Records each run that a worker of this process advances, whatever started it: a client, the API, the command line, a
- * parent, the previous run. The SDK has no hook for this, so its own method is wrapped.
+ * Tracks each run that a worker of this process advances, regardless of what started the run. The SDK has no hook for
+ * this, so this module wraps an internal method of the worker.
  */
 const handleActivation = Worker.prototype['handleActivation'];
 
 Worker.prototype['handleActivation'] = async function (...activation) {
   const handled = await handleActivation.apply(this, activation);
-  // A worker that replays has no client.
+  // A replay worker has no client.
   if (handled.state && this.client) trackActivation(this, this.client, handled.state.info);
   return handled;
 };

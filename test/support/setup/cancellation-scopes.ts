@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /**
- * The SDK's cancellation scopes also work outside of its sandbox, if this global, which the sandbox provides, exists
- * before they are loaded.
+ * Makes the SDK's cancellation scopes work outside the workflow sandbox. They need this global, which the sandbox
+ * normally provides, before they are loaded.
  */
 Object.assign(globalThis, { AsyncLocalStorage });

@@ -4,8 +4,8 @@ import ts from 'typescript';
 import { projectRoot } from '../processes.js';
 
 /**
- * Compiles `src/` to JavaScript in the folder. A process of the tests then starts in half the processor time that it
- * needs with a TypeScript loader. The types are not checked.
+ * Compiles `src/` to JavaScript in the given folder, without type checks. A compiled process starts with half the CPU
+ * time of a process with a TypeScript loader.
  */
 export async function compileSource(folder: string): Promise<void> {
   const source = join(projectRoot, 'src');

@@ -1,4 +1,4 @@
 import fc from 'fast-check';
 
-/** The same examples in each run, so that the detection of a mutant does not depend on chance. */
+/** Uses the same random examples in every run, so that a mutant is not detected only by chance. */
 fc.configureGlobal({ seed: 1 });

@@ -27,23 +27,23 @@ import { findKustomize } from '../deploy/kustomize.js';
 import { findPrometheus } from '../deploy/prometheus.js';
 import { findSchemathesis } from '../api/schemathesis.js';
 
-/** A program that tests need, or the reason why it is missing. */
+/** The path of a program that tests need, or the reason why the program is missing. */
 type ProgramSearch = { path: string } | { missing: string };
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A migrated, empty database; each test file copies it. */
+    /** The URL of a migrated, empty database. Each test file uses a copy. */
     databaseUrl: string;
     /**
-     * The address of a Temporal server that the whole run shares. If undefined, each file that needs a server starts a
-     * dev server.
+     * The address of the Temporal server that all test files share. If undefined, each test file that needs a server
+     * starts a dev server.
      */
     clusterAddress: string | undefined;
-    /** Number of workers and of APIs in a test file, unless the test sets it. */
+    /** The default number of workers and of API replicas in a test file. */
     replicas: number;
     temporalCli: ProgramSearch;
     timeSkippingServer: ProgramSearch;
-    /** The folder of the full server's programs. */
+    /** The folder with the programs of the full Temporal server. */
     temporalPrograms: ProgramSearch;
     chromium: ProgramSearch;
     schemathesis: ProgramSearch;
@@ -51,12 +51,14 @@ declare module 'vitest' {
     prometheus: ProgramSearch;
     /** The workflow bundle that all workers of the run share. */
     workflowBundle: string;
-    /** A folder with `src/` as JavaScript, for the processes of the run. */
+    /** The folder with `src/` compiled to JavaScript, for the processes that tests start. */
     compiledSource: string;
   }
 }
 
-/** Creates what all test files share: a PostgreSQL cluster, the workflow bundle, and the paths of the servers. */
+/**
+ * Creates the resources that all test files share: a PostgreSQL server, the workflow bundle, and the paths of programs.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'orchestration-test-'));
   const settings = loadSettings();
@@ -78,7 +80,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     ]);
   const { sharedServers } = settings;
   const all = [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus];
-  // On a cluster, nearly every test needs the CLI; without it, these tests would be skipped and the run would pass.
+  // In a run on a cluster, nearly every test needs the CLI. If the CLI were missing, those tests would be skipped and
+  // the run would pass.
   const required = process.env.REQUIRE_ALL_PROGRAMS ? all : sharedServers ? [temporalCli] : [];
   for (const program of required) if ('missing' in program) throw new Error(program.missing);
   const compiledSource = join(folder, 'compiled');
@@ -115,7 +118,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** A database in a new PostgreSQL for this run alone. */
+/** Starts a PostgreSQL server for this run and returns a database in it. */
 async function startDatabase(dataDir: string): Promise<TemporaryDatabase> {
   const postgres = await startPostgres({ dataDir, port: await freePort(), durable: false, report: silentReporter });
   return { url: postgres.url, drop: () => postgres.destroy() };

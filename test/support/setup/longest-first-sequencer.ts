@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Folders whose files start processes and therefore take longest. */
+/** Folders with slow test files, because these tests start processes. */
 const SLOW_FOLDERS = [
   'test/e2e/',
   'test/observability/metrics/',
@@ -11,8 +11,8 @@ const SLOW_FOLDERS = [
 ];
 
 /**
- * Runs the longest files first, so that none of them runs alone at the end. vitest itself sorts by its earlier
- * measurements, and on a fresh clone by size.
+ * Runs the slowest test files first, so that no slow file runs alone at the end. Within each group, vitest sorts by the
+ * durations of earlier runs, or by file size in a fresh clone.
  */
 export class LongestFirstSequencer extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -1,8 +1,8 @@
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 
 /**
- * Silences the SDK's runtime, of which each process has one. Its warnings are noise where tests provoke failures: tests
- * check outcomes.
+ * Silences the warnings of the SDK's runtime, because tests provoke failures and check only their outcomes. A process
+ * has only one runtime.
  */
 Runtime.install({
   logger: new DefaultLogger('ERROR'),

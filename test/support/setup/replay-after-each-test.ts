@@ -2,15 +2,16 @@ import { afterAll, afterEach } from 'vitest';
 import { closeReplayers, replayAdvancedRuns, takeDifferences } from '../replay/run-tracker.js';
 
 /**
- * After every test, replays each workflow that a worker has advanced. Of workflows with the same sequence of events, it
- * replays only the first. A difference fails the test: after a worker restart, such a workflow would be stuck.
+ * After every test, replays each workflow that a worker has advanced. Replays only one of the workflows with the same
+ * event sequence. A difference fails the test, because such a workflow would be stuck after a worker restart.
  */
 afterEach(async () => {
   await replayAdvancedRuns();
   throwOnDifferences();
 });
 
-// Servers replay a last time before they close. Those differences belong to no single test.
+// Before a server is closed, its open runs are replayed once more. Their differences fail the file and not a single
+// test.
 afterAll(async () => {
   await closeReplayers();
   throwOnDifferences();
@@ -18,5 +19,5 @@ afterAll(async () => {
 
 function throwOnDifferences(): void {
   const differences = takeDifferences();
-  if (differences.length > 0) throw new Error(`Not deterministic, replayed it differs:\n${differences.join('\n')}`);
+  if (differences.length > 0) throw new Error(`Workflow code is not deterministic; a replay differs from the history:\n${differences.join('\n')}`);
 }

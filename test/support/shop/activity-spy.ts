@@ -4,7 +4,7 @@ import type { Activities } from '../../../src/activities/index.js';
 
 export type ActivityName = keyof Activities;
 
-/** One attempt of an activity: its arguments and its outcome. */
+/** One attempt of an activity, with its arguments and its outcome. */
 export interface ActivityAttempt {
   name: ActivityName;
   orderId: string;
@@ -24,7 +24,10 @@ interface InjectedFault {
 
 type AnyActivity = (...args: unknown[]) => Promise<unknown>;
 
-/** The real activities, with a record of each attempt. A test can make them fail like a crashed worker would. */
+/**
+ * Wraps the real activities and records each attempt. A test can inject failures before or after an activity takes
+ * effect.
+ */
 export class ActivitySpy {
   readonly #calls: ActivityAttempt[] = [];
   #injectedFaults: InjectedFault[] = [];
@@ -34,22 +37,22 @@ export class ActivitySpy {
     return Object.fromEntries(wrapped) as Activities;
   }
 
-  /** The attempts for an order so far, in the order in which they began. */
+  /** Returns all attempts for an order, in the order of their start. */
   attemptsOf(orderId: string): ActivityAttempt[] {
     return this.#calls.filter((call) => call.orderId === orderId);
   }
 
-  /** The activities of an order that succeeded, in the order in which they began. */
+  /** Returns the activities of an order that succeeded, in the order of their start. */
   completedActivitiesOf(orderId: string): ActivityName[] {
     return this.attemptsOf(orderId).flatMap(({ name, outcome }) => (outcome === 'done' ? [name] : []));
   }
 
-  /** The next attempt takes effect, then fails. `nonRetryable` makes the failure non-retryable. */
+  /** Makes the next attempt take effect and then fail. With `nonRetryable`, the failure is non-retryable. */
   failAfterEffect(name: ActivityName, orderId: string, { nonRetryable = false } = {}): void {
     this.#injectedFaults.push({ name, orderId, takesEffect: true, nonRetryable, times: 1 });
   }
 
-  /** The next attempts have no effect and fail with a non-retryable failure. */
+  /** Makes the next attempts fail with a non-retryable failure before they take effect. */
   failBeforeEffect(name: ActivityName, orderId: string, { times = 1 } = {}): void {
     this.#injectedFaults.push({ name, orderId, takesEffect: false, nonRetryable: true, times });
   }
@@ -88,7 +91,7 @@ function createInjectedFailure(name: ActivityName, { takesEffect, nonRetryable }
   });
 }
 
-/** Activities of an order have the order's id in their argument. */
+/** The argument of every order activity contains the order id. */
 function orderIdOf([first]: unknown[]): string {
   return (first as { orderId?: string } | undefined)?.orderId ?? '';
 }

@@ -9,21 +9,21 @@ export type ApprovalHandle = WorkflowHandleWithFirstExecutionRunId<typeof approv
 
 export const DAY_SECONDS = 24 * 60 * 60;
 
-/** A new approver with an e-mail address. */
+/** Makes an approver with a new id and an e-mail address. */
 export function makeApprover(name = 'approver'): { id: string; email: string } {
   const id = `${name}-${randomUUID().slice(0, 8)}`;
   return { id, email: `${id}@example.com` };
 }
 
-/** A stage of ten days without reminders. */
+/** Makes an approval stage with a timeout of ten days and without reminders. */
 export const makeStage = (...approvers: Stage['approvers']): Stage => ({ approvers, timeoutSeconds: 10 * DAY_SECONDS });
 
-/** An approval request with a new id. */
+/** Makes an approval request with a new id. */
 export function makeApproval(overrides: Partial<ApprovalInput> & Pick<ApprovalInput, 'stages'>): ApprovalInput {
   return { approvalId: randomUUID(), title: 'May we?', requestedBy: 'somebody', ...overrides };
 }
 
-/** Starts an approval as the CLI would. */
+/** Starts an approval workflow directly, as the CLI does. */
 export async function startApproval(client: Client, input: ApprovalInput): Promise<ApprovalHandle> {
   return await client.workflow.start<typeof approval>('approval', {
     workflowId: approvalWorkflowId(input.approvalId),
@@ -32,7 +32,7 @@ export async function startApproval(client: Client, input: ApprovalInput): Promi
   });
 }
 
-/** Polls the approval until it is in the wanted state. */
+/** Polls the approval until `expected` returns true. */
 export async function waitForApproval(
   handle: Pick<ApprovalHandle, 'query' | 'workflowId'>,
   expected: (view: ApprovalView) => boolean,

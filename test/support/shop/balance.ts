@@ -6,8 +6,8 @@ import type { Fakes } from '../../../tools/fakes/fakes.js';
 export type { Balance, ExpectedOrder };
 
 /**
- * Computes an order's balance from the durable stores alone: the shop's PostgreSQL and the ledger of the external
- * systems. `others`: pieces of the same products that other orders hold.
+ * Computes an order's balance only from durable data: the shop's PostgreSQL and the ledger of the external systems.
+ * `others` contains the units of the same products that other orders hold.
  *
  * @throws when the order does not balance, when an effect happened twice, or when a call had a wrong key or body.
  */
@@ -20,7 +20,8 @@ export async function readBalance(
 }
 
 /**
- * The pieces that the order holds, by SKU. @throws when stock plus reservations differ from the stock before the order.
+ * Returns the units that the order holds, by SKU. @throws when stock plus reservations differ from the stock before the
+ * order.
  */
 async function readHeldStock(
   store: Store,

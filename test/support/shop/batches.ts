@@ -13,17 +13,17 @@ import type { batch } from '../../../src/workflows/batch/workflow.js';
 
 export type BatchHandle = WorkflowHandleWithFirstExecutionRunId<typeof batch>;
 
-/** A list of `count` elements, each made from its index. */
+/** Makes a list of `count` elements. `make` receives the index of each element. */
 export const createMany = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
-/** Items as lines of an upload, in pages, starting at line 1. */
+/** Splits items into chunks and numbers them like the lines of an upload, starting at 1. */
 export async function* splitIntoChunks(items: unknown[], itemsPerChunk: number): AsyncGenerator<StagedItem[]> {
   const numbered = items.map((item, index) => ({ line: index + 1, item }));
   for (let from = 0; from < items.length; from += itemsPerChunk) yield numbered.slice(from, from + itemsPerChunk);
 }
 
-/** Stores a batch with a new id. */
+/** Stores the items of a batch with a new id. */
 export async function stageTestBatch(
   store: Store,
   {
@@ -37,7 +37,7 @@ export async function stageTestBatch(
   return batchId;
 }
 
-/** Starts a batch as the CLI would, or restarts it after it has ended. */
+/** Starts or restarts a batch workflow directly, as the CLI does. */
 export async function startBatch(client: Client, batchId: string, ...inputs: unknown[]): Promise<BatchHandle> {
   return await client.workflow.start<typeof batch>('batch', {
     workflowId: batchWorkflowId(batchId),
@@ -46,7 +46,7 @@ export async function startBatch(client: Client, batchId: string, ...inputs: unk
   });
 }
 
-/** Polls the counts until they are as wanted. */
+/** Polls the progress counts until `expected` returns true. */
 export async function waitForBatchProgress(
   store: Store,
   batchId: string,
@@ -65,7 +65,7 @@ export async function waitForBatchProgress(
   );
 }
 
-/** The chunks of the last attempt with their outcomes. */
+/** Returns the outcomes of the chunks of the last attempt. */
 export async function chunksOf(store: Store, batchId: string): Promise<{ outcome: string | null; reason?: string }[]> {
   const rows = await store.db
     .selectFrom('batch_chunks')
@@ -80,7 +80,7 @@ export async function chunksOf(store: Store, batchId: string): Promise<{ outcome
     .map(({ outcome, reason }) => ({ outcome, ...(reason && { reason: reason.type }) }));
 }
 
-/** Waits until the number of the workflow's open activities is as wanted. */
+/** Waits until `expected` returns true for the number of pending activities. */
 export async function waitForPendingActivities(
   handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>,
   expected: (pending: number) => boolean,
@@ -89,9 +89,9 @@ export async function waitForPendingActivities(
   await waitUntil(poll, { description: `open activities of ${handle.workflowId}`, timeoutMs: 40_000, intervalMs: 20 });
 }
 
-/** The shop's operations plus two that a test controls. Their items are `{"key": …}`. */
+/** The operations of the shop, plus two operations that a test controls. The items of those two are `{"key": …}`. */
 export class TestOperations {
-  /** Keys in the order of the calls. */
+  /** The keys of all calls, in call order. */
   readonly calledKeys: string[] = [];
   readonly idempotencyKeys: string[] = [];
   readonly operations: Operations;
@@ -137,7 +137,7 @@ export class TestOperations {
     ]);
   }
 
-  /** Makes an item fail from now on, the given number of times. `permanent` fails in a way that is not retried. */
+  /** Makes the next `times` attempts of an item fail. A `permanent` failure is not retried. */
   failItem(key: string, kind: 'transient' | 'permanent', times = Infinity): void {
     this.injectedFailures.set(key, { kind, times });
   }
@@ -146,12 +146,12 @@ export class TestOperations {
     this.injectedFailures.clear();
   }
 
-  /** Makes calls wait from now on. */
+  /** Blocks all calls until `unblockCalls`. */
   blockCalls(): void {
     this.gate = new Promise((resolve) => (this.openGate = resolve));
   }
 
-  /** Lets all waiting and later calls through. */
+  /** Unblocks all waiting calls and all later calls. */
   unblockCalls(): void {
     this.gate = undefined;
     this.openGate();
@@ -173,7 +173,7 @@ export class TestOperations {
   }
 }
 
-/** What the operation `write` has written for a batch, sorted. */
+/** Returns the keys that the operation `write` has written for a batch, sorted. */
 export async function writtenKeys(store: Store, batchId: string): Promise<string[]> {
   return (await store.listCartNotifications(batchId)).sort();
 }

@@ -10,14 +10,14 @@ import type { ApiResponse, Api } from '../api/api.js';
 
 const { WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
-/** The possible bodies of a cart's response: the cart, or a problem. */
+/** The possible response bodies for a cart: the cart, or a problem document. */
 export type CartBody = CartResource & Omit<Problem, 'status'>;
 
 export const newCartId = (): string => randomUUID();
 
 export type CartHandle = WorkflowHandle<typeof cart>;
 
-/** Starts a cart with input that HTTP does not accept. */
+/** Starts a cart workflow directly, for input that the HTTP API does not accept. */
 export async function startCart(client: Client, input: CartInput, cartId: string = input.cartId) {
   return await client.workflow.start<typeof cart>('cart', {
     workflowId: cartWorkflowId(cartId),
@@ -27,8 +27,8 @@ export async function startCart(client: Client, input: CartInput, cartId: string
 }
 
 /**
- * Calls one cart over HTTP. `key` becomes the header `Idempotency-Key`. Repeats a request while the first request with
- * the same key is in progress, as that problem instructs.
+ * Calls one cart over HTTP. `key` becomes the header `Idempotency-Key`. If a request with the same key is still in
+ * progress, the client retries, as the problem document instructs.
  */
 export class CartClient {
   private readonly api: Api;
@@ -80,11 +80,11 @@ export class CartClient {
   }
 }
 
-/** The quantities of a cart by SKU. */
+/** Returns the quantities in a cart by SKU. */
 export const quantitiesOf = ({ lines }: Pick<CartResource, 'lines'>): Record<string, number> =>
   Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
 
-/** The runs of a cart from the first to the newest, and the causes of failed workflow tasks in them. */
+/** Reads the runs of a cart, oldest first, and the causes of their failed workflow tasks. */
 export async function readExecutionChain(client: Client, workflowId: string, firstRunId: string) {
   const runIds: string[] = [];
   const taskFailures: string[] = [];
@@ -102,5 +102,5 @@ export async function readExecutionChain(client: Client, workflowId: string, fir
   return { runIds, taskFailures };
 }
 
-/** The one expected failure of a workflow task: a request arrived while the task was about to end the run. */
+/** The only expected cause of a failed workflow task: a request arrived while the task was about to close the run. */
 export const UNHANDLED_COMMAND = 'WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND';

@@ -9,7 +9,10 @@ export interface RunningFakes extends Fakes {
   smtpUrl: string;
 }
 
-/** Starts the fake payment gateway, carrier and mailbox on free ports; parcels move only when a test requests it. */
+/**
+ * Starts the fake payment gateway, carrier and mailbox on free ports. The carrier moves a parcel only when a test
+ * requests it.
+ */
 export async function startFakes(): Promise<RunningFakes> {
   const fakes = buildFakes({ webhookSecret: CARRIER_WEBHOOK_SECRET, autoDeliver: false });
   const url = await fakes.app.listen({ host: '127.0.0.1', port: 0 });

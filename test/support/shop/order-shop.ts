@@ -29,18 +29,18 @@ import { ActivitySpy, type ActivityAttempt, type ActivityName } from './activity
 
 const DEADLINE_MS = 20_000;
 
-/** A shop on a time-skipping server, with watched activities and with delivery of the carrier's reports. */
+/** A shop on a time-skipping server. It records all activity attempts and receives the carrier's reports. */
 export interface OrderShop extends Shop {
   activities: ActivitySpy;
   carrierWebhooks: CarrierWebhookReceiver;
-  /** Starts an order that would complete, unless the overrides change that. */
+  /** Starts an order. By default, the order can complete. */
   placeOrder: (overrides?: PlaceOrderOptions) => Promise<PlacedOrder>;
-  /** Skips exactly this much time: a longer timer stays pending. */
+  /** Skips exactly this much time. A longer timer stays pending. */
   skipTime: (time: Duration) => Promise<void>;
 }
 
 interface OrderShopOptions {
-  /** The approval stages of large orders. */
+  /** The approval stages for orders that need an approval. */
   approvalStages?: Stage[];
 }
 
@@ -50,7 +50,7 @@ export interface PlaceOrderOptions extends Partial<OrderInput> {
   startOptions?: Partial<WorkflowStartOptions<typeof order>>;
 }
 
-/** An order with the views that tests need: its state, its activities and calls, and the auditor's balance. */
+/** A placed order. A test can read its state, its activities, its calls to partners, and its balance. */
 export class PlacedOrder implements ExpectedOrder {
   readonly shop: OrderShop;
   readonly input: OrderInput;
@@ -97,17 +97,17 @@ export class PlacedOrder implements ExpectedOrder {
     });
   }
 
-  /** The carrier moves the parcel and reports it. */
+  /** Makes the carrier move the parcel and report each status. */
   async sendCarrierReports(...statuses: Exclude<ShipmentReport['status'], 'cancelled'>[]): Promise<void> {
     for (const status of statuses) await this.shop.fakes.carrier.reportNow(this.orderId, status);
   }
 
-  /** Waits for the end while time is skipped. @throws the workflow's failure. */
+  /** Waits until the workflow is closed; the server skips time. @throws when the workflow failed. */
   result(): Promise<OrderView> {
     return this.handle.result();
   }
 
-  /** The failure that the order ends with. @throws when the order succeeds. */
+  /** Waits until the workflow is closed and returns its failure. @throws when the order succeeds. */
   async waitForFailure(): Promise<TemporalFailure> {
     try {
       await this.result();
@@ -123,22 +123,22 @@ export class PlacedOrder implements ExpectedOrder {
     return readBalance(this.shop, this, options);
   }
 
-  /** The activities that succeeded, in order. */
+  /** Returns the activities that succeeded, in the order of their start. */
   completedActivities(): ActivityName[] {
     return this.shop.activities.completedActivitiesOf(this.orderId);
   }
 
-  /** How each attempt of an activity ended. */
+  /** Returns the outcome of each attempt of an activity. */
   attemptOutcomes(name: ActivityName): ActivityAttempt['outcome'][] {
     return this.shop.activities.attemptsOf(this.orderId).flatMap((call) => (call.name === name ? [call.outcome] : []));
   }
 
-  /** The calls that the external systems received, in order. */
+  /** Returns the paths of the requests that the partners received, in order. */
   partnerRequests(): string[] {
     return this.shop.fakes.records(this.orderId).requests.map(({ path }) => path);
   }
 
-  /** The names of the events in the history. */
+  /** Returns the types of the events in the history. */
   async eventTypes(): Promise<string[]> {
     return (await fetchEventSummaries(this.handle)).map(({ type }) => type);
   }
@@ -147,8 +147,8 @@ export class PlacedOrder implements ExpectedOrder {
 export const newOrderId = (): string => randomUUID();
 
 /**
- * Like `describe`, with a shop on a time-skipping server. Without such a server, the tests are skipped and the title
- * says why.
+ * Like `describe`, with a shop on a time-skipping server. If there is no such server, the tests are skipped and the
+ * title gives the reason.
  */
 export function describeWithOrderShop(
   title: string,

@@ -19,19 +19,22 @@ import '../replay/track-workers.js';
 export interface TemporalServer {
   client: Client;
   nativeConnection: NativeConnection;
-  /** Each of these connections gets another worker; one connection can have only one worker on a task queue. */
+  /**
+   * The shop starts an additional worker on each of these connections. A connection can have only one worker per task
+   * queue.
+   */
   moreConnections?: readonly NativeConnection[];
   namespace: string;
   close: () => Promise<void>;
 }
 
-/** The shop of one test file: a database, fake external systems, and a worker in this process. */
+/** The shop of one test file: a database, fake partners, and workers in this process. */
 export interface Shop {
   client: Client;
   store: Store;
   /** The store with the privileges of the database owner. */
   ownerStore: Store;
-  /** The database as worker and API use it. */
+  /** The database URL for the role of worker and API. */
   databaseUrl: string;
   ownerDatabaseUrl: string;
   fakes: RunningFakes;
@@ -39,15 +42,17 @@ export interface Shop {
 }
 
 interface ShopOptions {
-  /** False leaves the worker to the test. */
+  /** Set to false if the test starts its own worker. Default: true. */
   withWorker?: boolean;
-  /** The worker's task queues; a worker for all queues takes four times as long to start. */
+  /**
+   * The task queues of the worker. A worker for all queues takes four times as long to start as a worker for one queue.
+   */
   queues?: readonly TaskQueue[];
-  /** The batch operations. Default: those of the shop. */
+  /** The batch operations. Default: the operations of the shop. */
   operations?: Operations;
 }
 
-/** Opens a shop on a server. */
+/** Starts a shop on a Temporal server. */
 export async function startShop(
   server: TemporalServer,
   { withWorker = true, queues = TASK_QUEUES, operations }: ShopOptions = {},
@@ -71,7 +76,7 @@ export async function startShop(
   const running = workers.map((worker) => worker.run());
   return {
     client: server.client,
-    // The application never adds products, so its role may not.
+    // Uses the owner's connection, because the role of the application must not add products.
     store: { ...store, addProducts: owner.addProducts },
     ownerStore: owner,
     databaseUrl: database.appUrl,
@@ -102,7 +107,7 @@ export async function addProduct(store: Store, overrides: Partial<Product> = {})
   return product;
 }
 
-/** An order that would complete, with a new id. */
+/** Makes the input of an order with a new id. By default, the order can complete. */
 export function makeOrder(overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>): OrderInput {
   return {
     orderId: randomUUID(),

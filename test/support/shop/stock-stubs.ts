@@ -1,20 +1,20 @@
 import type { Store } from '../../../src/store/index.js';
 
-/** How long the shop assumes that the partners remember idempotency keys. */
+/** The settings for how long the partners remember idempotency keys. */
 export const KEY_RETENTION = { paymentsKeyRetentionHours: 24, carrierKeyRetentionHours: 24 };
 
 /**
- * A store in which the stock of every order has been held since the given time, for tests of what happens after the
- * fence.
+ * A store in which the stock of every order has been held since the given time, for tests of behaviour after the
+ * retention of the keys.
  */
 export const stubStockHeldSince = (placedAt: Date): Pick<Store, 'recordStageIfStockHeld'> => ({
   recordStageIfStockHeld: () => Promise.resolve(placedAt),
 });
 
-/** A store in which every order was placed a moment ago. */
+/** A store in which the stock of every order has just been held. */
 export const stubStockJustHeld: Pick<Store, 'recordStageIfStockHeld'> = {
   recordStageIfStockHeld: () => Promise.resolve(new Date()),
 };
 
-/** The execution that owns the order. */
+/** The run id of the execution that owns the order. */
 export const OWNER_RUN_ID = 'first-run';

@@ -9,7 +9,7 @@ import type { Store } from '../../../src/store/index.js';
 import { KEY_RETENTION } from './stock-stubs.js';
 import type { RunningFakes } from '../shop/fakes.js';
 
-/** Orders of this total or more need an approval; products in tests are cheaper unless a test wants an approval. */
+/** Orders of this total or more need an approval. Products in tests are cheaper, unless a test needs an approval. */
 export const ORDER_APPROVAL_THRESHOLD = 100_000;
 
 export const ORDER_APPROVAL_STAGES: Stage[] = [
@@ -17,21 +17,24 @@ export const ORDER_APPROVAL_STAGES: Stage[] = [
   { approvers: [{ id: 'manager', email: 'manager@example.com' }], timeoutSeconds: 172_800 },
 ];
 
-/** Links in mails start with it; no server listens there. */
+/** The base URL of links in e-mails. No server listens there. */
 export const PUBLIC_URL = 'http://shop.test';
 
 export const LINK_SECRETS = ['test-link-secret-that-is-long-enough-1'];
 export const OUTGOING_WEBHOOK_SECRET = 'whsec_dGVzdC1vdXRnb2luZy13ZWJob29rLXNlY3JldC0wMDE=';
 export const APPROVAL_WEBHOOK_SECRET = 'whsec_dGVzdC1hcHByb3ZhbC13ZWJob29rLXNlY3JldC0wMDE=';
 
-/** A replaced secret that the API still accepts beside the current one, for both kinds of callbacks. */
+/**
+ * The previous webhook secret. During a rotation, the API accepts it in addition to the current secret, for both kinds
+ * of callbacks.
+ */
 export const PREVIOUS_WEBHOOK_SECRET = 'whsec_dGVzdC1yZXBsYWNlZC13ZWJob29rLXNlY3JldC0wMDE=';
 
-/** Allows calls to this machine, because all receivers in tests run here. */
+/** Allows calls to this machine, because all webhook receivers in tests run here. */
 export const outgoingHttpClient = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: true });
 export const approvalLinks = createApprovalLinkSigner(LINK_SECRETS);
 
-/** All activities, with the store and the external systems of a test. */
+/** Creates all activities with the store and the fake partners of a test. */
 export function createTestActivities({
   store,
   fakes,
@@ -41,7 +44,7 @@ export function createTestActivities({
   store: Store;
   fakes: RunningFakes;
   operations?: Operations;
-  /** The approval stages of large orders. */
+  /** The approval stages for orders that need an approval. */
   approvalStages?: Stage[];
 }): Activities {
   const { paymentsUrl, carrierUrl, smtpUrl } = fakes;
@@ -60,7 +63,7 @@ export function createTestActivities({
   });
 }
 
-/** The same settings as environment variables, for a worker in a separate process. */
+/** Returns the approval settings as environment variables, for a worker in a separate process. */
 export const approvalEnvironment = ({ smtpUrl }: Pick<RunningFakes, 'smtpUrl'>) => ({
   SMTP_URL: smtpUrl,
   MAIL_FROM: 'The shop <no-reply@shop.test>',

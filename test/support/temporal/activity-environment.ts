@@ -2,14 +2,13 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 
 /**
- * The environment of an activity in a test without a server. It logs only errors, because failing activities are
- * expected.
+ * Creates an environment for activities in tests without a server. It logs only errors, because tests provoke failures.
  */
 export function createActivityEnvironment(): MockActivityEnvironment {
   return new MockActivityEnvironment(undefined, { logger: new DefaultLogger('ERROR') });
 }
 
-/** Runs an activity as a worker would. Default: in a new environment. */
+/** Runs an activity as a worker does, by default in a new environment. */
 export async function runActivity<Input, Output>(
   activity: (input: Input) => Promise<Output>,
   input: Input,

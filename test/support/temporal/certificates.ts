@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 
-/** A certificate and its key, as PEM and as files. */
+/** A certificate and its private key, as PEM texts and as files. */
 export interface Certificate {
   cert: string;
   key: string;
@@ -10,13 +10,13 @@ export interface Certificate {
   keyFile: string;
 }
 
-/** A certificate authority. Its own certificate verifies those that it signed. */
+/** A certificate authority. Its own certificate verifies every certificate that it signs. */
 export interface CertificateAuthority extends Certificate {
-  /** Signs a certificate for a server on loopback and for a client. */
+  /** Signs a certificate that is valid for a server on loopback and for a client. */
   sign: (name: string) => Promise<Certificate>;
 }
 
-/** Creates a new authority. The folder contains its files and those of the certificates that it signs. */
+/** Creates a certificate authority. Writes its certificate, its key and all signed certificates to the folder. */
 export async function createCertificateAuthority(folder: string, name: string): Promise<CertificateAuthority> {
   const own = await issueCertificate(folder, name, {
     extensions: [

@@ -5,6 +5,6 @@ import {
 } from '../../../src/temporal/workers.js';
 import { withTypeScriptRequire } from './encryption.js';
 
-/** Creates workers in the process of a test. */
+/** Creates workers in the test process. The SDK can then load the converters, which are TypeScript. */
 export const createTestWorkers = (options: WorkersOptions): Promise<Workers> =>
   withTypeScriptRequire(() => createProductWorkers(options));

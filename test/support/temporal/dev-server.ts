@@ -13,13 +13,19 @@ import '../replay/track-workers.js';
 const NAMESPACE = 'default';
 
 export interface DevServer extends TemporalServer {
-  /** `host:port`, for other processes such as a worker or the `temporal` program. */
+  /** The address `host:port`, for other processes such as a worker or the `temporal` program. */
   address: string;
-  /** The same server in another namespace, without other tests' workers. It closes with the server. */
+  /**
+   * Opens a new namespace on the same server, so that workers of other tests do not take its tasks. Closing the server
+   * also closes the namespace.
+   */
   openNamespace: (namespace: string) => Promise<TemporalServer>;
 }
 
-/** Like `describe`, for tests on the real server. Without one, the tests are skipped and the title says why. */
+/**
+ * Like `describe`, for tests that need a real Temporal server. If the server is missing, the tests are skipped and the
+ * title gives the reason.
+ */
 export const describeOnDevServer = Object.assign(
   (title: string, define: () => void) => defineOnDevServer(describe, title, define),
   { concurrent: (title: string, define: () => void) => defineOnDevServer(describe.concurrent, title, define) },
@@ -35,7 +41,7 @@ function defineOnDevServer(
   else suite(title, define);
 }
 
-/** The path of the `temporal` program. */
+/** Returns the path of the `temporal` program. */
 export function temporalCliPath(): string {
   const found = inject('temporalCli');
   if ('missing' in found) throw new Error(found.missing);
@@ -44,13 +50,13 @@ export function temporalCliPath(): string {
 
 interface DevServerOptions {
   port?: number;
-  /** `key=value`, as the server's flag expects them. */
+  /** Settings in the form `key=value`, for the server's flag `--dynamic-config-value`. */
   dynamicConfig?: readonly string[];
 }
 
 /**
- * Starts a new real Temporal server in memory, with visibility and without time skipping. In a run on a cluster, it
- * creates a namespace there instead, unless the options set port or configuration.
+ * Starts a new Temporal dev server in memory, with visibility and without time skipping. In a run on a cluster, it
+ * creates a namespace on the cluster instead, unless `options` is set.
  */
 export async function startDevServer(options: DevServerOptions = {}): Promise<DevServer> {
   const shared = Object.keys(options).length === 0 ? inject('clusterAddress') : undefined;

@@ -5,13 +5,13 @@ import { createClientDataConverter } from '../../../src/temporal/encryption/data
 import { encryptionKeys, type EncryptionKey } from '../../../src/temporal/encryption/keys.js';
 import type { TemporalServer } from '../shop/shop.js';
 
-/** A new key in the format of PAYLOAD_ENCRYPTION_KEYS. */
+/** Generates a key in the format of PAYLOAD_ENCRYPTION_KEYS. */
 export const generateEncryptionKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
 
-/** Keys as the configuration returns them, in the given order. */
+/** Parses keys like the configuration. Keeps their order. */
 export const parseEncryptionKeys = (...keys: string[]): EncryptionKey[] => encryptionKeys.parse(keys.join(','));
 
-/** A client that encrypts and decrypts. */
+/** Creates a client that encrypts and decrypts payloads with these keys. */
 export function createEncryptingClient(
   { client, namespace }: Pick<TemporalServer, 'client' | 'namespace'>,
   keys: readonly EncryptionKey[],
@@ -23,9 +23,7 @@ export function createEncryptingClient(
   });
 }
 
-/**
- * The SDK loads the converters of a worker with `require`, which cannot load TypeScript in a test process without this.
- */
+/** Lets `require` load TypeScript while `run` runs. The SDK loads the converters of a worker with `require`. */
 export async function withTypeScriptRequire<T>(run: () => Promise<T>): Promise<T> {
   const unregister = register();
   try {

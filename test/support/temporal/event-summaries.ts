@@ -1,14 +1,14 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { eventTypeName } from '../../../tools/replay/history-events.js';
 
-/** The events of a run as the Web UI names them (`ActivityTaskScheduled`), with their subject. */
+/** A history event with the type that the Web UI shows, for example `ActivityTaskScheduled`. */
 export interface EventSummary {
   type: string;
-  /** Activity type, signal name or kind of marker, if the event has one. */
+  /** The activity type, the signal name or the marker name, if the event has one. */
   name?: string;
 }
 
-/** The events in a workflow's history. */
+/** Returns the events in the history of a workflow. */
 export async function fetchEventSummaries(handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<EventSummary[]> {
   const { events } = await handle.fetchHistory();
   return (events ?? []).map((event) => {

@@ -10,12 +10,12 @@ const { DescribeWorkflowExecutionResponse } = proto.temporal.api.workflowservice
 export interface RawRun {
   workflowId: string;
   events: proto.temporal.api.history.v1.IHistoryEvent[];
-  /** The exact bytes, with the payloads' data as stored. */
+  /** The history as Protobuf bytes. The payloads are exactly as the server stores them. */
   history: Buffer;
   visibility: Buffer;
 }
 
-/** Reads every run of a namespace, or those that a query finds, directly from the server. */
+/** Reads the runs of a namespace directly from the server: all runs, or only the runs that match the query. */
 export async function fetchRawRuns(
   { workflowService }: Pick<Connection, 'workflowService'>,
   namespace: string,
@@ -63,16 +63,16 @@ async function fetchRawEvents(
 }
 
 interface FieldMatch<T> {
-  /** The names of the fields that lead there. */
+  /** The path of field names from the message to the value. */
   path: string;
   value: T;
 }
 
-/** Every payload in a message, at any depth. */
+/** Returns every payload in a message, at any depth. */
 export const payloadsIn = (message: unknown): FieldMatch<Payload>[] =>
   findFields(message, (value) => 'data' in value && value.data instanceof Uint8Array);
 
-/** Every failure in a message, including causes. */
+/** Returns every failure in a message, including nested causes. */
 export const failuresIn = (message: unknown): FieldMatch<proto.temporal.api.failure.v1.IFailure>[] =>
   findFields(message, (value) => 'source' in value && 'message' in value);
 

@@ -5,7 +5,10 @@ import { waitUntil } from '../processes.js';
 const { RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL: SIGNAL, RESET_REAPPLY_EXCLUDE_TYPE_UPDATE: UPDATE } =
   proto.temporal.api.enums.v1.ResetReapplyExcludeType;
 
-/** The ids of the completed workflow tasks of a run: the events that `temporal workflow reset --event-id` takes. */
+/**
+ * Returns the event ids of the completed workflow tasks of a run. They are valid values for `temporal workflow reset
+ * --event-id`.
+ */
 export async function resetPoints(handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<number[]> {
   const { events } = await handle.fetchHistory();
   return (events ?? [])
@@ -36,7 +39,7 @@ export async function resetRun(
   return client.workflow.getHandle(workflowId, response.runId);
 }
 
-/** Waits until a workflow is closed. Returns its final status. */
+/** Waits until a workflow is closed. @returns its final status. */
 export async function waitForClose(handle: WorkflowHandle): Promise<string> {
   const status = async () => {
     const { name } = (await handle.describe()).status;

@@ -7,7 +7,7 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** Runs the `temporal` program against a server, as an operator would. Ignores this machine's Temporal settings. */
+/** Runs the `temporal` program against a server, as an operator does. Ignores the Temporal settings of this machine. */
 export async function runTemporalCli(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   ...args: string[]

@@ -7,19 +7,23 @@ import type { TemporalServer } from '../shop/shop.js';
 import '../replay/track-workers.js';
 
 /**
- * On a busy machine the time-skipping server can stop serving one workflow for ever: the worker responds to a workflow task
- * that cancels activities, and the history shows neither its completion nor its time-out. Another run of the test passes.
+ * On a busy machine, the time-skipping server can stop serving one workflow forever. The worker then responds to a
+ * workflow task that cancels activities, but the history contains neither the completion nor the timeout of the task. A
+ * second run of the test passes.
  */
 const DEADLOCK_RETRIES = 1;
 
-/** The reason why tests on the time-skipping server cannot run on this machine; undefined if they can. */
+/**
+ * Returns the reason why tests on the time-skipping server cannot run on this machine, or undefined if they can run.
+ */
 export function whyNoTimeSkipping(): string | undefined {
   const found = inject('timeSkippingServer');
   return 'missing' in found ? found.missing : undefined;
 }
 
 /**
- * Like `describe`, for tests on the time-skipping server. Without one, the tests are skipped and the title says why.
+ * Like `describe`, for tests that need the time-skipping server. If the server is missing, the tests are skipped and
+ * the title gives the reason.
  */
 export function describeWithTimeSkipping(title: string, define: () => void): void {
   const missing = whyNoTimeSkipping();
@@ -27,13 +31,17 @@ export function describeWithTimeSkipping(title: string, define: () => void): voi
   else describe.skip(`${title} (skipped, there is no time-skipping server: ${missing})`, define);
 }
 
-/** Starts a new time-skipping test server: it skips weeks of waiting while a client awaits a result. */
+/**
+ * Starts a time-skipping test server. While a client waits for a result, the server skips the time until the next timer
+ * fires.
+ */
 export async function startTimeSkippingServer(): Promise<TemporalServer & { env: TestWorkflowEnvironment }> {
   const found = inject('timeSkippingServer');
   if ('missing' in found) throw new Error(found.missing);
   const env = await startEnvironment(found.path);
   const namespace = env.namespace ?? 'default';
-  // This server cannot list search attributes, so the setup for real servers does not work here.
+  // Adds the attributes directly. The setup for real servers lists the existing attributes first, which this server
+  // does not support.
   await env.connection.operatorService.addSearchAttributes({
     namespace,
     searchAttributes: toIndexedValueTypes(SEARCH_ATTRIBUTES),
@@ -50,7 +58,7 @@ export async function startTimeSkippingServer(): Promise<TemporalServer & { env:
   };
 }
 
-/** The SDK gives a server five seconds to start, which java can exceed on a busy machine, so this retries. */
+/** Retries the start, because the SDK allows only five seconds and Java can need more on a busy machine. */
 async function startEnvironment(path: string, attempts = 10): Promise<TestWorkflowEnvironment> {
   try {
     return await TestWorkflowEnvironment.createTimeSkipping({

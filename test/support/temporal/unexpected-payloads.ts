@@ -1,12 +1,12 @@
 import type { Payload } from '@temporalio/common';
 import fc from 'fast-check';
 
-/** A payload that none of this project's clients sends. */
+/** A payload that no client of this project sends. */
 export interface UnexpectedPayload {
-  /** A description for the report of a failing test. */
+  /** The description that the report of a failed test prints. */
   description: string;
   payload: Payload;
-  /** Whether no workflow can read it. Otherwise it is only too large. */
+  /** True if no workflow can read the payload. False if the payload is only too large. */
   isUnreadable: boolean;
 }
 
@@ -22,7 +22,7 @@ const payloadWithEncoding = (encoding: string): Payload => ({
   data: Buffer.from('{}'),
 });
 
-/** Payloads that are invalid whatever their content. */
+/** Payloads that are invalid for every message. */
 const MALFORMED_PAYLOADS: Record<string, Payload> = {
   'an unknown encoding': payloadWithEncoding('binary/unknown'),
   'an encoding with a long name': payloadWithEncoding('x'.repeat(10_000)),
@@ -39,7 +39,7 @@ const MALFORMED_PAYLOADS: Record<string, Payload> = {
   'numbers that grow when they are written': jsonPayload(`[${'1e20,'.repeat(200_000)}0]`),
 };
 
-/** Texts that some reader cannot process. `JSON.stringify` writes the first ones as escapes. */
+/** Texts that PostgreSQL, Protobuf or the payload limit rejects. `JSON.stringify` escapes NUL and lone surrogates. */
 const PROBLEM_TEXTS: Record<string, { text: string; isUnreadable: boolean }> = {
   'a lone high surrogate': { text: '\ud800', isUnreadable: true },
   'a lone low surrogate between letters': { text: 'a\udc00b', isUnreadable: true },
@@ -49,8 +49,8 @@ const PROBLEM_TEXTS: Record<string, { text: string; isUnreadable: boolean }> = {
 };
 
 /**
- * Unexpected payloads in place of a valid argument: invalid payloads, and arguments with one text replaced, with an
- * additional key, or replaced as a whole.
+ * Generates unexpected payloads for a valid argument: malformed payloads, the argument with one text replaced, the
+ * argument with an additional key, and other values instead of the argument.
  */
 export function unexpectedPayload(valid: object): fc.Arbitrary<UnexpectedPayload> {
   const brokenOnes = fc
@@ -67,15 +67,18 @@ export function unexpectedPayload(valid: object): fc.Arbitrary<UnexpectedPayload
   return fc.oneof({ weight: 2, arbitrary: brokenOnes }, { weight: 3, arbitrary: malformed }).map(showDescription);
 }
 
-/** Shows a counterexample by its description, because it may be a megabyte long. */
+/** Prints a counterexample as its description, because the payload can have a megabyte. */
 const showDescription = (foreign: UnexpectedPayload): UnexpectedPayload =>
   Object.defineProperty(foreign, fc.toStringMethod, { value: () => foreign.description });
 
-/** The same for a field of a memo, but smaller: a list returns many memos in one message of at most 4 MB. */
+/**
+ * Generates unexpected payloads for a memo field. They are small, because a list returns many memos in one message of
+ * at most 4 MB.
+ */
 export const unexpectedMemo = (): fc.Arbitrary<UnexpectedPayload> =>
   unexpectedPayload({ text: 'none' }).filter(({ payload }) => (payload.data?.length ?? 0) < MEGABYTE / 4);
 
-/** Paths to the texts in a value: `payment.token`. */
+/** Returns the paths of all texts in a value, for example `payment.token`. */
 function textPaths(value: object): string[] {
   return Object.entries(value).flatMap(([key, inner]: [string, unknown]) => {
     if (typeof inner === 'string') return [key];

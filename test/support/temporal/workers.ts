@@ -73,7 +73,7 @@ export async function startWorkerProcess(
 async function commonExit(exits: Promise<ExitStatus>[]): Promise<ExitStatus> {
   const [first, ...others] = (await Promise.all(exits)) as [ExitStatus, ...ExitStatus[]];
   if (others.every((exit) => isDeepStrictEqual(exit, first))) return first;
-  throw new Error(`the workers ended differently: ${JSON.stringify([first, ...others])}`);
+  throw new Error(`the workers exited differently: ${JSON.stringify([first, ...others])}`);
 }
 
 /** Starts one worker process, even if the run has replicas. `lines` receives its output. */
@@ -122,7 +122,7 @@ export async function startSingleWorkerProcess(
     description: 'the worker polling',
     timeoutMs: 60_000,
     throwIfFailed: () => {
-      if (ended) throw new Error(`the worker ended:\n${worker.lastOutput()}`);
+      if (ended) throw new Error(`the worker exited:\n${worker.lastOutput()}`);
     },
   });
   return worker;
