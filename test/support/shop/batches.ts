@@ -173,7 +173,7 @@ export class TestOperations {
   }
 }
 
-/** Returns the keys that the operation `write` has written for a batch, sorted. */
+/** Returns the keys that the operation `write` has processed for a batch, sorted. */
 export async function writtenKeys(store: Store, batchId: string): Promise<string[]> {
   return (await store.listCartNotifications(batchId)).sort();
 }

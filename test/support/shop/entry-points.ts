@@ -6,10 +6,10 @@ import { CARRIER_WEBHOOK_SECRET } from '../shop/fakes.js';
 export const ENTRY_POINTS = { worker: 'src/worker.ts', api: 'src/api/server.ts', setup: 'src/setup.ts' } as const;
 export type EntryPoint = keyof typeof ENTRY_POINTS;
 
-/** No server listens there. */
+/** An address on which no server listens. */
 const UNREACHABLE_ADDRESS = '127.0.0.1:1';
 
-/** Starts an entry point with a valid environment, but without the servers that the environment names. */
+/** Starts an entry point with a valid environment. Its servers are unreachable, unless `env` sets other addresses. */
 export async function startEntryPoint(
   entry: EntryPoint,
   env: Record<string, string | undefined>,

@@ -1,6 +1,6 @@
 import type { Store } from '../../../src/store/index.js';
 
-/** The settings for how long the partners remember idempotency keys. */
+/** Settings: how long each partner remembers an idempotency key. */
 export const KEY_RETENTION = { paymentsKeyRetentionHours: 24, carrierKeyRetentionHours: 24 };
 
 /**

@@ -5,6 +5,6 @@ import {
 } from '../../../src/temporal/workers.js';
 import { withTypeScriptRequire } from './encryption.js';
 
-/** Creates workers in the test process. The SDK can then load the converters, which are TypeScript. */
+/** Creates workers in the test process. */
 export const createTestWorkers = (options: WorkersOptions): Promise<Workers> =>
   withTypeScriptRequire(() => createProductWorkers(options));

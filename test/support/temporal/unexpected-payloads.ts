@@ -49,8 +49,8 @@ const PROBLEM_TEXTS: Record<string, { text: string; isUnreadable: boolean }> = {
 };
 
 /**
- * Generates unexpected payloads for a valid argument: malformed payloads, the argument with one text replaced, the
- * argument with an additional key, and other values instead of the argument.
+ * Generates unexpected payloads for a valid argument: malformed payloads, and arguments with a problem text in place of
+ * one text, as an additional key, or in place of the whole argument.
  */
 export function unexpectedPayload(valid: object): fc.Arbitrary<UnexpectedPayload> {
   const brokenOnes = fc

@@ -24,7 +24,7 @@ interface StartWorkerOptions extends Partial<Omit<WorkersOptions, 'connection' |
   operations?: Operations;
 }
 
-/** Starts a worker in this process, for a shop that was opened without one. */
+/** Starts a worker in this process, for a shop that was started without a worker. */
 export async function startWorker(
   server: TemporalServer,
   { store, fakes }: Shop,
@@ -47,10 +47,13 @@ export async function startWorker(
   };
 }
 
-/** The worker processes as one: each method applies to all of them. */
+/** All worker processes of a test. Each method applies to every process. */
 export type WorkerProcess = Pick<ManagedProcess, 'kill' | 'stop' | 'exited' | 'lastOutput'>;
 
-/** The worker as in production: src/worker.ts in separate processes. Resolves when they poll. */
+/**
+ * Starts the worker as in production: src/worker.ts in separate processes, one per replica. Resolves when all of them
+ * poll.
+ */
 export async function startWorkerProcess(
   server: Pick<DevServer, 'address' | 'namespace'>,
   shop: Pick<Shop, 'databaseUrl' | 'fakes'>,
@@ -69,14 +72,14 @@ export async function startWorkerProcess(
   };
 }
 
-/** @throws when they did not all end in the same way. */
+/** Returns the exit status of the processes. @throws when their exit statuses differ. */
 async function commonExit(exits: Promise<ExitStatus>[]): Promise<ExitStatus> {
   const [first, ...others] = (await Promise.all(exits)) as [ExitStatus, ...ExitStatus[]];
   if (others.every((exit) => isDeepStrictEqual(exit, first))) return first;
   throw new Error(`the workers exited differently: ${JSON.stringify([first, ...others])}`);
 }
 
-/** Starts one worker process, even if the run has replicas. `lines` receives its output. */
+/** Starts exactly one worker process, even if the run has replicas. `lines` receives its output. */
 export async function startSingleWorkerProcess(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, fakes }: Pick<Shop, 'databaseUrl' | 'fakes'>,
