@@ -20,7 +20,7 @@ Other limits:
 
 - **A cart** can stay open for years. The server suggests continue-as-new at 4,096 events, 4 MB or 1,800 updates, and
   the cart then continues as new. The limits are 51,200 events, 50 MB, 2,000 updates and 10,000 signals.
-- **An order** writes about 42 events when no step fails. The order recognizes a repeated report of the carrier by its
+- **An order** writes at most 42 events when no step fails. The order recognizes a repeated report of the carrier by its
   \`webhook-id\`, and the repeated report adds no event. An order that waits for an operator has no timeout and polls
   the carrier once a day. Each poll adds ${EVENTS_PER_CARRIER_POLL} events. If no operator decides, the order reaches the limit of events
   after more than ten years.
