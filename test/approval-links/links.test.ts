@@ -8,13 +8,13 @@ const link: ApprovalLink = { approvalId: 'a1', firstRunId: 'r1', stage: 2, appro
 const inOneMinute = () => new Date(Date.now() + 60_000);
 
 describe('createApprovalLinkSigner', () => {
-  test('signs tokens that contain the link and its expiry', async () => {
+  test('signs a token that contains the link data and the expiry', async () => {
     const links = createApprovalLinkSigner([NEW]);
     expect(await links.verify(await links.sign(link, inOneMinute()))).toEqual({ link, isExpired: false });
     expect(await links.verify(await links.sign(link, new Date(Date.now() - 1_000)))).toEqual({ link, isExpired: true });
   });
 
-  test('accepts links signed with the old secret during a rotation and signs new ones with the new secret', async () => {
+  test('during a secret rotation, accepts links signed with the old secret and signs new links with the new secret', async () => {
     const before = await createApprovalLinkSigner([OLD]).sign(link, inOneMinute());
     const during = createApprovalLinkSigner([NEW, OLD]);
     const after = createApprovalLinkSigner([NEW]);
@@ -23,7 +23,7 @@ describe('createApprovalLinkSigner', () => {
     expect(await after.verify(before)).toBeUndefined();
   });
 
-  test('rejects tokens with the same secret but another audience or no expiry', async () => {
+  test('rejects a correctly signed token that has a different audience or no expiry', async () => {
     const links = createApprovalLinkSigner([NEW]);
     const token = (audience: string) =>
       new SignJWT({ approval: 'a1', run: 'r1', stage: 2 })

@@ -36,7 +36,7 @@ const priceOf = async (sku: string) => (await productOf(sku)).price;
 const unknownSku = () => `NONE-${randomUUID().slice(0, 8).toUpperCase()}`;
 const eur = (value: number) => ({ value, currency: 'EUR' });
 
-/** Stages items as a batch and opens its first attempt. */
+/** Stores items as a new batch and opens its first attempt. */
 async function openBatch(
   operation: string,
   items: unknown[],
@@ -46,7 +46,7 @@ async function openBatch(
   return { batchId, ...(await store.openAttempt(batchId, 'run'))! };
 }
 
-/** Applies a chunk as the activity does. */
+/** Applies a chunk, as the batch activity does. */
 async function applyChunk(
   { batchId, operation, batchNumber, attemptId }: OpenAttempt & { batchId: string },
   chunkIndex: number,
@@ -57,7 +57,7 @@ async function applyChunk(
   );
 }
 
-/** Applies items as one chunk. @returns the failures, by line. */
+/** Applies items as one chunk. @returns the failures, sorted by line. */
 async function applyItems(
   operation: string,
   items: unknown[],
@@ -75,19 +75,19 @@ async function applyItems(
 describe('the batch operations', () => {
   const all = [...operations.entries()];
 
-  test('are registered by their own names', () => {
+  test('are registered under their own names', () => {
     expect(all.map(([name]) => name)).toEqual(all.map(([, operation]) => operation.name));
     expect(all.map(([name]) => name)).toEqual(['price-update', 'restock']);
   });
 
-  test.each(all)('%s has a name and a number of items per chunk that can be stored', (name, operation) => {
+  test.each(all)('%s has a valid name and a valid default number of items per chunk', (name, operation) => {
     expect(name).toMatch(/^[a-z][a-z0-9-]{0,31}$/);
     expect(Number.isInteger(operation.itemsPerChunk)).toBe(true);
     expect(operation.itemsPerChunk).toBeGreaterThanOrEqual(1);
     expect(operation.itemsPerChunk).toBeLessThanOrEqual(MAX_ITEMS_PER_CHUNK);
   });
 
-  test('include every operation of the folder, with unique names', async () => {
+  test('include every operation in src/batch-operations, with unique names', async () => {
     const folder = new URL('../../src/batch-operations/', import.meta.url);
     const names = (await readdir(folder)).filter((name) => !['index.ts', 'operation.ts'].includes(name));
     const modules = await Promise.all(
@@ -117,8 +117,8 @@ describe('the batch operations', () => {
     ['restock', 'no quantity', { sku: 'MUG' }, 'quantity'],
     ['restock', 'a quantity of zero', { sku: 'MUG', quantity: 0 }, 'quantity'],
     ['restock', 'a negative quantity', { sku: 'MUG', quantity: -1 }, 'quantity'],
-    ['restock', 'half a piece', { sku: 'MUG', quantity: 0.5 }, 'quantity'],
-    ['restock', 'too many pieces', { sku: 'MUG', quantity: 1_000_001 }, 'quantity'],
+    ['restock', 'half a unit', { sku: 'MUG', quantity: 0.5 }, 'quantity'],
+    ['restock', 'too many units', { sku: 'MUG', quantity: 1_000_001 }, 'quantity'],
     ['restock', 'a string for a number', { sku: 'MUG', quantity: '1' }, 'quantity'],
     ['restock', 'NaN as its quantity', { sku: 'MUG', quantity: NaN }, 'quantity'],
     ['restock', 'an unknown field', { sku: 'MUG', quantity: 1, price: eur(1) }, ''],
@@ -151,7 +151,7 @@ describe('the batch operations', () => {
 });
 
 describe('restock', () => {
-  test('adds the pieces to the stock and leaves other products alone', async () => {
+  test('adds the units to the stock and does not change other products', async () => {
     const [mug, filter, other] = [
       await addProduct(store),
       await addProduct(store, { available: 0 }),
@@ -167,7 +167,7 @@ describe('restock', () => {
     expect(await productOf(mug.sku)).toEqual({ ...mug, available: 15 });
   });
 
-  test('adds all items of a product that occurs several times', async () => {
+  test('adds the quantities of all items of a product when the product occurs several times', async () => {
     const [mug, filter] = [await addProduct(store), await addProduct(store)];
     const quantities = [1, 2, 3, 4].flatMap((quantity) => [
       { sku: mug.sku, quantity },
@@ -177,7 +177,7 @@ describe('restock', () => {
     expect([await stockOf(mug.sku), await stockOf(filter.sku)]).toEqual([20, 110]);
   });
 
-  test('fails the items of unknown products and processes the others', async () => {
+  test('fails the items of unknown products and processes the other items', async () => {
     const { sku } = await addProduct(store);
     const none = unknownSku();
     const message = `not in the catalogue: ${none}`;
@@ -191,7 +191,7 @@ describe('restock', () => {
     expect(await store.findProducts([none])).toEqual(new Map());
   });
 
-  test('fails all items if no product is in the catalogue', async () => {
+  test('fails all items when no product is in the catalogue', async () => {
     const items = createMany(3, () => ({ sku: unknownSku(), quantity: 1 }));
     expect((await applyItems('restock', items)).map(([, type]) => type)).toEqual(createMany(3, () => 'UnknownSku'));
   });
@@ -216,7 +216,7 @@ describe('restock', () => {
     expect(await Promise.all([sku, low.sku, high.sku].map(stockOf))).toEqual([1_000_000_000, 17, 1_000_000_000]);
   });
 
-  test('adds each item once and never exceeds the limit when chunks are repeated concurrently', async () => {
+  test('adds each item once and never exceeds the stock limit when chunks are applied twice concurrently', async () => {
     const item = fc.record({ product: fc.nat({ max: 2 }), quantity: fc.integer({ min: 1, max: 10 }) });
     await fc.assert(
       fc.asyncProperty(
@@ -237,7 +237,7 @@ describe('restock', () => {
             const sum = before[index]! + added.reduce((total, { quantity }) => total + quantity, 0);
             expect(await stockOf(sku)).toBe(sum);
             expect(sum).toBeLessThanOrEqual(1_000_000_000);
-            // A rejected item did not fit when it was processed, so it must not fit now.
+            // Stock only grows here, so an item that exceeded the limit then must also exceed the limit now.
             for (const { item } of failures) {
               const rejected = item as { sku: string; quantity: number };
               if (rejected.sku === sku) expect(sum + rejected.quantity).toBeGreaterThan(1_000_000_000);
@@ -264,7 +264,7 @@ describe('price-update', () => {
     expect(await productOf(other.sku)).toEqual(other);
   });
 
-  test('fails an impossible item with its reason and processes the others', async () => {
+  test('fails an item with an unknown SKU or the wrong currency, with the reason, and processes the other items', async () => {
     const [mug, yen] = [await addProduct(store), await addProduct(store, { price: { value: 5, currency: 'JPY' } })];
     const none = unknownSku();
     const items = [
@@ -283,7 +283,7 @@ describe('price-update', () => {
     expect(await priceOf(yen.sku)).toEqual({ value: 6, currency: 'JPY' });
   });
 
-  test('uses the last line of a product that occurs several times', async () => {
+  test('sets the price from the last line when a product occurs several times', async () => {
     const { sku } = await addProduct(store);
     expect(
       await applyItems(
@@ -294,7 +294,7 @@ describe('price-update', () => {
     expect(await priceOf(sku)).toEqual(eur(5));
   });
 
-  test('keeps the price of a later batch when an earlier one is retried', async () => {
+  test('keeps the price from a later batch when an earlier batch is retried', async () => {
     const sku = unknownSku();
     const early = await openBatch('price-update', [{ sku, price: eur(1) }]);
     await applyChunk(early, 0);
@@ -307,9 +307,9 @@ describe('price-update', () => {
     expect(await store.countBatchProgress(early.batchId)).toMatchObject({ succeeded: 1, failed: 0, attempt: 2 });
   });
 
-  describe('the order of price updates', () => {
+  describe('prices after several price updates', () => {
     const PRODUCTS = 3;
-    /** A line of an upload. Some products and currencies do not exist. */
+    /** Generates one line of an upload. Some lines have an unknown product or the wrong currency. */
     const line = fc.record({
       product: fc.nat({ max: PRODUCTS }),
       value: fc.nat({ max: 1_000 }),
@@ -321,15 +321,15 @@ describe('price-update', () => {
     });
     const scenario = fc.record({
       uploads: fc.array(upload, { minLength: 1, maxLength: 4 }),
-      /** Indexes in the list of all chunks, in the order in which the first run of each batch applies them. */
+      /** The chunks that the first run of each batch applies: indexes into the list of all chunks, in order. */
       first: fc.array(fc.nat(), { maxLength: 30 }),
-      /** The order in which another run applies the remaining chunks. */
+      /** The order in which a second run applies the remaining chunks. */
       rest: fc.infiniteStream(fc.nat()),
-      /** The number of chunks at a time. */
+      /** The number of chunks that are applied concurrently. */
       width: fc.integer({ min: 1, max: 8 }),
     });
 
-    test('leads to the last line of the latest batch for any order, repetition, concurrency and retries', async () => {
+    test('come from the last valid line of the latest batch, for any chunk order, concurrency and retries', async () => {
       await fc.assert(
         fc.asyncProperty(scenario, async ({ uploads, first, rest, width }) => {
           const products: Product[] = await Promise.all(createMany(PRODUCTS, () => addProduct(store)));
@@ -386,7 +386,7 @@ describe('concurrent chunks over the same products', () => {
     'price-update': (sku) => ({ sku, price: eur(1) }),
   };
 
-  test('do not deadlock in opposite orders, together with orders', async () => {
+  test('do not deadlock with each other or with orders when their lines have opposite orders', async () => {
     const skus = await Promise.all(createMany(20, async () => (await addProduct(store, { available: 1_000 })).sku));
     const inventory = createOrderActivities({ store });
     const orders = [skus, skus.toReversed()];
@@ -421,7 +421,7 @@ describe('concurrent chunks over the same products', () => {
       const last = await addProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
       const first = await addProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
       const batch = await openBatch(operation, [last.sku, first.sku].map(items[operation]!));
-      // With statistics, PostgreSQL reads a small table sequentially, so rows do not come in index order by accident.
+      // After ANALYZE, PostgreSQL reads a small table sequentially. The rows are then not in index order by accident.
       await sql`analyze products`.execute(store.db);
       const lock = await lockProduct(database.url, last.sku);
       const done = applyChunk(batch, 0);

@@ -9,7 +9,7 @@ import { stageTestBatch } from '../support/shop/batches.js';
 import { createDatabase } from '../support/database/database.js';
 import { addProduct } from '../support/shop/shop.js';
 
-/** Writes the README's example operation into a temporary file and returns its path. */
+/** Writes the example operation of the README to a temporary file. @returns the path of the file. */
 async function writeReadmeExample(): Promise<string> {
   const readme = await readFile(join(projectRoot, 'README.md'), 'utf8');
   const [, code] = /```ts\n(\/\/ src\/batch-operations\/discontinue\.ts\n[\s\S]*?)```/.exec(readme) ?? [];
@@ -22,7 +22,7 @@ async function writeReadmeExample(): Promise<string> {
   return file;
 }
 
-test("compiles the README's example operation, which behaves as the README says", async () => {
+test('the example operation of the README compiles and behaves as the README describes', async () => {
   const file = await writeReadmeExample();
   const { config } = ts.readConfigFile(join(projectRoot, 'tsconfig.json'), (path) => ts.sys.readFile(path));
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, projectRoot);

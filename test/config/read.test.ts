@@ -18,7 +18,7 @@ const env = {
 const stages = [{ approvers: [{ id: 'lead', email: 'lead@example.com' }], timeoutSeconds: 60 }];
 
 describe('loadConfig', () => {
-  test('applies defaults to everything that is not required', () => {
+  test('uses the default value of every optional setting that is not set', () => {
     expect(loadConfig('worker', env)).toMatchObject({
       PUBLIC_URL: 'https://shop.example.com',
       APPROVAL_LINK_SECRET: ['a'.repeat(32)],
@@ -36,7 +36,7 @@ describe('loadConfig', () => {
     expect(loadConfig('worker', env).ORDER_APPROVAL_THRESHOLD).toBeUndefined();
   });
 
-  test('reads two valid secrets, the new one first', () => {
+  test('reads two webhook secrets and keeps their order, so that the new secret is first', () => {
     const other = `whsec_${'b3RoZXIw'.repeat(5)}`;
     expect(loadConfig('worker', { ...env, OUTGOING_WEBHOOK_SECRET: `${other}, ${secret}` })).toMatchObject({
       OUTGOING_WEBHOOK_SECRET: [other, secret],
@@ -49,12 +49,12 @@ describe('loadConfig', () => {
     ).toEqual(['orders', 'payments']);
   });
 
-  test('accepts a worker build id with dots', () => {
+  test('accepts a worker build id that contains dots', () => {
     const version = { TEMPORAL_DEPLOYMENT_NAME: 'shop', TEMPORAL_WORKER_BUILD_ID: '1.2.0+a1b2c3' };
     expect(loadConfig('worker', { ...env, ...version })).toMatchObject(version);
   });
 
-  test('reports an invalid setting instead of a missing counterpart', () => {
+  test('reports only the invalid value when one of two connected settings is invalid', () => {
     const load = () =>
       loadConfig('worker', { ...env, TEMPORAL_DEPLOYMENT_NAME: 'sh.op', TEMPORAL_WORKER_BUILD_ID: '2' });
     expect(load).toThrow('TEMPORAL_DEPLOYMENT_NAME: must be');
@@ -130,7 +130,7 @@ describe('loadConfig', () => {
     expect(load).toThrow(new RegExp(`${name}.*example: |together with ${name}`));
   });
 
-  test('reads encryption keys, the encrypting one first', () => {
+  test('reads encryption keys and keeps their order, so that the key for new data is first', () => {
     const keys = loadConfig('worker', {
       ...env,
       PAYLOAD_ENCRYPTION_KEYS: `${generateEncryptionKey('b')}, ${generateEncryptionKey('a')}`,
@@ -141,13 +141,13 @@ describe('loadConfig', () => {
     expect(loadConfig('worker', env).PAYLOAD_ENCRYPTION_KEYS).toBeUndefined();
   });
 
-  test('does not repeat an invalid encryption key in the error', () => {
+  test('omits an invalid encryption key from the error', () => {
     const wrong = generateEncryptionKey('a').slice(0, -4);
     const load = () => loadConfig('worker', { ...env, PAYLOAD_ENCRYPTION_KEYS: wrong });
     expect(load).toThrow(expect.not.stringContaining(wrong.slice(2, 20)) as never);
   });
 
-  test('prints no secrets or personal data', () => {
+  test("redactConfig removes secrets and personal data from the worker's configuration", () => {
     const ORDER_APPROVAL_STAGES = JSON.stringify(stages);
     const config = loadConfig('worker', { ...env, ORDER_APPROVAL_THRESHOLD: '1', ORDER_APPROVAL_STAGES });
     const printed = JSON.stringify(redactConfig(config));
@@ -175,7 +175,7 @@ describe('the configuration of the API', () => {
   const API_KEYS = JSON.stringify([key]);
   const load = (more: NodeJS.ProcessEnv = {}) => loadConfig('api', { ...api, ...more });
 
-  test('listens on loopback by default and needs no API keys there', () => {
+  test('listens on loopback by default and requires no API keys there', () => {
     expect(load()).toMatchObject({
       HOST: '127.0.0.1',
       CORS_ORIGINS: [],
@@ -189,7 +189,7 @@ describe('the configuration of the API', () => {
   });
 
   test.each(['0.0.0.0', '::', '10.0.0.7', 'shop.example.com', '127.0.0.1.example.com', 'localhost.example.com'])(
-    'does not start on %s without keys or tokens and shows an example',
+    'rejects HOST=%s without API keys or a token issuer, and shows an example',
     (HOST) => {
       for (const nothing of [{}, { API_KEYS: '', JWT_ISSUER: '' }]) {
         expect(() => load({ HOST, ...nothing })).toThrow(ConfigError);
@@ -201,7 +201,7 @@ describe('the configuration of the API', () => {
   );
 
   test.each(['localhost', '127.0.0.1', '127.0.0.2', '::1', 'LOCALHOST'])(
-    'may listen on %s without authentication',
+    'accepts HOST=%s without authentication',
     (HOST) => {
       expect(load({ HOST }).HOST).toBe(HOST);
     },
@@ -211,11 +211,11 @@ describe('the configuration of the API', () => {
     ['keys', { API_KEYS }],
     ['tokens', jwt],
     ['both', { API_KEYS, ...jwt }],
-  ])('may listen on any address with %s', (_description, more) => {
+  ])('accepts any HOST when the authentication is set to: %s', (_description, more) => {
     expect(load({ HOST: '0.0.0.0', ...more })).toMatchObject({ HOST: '0.0.0.0' });
   });
 
-  test('reads callers and roles from JSON, with two hashes during a key rotation', () => {
+  test('reads callers and roles from JSON, with two key hashes during a key rotation', () => {
     const rotating = { ...key, hashes: [hash, 'b'.repeat(64)] };
     expect(load({ API_KEYS: JSON.stringify([rotating]) }).API_KEYS).toEqual([rotating]);
   });
@@ -269,12 +269,12 @@ describe('the configuration of the API', () => {
     expect(start).toThrow(new RegExp(`${name}.*example: ${name}=`));
   });
 
-  test('does not repeat an API key that was given instead of its hash', () => {
+  test('omits an API key from the error when the key is given instead of its hash', () => {
     const wrong = JSON.stringify([{ ...key, hashes: ['wop_a-key-and-no-hash'] }]);
     expect(() => load({ API_KEYS: wrong })).toThrow(expect.not.stringContaining('wop_a-key') as never);
   });
 
-  test('accepts http for an identity provider on loopback', () => {
+  test('accepts an http JWKS URL on loopback', () => {
     const JWT_JWKS_URL = 'http://127.0.0.1:8080/jwks.json';
     expect(load({ ...jwt, JWT_JWKS_URL }).JWT_JWKS_URL).toBe(JWT_JWKS_URL);
   });
@@ -284,7 +284,7 @@ describe('the configuration of the API', () => {
     expect(load({ CORS_ORIGINS }).CORS_ORIGINS).toEqual(['https://shop.example.com', 'http://localhost:5173']);
   });
 
-  test('prints neither callers nor secrets', () => {
+  test('redactConfig removes callers and secrets from the configuration of the API', () => {
     const printed = JSON.stringify(redactConfig(load({ API_KEYS, ...jwt })));
     for (const hidden of [hash, 'ada', 'c'.repeat(32), 'password', secret]) expect(printed).not.toContain(hidden);
     expect(printed).toContain('login.example.com');

@@ -21,11 +21,11 @@ const paragraphs = runbook
 const names = alertRules.map(({ alert }) => alert);
 
 describe('the runbook', () => {
-  test('has one paragraph for each alert, in the same order', () => {
+  test('has one section for each alert, in the same order as the rules', () => {
     expect(paragraphs.map(({ title }) => title)).toEqual(names);
   });
 
-  test.each(alertRules)('gives $alert a severity, a summary, a description and a link to the runbook', (rule) => {
+  test.each(alertRules)('alert $alert has a severity, a summary, a description and a link to the runbook', (rule) => {
     expect(['warning', 'critical']).toContain(rule.labels.severity);
     expect(rule.annotations).toEqual({
       summary: expect.stringMatching(/\S/),
@@ -35,11 +35,14 @@ describe('the runbook', () => {
     expect(rule.for).toMatch(/^\d+m$/);
   });
 
-  test.each(paragraphs)('explains $title, how to investigate it and what to do', ({ text }) => {
-    for (const part of ['What it means', 'How to diagnose', 'What to do']) expect(text).toContain(`**${part}.**`);
-  });
+  test.each(paragraphs)(
+    'section $title explains what the alert means, how to diagnose the cause and what to do',
+    ({ text }) => {
+      for (const part of ['What it means', 'How to diagnose', 'What to do']) expect(text).toContain(`**${part}.**`);
+    },
+  );
 
-  test('names only existing commands, pages and paragraphs', () => {
+  test('refers only to existing commands, pages and sections', () => {
     for (const [, script] of runbook.matchAll(/npm run ([\w:-]+)/g))
       expect(packageJson.scripts).toHaveProperty(script!);
     for (const [, target] of runbook.matchAll(/\]\((?!https?:)([^)#]+)?/g)) if (target) readText(join('docs', target));
@@ -47,7 +50,7 @@ describe('the runbook', () => {
       expect(names.map((name) => name.toLowerCase())).toContain(anchor);
   });
 
-  test('matches the alert table of docs/observability.md, including severities', () => {
+  test('describes the alerts of the table in docs/observability.md, which has the same severities as the rules', () => {
     const listed = [...readText('docs/observability.md').matchAll(/^\| `([A-Z]\w+)` +\| (\w+) +\|/gm)];
     expect(listed.map(([, name, severity]) => [name, severity])).toEqual(
       alertRules.map(({ alert, labels }) => [alert, labels.severity]),
@@ -56,11 +59,11 @@ describe('the runbook', () => {
 });
 
 describe('the alert rules', () => {
-  test('compares an expression with a number in each alert', () => {
+  test('every alert compares an expression with a number', () => {
     for (const { expr } of alertRules) expect(withoutThreshold(expr)).not.toBe('');
   });
 
-  test('shortens every duration and threshold in seconds by a factor of sixty for tests', () => {
+  test('acceleratedRules divides every duration and every threshold in seconds by sixty', () => {
     const slow = JSON.stringify(ruleFile);
     const fast = JSON.stringify(acceleratedRules());
     expect(slow).toMatch(/\b5m\b/);
@@ -74,7 +77,7 @@ describe('the Grafana dashboard', () => {
     datasources: { uid: string }[];
   };
 
-  test('starts with the four questions', () => {
+  test('starts with the row "The four questions"', () => {
     expect(dashboards).toHaveLength(1);
     const [row, ...panels] = dashboards[0]!.panels;
     expect(row).toMatchObject({ type: 'row', title: 'The four questions' });
@@ -86,7 +89,7 @@ describe('the Grafana dashboard', () => {
     ]);
   });
 
-  test('gives each panel a description, targets and the provisioned data source', () => {
+  test('gives each panel a description, queries and the provisioned data source', () => {
     const panels = dashboards.flatMap(({ panels }) => panels).filter(({ type }) => type !== 'row');
     for (const { title, description, datasource, targets } of panels) {
       expect(datasource?.uid, title).toBe(provisioned.datasources[0]?.uid);

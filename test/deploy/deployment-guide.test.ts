@@ -7,10 +7,10 @@ import { projectRoot } from '../support/processes.js';
 import { readComposeFile } from '../support/deploy/compose.js';
 import { roleOfCommand } from '../support/deploy/program-roles.js';
 
-/** Checks the facts of docs/deployment.md that code can contradict. */
+/** The tests compare the facts in docs/deployment.md with the code. */
 const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
 
-test('lists all search attributes with their types', () => {
+test('the deployment guide lists all search attributes with their types', () => {
   const listed = [...guide.matchAll(/^\| `(\w+)` +\| `(\w+)` +\|$/gm)].map(([, name, type]) => [name, type]);
   const shown: Partial<Record<SearchAttributeKey['type'], string>> = {
     KEYWORD: 'Keyword',
@@ -20,14 +20,14 @@ test('lists all search attributes with their types', () => {
   expect(listed).toEqual(SEARCH_ATTRIBUTES.map(({ name, type }) => [name, shown[type]]));
 });
 
-test('starts programs that the image contains', () => {
+test('the deployment guide starts only programs that the image contains', () => {
   const commands = [...guide.matchAll(/^\| `(node [^`]+)`/gm)].map(([, command = '']) =>
     roleOfCommand(command.split(' ')),
   );
   expect(commands).toEqual(['setup', 'worker', 'api']);
 });
 
-test('links exactly the ports that the Compose file publishes', () => {
+test('the deployment guide links to every published port of the Compose file and to no other port', () => {
   const { services } = readComposeFile('docker-compose.yml');
   const published = Object.values(services).flatMap(({ ports = [] }) => ports.map((port) => port.split(':')[1]));
   const named = [...guide.matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, port]) => port);

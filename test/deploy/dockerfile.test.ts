@@ -8,7 +8,7 @@ import { readDockerfile, findBuildStage } from '../support/deploy/dockerfile.js'
 const dockerfile = readDockerfile();
 const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
 
-test('copies only existing files, which are exactly those that .dockerignore allows', () => {
+test('the Dockerfile copies only existing files, and .dockerignore allows exactly these files', () => {
   const sources = dockerfile.stages.flatMap(({ copies }) =>
     copies.filter(({ from }) => !from).flatMap(({ sources }) => sources),
   );
@@ -21,28 +21,28 @@ test('copies only existing files, which are exactly those that .dockerignore all
   expect(excepted.map((line) => line.replace(/^!/, '')).sort()).toEqual([...new Set(sources)].sort());
 });
 
-test('copies only from existing stages', () => {
+test('the Dockerfile copies only from existing stages', () => {
   for (const { from } of dockerfile.stages.flatMap(({ copies }) => copies)) if (from) findBuildStage(dockerfile, from);
 });
 
-test('builds the application by default', () => {
+test('the Dockerfile builds the application by default', () => {
   expect(dockerfile.stages.at(-1)?.name).toBe('application');
 });
 
-test.each(['application', 'fakes'])('runs %s without a shell and not as root', (name) => {
+test.each(['application', 'fakes'])('the %s image runs its program without a shell and not as root', (name) => {
   const { user, command } = findBuildStage(dockerfile, name);
-  // A number, because Kubernetes cannot tell whether a user name is root.
+  // The user is a number, because Kubernetes cannot detect whether a user name belongs to root.
   expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   expect(roleOfCommand(command ?? [])).toBe(name === 'application' ? 'worker' : name);
 });
 
-test('builds on Debian, which the native core of the SDK needs', () => {
+test('the Dockerfile builds on Debian, because the native core of the SDK needs glibc', () => {
   for (const { from } of dockerfile.stages)
     if (from.startsWith('node:')) expect(from).toBe('node:${NODE_VERSION}-bookworm-slim');
     else findBuildStage(dockerfile, from);
 });
 
-test('keeps the native core of Linux on x86-64 and ARM', () => {
+test('the image contains the native core for Linux on x86-64 and ARM', () => {
   const { runs } = findBuildStage(dockerfile, 'production-dependencies');
   const [, sources = '', kept = ''] = /rm -r (\S+) .*! -name "([^"]+)"/s.exec(runs.join('\n')) ?? [];
   const core = join(projectRoot, 'node_modules/@temporalio/core-bridge');
@@ -51,7 +51,7 @@ test('keeps the native core of Linux on x86-64 and ARM', () => {
   expect(existsSync(join(core, sources, 'Cargo.toml')), sources).toBe(true);
 });
 
-test('installs without install scripts and ships only production dependencies', () => {
+test('the image is built without install scripts and contains only production dependencies', () => {
   const installs = dockerfile.stages.flatMap(({ name, runs }) =>
     runs.filter((run) => run.includes('npm ci')).map((run) => [name, run]),
   );

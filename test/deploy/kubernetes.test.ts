@@ -23,7 +23,7 @@ import {
 } from '../support/deploy/kubernetes-manifests.js';
 import openapi from '../../openapi.json' with { type: 'json' };
 
-/** The Secret `shop`, which is not committed. */
+/** Example values for the Secret `shop`, which is not committed. */
 const SECRET: Record<string, string> = {
   PAYLOAD_ENCRYPTION_KEYS: `2026-11:${Buffer.alloc(32).toString('base64')}`,
   ...generateComposeSecrets(),
@@ -32,7 +32,7 @@ const SECRET: Record<string, string> = {
   SMTP_URL: 'smtps://shop:password@mail.example.com',
 };
 
-/** The settings of KEDA's `temporal` trigger that this project allows. Every value is a string. */
+/** The settings of KEDA's `temporal` trigger that this project uses. KEDA requires every value to be a string. */
 const temporalTrigger = z.strictObject({
   endpointFromEnv: z.literal('TEMPORAL_ADDRESS'),
   namespaceFromEnv: z.literal('TEMPORAL_NAMESPACE'),
@@ -68,7 +68,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   const roleOfContainer = (workload: Manifest) => roleOfCommand(containerOf(workload).command) as ProcessName;
   const workers = () => ofKind('Deployment').filter((workload) => roleOfContainer(workload) === 'worker');
 
-  /** The environment variables of a container. */
+  /** Returns the environment variables of a container. */
   const environmentOf = (workload: Manifest): Record<string, string> => {
     const { env, envFrom } = containerOf(workload);
     const fromMaps = envFrom.map(({ configMapRef }) => findManifest('ConfigMap', configMapRef.name).data ?? {});
@@ -80,22 +80,22 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   };
 
   describe('manifests', () => {
-    test('has manifests that are valid for their kinds, in the base and in the example', async () => {
+    test('the manifests of base and overlay are valid against their schemas', async () => {
       for (const manifest of [...base, ...manifests]) {
         const { kind, metadata } = manifest;
         await expect(validateManifest(manifest), `${kind} ${metadata.name}`).resolves.toBeUndefined();
       }
     });
 
-    test('uses only fields that Kubernetes knows', () => {
+    test('the manifests contain only fields that Kubernetes knows', () => {
       expect(typeCheckManifests(manifests)).toEqual([]);
     });
 
-    test('puts everything of the example into one namespace', () => {
+    test('all manifests of the example overlay are in one namespace', () => {
       for (const { kind, metadata } of manifests) expect(metadata.namespace, `${kind} ${metadata.name}`).toBe('shop');
     });
 
-    test('contains an API, a setup job, and workers for each task queue', () => {
+    test('the manifests contain an API, a setup job, and workers for each task queue', () => {
       expect(workloads().map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([
         'Deployment api',
         ...[...TASK_QUEUES].sort().map((queue) => `Deployment worker-${queue}`),
@@ -106,14 +106,14 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   });
 
   describe('containers', () => {
-    test('gives each container all variables that it needs and none that it does not know', () => {
+    test('each container gets all required variables and no unknown variable', () => {
       for (const workload of workloads())
         expect(unknownVariables(roleOfContainer(workload), environmentOf(workload)), workload.metadata.name).toEqual(
           [],
         );
     });
 
-    test('takes secrets from the Secret, never from the manifests', () => {
+    test('secrets come from the Secret and are not in the manifests', () => {
       const open = [
         ...ofKind('ConfigMap').flatMap(({ data = {} }) => Object.entries(data)),
         ...workloads().flatMap((workload) =>
@@ -126,7 +126,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('uses exactly the keys of the documented Secret', () => {
+    test('the containers use exactly the keys of the documented Secret', () => {
       const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
       const [, command = ''] = /kubectl [^\n]*create secret generic shop \\\n((?:[^\n]*\\\n)*[^\n]*)/.exec(guide) ?? [];
       const documented = [...command.matchAll(/--from-literal=(\w+)=/g)].map(([, name]) => name);
@@ -136,7 +136,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       expect(documented.sort()).toEqual([...new Set(used)].sort());
     });
 
-    test('gives each task queue its own Deployment of workers', () => {
+    test('each task queue has its own worker Deployment', () => {
       const queues = workers().map((workload) => loadConfig('worker', environmentOf(workload)).WORKER_TASK_QUEUES);
       expect(queues.map((polled) => polled.join()).sort()).toEqual([...TASK_QUEUES].sort());
       expect(workers().map(({ metadata }) => metadata.name)).toEqual(
@@ -144,12 +144,12 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       );
     });
 
-    test('sets the payment rate limit only on the workers of the payment queue', () => {
+    test('only the workers of the payment queue have the payment rate limit', () => {
       const limited = workers().filter((workload) => environmentOf(workload).PAYMENTS_PER_SECOND !== undefined);
       expect(limited.map(({ metadata }) => metadata.name)).toEqual(['worker-payments']);
     });
 
-    test('lets the documented setup run first, without the API and workers', () => {
+    test('the documented command for the setup applies everything except the API and the workers', () => {
       const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
       expect(guide).toContain("-l 'app.kubernetes.io/name notin (api, worker)'");
       const first = manifests.filter(
@@ -160,7 +160,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       );
     });
 
-    test('runs the same image at a pinned version in every workload', () => {
+    test('every workload runs the same image with a pinned version', () => {
       const images = new Set(workloads().map((workload) => containerOf(workload).image));
       expect([...images]).toEqual([expect.stringMatching(/\/workflow-orchestration-patterns:\d+\.\d+\.\d+$/)]);
     });
@@ -170,7 +170,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     const portOf = (workload: Manifest, name: string) =>
       containerOf(workload).ports?.find((port) => port.name === name)?.containerPort;
 
-    test('probes a worker on its health port, and a worker is ready only while it polls', async () => {
+    test('probe a worker on its health port, and the worker is ready only while it polls', async () => {
       const { url, close } = await serveHealth(
         { worker: () => 'does not poll' },
         { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
@@ -187,7 +187,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
             return response.status;
           });
           expect(await Promise.all(statuses)).toEqual([200, 200, 503]);
-          // Each check of the worker has five seconds.
+          // The readiness check of the worker has a timeout of five seconds.
           expect(readinessProbe?.timeoutSeconds).toBeGreaterThan(5);
         }
       } finally {
@@ -195,7 +195,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('keeps the API in the Service while Temporal or the workers are unavailable, because it probes /livez', () => {
+    test('probe the API with /livez, so that it stays in the Service while Temporal or the workers are unavailable', () => {
       const api = findManifest('Deployment', 'api');
       const { startupProbe, livenessProbe, readinessProbe } = containerOf(api);
       for (const probe of [startupProbe, livenessProbe, readinessProbe]) {
@@ -210,7 +210,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   describe('metrics of the pods', () => {
     const scrapedWorkloads = () => [...workers(), findManifest('Deployment', 'api')];
 
-    test('annotates each pod with its metrics port', () => {
+    test('have a port annotation on each pod', () => {
       for (const workload of scrapedWorkloads()) {
         const { METRICS_HOST, METRICS_PORT } = loadConfig(
           roleOfContainer(workload) as 'api' | 'worker',
@@ -225,7 +225,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('offers the business metrics under one Service name, as documented', () => {
+    test('the business metrics are available through the Service that docs/deployment.md names', () => {
       const { selector, ports } = findManifest('Service', 'api-metrics').spec!;
       const api = findManifest('Deployment', 'api');
       const { METRICS_PORT } = loadConfig('api', environmentOf(api));
@@ -237,7 +237,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   });
 
   describe('pod termination', () => {
-    test('waits longer for a worker than its activities need to finish', () => {
+    test('a worker pod has a grace period that is longer than the shutdown timeouts of the worker', () => {
       for (const workload of workers()) {
         const { SHUTDOWN_GRACE_SECONDS } = loadConfig('worker', environmentOf(workload));
         expect(podOf(workload).terminationGracePeriodSeconds).toBeGreaterThan(
@@ -246,7 +246,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('delays the stop of an API pod until it gets no more requests', () => {
+    test('an API pod delays its shutdown until the Service no longer sends requests to it', () => {
       const api = findManifest('Deployment', 'api');
       const [program, seconds] = containerOf(api).lifecycle!.preStop.exec.command;
       expect(program).toBe('sleep');
@@ -254,7 +254,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       expect(podOf(api).terminationGracePeriodSeconds! - Number(seconds)).toBeGreaterThanOrEqual(30);
     });
 
-    test('evicts one pod of each Deployment at a time', () => {
+    test('at most one pod of each Deployment is evicted at a time', () => {
       for (const workload of ofKind('Deployment')) {
         const budgets = ofKind('PodDisruptionBudget').filter(({ spec }) =>
           matchesLabels((spec!.selector as { matchLabels: Record<string, string> }).matchLabels, labelsOf(workload)),
@@ -266,7 +266,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   });
 
   describe('selectors', () => {
-    test('selects exactly the pods of each Deployment', () => {
+    test('the selector of each Deployment selects exactly its own pods', () => {
       for (const workload of ofKind('Deployment')) {
         const { matchLabels } = workload.spec!.selector as { matchLabels: Record<string, string> };
         const found = workloads().filter((other) => matchesLabels(matchLabels, labelsOf(other)));
@@ -277,7 +277,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('routes the Service to the API on an open port', () => {
+    test('the Service `api` routes to an open port of the API pods', () => {
       const { selector, ports } = findManifest('Service', 'api').spec!;
       const found = workloads().filter((other) => matchesLabels(selector as Record<string, string>, labelsOf(other)));
       expect(found.map(({ metadata }) => metadata.name)).toEqual(['api']);
@@ -286,7 +286,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       expect(open).toContain('http');
     });
 
-    test('allows traffic only to the API, and Prometheus only to the metrics', () => {
+    test('the network policies allow traffic to the API, and from Prometheus to the metrics ports', () => {
       for (const workload of workloads()) {
         const policies = ofKind('NetworkPolicy').filter(({ spec }) => {
           const { matchLabels = {}, matchExpressions = [] } = spec!.podSelector!;
@@ -315,7 +315,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     const scalersOf = (workload: Manifest, kind: string) =>
       ofKind(kind).filter(({ spec }) => spec!.scaleTargetRef!.name === workload.metadata.name);
 
-    test('scales the workers of a queue by its backlog and never to zero', () => {
+    test('the backlog of a task queue scales its workers, but never to zero', () => {
       expect(ofKind('ScaledObject')).toHaveLength(TASK_QUEUES.length);
       for (const workload of workers()) {
         const [scaler, ...others] = scalersOf(workload, 'ScaledObject');
@@ -335,13 +335,13 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('scales the API between two pods and the maximum', () => {
+    test('the API has from two pods up to the maximum', () => {
       const [scaler] = scalersOf(findManifest('Deployment', 'api'), 'HorizontalPodAutoscaler');
       expect(scaler?.spec?.minReplicas).toBe(2);
       expect(scaler?.spec?.maxReplicas).toBe(MAX_API_REPLICAS);
     });
 
-    test('does not reset replica counts when the manifests are applied again', () => {
+    test('applying the manifests again does not reset the replica counts', () => {
       for (const { metadata, spec } of ofKind('Deployment')) expect(spec?.replicas, metadata.name).toBeUndefined();
       const fixed = ofKind('Deployment', base).filter(({ spec }) => spec?.replicas !== undefined);
       expect(fixed.map(({ metadata }) => metadata.name)).toEqual(workers().map(({ metadata }) => metadata.name));
@@ -349,7 +349,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   });
 
   describe('pod hardening', () => {
-    test('limits the rights and resources of each pod', () => {
+    test('restricts the privileges and resources of each pod', () => {
       for (const workload of workloads()) {
         const { securityContext, resources } = containerOf(workload);
         const pod = podOf(workload);

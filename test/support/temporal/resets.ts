@@ -17,9 +17,9 @@ export async function resetPoints(handle: Pick<WorkflowHandle, 'fetchHistory'>):
 }
 
 /**
- * Resets a run, as `temporal workflow reset` does.
+ * Resets a run, as `temporal workflow reset` does. With `without`, signals and updates after the reset point are not
+ * reapplied (`--reapply-exclude Update,Signal`).
  *
- * @param without like `--reapply-exclude Update,Signal`: signals and updates after the reset point are not reapplied.
  * @returns the handle of the new run.
  */
 export async function resetRun(
