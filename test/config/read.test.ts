@@ -211,7 +211,7 @@ describe('the configuration of the API', () => {
     ['keys', { API_KEYS }],
     ['tokens', jwt],
     ['both', { API_KEYS, ...jwt }],
-  ])('accepts any HOST when the authentication is set to: %s', (_description, more) => {
+  ])('accepts HOST=0.0.0.0 when the configured authentication is: %s', (_description, more) => {
     expect(load({ HOST: '0.0.0.0', ...more })).toMatchObject({ HOST: '0.0.0.0' });
   });
 

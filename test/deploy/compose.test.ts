@@ -230,7 +230,7 @@ describe('addresses and ports in docker-compose.yml', () => {
   );
 
   test.each(namedServices.filter(([, { ports }]) => ports))(
-    'publishes ports of %s on which it listens',
+    'every published port of %s is a port on which the service listens',
     (name, { ports = [] }) => {
       for (const port of ports) expect(LISTENING_PORTS[name]).toContain(port.split(':')[2]);
     },

@@ -15,19 +15,21 @@ import {
   type OutgoingHttpClientOptions,
 } from '../../src/http-client/outgoing-http-client.js';
 
-/** A global address by its prefix, but in an unassigned part of IPv6: connections to it reach nothing. */
+/** A public address in an unassigned range of IPv6, so connections to this address never succeed. */
 const PUBLIC_ADDRESS = '2d00::1';
 
 const REDIRECT_STATUSES = [301, 302, 303, 307, 308];
 
-/** The guard with its production settings, unless a test overrides them. */
+/**
+ * Creates an HTTP client with production settings, unless a test overrides them. The client is closed after the test.
+ */
 function createTestHttpClient(options: Partial<OutgoingHttpClientOptions> = {}) {
   const outgoing = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: false, ...options });
   onTestFinished(() => outgoing.close());
   return outgoing;
 }
 
-/** A resolver that returns the n-th list of addresses on its n-th call, and then always the last list. */
+/** Creates a resolver. Call n returns list n; later calls return the last list. */
 function createFakeLookup(...responses: string[][]) {
   const askedHosts: string[] = [];
   return {
@@ -40,7 +42,7 @@ function createFakeLookup(...responses: string[][]) {
   };
 }
 
-/** A server on loopback that records its requests and connections. */
+/** Starts a server on loopback that records its requests and connections. */
 async function startServer(listener: RequestListener = (_request, response) => response.writeHead(204).end()) {
   const requests: IncomingMessage[] = [];
   const sockets: Socket[] = [];
@@ -59,14 +61,14 @@ async function startServer(listener: RequestListener = (_request, response) => r
   return { requests, sockets, server, port, host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}/hook?of=shop` };
 }
 
-/** A signal that aborts on the first connection attempt, and the addresses of all attempts. */
+/** Returns a signal that aborts on the first connection attempt, and the list of all attempted addresses. */
 function abortOnConnect() {
   const stop = new AbortController();
   const attempts: string[] = [];
   const onSocket = (message: unknown) => {
     (message as { socket: Socket }).socket.on('connectionAttempt', (ip: string) => {
       attempts.push(ip);
-      // Deferred, because the socket is still handling the attempt.
+      // Aborts later, because the socket is still handling the attempt.
       setImmediate(() => stop.abort(new Error('seen enough')));
     });
   };
@@ -130,7 +132,7 @@ describe('findUrlProblem', () => {
     'http://localhost../',
     'http://shop.localhost/',
     'http://ⓛocalhost/',
-  ])('rejects %s as not public', (url) => {
+  ])('rejects the non-public address %s', (url) => {
     expect(createTestHttpClient().findUrlProblem(url)).toBe('must be on a public address');
     expect(createTestHttpClient({ allowedHosts: [new URL(url).hostname] }).findUrlProblem(url)).toBe(
       'must be on a public address',
@@ -159,7 +161,7 @@ describe('findUrlProblem', () => {
     'example.com',
     '',
     'http://',
-  ])('rejects "%s" as no http or https URL', (url) => {
+  ])('rejects "%s", which is not an http or https URL', (url) => {
     expect(createTestHttpClient({ allowPrivateAddresses: true }).findUrlProblem(url)).toBe(
       'must be an http or https URL',
     );
@@ -187,7 +189,7 @@ describe('findUrlProblem', () => {
     ['*.example.com:8443', 'https://a.example.com:8443/'],
     ['8.8.8.8', 'http://8.8.8.8/'],
     ['[2606:4700:4700::1111]:8080', 'http://[2606:4700:4700:0::1111]:8080/'],
-  ])('accepts, with %s allowed, %s', (entry, url) => {
+  ])('when %s is allowed, accepts %s', (entry, url) => {
     expect(createTestHttpClient({ allowedHosts: ['other.example', entry] }).findUrlProblem(url)).toBeUndefined();
   });
 
@@ -203,12 +205,12 @@ describe('findUrlProblem', () => {
     ['example.com:443', 'https://example.com:8443/'],
     ['example.com:443', 'http://example.com/'],
     ['example.com', 'http://8.8.8.8/'],
-  ])('rejects, with only %s allowed, %s', (entry, url) => {
+  ])('when only %s is allowed, rejects %s', (entry, url) => {
     expect(createTestHttpClient({ allowedHosts: [entry] }).findUrlProblem(url)).toBe('must be on an allowed host');
   });
 
   test.each(['https://example.com', 'example.com/path', '*', '*.', 'a.*.com', 'user@example.com', 'example.com:', ''])(
-    'rejects the invalid allowlist entry "%s" at start-up',
+    'createOutgoingHttpClient rejects the invalid allowlist entry "%s"',
     (entry) => {
       expect(() => createOutgoingHttpClient({ allowedHosts: [entry], allowPrivateAddresses: false })).toThrow(
         `"${entry}" is not a host`,
@@ -218,7 +220,7 @@ describe('findUrlProblem', () => {
 });
 
 describe('post', () => {
-  test('sends headers and body and returns the status', async () => {
+  test('sends headers and body, and returns the status of the response', async () => {
     const bodies: string[] = [];
     const { url, requests } = await startServer((request, response) => {
       request.setEncoding('utf8').on('data', (chunk: string) => bodies.push(chunk));
@@ -232,7 +234,7 @@ describe('post', () => {
     expect(bodies).toEqual(['hello']);
   });
 
-  test('connects to nothing if the URL has a private address', async () => {
+  test('opens no connection if the URL contains a private address', async () => {
     const { url, sockets } = await startServer();
 
     await expect(createTestHttpClient().post(url, requestOptions)).rejects.toThrow(ForbiddenUrlError);
@@ -248,7 +250,7 @@ describe('post', () => {
     ['a mapped address', ['::ffff:127.0.0.1']],
     ['public and then loopback', [PUBLIC_ADDRESS, '127.0.0.1']],
     ['loopback and then public', ['127.0.0.1', PUBLIC_ADDRESS]],
-  ])('connects to nothing if the host name resolves to %s', async (_description, addresses) => {
+  ])('opens no connection if the host name resolves to %s', async (_description, addresses) => {
     const { port, sockets } = await startServer();
     const { lookup, askedHosts } = createFakeLookup(addresses);
     const outgoing = createTestHttpClient({ lookup, allowedHosts: ['hooks.example.com'] });
@@ -262,7 +264,7 @@ describe('post', () => {
     expect(sockets).toEqual([]);
   });
 
-  test('connects to nothing for https if the host name resolves to loopback', async () => {
+  test('opens no connection for an https URL whose host name resolves to loopback', async () => {
     const { port, sockets } = await startServer();
     const outgoing = createTestHttpClient(createFakeLookup(['127.0.0.1']));
 
@@ -287,7 +289,7 @@ describe('post', () => {
     expect(askedHosts).toEqual(['hooks.example.com']);
   });
 
-  test('connects to the checked address even if the DNS answer changes after the check', async () => {
+  test('connects to the checked address even if the DNS response changes after the check', async () => {
     const { port, sockets } = await startServer();
     const { lookup, askedHosts } = createFakeLookup([PUBLIC_ADDRESS], ['127.0.0.1']);
     const { attempts, signal } = abortOnConnect();
@@ -302,7 +304,7 @@ describe('post', () => {
     expect(sockets).toEqual([]);
   });
 
-  test('checks the host name again for each call', async () => {
+  test('resolves and checks the host name again on each call', async () => {
     const { port, sockets } = await startServer();
     const outgoing = createTestHttpClient(createFakeLookup([PUBLIC_ADDRESS], ['127.0.0.1']));
     const { attempts, signal } = abortOnConnect();
@@ -334,7 +336,7 @@ describe('post', () => {
     expect(inside.sockets).toEqual([]);
   });
 
-  test('stops reading a response body that never ends', async () => {
+  test('stops reading an endless response body', async () => {
     const left = new EventEmitter();
     const { url } = await startServer((_request, response) => {
       response.on('close', () => left.emit('left'));
@@ -349,7 +351,7 @@ describe('post', () => {
     await leaving;
   });
 
-  test('returns the status if the response body stalls until the time limit', async () => {
+  test('returns the status even if the response body does not end within the time limit', async () => {
     const { url } = await startServer((_request, response) => response.writeHead(200).write('x'));
 
     expect(
@@ -357,7 +359,7 @@ describe('post', () => {
     ).toEqual({ status: 200 });
   });
 
-  test('gives up if there is no response within the time limit', async () => {
+  test('fails with TimeoutError if there is no response within the time limit', async () => {
     const left = new EventEmitter();
     const { url } = await startServer((_request, response) => void response.on('close', () => left.emit('left')));
     const leaving = once(left, 'left');
@@ -370,9 +372,9 @@ describe('post', () => {
     await leaving;
   });
 
-  // Node 20 garbage-collects a signal that only AbortSignal.any refers to, and its time limit with it. A listener keeps
-  // the signal alive.
-  test('keeps its time limit from being garbage-collected', async () => {
+  // If only AbortSignal.any refers to a timeout signal, Node 20 garbage-collects the signal and the timeout never
+  // fires. A listener keeps the signal alive.
+  test('keeps a listener on its timeout signal, so that the signal is not garbage-collected', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout');
     onTestFinished(() => timeout.mockRestore());
     const { url } = await startServer();
@@ -382,7 +384,7 @@ describe('post', () => {
     expect(getEventListeners(limit?.value as AbortSignal, 'abort')).not.toEqual([]);
   });
 
-  test('gives up if the host name is not resolved within the time limit', async () => {
+  test('fails with TimeoutError if the host name is not resolved within the time limit', async () => {
     const outgoing = createTestHttpClient({ lookup: () => new Promise(() => undefined) });
 
     await expect(
@@ -392,7 +394,7 @@ describe('post', () => {
     });
   });
 
-  test('ends at once on abort during the TLS handshake', async () => {
+  test('ends immediately on abort during the TLS handshake', async () => {
     const stop = new AbortController();
     const silent = createTcpServer((socket) => {
       socket.on('error', () => undefined);
@@ -412,7 +414,7 @@ describe('post', () => {
     await left;
   });
 
-  test('rejects with the reason of its signal on abort', async () => {
+  test("on abort, rejects with the reason of the caller's signal", async () => {
     const stop = new AbortController();
     const { url } = await startServer(() => stop.abort(new Error('not any more')));
 
@@ -423,7 +425,7 @@ describe('post', () => {
     await expect(posted).rejects.toThrow('not any more');
   });
 
-  test('ends open and later calls once the client is closed', async () => {
+  test('rejects open calls and later calls after the client is closed', async () => {
     const { url, sockets, server } = await startServer(() => undefined);
     const outgoing = createTestHttpClient({ allowPrivateAddresses: true });
     const arrived = once(server, 'request');

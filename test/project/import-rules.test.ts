@@ -1,13 +1,14 @@
 import { ESLint } from 'eslint';
 import { expect, test } from 'vitest';
 
-// Runs only the import rules, which need no type information. Type information would require the whole project.
+// Runs only the import rules, because they need no type information. Other rules would require the types of the whole
+// project.
 const eslint = new ESLint({
   ruleFilter: ({ ruleId }) => ruleId.includes('no-restricted'),
   overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { projectService: false } } },
 });
 
-/** The rules that `code` breaks as content of `file`. */
+/** Lints `code` as the content of `file`. @returns the violations of the import rules. */
 async function lintErrors(file: string, code: string): Promise<string[]> {
   const [result] = await eslint.lintText(code, { filePath: file });
   return result!.messages
@@ -50,7 +51,7 @@ test.each([
   [route, `void process.env.PATH;`],
   [schema, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [apiTest, `import { waitUntil } from '../../tools/processes/wait.js'; void waitUntil;`],
-])('ESLint rejects, in %s, `%s`', async (file, code) => {
+])('in %s, ESLint rejects `%s`', async (file, code) => {
   expect(await lintErrors(file, code)).not.toEqual([]);
 });
 
@@ -69,6 +70,6 @@ test.each([
   ['src/config/read.ts', `void process.env.PATH;`],
   [apiTest, `import { waitUntil } from '../support/processes.js'; void waitUntil;`],
   ['test/support/processes.ts', `import { waitUntil } from '../../tools/processes/wait.js'; void waitUntil;`],
-])('ESLint accepts, in %s, `%s`', async (file, code) => {
+])('in %s, ESLint accepts `%s`', async (file, code) => {
   expect(await lintErrors(file, code)).toEqual([]);
 });

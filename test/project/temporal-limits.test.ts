@@ -9,7 +9,7 @@ import {
 } from '../support/api/generated-documents.js';
 
 test.each(TEMPORAL_LIMITS)(
-  'Temporal limits $what to $temporal, and $whose allows no more',
+  'Temporal limits "$name" to $temporalMaximum, and "$reachedBy" stays within this limit',
   ({ temporalMaximum, projectMaximum }) => {
     expect(projectMaximum).toBeGreaterThan(0);
     expect(projectMaximum).toBeLessThanOrEqual(temporalMaximum);
@@ -21,7 +21,7 @@ test.each([
   ['the id of a caller', callerId, MAX_CALLER_ID_LENGTH],
   ['the id of an approval', approvalId, MAX_APPROVAL_ID_LENGTH],
   ['an Idempotency-Key', idempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH],
-])('rejects %s that is longer than the documented limit', (_description, schema, length) => {
+])('the schema rejects %s that is longer than the documented limit', (_description, schema, length) => {
   expect(schema.safeParse('x'.repeat(length)).success).toBe(true);
   expect(schema.safeParse('x'.repeat(length + 1)).success).toBe(false);
 });

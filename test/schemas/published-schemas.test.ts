@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { pageQuery } from '../../src/schemas/shared/page.js';
 
-/** Every schema that `src/schemas` exports, with all nested schemas. */
+/** All schemas that `src/schemas` exports, including nested schemas. */
 const schemas = new Set<z.core.$ZodTypes>();
 const folder = new URL('../../src/schemas/', import.meta.url);
 const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.ts'));
@@ -24,7 +24,7 @@ const examples = [...schemas].flatMap((schema) =>
   ((metaOf(schema).examples ?? []) as unknown[]).map((example) => ({ schema, example })),
 );
 
-test('component schemas have unique names, even with the suffix for inputs', () => {
+test('component schemas have unique names, even with the suffix `Input`', () => {
   expect(ids).toContain('OrderRequest');
   expect(ids.filter((id, index) => ids.indexOf(id) !== index || ids.includes(`${id}Input`))).toEqual([]);
 });
@@ -37,12 +37,12 @@ test('every published component schema has a description', () => {
   expect(published.filter(([, schema]) => !('description' in schema && schema.description))).toEqual([]);
 });
 
-test('schemas accept their own examples', () => {
+test('all schemas accept their own examples', () => {
   expect(examples.length).toBeGreaterThan(20);
   expect(examples.filter(({ schema, example }) => !z.safeParse(schema, example).success)).toEqual([]);
 });
 
-test('pages have 1 to 200 items, 50 by default', () => {
+test('a page has 1 to 200 items, and 50 by default', () => {
   expect(z.toJSONSchema(pageQuery, { io: 'input' }).properties!.limit).toMatchObject({
     type: 'integer',
     minimum: 1,

@@ -18,12 +18,12 @@ const UNREACHABLE = {
   TEMPORAL_ADDRESS: 'Temporal on 127.0.0.1:1 cannot be reached: connection refused',
 };
 
-/** Longer than two starts take on a busy machine. A start with a wrong password once took 18 s. */
+/** Longer than two starts take on a busy machine. The slowest measured start with a wrong password took 18 s. */
 const START_TIMEOUT_MS = 60_000;
 
 /**
- * Runs an entry point that cannot start. Checks that it exits by itself with code 1 and prints one line with an
- * example for each problem, without a stack trace or a password.
+ * Runs an entry point that cannot start. Checks that the process exits with code 1, and prints one line with an example
+ * for each problem. The output must not contain a stack trace or a password.
  *
  * @returns the problems by variable.
  */
@@ -60,8 +60,8 @@ async function writeTestFile(name: string, content: string): Promise<string> {
   return path;
 }
 
-describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS }, () => {
-  test('names every wrong variable of the worker at once', async () => {
+describe('starting with an invalid configuration', { timeout: 2 * START_TIMEOUT_MS }, () => {
+  test('reports all invalid variables of the worker in one run', async () => {
     const bundle = await writeTestFile('empty.js', '');
     const problems = await startupErrorsOf('worker', {
       SHUTDOWN_GRACE_SECONDS: 'long',
@@ -85,7 +85,7 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
     });
   });
 
-  test('names the wrong variables of the API and the servers that it cannot reach', async () => {
+  test('reports the invalid variables of the API and the unreachable servers', async () => {
     const port = String(await freePort());
     const problems = await startupErrorsOf('api', { PORT: port, METRICS_PORT: port, RATE_LIMIT_PER_MINUTE: '0' });
 
@@ -96,7 +96,7 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
     });
   });
 
-  test('names the variables of the API for a taken port and an unknown host', async () => {
+  test('reports the variables of the API for a port in use and for a host of another machine', async () => {
     const port = String(silentServer.port);
     const apiKey = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: ['a'.repeat(64)] }]);
     const [ofPorts, ofHost] = await Promise.all([
@@ -108,7 +108,7 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
     expect(ofHost).toEqual({ HOST: 'must be an address of this machine, got "192.0.2.1"', ...UNREACHABLE });
   });
 
-  test('names the variables of the worker that have the same port', async () => {
+  test('reports two variables of the worker that have the same port', async () => {
     const port = String(await freePort());
     expect(await startupErrorsOf('worker', { HEALTH_PORT: port, METRICS_PORT: port })).toEqual({
       METRICS_PORT: `must differ from HEALTH_PORT; both are ${port}`,
@@ -116,11 +116,11 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
     });
   });
 
-  test('names both servers that the setup cannot reach', async () => {
+  test('reports both servers when the setup can reach neither PostgreSQL nor Temporal', async () => {
     expect(await startupErrorsOf('setup', {})).toEqual(UNREACHABLE);
   });
 
-  test('names the servers that accept connections of the worker or the setup but do not respond', async () => {
+  test('reports servers that accept a connection of the worker or the setup but do not respond', async () => {
     const { address } = silentServer;
     const env = { DATABASE_URL: `postgres://shop:sesame@${address}/shop`, TEMPORAL_ADDRESS: address };
     for (const problems of await Promise.all([startupErrorsOf('worker', env), startupErrorsOf('setup', env)]))
@@ -162,7 +162,7 @@ describe('starting with a wrong DATABASE_URL', { timeout: 2 * START_TIMEOUT_MS }
     },
   );
 
-  test('names DATABASE_URL of the API when the database is missing or empty', async () => {
+  test('reports DATABASE_URL of the API when the database does not exist or has no tables', async () => {
     const [missing, ofEmpty] = await Promise.all([
       startupErrorsOf('api', {
         DATABASE_URL: changedUrl((url) => (url.pathname = '/nothing')),
@@ -207,7 +207,7 @@ describeOnDevServer('starting on a Temporal server', () => {
   );
 
   test(
-    'names DATABASE_URL of the setup when its role must not create tables',
+    'reports DATABASE_URL of the setup when its role is not allowed to create tables',
     { timeout: 2 * START_TIMEOUT_MS },
     async () => {
       const empty = await createEmptyDatabase(database.url);
@@ -224,7 +224,7 @@ describeOnDevServer('starting on a Temporal server', () => {
     },
   );
 
-  test('starts a worker of activities alone without a warning', { timeout: 2 * START_TIMEOUT_MS }, async () => {
+  test('starts a worker that runs only activities, without a warning', { timeout: 2 * START_TIMEOUT_MS }, async () => {
     const { process, lines } = await startEntryPoint('worker', {
       DATABASE_URL: database.url,
       TEMPORAL_ADDRESS: server.address,

@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const end of cleanups.splice(0).reverse()) await end();
 });
 
-/** A database behind a connection that the test can cut. */
+/** Creates a database behind a proxy. The test can stall the proxy. */
 async function createProxiedDatabase(): Promise<{ databaseUrl: string; line: StallableProxy }> {
   const database = await createDatabase();
   cleanups.push(() => database.drop());
@@ -26,7 +26,7 @@ async function createProxiedDatabase(): Promise<{ databaseUrl: string; line: Sta
 
 const isReady = (url: string) => async () => ((await fetch(url)).ok ? true : undefined);
 
-/** @returns the exit of the process and the elapsed milliseconds. */
+/** Waits for the exit of the process. @returns the exit status and the elapsed milliseconds. */
 async function waitForExit(process: ManagedProcess, deadlineMs: number) {
   const since = Date.now();
   const overdue = setTimeout(() => process.kill('SIGKILL'), deadlineMs);
@@ -34,13 +34,13 @@ async function waitForExit(process: ManagedProcess, deadlineMs: number) {
   return { ...exit, afterMs: Date.now() - since };
 }
 
-describe('a start that hangs', { timeout: 2 * START_DEADLINE_MS }, () => {
+describe('a process whose start hangs', { timeout: 2 * START_DEADLINE_MS }, () => {
   test.each([
     ['worker', 'SIGINT', 130],
     ['worker', 'SIGTERM', 143],
     ['api', 'SIGINT', 130],
     ['setup', 'SIGTERM', 143],
-  ] as const)('ends the %s with %s', async (entry, signal, code) => {
+  ] as const)('the %s exits on %s', async (entry, signal, code) => {
     const silent = await startSilentServer();
     cleanups.push(() => silent.close());
     const { process, lines } = await startEntryPoint(entry, {
@@ -55,7 +55,7 @@ describe('a start that hangs', { timeout: 2 * START_DEADLINE_MS }, () => {
 
     process.kill(signal);
 
-    // Without the signal, the process would exit with code 1 or start.
+    // Without the signal, the process would start or would exit with code 1.
     expect(await waitForExit(process, 10_000), lines.join('\n')).toMatchObject({ code, signal: null });
   });
 });
@@ -79,13 +79,13 @@ describe('an API on a database that stopped responding', { timeout: 3 * START_DE
     return { process, lines };
   }
 
-  test('exits within its stop timeout', async () => {
+  test('exits when its stop timeout has passed', async () => {
     const { process, lines } = await startStuck();
     expect(await waitForExit(process, 40_000)).toMatchObject({ code: 1, signal: null });
     expect(lines.at(-1)).toBe('did not stop within 20 s after SIGTERM');
   });
 
-  test('exits at once on a second signal', async () => {
+  test('exits immediately on a second signal', async () => {
     const { process, lines } = await startStuck();
     const again = setInterval(() => process.kill('SIGINT'), 200);
     const { afterMs, ...exit } = await waitForExit(process, 40_000).finally(() => clearInterval(again));
@@ -96,7 +96,7 @@ describe('an API on a database that stopped responding', { timeout: 3 * START_DE
 });
 
 describeOnDevServer('a worker on a database that stopped responding', () => {
-  test('exits within its grace period plus a few seconds', { timeout: 4 * START_DEADLINE_MS }, async () => {
+  test('exits a few seconds after its grace period', { timeout: 4 * START_DEADLINE_MS }, async () => {
     const server = await startDevServer();
     cleanups.push(() => server.close());
     const { databaseUrl, line } = await createProxiedDatabase();

@@ -22,7 +22,7 @@ const NO_LIMITS = {
   WORKER_MAX_CONCURRENT_WORKFLOW_TASKS: undefined,
 } as const;
 
-test('a resource-based worker uses the configured targets or the defaults', () => {
+test('a resource-based worker uses the configured resource targets, or the defaults', () => {
   const configured = { WORKER_TUNER: 'resource-based', WORKER_TARGET_MEMORY: 0.5, WORKER_TARGET_CPU: 0.7 } as const;
   expect(readConcurrencyLimits({ ...NO_LIMITS, ...configured }).resourceTargets).toEqual({
     targetMemoryUsage: 0.5,
@@ -53,7 +53,10 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     await shop.close();
   });
 
-  /** Creates a separate namespace, so that no worker of another test takes its tasks. Its workers stop after the test. */
+  /**
+   * Creates a separate namespace, so that workers of other tests do not take its tasks. Its workers stop after the
+   * test.
+   */
   async function createNamespace() {
     const other = await server.openNamespace(`ns-${randomUUID()}`);
     return {
@@ -94,7 +97,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     for (const end of ends.splice(0)) await end();
   });
 
-  test('workers with different task queues poll only those and complete an order together', async () => {
+  test('workers poll only their own task queues, and together complete an order', async () => {
     const { client, work, place } = await createNamespace();
     const listPolledQueues = async () => {
       const looks = TASK_QUEUES.map(async (queue): Promise<TaskQueue[]> => {
@@ -128,7 +131,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
       'a resource-based tuner with a limit',
       { activities: 1, resourceTargets: { targetMemoryUsage: 1, targetCpuUsage: 1 } },
     ],
-  ])('%s of one activity calls the gateway once at a time', async (_by, concurrency) => {
+  ])('with %s of one activity, the worker makes one gateway call at a time', async (_by, concurrency) => {
     const { work, place } = await createNamespace();
     await work({ taskQueues: ['orders', 'payments'], concurrencyLimits: concurrency });
     const [one, other] = [makeOrder({ lines: [] }).orderId, makeOrder({ lines: [] }).orderId];
@@ -139,7 +142,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     const first = await Promise.race(Object.entries(holds).map(([id, hold]) => hold.arrived.then(() => id)));
     const last = first === one ? other : one;
 
-    // Another order's step in the meantime, so that the worker has had time for the second charge.
+    // Runs a step of another order first, so that the worker has had time for the second charge.
     const third = await place();
     await third.stage('charging_payment');
     expect(holds[last]!.counts.arrived).toBe(0);
@@ -150,7 +153,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     await Promise.all([...orders, third].map(({ stage }) => stage('awaiting_pickup')));
   });
 
-  test('without a limit, the worker makes many gateway calls at a time', async () => {
+  test('without a limit, the worker makes many concurrent gateway calls', async () => {
     const { work, place } = await createNamespace();
     await work({ taskQueues: ['orders', 'payments'] });
     const ids = Array.from({ length: 5 }, () => randomUUID());
@@ -163,15 +166,15 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     await Promise.all(orders.map(({ stage }) => stage('awaiting_pickup')));
   });
 
-  test('the rate limit for payments holds across all workers', { timeout: 120_000 }, async () => {
+  test('the rate limit for payments applies to all workers together', { timeout: 120_000 }, async () => {
     const { work, workInAProcess, place } = await createNamespace();
     const perSecond = 8;
-    // All charges are scheduled before a payments worker runs, so only the rate limit spreads them over time.
+    // All charges are scheduled before a payments worker runs, so only the rate limit can spread them over time.
     await work({ taskQueues: ['orders'] });
     const orders = await Promise.all(Array.from({ length: 32 }, () => place()));
     await Promise.all(orders.map(({ stage }) => stage('charging_payment')));
 
-    // A worker process that inherited this variable would not start.
+    // A worker process that inherited this invalid value would not start.
     vi.stubEnv('WORKER_TUNER', 'of-the-shell');
     const payments = { WORKER_TASK_QUEUES: 'payments', PAYMENTS_PER_SECOND: String(perSecond) };
     await Promise.all([workInAProcess(payments), workInAProcess(payments)]);
@@ -186,7 +189,8 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
       )
       .sort((a, b) => a - b);
     expect(times).toHaveLength(orders.length);
-    // The server allows a first burst of a second's worth of tasks, and another one because it rounds up.
+    // The server allows two bursts of one second's worth of tasks: the initial burst, and one more because it rounds
+    // up.
     const atLeastMs = ((orders.length - 2 * perSecond) / perSecond) * 1000;
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(atLeastMs);
   });

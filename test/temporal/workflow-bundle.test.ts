@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { expect, inject, test } from 'vitest';
 
-/** Measured: 2.36 MB with all workflows, of which 1.52 MB are the source map. zod alone would add 1.1 MB. */
+/** Measured size: 2.36 MB with all workflows, including a source map of 1.52 MB. zod alone would add 1.1 MB. */
 const SIZE_BUDGET_BYTES = 2_450_000;
 
 const bundle = await readFile(inject('workflowBundle'), 'utf8');
-/** The modules in the bundle, as webpack names them. */
+/** The paths of the modules in the bundle, as webpack writes them. */
 const modules = [...bundle.matchAll(/!\*\*\* (\S+) \*\*\*!/g)].map(([, path]) => path!);
 
 test('the workflow bundle contains the workflow code', () => {
@@ -19,7 +19,7 @@ test('the workflow bundle contains the workflow code', () => {
   );
 });
 
-test('the workflow bundle contains no other module of the shop', () => {
+test('the workflow bundle contains no code of the shop other than workflow code', () => {
   expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([
     './src/temporal/payloads/bounded-failure-converter.ts',
     './src/temporal/payloads/payload-converter.ts',
@@ -30,7 +30,7 @@ test('the workflow bundle contains no other module of the shop', () => {
   ]);
 });
 
-test("the workflow bundle contains no libraries except the SDK's", () => {
+test('the workflow bundle contains no library other than the SDK', () => {
   const libraries = modules.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
   expect([...new Set(libraries)].sort()).toEqual([
     '@temporalio/common',
@@ -41,6 +41,6 @@ test("the workflow bundle contains no libraries except the SDK's", () => {
   ]);
 });
 
-test('the workflow bundle stays within its size budget', () => {
+test('the workflow bundle does not exceed its size budget', () => {
   expect(Buffer.byteLength(bundle)).toBeLessThan(SIZE_BUDGET_BYTES);
 });

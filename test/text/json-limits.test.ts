@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { hasIllFormedText, isNestedDeeperThan, toWellFormedJson } from '../../src/text/json-limits.js';
 import { toWellFormedText } from '../../src/text/well-formed-text.js';
 
-/** Text with frequent escapes and text that looks like escapes. */
+/** Generates text with escape sequences, and text that only looks like escape sequences. */
 const trickyText = fc
   .array(fc.constantFrom('\\', 'u', '"', 'd800', '0000', '\ud800', '\udc00', '\0', '😀', '[', '{', '}', ']', 'x'))
   .map((parts) => parts.join(''));
@@ -29,7 +29,7 @@ function textsOf(value: unknown): string[] {
 }
 
 describe('isNestedDeeperThan', () => {
-  test('counts levels outside of strings, like a parser', () => {
+  test('counts nesting levels like a parser and ignores brackets in strings', () => {
     fc.assert(
       fc.property(json, fc.nat({ max: 8 }), (value, levels) => {
         expect(isNestedDeeperThan(JSON.stringify(value), levels)).toBe(depthOf(value) > levels);
@@ -37,13 +37,13 @@ describe('isNestedDeeperThan', () => {
     );
   });
 
-  test('stops at the first level too deep', () => {
+  test('stops at the first level that is too deep', () => {
     expect(isNestedDeeperThan('['.repeat(1_000_000), 32)).toBe(true);
   });
 });
 
 describe('toWellFormedJson', () => {
-  test('writes what JSON.stringify writes for the same value with well-formed text', () => {
+  test('returns the same JSON as JSON.stringify would for the value with well-formed text', () => {
     fc.assert(
       fc.property(trickyText, (text) => {
         expect(JSON.parse(toWellFormedJson(JSON.stringify([text])))).toEqual([toWellFormedText(text)]);
@@ -53,11 +53,11 @@ describe('toWellFormedJson', () => {
 });
 
 describe('hasIllFormedText', () => {
-  test('finds NUL and lone surrogates in keys and values, however they are escaped', () => {
+  test('finds NUL and lone surrogates in keys and values, both escaped and unescaped', () => {
     fc.assert(
       fc.property(json, fc.boolean(), (value, escapesAll) => {
         const plain = JSON.stringify(value);
-        // Some SDKs write JSON with all non-ASCII characters escaped.
+        // Some SDKs escape all non-ASCII characters in JSON.
         const text = escapesAll
           ? plain.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`)
           : plain;

@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { truncateText, isWellFormed, toWellFormedText } from '../../src/text/well-formed-text.js';
 
-/** Any sequence of UTF-16 code units. */
+/** Generates arbitrary sequences of UTF-16 code units. */
 const anyText = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)) });
 
 describe('wellFormed', () => {
-  test('replaces lone surrogates and NUL, and keeps pairs', () => {
+  test('replaces lone surrogates and NUL, and keeps surrogate pairs', () => {
     expect(toWellFormedText('a\ud800b\udfffc\0d😀')).toBe('a\ufffdb\ufffdc\ufffdd😀');
   });
 
-  test('makes any text well-formed, keeps its length, and leaves well-formed text alone', () => {
+  test('returns well-formed text of the same length, and does not change well-formed text', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const result = toWellFormedText(text);
@@ -24,7 +24,7 @@ describe('wellFormed', () => {
 });
 
 describe('bounded', () => {
-  test('leaves text of the maximum length alone and ends longer text with an ellipsis', () => {
+  test('does not change text of the maximum length, and truncates longer text with an ellipsis', () => {
     expect(truncateText('abcd', 4)).toBe('abcd');
     expect(truncateText('abcde', 4)).toBe('abc…');
   });

@@ -9,7 +9,7 @@ describe('an e-mail address', () => {
     ['grace@Bücher.Example', 'grace@xn--bcher-kva.example'],
     ['grace@例え.テスト', 'grace@xn--r8jz45g.xn--zckzah'],
     ['grace@xn--bcher-kva.example', 'grace@xn--bcher-kva.example'],
-  ])('accepts %s and sends it as %s', (address, ascii) => {
+  ])('accepts %s, and e-mails are sent to %s', (address, ascii) => {
     expect(email.parse(address)).toBe(address);
     expect(toAsciiAddress(address)).toBe(ascii);
   });

@@ -14,11 +14,11 @@ describe('money', () => {
     [0, 'EUR', '€0.00'],
     [Number.MAX_SAFE_INTEGER, 'EUR', '€90,071,992,547,409.91'],
     [Number.MAX_SAFE_INTEGER, 'KWD', 'KWD 9,007,199,254,740.991'],
-  ])('shows %d minor units of %s as %s', (value, currency, shown) => {
+  ])('formats %d minor units of %s as %s', (value, currency, shown) => {
     expect(formatMoney({ value, currency }).replace('\u00A0', ' ')).toBe(shown);
   });
 
-  test('accepts a currency that is newer than the runtime', () => {
+  test('accepts a currency that the runtime does not know yet', () => {
     expect(money.safeParse({ value: 1, currency: 'XCG' }).success).toBe(true);
   });
 

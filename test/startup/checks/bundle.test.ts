@@ -10,11 +10,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test('accepts a bundle of the workflows', () => {
+test('checkBundle accepts a bundle of the workflows', () => {
   expect(checkBundle(inject('workflowBundle'), {})).toBeUndefined();
 });
 
-test('names the missing traced variant of a bundle', () => {
+test('checkBundle reports a missing bundle variant for tracing', () => {
   expect(checkBundle(join(folder, 'plain.js'), { traced: true })).toEqual({
     name: 'WORKFLOW_BUNDLE',
     problem: `file ${join(folder, 'plain.traced.js')} does not exist, the variant of the bundle for tracing or encryption`,
@@ -28,7 +28,7 @@ test.each<[string, (bundle: string) => string, string | RegExp]>([
   ['was cut off', (bundle) => bundle.slice(0, bundle.length / 4), /is not JavaScript \(.+\)$/],
   ['is a page of HTML', () => '<!doctype html>', /is not JavaScript \(.+\)$/],
   ['is another program', () => 'console.log("hello")', 'is not a bundle of workflows'],
-])('rejects a bundle that %s', async (what, contentOf, problem) => {
+])('checkBundle rejects a bundle that %s', async (what, contentOf, problem) => {
   const file = join(folder, `${what.replaceAll(' ', '-')}.js`);
   await writeFile(file, contentOf(await readFile(inject('workflowBundle'), 'utf8')));
   const text = checkBundle(file, {})!.problem;
@@ -36,7 +36,7 @@ test.each<[string, (bundle: string) => string, string | RegExp]>([
   expect(text.slice(file.length + 1)).toMatch(problem);
 });
 
-test('rejects a folder instead of a bundle', async () => {
+test('checkBundle rejects a folder instead of a bundle', async () => {
   await mkdir(join(folder, 'dist'));
   expect(checkBundle(join(folder, 'dist'), {})!.problem).toBe(`cannot read ${join(folder, 'dist')} (EISDIR)`);
 });

@@ -26,7 +26,7 @@ const encryptPlainPayload = () => firstOf(codec.encode([plainPayload()]));
 const decodeText = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
 
 describe('an encrypted payload', () => {
-  test('hides data and metadata and shows only the id of its key', async () => {
+  test('hides data and metadata, and shows only its key id', async () => {
     const stored = await encryptPlainPayload();
     expect(Object.keys(stored.metadata!).sort()).toEqual(['encoding', 'encryption-key-id']);
     expect(decodeText(stored.metadata!.encoding)).toBe('binary/encrypted');
@@ -34,16 +34,16 @@ describe('an encrypted payload', () => {
     for (const hidden of [secret, 'json/plain', 'Customer']) expect(serialize(stored).includes(hidden)).toBe(false);
   });
 
-  test('differs each time for the same content', async () => {
+  test('is different each time, even for the same content', async () => {
     const [one, two] = await codec.encode([plainPayload(), plainPayload()]);
     expect(Buffer.from(one!.data!).equals(two!.data!)).toBe(false);
     expect(one!.data!.subarray(0, 12)).not.toEqual(two!.data!.subarray(0, 12));
   });
 
-  test('decrypts to the same bytes in the same order', async () => {
+  test('is decrypted to the original bytes, in the original order', async () => {
     const bytes = fc.uint8Array({ maxLength: 2_000 });
     const payload = fc.record({ metadata: fc.dictionary(fc.string(), bytes, { noNullPrototype: true }), data: bytes });
-    // Includes payloads that are already encrypted, and payloads whose metadata only claims so.
+    // Includes encrypted payloads, and payloads with the metadata of an encrypted payload but other data.
     await fc.assert(
       fc.asyncProperty(fc.array(payload, { maxLength: 4 }), async (payloads) => {
         const back = await codec.decode(await codec.encode(payloads));
@@ -53,7 +53,7 @@ describe('an encrypted payload', () => {
     );
   });
 
-  test('is rejected if a byte was changed or its end is missing, with an error that names only the key', async () => {
+  test('is rejected when it is corrupt or truncated, with an error that contains only the key id', async () => {
     const { metadata, data } = await encryptPlainPayload();
     const flipBit = (at: number) => Buffer.from(data!.map((byte, index) => (index === at ? byte ^ 1 : byte)));
     const corruptPayload = [...Array(data!.length).keys()].flatMap((at) => [flipBit(at), data!.subarray(0, at)]);
@@ -66,12 +66,12 @@ describe('an encrypted payload', () => {
     await expect(codec.decode([{ metadata: metadata! }])).rejects.toThrow(UndecryptablePayload);
   });
 
-  test('is rejected if it comes from another namespace', async () => {
+  test('is rejected when it was encrypted for a different namespace', async () => {
     const other = createPayloadCodec({ keys: encryptionKeys.parse(currentKey), namespace: 'shop2' });
     await expect(other.decode([await encryptPlainPayload()])).rejects.toThrow(UndecryptablePayload);
   });
 
-  test('can be decrypted if another SDK wrote it: IV, ciphertext and tag in one', async () => {
+  test('can be decrypted if another SDK wrote it as IV, ciphertext and tag in one byte array', async () => {
     const { key } = encryptionKeys.parse(currentKey)[0]!;
     const subtle = await crypto.subtle.importKey('raw', key.export(), 'AES-GCM', false, ['encrypt']);
     const iv = randomBytes(12);
@@ -88,16 +88,16 @@ describe('an encrypted payload', () => {
 });
 
 describe('an unencrypted payload', () => {
-  test('is read unchanged, so that older workflows continue', async () => {
+  test('is decoded unchanged, so that workflows without encryption can continue', async () => {
     expect(await codec.decode([plainPayload(), {}])).toEqual([plainPayload(), {}]);
   });
 
-  test('stays unencrypted if there is no key', async () => {
+  test('stays unencrypted if no key is configured', async () => {
     expect(await createPayloadCodec({ keys: [], namespace }).encode([plainPayload()])).toEqual([plainPayload()]);
   });
 });
 
-describe('key rotation', () => {
+describe('the codec during a key rotation', () => {
   const before = createPayloadCodec({ keys: encryptionKeys.parse(oldKey), namespace });
   const after = createPayloadCodec({ keys: encryptionKeys.parse(`${currentKey},${oldKey}`), namespace });
 
@@ -108,7 +108,7 @@ describe('key rotation', () => {
     });
   });
 
-  test("reads the new key's payloads everywhere if the new key is first added behind the old one", async () => {
+  test('decrypts payloads of the new key when the new key is configured after the old key', async () => {
     const prepared = createPayloadCodec({ keys: encryptionKeys.parse(`${oldKey},${currentKey}`), namespace });
     expect(decodeText((await firstOf(prepared.encode([plainPayload()]))).metadata!['encryption-key-id'])).toBe('old');
     expect(await firstOf(prepared.decode(await after.encode([plainPayload()])))).toMatchObject({
@@ -119,11 +119,14 @@ describe('key rotation', () => {
   test.each([
     ['removed too early', codec],
     ['unset', createPayloadCodec({ keys: [], namespace })],
-  ])('names only the missing key in the error if the old key is %s', async (_description, without) => {
-    const reading = without.decode(await before.encode([plainPayload()]));
-    await expect(reading).rejects.toThrow(UnknownEncryptionKey);
-    await expect(reading).rejects.toThrow('encrypted with the key "old", which is not in PAYLOAD_ENCRYPTION_KEYS');
-  });
+  ])(
+    'fails with an error that contains only the missing key id if the old key is %s',
+    async (_description, without) => {
+      const reading = without.decode(await before.encode([plainPayload()]));
+      await expect(reading).rejects.toThrow(UnknownEncryptionKey);
+      await expect(reading).rejects.toThrow('encrypted with the key "old", which is not in PAYLOAD_ENCRYPTION_KEYS');
+    },
+  );
 });
 
 describe('the codec of a worker', () => {
@@ -132,16 +135,16 @@ describe('the codec of a worker', () => {
   const result = { type: 'activity', namespace, workflowId: 'order:1', isLocal: false } as const;
   const corruptPayload = async () => ({ ...(await encryptPlainPayload()), data: randomBytes(64) });
 
-  test('marks a broken message as unreadable and decrypts the others', async () => {
+  test('marks a corrupt message as unreadable and decrypts the other messages', async () => {
     const decoded = await worker.decode([await encryptPlainPayload(), await corruptPayload()], message);
     expect(decoded.map(({ metadata }) => decodeText(metadata?.encoding))).toEqual(['json/plain', 'binary/unreadable']);
   });
 
-  test('rejects a broken activity result', async () => {
+  test('rejects a corrupt activity result', async () => {
     await expect(worker.decode([await corruptPayload()], result)).rejects.toThrow(UndecryptablePayload);
   });
 
-  test('rejects everything with an unknown key, even messages, because another worker may have the key', async () => {
+  test('rejects messages and results with an unknown key, because another worker may have the key', async () => {
     const otherNamespacePayload = await createPayloadCodec({ keys: encryptionKeys.parse(oldKey), namespace }).encode([
       plainPayload(),
     ]);

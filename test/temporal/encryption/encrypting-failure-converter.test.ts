@@ -11,7 +11,7 @@ import { failureConverter } from '../../../src/temporal/encryption/encrypting-fa
 const toFailure = (error: unknown) => failureConverter.errorToFailure(error, defaultPayloadConverter);
 const toError = (failure: ProtoFailure) => failureConverter.failureToError(failure, defaultPayloadConverter);
 
-/** The parts of a failure that are readable without its payloads. */
+/** Returns the texts of a failure that are readable without decryption. */
 function unencryptedFields({ message, stackTrace, cause }: ProtoFailure): (string | null | undefined)[] {
   return [message, stackTrace, ...(cause ? unencryptedFields(cause) : [])];
 }
@@ -27,13 +27,13 @@ describe('the encrypting failure converter', () => {
     cause,
   );
 
-  test('moves messages and stack traces into encrypted payloads, including those of causes', () => {
+  test('moves messages and stack traces into encrypted payloads, including those of nested causes', () => {
     const failure = toFailure(error);
     expect(unencryptedFields(failure)).toEqual(['Encoded failure', '', 'Encoded failure', '']);
     expect(failure.cause?.applicationFailureInfo?.type).toBe('MailRejected');
   });
 
-  test('restores the whole failure when it is read', () => {
+  test('restores the whole failure when it is decoded', () => {
     const back = toError(toFailure(error)) as ActivityFailure;
     expect(back).toBeInstanceOf(ActivityFailure);
     expect(back.message).toBe(error.message);
@@ -44,7 +44,7 @@ describe('the encrypting failure converter', () => {
     });
   });
 
-  test('keeps the failure when it is read and written repeatedly', () => {
+  test('preserves a failure that is decoded and encoded repeatedly', () => {
     const back = toError(toFailure(error));
     for (const failure of [toFailure(back), toFailure(back)]) {
       expect(unencryptedFields(failure)).toEqual(['Encoded failure', '', 'Encoded failure', '']);
@@ -52,7 +52,7 @@ describe('the encrypting failure converter', () => {
     }
   });
 
-  test('encrypts a failure that was received in plain text when it is written again', () => {
+  test('encrypts a failure that was decoded from plain text and is encoded again', () => {
     const back = defaultFailureConverter.failureToError(
       defaultFailureConverter.errorToFailure(error, defaultPayloadConverter),
       defaultPayloadConverter,

@@ -38,7 +38,9 @@ describeOnDevServer('workflows during key changes', () => {
   });
   afterAll(() => shop?.close());
 
-  /** Restarts the worker with an empty cache, so that it reads each history from the beginning. */
+  /**
+   * Restarts the worker with the given keys. Its cache is empty, so the worker reads each history from the beginning.
+   */
   async function workerWith(...keys: string[]) {
     await worker?.stop();
     worker = undefined;
@@ -55,12 +57,12 @@ describeOnDevServer('workflows during key changes', () => {
       workflowId: cartWorkflowId(cartId),
       taskQueue: CART_TASK_QUEUE,
       args: [{ cartId }],
-      // The server retries a failed workflow task after this time-out.
+      // The server retries a failed workflow task after this timeout.
       workflowTaskTimeout: '1 second',
     });
   }
 
-  /** A handle of the same cart for another client. */
+  /** Returns a handle of the same cart for another client. */
   const handleFor = (client: Client, { workflowId }: CartHandle): CartHandle => client.workflow.getHandle(workflowId);
 
   const add = (handle: CartHandle) => handle.signal(addItemSignal, { sku, quantity: 1 });
@@ -71,7 +73,7 @@ describeOnDevServer('workflows during key changes', () => {
       timeoutMs: 20_000,
     });
 
-  /** The decrypted failure of the last failed workflow task. */
+  /** Waits for a failed workflow task. @returns its latest failure, without decryption. */
   const failureOfTask = (handle: CartHandle) =>
     waitUntil(
       async () => {
@@ -96,7 +98,7 @@ describeOnDevServer('workflows during key changes', () => {
     return (await createPayloadCodec({ keys, namespace }).encode([payload]))[0]!;
   }
 
-  test('continue when a key is added to plain-text runs and replaced twice', async () => {
+  test('continue when a key is added to an unencrypted run and then replaced by another key', async () => {
     await workerWith();
     const handle = await openCart(shop.client);
     await add(handle);
@@ -105,7 +107,7 @@ describeOnDevServer('workflows during key changes', () => {
     await workerWith(keyA);
     const withA = handleFor(clientWith(keyA), handle);
     await add(withA);
-    // The CLI without a codec sends plain text.
+    // This client has no codec and sends plain text, like the CLI.
     await add(handle);
     await waitForQuantity(withA, 3);
 
@@ -115,7 +117,7 @@ describeOnDevServer('workflows during key changes', () => {
     await waitForQuantity(withBoth, 4);
   });
 
-  test('wait without data loss, naming the missing key, while the worker has none of the keys', async () => {
+  test('wait without data loss while the worker lacks the key, and their task failure contains the missing key id', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await add(handle);
@@ -132,7 +134,7 @@ describeOnDevServer('workflows during key changes', () => {
     await waitForQuantity(handle, 2);
   });
 
-  test('process a signal that needs an unknown key once the key is configured', async () => {
+  test('process a signal with an unknown key after the key is configured', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA, keyB));
     await signalRaw(handle, await startEncryptedShop(parseEncryptionKeys(keyB)));
@@ -143,7 +145,7 @@ describeOnDevServer('workflows during key changes', () => {
     await waitForQuantity(handle, 1);
   });
 
-  test('ignore a signal that is broken or from another namespace', async () => {
+  test('ignore a signal that is corrupt or encrypted for a different namespace', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await signalRaw(handle, await startEncryptedShop(parseEncryptionKeys(keyA), 'another'));
@@ -153,7 +155,7 @@ describeOnDevServer('workflows during key changes', () => {
     await waitForQuantity(handle, 1);
   });
 
-  test('cause an internal error without data in the API if it lacks the key', async () => {
+  test('the API returns 500 without workflow data when it lacks the key of a cart', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await add(handle);

@@ -18,11 +18,11 @@ import { failuresIn } from '../../support/temporal/raw-runs.js';
 
 const { Failure } = proto.temporal.api.failure.v1;
 
-/** Short enough for protobufjs to write the lone surrogate without repairing it. */
+/** This text is so short that protobufjs writes the lone surrogate unchanged. */
 const ILL_FORMED_TEXT = 'x\ud800';
 const LONG_TEXT = '\udc00'.repeat(1_000_000);
 
-/** All non-empty texts in a message. */
+/** Returns all non-empty texts in a message. */
 function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return value ? [value] : [];
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
@@ -75,13 +75,13 @@ describe.each([
       expect(isWellFormed(text)).toBe(true);
       expect(text.length).toBeLessThanOrEqual(MAX_FAILURE_MESSAGE_LENGTH);
     }
-    // The core must decode exactly what was written.
+    // Decoding must return exactly the encoded texts.
     const decoded = Failure.decode(Failure.encode(Failure.fromObject(failure)).finish());
     expect(textsIn(decoded)).toEqual(expect.arrayContaining(textsIn(failure)));
     expect(Failure.encode(decoded).finish().length).toBeLessThan(100_000);
   });
 
-  test('keeps type, category, details and retry delay', () => {
+  test('keeps the type, category, details and retry delay of a failure', () => {
     const error = ApplicationFailure.create({
       message: 'no',
       type: 'OutOfStock',
@@ -99,7 +99,7 @@ describe.each([
     });
   });
 
-  test('cuts an endless chain of causes', () => {
+  test('truncates a very long chain of causes', () => {
     let error = ApplicationFailure.create({ message: 'first' });
     for (let n = 0; n < 1_000; n += 1) error = ApplicationFailure.create({ message: 'next', cause: error });
 

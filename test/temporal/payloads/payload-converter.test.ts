@@ -20,7 +20,7 @@ describe('the payload converter', () => {
     expect(payloadConverter.fromPayload(defaultPayloadConverter.toPayload(value))).toEqual(value);
   });
 
-  test('writes U+FFFD for NUL and lone surrogates', () => {
+  test('replaces NUL and lone surrogates with U+FFFD', () => {
     const { data } = payloadConverter.toPayload({ '\ud800': 'a\0b', pair: '😀' });
     expect(Buffer.from(data!).toString()).toBe('{"\ufffd":"a\ufffdb","pair":"😀"}');
   });
@@ -41,7 +41,7 @@ describe('the payload converter', () => {
     expect(() => payloadConverter.fromPayload(rejected)).toThrow(message);
   });
 
-  test('reads escaped surrogate pairs and escaped backslashes', () => {
+  test('decodes escaped surrogate pairs and escaped backslashes', () => {
     expect(payloadConverter.fromPayload(payload('["\\ud83d\\ude00", "\\\\u0000"]'))).toEqual(['😀', '\\u0000']);
   });
 });
