@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { runCommand } from '../processes/commands.js';
 import { updateClientTypes } from '../openapi/client-types.js';
 import { checkDependencies } from './check-dependencies.js';
+import { checkPhrases } from './check-phrases.js';
 import { createReporter } from '../terminal/reporter.js';
 import { projectRoot } from '../stack/settings/project.js';
 
@@ -50,6 +51,19 @@ const steps: Record<string, () => Promise<unknown>> = {
   format: () => runNodeScript('format', 'prettier/bin/prettier.cjs', '--check', '.', '--cache'),
   unused: () => runNodeScript('unused', 'knip/bin/knip.js'),
   openapi: () => runNodeScript('openapi', '@redocly/cli/bin/cli.js', 'lint', 'openapi.json'),
+  spelling: () =>
+    runNodeScript(
+      'spelling',
+      'cspell/bin.mjs',
+      'lint',
+      '--no-progress',
+      '--dot',
+      '--cache',
+      '--cache-location',
+      cachePath('cspell'),
+      '.',
+    ),
+  phrases: () => checkPhrases(projectRoot),
   dependencies: () => checkDependencies(projectRoot),
 };
 

@@ -515,19 +515,19 @@ describeOnDevServer('Idempotency-Key', () => {
   describe('scope of an idempotency key', () => {
     test('a request with the idempotency key of another caller is a new request', async () => {
       const key = newKey();
-      const [hers, his] = [
+      const [adasOrder, bobsOrder] = [
         placeOrderRequest(await makeOrderBody(ada.id)),
         placeOrderRequest(await makeOrderBody(bob.id)),
       ];
 
-      const first = await send(api, key, hers, ada);
-      const other = await send(api, key, his, bob);
+      const first = await send(api, key, adasOrder, ada);
+      const other = await send(api, key, bobsOrder, bob);
 
       expect([first.status, other.status]).toEqual([202, 202]);
       expect(other.body.orderId).not.toBe(first.body.orderId);
       expect(other.headers.get('idempotent-replayed')).toBeNull();
-      expectReplayed(await send(second, key, hers, ada), first);
-      expectReplayed(await send(second, key, his, bob), other);
+      expectReplayed(await send(second, key, adasOrder, ada), first);
+      expectReplayed(await send(second, key, bobsOrder, bob), other);
     });
 
     test('a request with a used idempotency key on another path is a new request', async () => {

@@ -100,9 +100,12 @@ describeOnDevServer('traces and logs', () => {
 
   async function runScenario(): Promise<void> {
     const EUR = (value: number) => ({ price: { value, currency: 'EUR' }, available: 10_000 });
-    const [dear, cheap] = await Promise.all([addProduct(shop.store, EUR(100_000)), addProduct(shop.store, EUR(10))]);
+    const [expensive, cheap] = await Promise.all([
+      addProduct(shop.store, EUR(100_000)),
+      addProduct(shop.store, EUR(10)),
+    ]);
     const { customer: customerId, token } = PERSONAL_DATA;
-    const order = makeOrder({ orderId, customerId, payment: { token }, lines: [{ sku: dear.sku, quantity: 1 }] });
+    const order = makeOrder({ orderId, customerId, payment: { token }, lines: [{ sku: expensive.sku, quantity: 1 }] });
     const traceparent = `00-${caller.traceId}-${caller.spanId}-01`;
     requestId = (await send('POST', '/v1/orders', order, { traceparent })).requestId;
     const item = { sku: cheap.sku, quantity: 1 };

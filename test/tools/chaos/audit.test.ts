@@ -321,7 +321,7 @@ describeOnDevServer('the audit of a load run', () => {
       workflowCode: { workflowBundle: { codePath: inject('workflowBundle') } },
     };
 
-    const crowd = startLoadGenerator({
+    const load = startLoadGenerator({
       directAccess: { client: shop.client, store: shop.ownerStore },
       addresses: {
         apiUrls: [api.url],
@@ -339,8 +339,11 @@ describeOnDevServer('the audit of a load run', () => {
       carts.some(({ end }) => end === 'abandoned') &&
       carts.some(({ end }) => end === 'checked out') &&
       carts.filter(({ end }) => end === 'open').length >= 2;
-    await waitUntil(() => hasEnoughRequests(crowd.log) || undefined, { description: 'a crowd', timeoutMs: 60_000 });
-    ledger = await crowd.stop(40_000);
+    await waitUntil(() => hasEnoughRequests(load.log) || undefined, {
+      description: 'enough requests',
+      timeoutMs: 60_000,
+    });
+    ledger = await load.stop(40_000);
     untouched = await audit(structuredClone(ledger), books, { deadlineMs: 30_000 });
   }, 150_000);
   afterAll(async () => {

@@ -179,7 +179,7 @@ describe('the trail', () => {
     ['no comment', undefined, false],
     ['the same comment as the decision', 'fine', false],
     ['a comment that is already in the trail', 'really', false],
-    ['another comment', 'go on', true],
+    ['another comment', 'approved', true],
   ])('for a repeated decision with %s, hasNewComment returns %s', (_description, comment, expected) => {
     const made = { ...decidedContext.view.decision!, comment: 'fine' };
     const at = '2026-01-01T00:00:00.000Z';

@@ -60,12 +60,12 @@ describeWithTimeSkipping('a saga in a workflow', () => {
       'b',
       'c',
       'failed',
-      'undo c started',
-      'undo c completed',
-      'undo b started',
-      'undo b completed',
-      'undo a started',
-      'undo a completed',
+      'compensate c started',
+      'compensate c completed',
+      'compensate b started',
+      'compensate b completed',
+      'compensate a started',
+      'compensate a completed',
       'compensate: true',
     ]);
   });
@@ -76,17 +76,28 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     expect(log).toEqual([
       'a',
       'all done',
-      'undo a started',
-      'undo a completed',
+      'compensate a started',
+      'compensate a completed',
       'compensate: true',
       'compensate: true',
     ]);
   });
 
   test('does not run compensations that the workflow unregistered', async () => {
-    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }], unregister: ['undo a', 'undo c'] });
+    const log = await logOf({
+      steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }],
+      unregister: ['compensate a', 'compensate c'],
+    });
 
-    expect(log).toEqual(['a', 'b', 'c', 'all done', 'undo b started', 'undo b completed', 'compensate: true']);
+    expect(log).toEqual([
+      'a',
+      'b',
+      'c',
+      'all done',
+      'compensate b started',
+      'compensate b completed',
+      'compensate: true',
+    ]);
   });
 
   test('completes slow compensations after a workflow cancellation', async () => {
@@ -104,10 +115,10 @@ describeWithTimeSkipping('a saga in a workflow', () => {
       'a',
       'b',
       'cancelled',
-      'undo b started',
-      'undo b completed',
-      'undo a started',
-      'undo a completed',
+      'compensate b started',
+      'compensate b completed',
+      'compensate a started',
+      'compensate a completed',
       'compensate: true',
     ]);
   });
@@ -122,14 +133,14 @@ describeWithTimeSkipping('a saga in a workflow', () => {
       'a',
       'b',
       'all done',
-      'undo b started',
-      'undo b stuck: no route',
-      'undo b started',
-      'undo b stuck: no route',
-      'undo b started',
-      'undo b completed',
-      'undo a started',
-      'undo a completed',
+      'compensate b started',
+      'compensate b stuck: no route',
+      'compensate b started',
+      'compensate b stuck: no route',
+      'compensate b started',
+      'compensate b completed',
+      'compensate a started',
+      'compensate a completed',
       'compensate: true',
     ]);
   });
@@ -144,24 +155,28 @@ describeWithTimeSkipping('a saga in a workflow', () => {
       'a',
       'b',
       'all done',
-      'undo b started',
-      'undo b stuck: no route',
-      'undo b skipped',
-      'undo a started',
-      'undo a completed',
+      'compensate b started',
+      'compensate b stuck: no route',
+      'compensate b skipped',
+      'compensate a started',
+      'compensate a completed',
       'compensate: true',
     ]);
   });
 
   test('a stuck compensation still waits for a decision after a workflow cancellation', async () => {
     const handle = await start({ steps: [{ name: 'a', compensationBehaviours: ['fails'] }] });
-    await waitForLogLine(handle, 'undo a stuck: no route');
+    await waitForLogLine(handle, 'compensate a stuck: no route');
 
     await handle.cancel();
-    await waitForLogLine(handle, 'undo a stuck: no route');
+    await waitForLogLine(handle, 'compensate a stuck: no route');
     await handle.signal(continueSignal);
 
-    expect((await handle.result()).slice(-3)).toEqual(['undo a stuck: no route', 'undo a skipped', 'compensate: true']);
+    expect((await handle.result()).slice(-3)).toEqual([
+      'compensate a stuck: no route',
+      'compensate a skipped',
+      'compensate: true',
+    ]);
   });
 
   test('a PointOfNoReturn stops the compensation until the workflow calls compensate again', async () => {
@@ -175,13 +190,13 @@ describeWithTimeSkipping('a saga in a workflow', () => {
       'b',
       'c',
       'all done',
-      'undo c started',
-      'undo c rejected',
+      'compensate c started',
+      'compensate c rejected',
       'compensate: false',
-      'undo b started',
-      'undo b completed',
-      'undo a started',
-      'undo a completed',
+      'compensate b started',
+      'compensate b completed',
+      'compensate a started',
+      'compensate a completed',
       'compensate: true',
     ]);
   });

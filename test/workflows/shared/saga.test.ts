@@ -43,30 +43,30 @@ const compensate = (saga: Saga) => inWorkflow(() => saga.compensate());
 describe('a saga step', () => {
   test('a successful saga step returns its result and runs no compensation', async () => {
     const saga = new Saga(createObserver().observer);
-    const undo = makeCompensation('undo');
+    const compensation = makeCompensation('compensation');
 
-    expect(await saga.runStep(async () => 'answer', undo)).toBe('answer');
+    expect(await saga.runStep(async () => 'answer', compensation)).toBe('answer');
 
-    expect(undo.run).not.toHaveBeenCalled();
+    expect(compensation.run).not.toHaveBeenCalled();
   });
 
   test('a failed saga step throws its failure and can be compensated', async () => {
     const saga = new Saga(createObserver().observer);
-    const undo = makeCompensation('undo');
+    const compensation = makeCompensation('compensation');
 
-    await expect(saga.runStep(failWith(noRoute), undo)).rejects.toBe(noRoute);
+    await expect(saga.runStep(failWith(noRoute), compensation)).rejects.toBe(noRoute);
 
     expect(await compensate(saga)).toBe(true);
-    expect(undo.run).toHaveBeenCalledOnce();
+    expect(compensation.run).toHaveBeenCalledOnce();
   });
 
   test('a saga step is compensated even if the compensation starts during the step', async () => {
     const saga = new Saga(createObserver().observer);
-    const undo = makeCompensation('undo');
+    const compensation = makeCompensation('compensation');
 
-    await saga.runStep(() => compensate(saga), undo);
+    await saga.runStep(() => compensate(saga), compensation);
 
-    expect(undo.run).toHaveBeenCalledOnce();
+    expect(compensation.run).toHaveBeenCalledOnce();
   });
 });
 
@@ -80,7 +80,7 @@ describe('compensation', () => {
       const expected: unknown[][] = [];
       const returned: boolean[] = [];
       for (const [index, { failures, end }] of [...histories.entries()].reverse()) {
-        const name = `undo ${index}`;
+        const name = `compensation ${index}`;
         const stuck = Array.from({ length: failures + Number(end === 'skipped') }, () => [
           [name, 'started'],
           [name, 'stuck', noRoute],
@@ -97,7 +97,7 @@ describe('compensation', () => {
         let turns = 0;
         await saga.runStep(doNothing, {
           isBlocking: true,
-          ...makeCompensation(`undo ${index}`, async () => {
+          ...makeCompensation(`compensation ${index}`, async () => {
             if ((turns += 1) <= failures || end === 'skipped') throw noRoute;
             if (end === 'rejected') throw new PointOfNoReturn();
           }),
@@ -180,11 +180,11 @@ describe('compensation', () => {
       makeCompensation('newer', () => new Promise<void>((resolve) => (end = resolve))),
     );
 
-    const undone = compensate(saga);
+    const compensated = compensate(saga);
     await new Promise(setImmediate);
     expect(older.run).not.toHaveBeenCalled();
     end();
-    await undone;
+    await compensated;
 
     expect(older.run).toHaveBeenCalledOnce();
   });
@@ -213,19 +213,19 @@ describe('compensation', () => {
     });
     await saga.runStep(
       doNothing,
-      makeCompensation('undo', async () => {
+      makeCompensation('compensation', async () => {
         scopes.push(CancellationScope.current());
         if (scopes.length === 1) throw noRoute;
       }),
     );
     const workflow = new RootCancellationScope();
 
-    const undone = workflow.run(async () => {
+    const compensated = workflow.run(async () => {
       workflow.cancel();
       return await saga.compensate();
     });
 
-    expect(await undone).toBe(true);
+    expect(await compensated).toBe(true);
     expect(workflow.consideredCancelled).toBe(true);
     // The compensation, onStuck and the retried compensation record one scope each.
     expect(scopes).toHaveLength(3);
@@ -241,14 +241,14 @@ describe('a compensation that fails', () => {
   ])('asks the observer for a decision about a compensation that %s', async (_description, failure) => {
     const { calls, observer } = createObserver(['skip']);
     const saga = new Saga(observer);
-    await saga.runStep(doNothing, makeCompensation('undo', failWith(failure)));
+    await saga.runStep(doNothing, makeCompensation('compensation', failWith(failure)));
 
     expect(await compensate(saga)).toBe(true);
 
     expect(calls).toEqual([
-      ['undo', 'started'],
-      ['undo', 'stuck', failure],
-      ['undo', 'skipped'],
+      ['compensation', 'started'],
+      ['compensation', 'stuck', failure],
+      ['compensation', 'skipped'],
     ]);
     expect(calls[1]![2]).toBe(failure);
   });
@@ -259,17 +259,20 @@ describe('a compensation that fails', () => {
     const older = makeCompensation('older');
     const bug = new TypeError('undefined is not a function');
     await saga.runStep(doNothing, older);
-    await saga.runStep(doNothing, makeCompensation('undo', failWith(bug)));
+    await saga.runStep(doNothing, makeCompensation('compensation', failWith(bug)));
 
     await expect(compensate(saga)).rejects.toBe(bug);
 
-    expect(calls).toEqual([['undo', 'started']]);
+    expect(calls).toEqual([['compensation', 'started']]);
     expect(older.run).not.toHaveBeenCalled();
   });
 
   test('drops a compensation that throws PointOfNoReturn, and runs the older compensations in the next call', async () => {
     const saga = new Saga(createObserver().observer);
-    const [older, failing] = [makeCompensation('older'), makeCompensation('undo', failWith(new PointOfNoReturn()))];
+    const [older, failing] = [
+      makeCompensation('older'),
+      makeCompensation('compensation', failWith(new PointOfNoReturn())),
+    ];
     await saga.runStep(doNothing, older);
     await saga.runStep(doNothing, failing);
 

@@ -55,7 +55,7 @@ export async function runScript({
           if (then === 'waits') await condition(() => false);
         },
         {
-          name: `undo ${name}`,
+          name: `compensate ${name}`,
           run: () => runCompensation(compensationBehaviours.shift() ?? 'ok'),
           isBlocking: isGate,
         },

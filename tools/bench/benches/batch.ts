@@ -183,8 +183,9 @@ export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTim
 }
 
 async function assertAllSucceeded(store: Store, batchId: string, count: number): Promise<void> {
-  const tally = await store.countBatchProgress(batchId);
-  if (tally?.succeeded !== count) throw new Error(`all ${count} items must succeed, got ${JSON.stringify(tally)}`);
+  const progress = await store.countBatchProgress(batchId);
+  if (progress?.succeeded !== count)
+    throw new Error(`all ${count} items must succeed, got ${JSON.stringify(progress)}`);
   // Every measurement starts with an empty table.
   await store.db.deleteFrom('batch_chunks').execute();
 }

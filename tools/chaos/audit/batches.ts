@@ -37,27 +37,30 @@ async function auditBatch(
   const isAccepted = isAnyAccepted([batch]);
   if (isAccepted) findings.accepted['batch items'] += lineCount;
 
-  const tally = await store.countBatchProgress(batchId);
-  const counted = tally ? tally.succeeded + tally.failed : 0;
+  const progress = await store.countBatchProgress(batchId);
+  const counted = progress ? progress.succeeded + progress.failed : 0;
   findings.effects['batch items'] += counted;
   const [run, ...more] = evidence.runsOf(workflowId);
   if (more.length > 0) findings.addDuplicate(workflowId, `ran ${more.length + 1} times`);
-  if (!tally || !run) {
+  if (!progress || !run) {
     if (isAccepted)
-      findings.addLost(workflowId, tally ? 'was accepted, but never ran' : 'was accepted, but does not exist');
+      findings.addLost(workflowId, progress ? 'was accepted, but never ran' : 'was accepted, but does not exist');
     return;
   }
   if (run.status !== 'COMPLETED')
     findings.addViolation(workflowId, `is ${run.status.toLowerCase()}, which is not a valid end`);
-  if (tally.total !== lineCount || counted !== lineCount)
-    findings.addViolation(workflowId, `has ${tally.total} items and counts ${counted}, but ${lineCount} were uploaded`);
+  if (progress.total !== lineCount || counted !== lineCount)
+    findings.addViolation(
+      workflowId,
+      `has ${progress.total} items and counts ${counted}, but ${lineCount} were uploaded`,
+    );
 
   const failures = await store.listBatchFailures(batchId, { limit: lineCount });
   const failed = failures.map(({ line }) => line);
   const missing = invalidLines.filter((line) => !failed.includes(line));
   if (missing.length > 0) findings.addViolation(workflowId, `applied invalid lines ${missing.join(', ')}`);
-  const undone = failed.filter((line) => !invalidLines.includes(line));
-  if (undone.length > 0) findings.addLost(workflowId, `did not apply valid lines ${undone.join(', ')}`);
+  const unprocessed = failed.filter((line) => !invalidLines.includes(line));
+  if (unprocessed.length > 0) findings.addLost(workflowId, `did not apply valid lines ${unprocessed.join(', ')}`);
   for (const [sku, wanted] of Object.entries(quantityBySku)) {
     const refused = failures.filter(({ item }) => (item as { sku: string }).sku === sku).length;
     const before = products.find((product) => product.sku === sku)?.available ?? 0;

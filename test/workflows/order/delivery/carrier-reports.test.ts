@@ -168,7 +168,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
   });
 
   describe('a carrier that sends no reports', () => {
-    const undone = ['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'];
+    const compensations = ['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'];
     const awaitsReports = (order: PlacedOrder) =>
       order.completedActivities().filter((name) => name !== 'trackShipment');
 
@@ -187,7 +187,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
         refunded: 2500,
         parcels: ['cancelled'],
       });
-      expect(awaitsReports(order)).toEqual([...FORWARD_STEPS, ...undone]);
+      expect(awaitsReports(order)).toEqual([...FORWARD_STEPS, ...compensations]);
       expect(secondsWaited(view)).toBeGreaterThanOrEqual(DEFAULT_DELIVERY_TIMEOUT_SECONDS);
       expect(secondsWaited(view)).toBeLessThan(DEFAULT_DELIVERY_TIMEOUT_SECONDS + 60);
       expect(realSeconds).toBeLessThan(30);
