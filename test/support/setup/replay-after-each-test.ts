@@ -19,5 +19,8 @@ afterAll(async () => {
 
 function throwOnDifferences(): void {
   const differences = takeDifferences();
-  if (differences.length > 0) throw new Error(`Workflow code is not deterministic; a replay differs from the history:\n${differences.join('\n')}`);
+  if (differences.length > 0)
+    throw new Error(
+      `Workflow code is not deterministic; a replay differs from the history:\n${differences.join('\n')}`,
+    );
 }
