@@ -150,7 +150,7 @@ describe('starting with a wrong DATABASE_URL', { timeout: 2 * START_TIMEOUT_MS }
   };
 
   test.each(['worker', 'api', 'setup'] as const)(
-    'the %s names DATABASE_URL when PostgreSQL rejects the password',
+    'the %s reports DATABASE_URL when PostgreSQL rejects the password',
     async (entry) => {
       const DATABASE_URL = changedUrl((url) => (url.password = 'sesame'));
       const port = new URL(DATABASE_URL).port;
@@ -189,7 +189,7 @@ describeOnDevServer('starting on a Temporal server', () => {
   });
 
   test.each(['worker', 'api'] as const)(
-    'the %s names TEMPORAL_NAMESPACE when the namespace does not exist',
+    'the %s reports TEMPORAL_NAMESPACE when the namespace does not exist',
     { timeout: 2 * START_TIMEOUT_MS },
     async (entry) => {
       const { address } = server;

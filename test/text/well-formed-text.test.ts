@@ -5,7 +5,7 @@ import { truncateText, isWellFormed, toWellFormedText } from '../../src/text/wel
 /** Generates arbitrary sequences of UTF-16 code units. */
 const anyText = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)) });
 
-describe('wellFormed', () => {
+describe('toWellFormedText', () => {
   test('replaces lone surrogates and NUL, and keeps surrogate pairs', () => {
     expect(toWellFormedText('a\ud800b\udfffc\0d😀')).toBe('a\ufffdb\ufffdc\ufffdd😀');
   });
@@ -23,7 +23,7 @@ describe('wellFormed', () => {
   });
 });
 
-describe('bounded', () => {
+describe('truncateText', () => {
   test('does not change text of the maximum length, and truncates longer text with an ellipsis', () => {
     expect(truncateText('abcd', 4)).toBe('abcd');
     expect(truncateText('abcde', 4)).toBe('abc…');

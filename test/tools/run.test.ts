@@ -28,7 +28,9 @@ const lock = (dependencies: Record<string, string>) => ({
   },
 });
 
-/** A clone with one local dependency in place of tsx, so that the installation needs no network. */
+/**
+ * Creates a checkout whose only dependency is a local replacement of tsx, so that the installation needs no network.
+ */
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'clone-'));
   for (const file of ['run.mjs', 'processes/lock.mjs']) {
@@ -76,20 +78,20 @@ async function start(env?: Record<string, string>): Promise<{ child: ManagedProc
 }
 
 describe('tools/run.mjs', { timeout: 60_000 }, () => {
-  test('installs missing dependencies and runs the script in the same process', async () => {
+  test('installs missing dependencies, and then runs the script in the same process', async () => {
     const { code, pid, output } = await run();
     expect(output).toMatch(/Installing the dependencies with "npm ci" \(there is no node_modules\)/);
     expect(output).toContain(`hello a,b from ${pid}`);
     expect(code).toBe(0);
   });
 
-  test('only runs the script when everything is installed', async () => {
+  test('runs the script without an installation when all dependencies are installed', async () => {
     await run();
     const { pid, output } = await run();
     expect(output).toBe(`hello a,b from ${pid}`);
   });
 
-  test('installs again after the dependencies have changed', async () => {
+  test('installs again when the dependencies have changed', async () => {
     await run();
     await writePackage('another');
     await dependOn({ tsx: 'file:packages/tsx', another: 'file:packages/another' });
@@ -98,13 +100,13 @@ describe('tools/run.mjs', { timeout: 60_000 }, () => {
     expect(code).toBe(0);
   });
 
-  test('installs once when two commands start at the same time', async () => {
+  test('installs only once when two commands start at the same time', async () => {
     const outcomes = await Promise.all([run(), run()]);
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0]);
     expect(outcomes.filter(({ output }) => output.includes('with "npm ci"'))).toHaveLength(1);
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while npm hangs', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('exits on %s while npm hangs', async (signal) => {
     await write('npm-cli.js', `process.on('SIGTERM', () => {}); console.log('hanging'); setInterval(() => {}, 1000);`);
     const { child, output } = await start({ npm_execpath: join(folder, 'npm-cli.js') });
     await waitUntil(() => output.includes('hanging') || undefined, { description: 'npm hanging', timeoutMs: 20_000 });
@@ -113,9 +115,9 @@ describe('tools/run.mjs', { timeout: 60_000 }, () => {
     expect(await child.exited.finally(() => clearTimeout(overdue))).toEqual({ code: 1, signal: null });
   });
 
-  // `npm test --silent` passes its log level on to child processes.
+  // `npm test --silent` sets the log level of npm for all child processes.
   test.each(['notice', 'silent'])(
-    'prints the reason when npm (log level %s) fails, and does not run the script',
+    'when npm fails (log level %s), prints the reason and does not run the script',
     async (level) => {
       await write('package.json', manifest({ tsx: 'file:packages/tsx', missing: 'file:packages/missing' }));
       const { code, output } = await run({ npm_config_loglevel: level });

@@ -7,7 +7,7 @@ import { connectApi } from '../../../tools/api-client/client.js';
 const servers: Server[] = [];
 afterEach(() => servers.splice(0).forEach((server) => server.close()));
 
-/** Answers every request with its own body. */
+/** Starts a server whose response body is the request body. */
 async function startEchoServer(received: string[]): Promise<string> {
   const server = createServer((request, response) => {
     received.push(`${request.method} ${request.url}`);
@@ -19,7 +19,7 @@ async function startEchoServer(received: string[]): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-test('sends whole requests to two API processes in turn', async () => {
+test('connectApi sends complete requests to two API processes in turn', async () => {
   const [one, two]: [string[], string[]] = [[], []];
   const api = connectApi([await startEchoServer(one), await startEchoServer(two)]);
 

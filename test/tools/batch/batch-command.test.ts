@@ -29,7 +29,7 @@ function makeBatch(changes: Partial<BatchResource> = {}): BatchResource {
   return { batchId: 'my-batch', operation: 'restock', status: 'running', ...counts, ...changes };
 }
 
-/** Returns the output so far as text. */
+/** Creates an output stream. `text` returns everything that was written since its last call. */
 function makeOutput(terminal?: { isTTY: true; columns: number }) {
   const stream = Object.assign(new PassThrough(), terminal);
   return { stream, text: () => String(stream.read() ?? '') };
@@ -66,7 +66,7 @@ const respondJson = (response: ServerResponse, status: number, body: unknown) =>
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 
 describe('the command line of npm run batch', () => {
-  test('derives the operation and format from the file name', () => {
+  test('derives the operation and the format from the file name', () => {
     expect(readCommandLine(['examples/restock.ndjson'])).toEqual({
       filePath: 'examples/restock.ndjson',
       contentType: 'application/x-ndjson',
@@ -88,7 +88,7 @@ describe('the command line of npm run batch', () => {
     });
   });
 
-  test('takes all options', () => {
+  test('reads all options', () => {
     const options = ['--operation', 'restock', '--id', 'mine', '--items-per-chunk', '7', '--api', 'http://api.test/'];
     expect(readCommandLine(['goods.csv', '--delimiter', 'tab', ...options])).toEqual({
       filePath: 'goods.csv',
@@ -114,13 +114,13 @@ describe('the command line of npm run batch', () => {
     [['restock.csv', '--items-per-chunk', ''], /--items-per-chunk/],
     [['restock.csv', '--id', 'a/b'], /--id a\/b: must be 1 to 64/],
     [['restock.csv', '--api', '127.0.0.1:3000'], /--api 127\.0\.0\.1:3000: must be a URL/],
-  ])('rejects %j with an error that names the valid values', (args, message) => {
+  ])('rejects %j with an error that contains the valid values', (args, message) => {
     expect(() => readCommandLine(args)).toThrow(message);
     expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'Error' }));
   });
 
   test.each([[[]], [['a.csv', 'b.csv']], [['a.csv', '--speed', '9']], [['a.csv', '--id']]])(
-    'shows the usage for %j',
+    'fails with the usage for %j',
     (args) => {
       expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'UsageError' }));
     },
@@ -139,7 +139,7 @@ describe('batch progress display', () => {
     expect(formatProgress(makeBatch(changes))).toBe(text);
   });
 
-  test('prints a changed line at most every two seconds when the output is not a terminal', () => {
+  test('without a terminal, prints changed progress at most every two seconds', () => {
     let now = 0;
     const { stream, text } = makeOutput();
     const display = createLineDisplay(stream, () => now);
@@ -163,7 +163,7 @@ describe('batch progress display', () => {
     ]);
   });
 
-  test.each([200, 80, 40])('fits the bar into %i columns', (columns) => {
+  test.each([200, 80, 40])('fits the progress bar into %i columns', (columns) => {
     const { stream, text } = makeOutput({ isTTY: true, columns });
     const display = createDisplay(stream);
     display.update(makeBatch({ itemsPerSecond: 52_000, secondsLeft: 1 }));
@@ -180,7 +180,7 @@ describe('batch progress display', () => {
     expect(Math.max(...isShown.map((line) => line.length))).toBeLessThanOrEqual(columns);
   });
 
-  test('counts only closed statuses as ended', () => {
+  test('hasEnded accepts only the final statuses of a batch', () => {
     const ended = batchStatus.options.filter((status) => hasEnded(makeBatch({ status })));
     expect(ended).toEqual(['completed', 'completed_with_failures', 'cancelled', 'failed']);
   });
@@ -196,7 +196,7 @@ describe('batch progress display', () => {
     expect(formatOutcome(makeBatch(changes))).toBe(`my-batch ${text}`);
   });
 
-  test('says where to find further failed items', () => {
+  test('prints the path of the other failed items', () => {
     const reason = { type: 'UnknownSku', message: 'not in the catalogue: X' };
     expect(formatFailures([{ line: 5, item: { sku: 'X' }, reason }], makeBatch({ failed: 1_235 }))).toEqual([
       '  line 5: UnknownSku, not in the catalogue: X',
@@ -207,7 +207,7 @@ describe('batch progress display', () => {
   test.each([
     [12, '  … 2 more'],
     [100, '  … at least 90 more'],
-  ])('lists the first ten of %i wrong lines', (count, more) => {
+  ])('of %i invalid lines, prints the first ten', (count, more) => {
     const errors = Array.from({ length: count }, (_, index) => ({
       line: index + 7,
       pointer: '/quantity',
@@ -221,7 +221,7 @@ describe('batch progress display', () => {
     ]);
   });
 
-  test('lists each wrong query field once', () => {
+  test('prints each invalid query field once', () => {
     const errors = [{ pointer: '/batchId', detail: 'is wrong' }];
     const rejected = { title: 'The request is not valid', detail: '/batchId is wrong', errors };
     expect(formatRejection(400, JSON.stringify(rejected)).split('\n')).toEqual([
@@ -230,7 +230,7 @@ describe('batch progress display', () => {
     ]);
   });
 
-  test('prints an error response that is not a problem document as it is', () => {
+  test('prints an error response unchanged if it is not a problem document', () => {
     expect(formatRejection(502, '<h1>Bad Gateway</h1>')).toBe('The API returned 502: <h1>Bad Gateway</h1>');
   });
 });
@@ -238,12 +238,12 @@ describe('batch progress display', () => {
 describe('following a batch', () => {
   const pollOptions = { intervalMs: 10, timeoutMs: 10_000 };
 
-  test('waits with a note while the API restarts', async () => {
+  test('prints a warning and waits while the API restarts', async () => {
     const port = await freePort();
     const { stream, text } = makeOutput();
     const first = await startFakeApi((_, response) => respondJson(response, 200, makeBatch()), port);
     const following = followBatch(`${first.url}/v1/batches/my-batch`, createLineDisplay(stream), pollOptions);
-    await waitUntil(() => first.requests[1], { description: 'a second look', timeoutMs: 10_000, intervalMs: 5 });
+    await waitUntil(() => first.requests[1], { description: 'a second poll', timeoutMs: 10_000, intervalMs: 5 });
     await first.close();
     let output = '';
     const hasWarned = () => (output += text()).includes('The API is unavailable') || undefined;
@@ -252,7 +252,7 @@ describe('following a batch', () => {
     await startFakeApi(
       (_, response) =>
         ++responses < 3
-          ? respondJson(response, 503, { title: 'A part of the service is away' })
+          ? respondJson(response, 503, { title: 'A part of the service is unavailable' })
           : respondJson(response, 200, makeBatch({ status: 'completed' })),
       port,
     );
@@ -264,7 +264,7 @@ describe('following a batch', () => {
     ]);
   });
 
-  test('gives up with the reason when the API stays unavailable', async () => {
+  test('fails with the reason when the API stays unavailable until the timeout', async () => {
     const api = await startFakeApi((_, response) => respondJson(response, 503, {}));
     const following = followBatch(`${api.url}/x`, createLineDisplay(makeOutput().stream), {
       intervalMs: 10,
@@ -273,7 +273,7 @@ describe('following a batch', () => {
     await expect(following).rejects.toThrow(/within 0\.1 s: status 503$/);
   });
 
-  test('fails at once on a final error response', async () => {
+  test('fails immediately on an error response that is final', async () => {
     const api = await startFakeApi((_, response) => respondJson(response, 404, { title: 'There is no such resource' }));
     const following = followBatch(`${api.url}/x`, createLineDisplay(makeOutput().stream), pollOptions);
     await expect(following).rejects.toThrow(/returned 404: .*no such resource/);
@@ -294,7 +294,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
       name: 'batch',
       command: process.execPath,
       args: ['tools/run.mjs', 'tools/batch/main.ts', ...args],
-      // An empty folder and an unused port, so that the command finds no running stack.
+      // An empty folder and an unused port. The command then finds no running stack.
       env: { DATA_DIR: folder, PORT: String(await freePort()) },
       cwd: projectRoot,
       onLine: (line, stream) => lines[stream].push(line),
@@ -335,7 +335,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     expect(sent === line.repeat(100_000)).toBe(true);
   });
 
-  test.each(['cancelled', 'failed'] as const)('exits with 1 when the batch ends as %s', async (status) => {
+  test.each(['cancelled', 'failed'] as const)('exits with 1 when the batch ends with status %s', async (status) => {
     const api = await startFakeApi((request, response) =>
       request.method === 'POST'
         ? respondJson(response, 202, { batchId: 'mine', status: 'running', total: 9 })
@@ -346,7 +346,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
   });
 
-  test('says that the batch continues and exits with 130 on Ctrl-C', async () => {
+  test('on Ctrl-C, exits with 130 and prints that the batch continues', async () => {
     const api = await startFakeApi((request, response) =>
       request.method === 'POST'
         ? respondJson(response, 202, { batchId: 'mine', status: 'running', total: 9 })
@@ -365,7 +365,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     ]);
   });
 
-  test('does not claim that the batch exists on Ctrl-C during the upload', async () => {
+  test('on Ctrl-C during the upload, does not print that the batch exists', async () => {
     let arrived = false;
     const api = await startFakeApi(() => (arrived = true));
     const { command, lines } = await start('examples/restock.ndjson', '--id', 'mine', '--api', api.url);
@@ -376,7 +376,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     expect(lines.stdout.at(-1)).toMatch(/^The upload was not finished\. .*\/v1\/batches\/mine$/);
   });
 
-  test('exits with 1 when the id belongs to other content', async () => {
+  test('exits with 1 when the batch id belongs to different content', async () => {
     const api = await startFakeApi((request, response) => {
       expect(queryOf(request).get('operation')).toBe('price-update');
       return respondJson(response, 409, { title: 'The request conflicts', detail: 'the id belongs to another batch' });
@@ -386,7 +386,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
   });
 
-  test('says that a repetition is safe when the API at --api is unreachable', async () => {
+  test('prints that the command can be repeated safely if the API at --api is unreachable', async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const { code, stderr } = await run('examples/restock.ndjson', '--id', 'mine', '--api', url);
     expect(stderr.split('\n')).toEqual([
@@ -396,7 +396,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
   });
 
-  test('says how to start a stack when none runs, and exits with 1', async () => {
+  test('without a running stack, exits with 1 and prints how to start a stack', async () => {
     const { code, stderr } = await run('examples/restock.ndjson');
     expect(stderr).toMatch(/^No stack is running\. Start one with "npm start"/);
     expect(code).toBe(1);
@@ -412,7 +412,7 @@ describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
   });
 
-  test('prints exit codes with --help, and the error and the usage for an unknown flag', async () => {
+  test('prints the exit codes with --help, and prints the error and the usage for an unknown option', async () => {
     const help = await run('--help');
     expect(help).toMatchObject({
       code: 0,

@@ -57,7 +57,7 @@ async function renderedFile(results: Record<string, BenchResult>, ending: string
   return files.find(([path]) => path.endsWith(ending))![1];
 }
 
-test('computeSummary compares each round with the base of the same round', () => {
+test('computeSummary compares each round with the baseline of the same round', () => {
   const figure = makeFigure({ values: [10, 20, 60], baselineValues: [10, 40, 30] });
   expect(computeSummary(figure)).toMatchObject({
     ratio: 1,
@@ -80,7 +80,7 @@ test.each([
   expect(computeSummary(makeFigure({ better, values: [...values], baselineValues: [10, 10] })).verdict).toBe(verdict);
 });
 
-test('compareWithFirst compares all candidates with the first one, with four significant digits', () => {
+test('compareWithFirst compares every other candidate with the first candidate, with four significant digits', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', sampleCount: 7 } as const;
   expect(compareWithFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
     {
@@ -111,14 +111,14 @@ test('compareWithFirst rejects a candidate with a missing round', () => {
   );
 });
 
-test('the report prints the ratio with its spread and units', () => {
+test('formatResult prints the ratio, its spread and the units', () => {
   expect(formatResult('first', makePart())).toBe(
     'first: 12 s, load average 0.1 before, 1.5 after\n' +
       '  orders: many | few  ratio   2.00 (1.00 to 3.00)  20.0 compared with 10.0 a second, 3 x 100; baseline: none <b>\n',
   );
 });
 
-test('the page shows each figure as a table row and escapes Markdown', async () => {
+test('the performance page shows each comparison as a table row and escapes Markdown', async () => {
   const page = await renderedFile({ first: makePart() }, '.md');
   const [row] = page.split('\n').filter((line) => line.includes('orders: many'));
   expect(row!.split(/(?<!\\)\|/).map((cell) => cell.trim())).toEqual([
@@ -138,14 +138,14 @@ test('the page shows each figure as a table row and escapes Markdown', async () 
   expect(page).not.toContain('second.svg');
 });
 
-test('the page lists each machine with its parts if parts ran on different machines', async () => {
+test('the performance page lists each machine with its benchmarks if they ran on different machines', async () => {
   const results = { first: makePart(), second: makePart({ machine: { ...machine, cpuCount: 64 } }) };
   const page = await renderedFile(results, '.md');
   expect(page).toMatch(/- 2 processors .*\(first\)/);
   expect(page).toMatch(/- 64 processors .*\(second\)/);
 });
 
-test('the plot shows every figure with its numbers and is reproducible', async () => {
+test('the plot is reproducible and shows every comparison with its numbers', async () => {
   const figures = [
     makeFigure(),
     makeFigure({ name: 'bytes: <few>', better: 'less', values: [1], baselineValues: [1_000] }),
@@ -154,7 +154,7 @@ test('the plot shows every figure with its numbers and is reproducible', async (
   expect(svg).toMatch(/^<svg [^]*<\/svg>\n$/);
   for (const text of ['All of first &amp; more', 'orders: many | few', 'bytes: &lt;few&gt;', '2.00  (1.00 to 3.00)'])
     expect(svg).toContain(text);
-  // The axis goes from 1/1024 to 4, in steps of two doublings.
+  // The axis goes from 1/1024 to 4. Each step is a factor of four.
   expect([...svg.matchAll(/× ([\d/]+)/g)].map(([, times]) => times)).toEqual([
     '1/1024',
     '1/256',
@@ -169,7 +169,7 @@ test('the plot shows every figure with its numbers and is reproducible', async (
   expect(await renderedFile({ first: makePart({ comparisons: figures }) }, 'first.svg')).toBe(svg);
 });
 
-test('merged replaces only the parts of benchmarks that run again and keeps the order', async () => {
+test('mergeResults replaces only the results of the benchmarks that ran again, and keeps the order', async () => {
   const before = { second: makePart(), first: makePart() };
   const now = makePart({ commit: 'def5678', comparisons: [makeFigure({ values: [40, 40, 40] })] });
   const results = mergeResults(before, { first: now });
@@ -179,7 +179,7 @@ test('merged replaces only the parts of benchmarks that run again and keeps the 
   expect(Object.keys(JSON.parse(file) as object)).toEqual(['first', 'second']);
 });
 
-test('readResults returns no results from a missing file', async () => {
+test('readResults returns no results if the file is missing', async () => {
   await expect(readResults(`${RESULTS_PATH}.not-there`)).resolves.toEqual({});
 });
 

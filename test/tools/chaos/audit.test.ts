@@ -27,18 +27,17 @@ import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-
 import { CARRIER_WEBHOOK_SECRET } from '../../support/shop/fakes.js';
 import { makeOrder, startShop, type Shop } from '../../support/shop/shop.js';
 
-/** With this seed, everything that the tests need happens soon. */
+/** With this seed, the load generator soon creates all data that the tests need. */
 const SEED = 472;
 
-/** One kind of damage, and the violation that the auditor must report. */
+/** A kind of damage to the shop, and the violation that the audit must report. */
 interface InjectedViolation {
-  /** Does the damage. @returns the id of the damaged workflow. */
+  /** Damages the shop. @returns the id of the damaged workflow. */
   inject: () => Promise<string> | string;
   expectedViolation: RegExp;
 }
 
-// The load generator takes seconds, so all tests share one run. It is audited untouched, and again after the
-// damage.
+// All tests share one load run, because it takes seconds. The shop is audited before and after the damage.
 describeOnDevServer('the audit of a load run', () => {
   let shop: Shop;
   let api: Api;
@@ -50,7 +49,7 @@ describeOnDevServer('the audit of a load run', () => {
   let parked: string;
   let overdue: string;
 
-  /** Returns another completed order of the load run on each call. */
+  /** Returns a different completed order of the load run on each call. */
   const completed = (() => {
     const given = new Set<string>();
     return async (): Promise<LoggedOrder & { orderId: string }> => {
@@ -67,7 +66,7 @@ describeOnDevServer('the audit of a load run', () => {
     };
   })();
 
-  /** Places an order outside the load generator and adds it to the ledger. Its parcel is not delivered. */
+  /** Places an order outside the load generator and adds it to the client log. Its parcel is not delivered. */
   async function placeLoggedOrder(name: string): Promise<string> {
     shop.fakes.carrier.configure({ autoDeliver: false });
     const lines = [{ sku: ledger.products[0]!.sku, quantity: 1 }];
@@ -91,7 +90,7 @@ describeOnDevServer('the audit of a load run', () => {
     return body.orderId;
   }
 
-  /** The order of an edge case. */
+  /** Returns the order of an edge case. */
   function orderOf(name: string): { orderId: string; workflowId: string } {
     const { workflowId } = ledger.edgeCases.find((edgeCase) => edgeCase.name === name)!;
     return { orderId: orderIdOf(workflowId!), workflowId: workflowId! };
@@ -382,7 +381,7 @@ describeOnDevServer('the audit of a load run', () => {
     return orderId;
   }
 
-  test('finds every accepted effect once and replays every history in an untouched shop', () => {
+  test('reports no violations for an undamaged shop, counts every effect once and replays every history', () => {
     const { violations, lost, duplicated, reportedOpen, accepted, effects, replayed, outcomes } = untouched;
     expect(violations).toEqual([]);
     expect({ lost, duplicated, reportedOpen }).toEqual({ lost: 0, duplicated: 0, reportedOpen: [] });
@@ -415,7 +414,7 @@ describeOnDevServer('the audit of a load run', () => {
       );
     });
 
-    test('names nothing else except products whose stock is wrong', () => {
+    test('reports no other violations except products with wrong stock', () => {
       const named = damaged.violations.map(({ workflowId }) => workflowId);
       const others = named.filter((name) => ![...done.values()].includes(name));
       expect(others.filter((name) => !/^product LOAD-(BEANS|FILTERS|MUG)$/.test(name))).toEqual([]);
@@ -424,11 +423,11 @@ describeOnDevServer('the audit of a load run', () => {
       expect(damaged.duplicated).toBe(3);
     });
 
-    test('accepts an open order whose compensation is stuck or whose delivery is overdue', () => {
+    test('accepts open orders with a stuck compensation or an overdue delivery', () => {
       expect(damaged.reportedOpen.toSorted()).toEqual([parked, overdue].toSorted());
     });
 
-    test('names a workflow whose history does not replay with the current code', async () => {
+    test('reports a workflow whose history does not replay with the current code', async () => {
       const bundle = await readFile(inject('workflowBundle'), 'utf8');
       const otherCode = { workflowBundle: { code: bundle.replaceAll('reserveStock', 'holdStock') } };
       const { workflowId, runId, type } = await shop.client.workflow.getHandle(parked).describe();

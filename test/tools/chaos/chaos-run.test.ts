@@ -17,14 +17,15 @@ describeOnDevServer('a short chaos run', () => {
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'faults-test-'));
-    // If the test runs as root, PostgreSQL runs as another user, which needs access through this folder.
+    // If the test runs as root, PostgreSQL runs as another user. That user must be able to access files below this
+    // folder.
     await chmod(folder, 0o711);
   });
   afterEach(async () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** Starts the command with its own folder for all its files. */
+  /** Starts the command, which writes all its files below `folder`. */
   async function command(...args: string[]) {
     const lines: string[] = [];
     const running = await startProcess({
@@ -36,11 +37,11 @@ describeOnDevServer('a short chaos run', () => {
     return { running, lines };
   }
 
-  /** The files in a folder, except the caches of the TypeScript loader. */
+  /** Returns the files in a folder, without the caches of the TypeScript loader. */
   const filesLeftIn = async (place: string): Promise<string[]> =>
     (await readdir(place)).filter((name) => !/^(tsx-|node-compile-cache)/.test(name));
 
-  test('stops completely and leaves no files after Ctrl-C during a fault', async () => {
+  test('on Ctrl-C during a fault, stops all processes and deletes all files', async () => {
     const { running, lines } = await command('--seed', '7', '--seconds', '10');
     await waitUntil(() => lines.find((line) => /^ +[\d.]+ s {2}\S/.test(line)), {
       description: 'the first fault',
@@ -57,7 +58,7 @@ describeOnDevServer('a short chaos run', () => {
       await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
   }, 300_000);
 
-  test('fails if an order is terminated, names its workflow and keeps the evidence', async () => {
+  test('if an order is terminated, fails with the workflow id and keeps the evidence', async () => {
     let taken: Promise<string> | undefined;
     const report: Reporter = {
       ...silentReporter,
@@ -72,7 +73,7 @@ describeOnDevServer('a short chaos run', () => {
       server: 'dev',
       report,
       artifactsDir: join(folder, 'kept'),
-      // A client of the terminated order gets no result.
+      // The client that placed the terminated order never gets a result, so it stops waiting after this time.
       responseDeadlineMs: 10_000,
       plan: [{ afterMs: 2_000, fault: { kind: 'reset', link: 'clients to API' } }],
       workflowBundle: inject('workflowBundle'),
@@ -95,7 +96,7 @@ describeOnDevServer('a short chaos run', () => {
   }, 300_000);
 });
 
-/** Terminates the first open order that it finds. */
+/** Terminates an arbitrary open order. */
 async function terminateAnOpenOrder(address: string, namespace: string): Promise<string> {
   const connection = await Connection.connect({ address });
   const { workflow } = new Client({ connection, namespace });

@@ -7,7 +7,7 @@ describe('the command line of the chaos run', () => {
     expect(readCommandLine([])).toEqual({ seed: expect.any(Number), seconds: 60, servers: ['dev'] });
   });
 
-  test('reads seed, duration and servers', () => {
+  test('reads the seed, the duration and the servers', () => {
     const said = ['--seed', '42', '--seconds', '1800', '--server', 'both'];
     expect(readCommandLine(said)).toEqual({ seed: 42, seconds: 1800, servers: ['dev', 'full'] });
     expect(readCommandLine(['--server', 'full', '--seed', '0'])).toMatchObject({ seed: 0, servers: ['full'] });

@@ -26,7 +26,7 @@ const UNAVAILABLE = { status: 503, body: { type: '/problems/temporal-unavailable
 const ID_TAKEN = { status: 409, body: { type: '/problems/order-id-taken' } };
 const acceptedOrder = (orderId: string) => ({ status: 202, body: { orderId, status: 'processing' } });
 
-/** Starts a server that responds with `reply`, and a load generator that calls it. */
+/** Starts a server that responds with `reply`, and a load generator that calls this server. */
 async function startServerAndClients(
   reply: (request: ReceivedRequest) => Reply,
   { seed = 1, pace = {} }: { seed?: number; pace?: Partial<LoadProfile> } = {},
@@ -78,10 +78,10 @@ describe('the load generator', () => {
 
   const isOrder = ({ method, url }: ReceivedRequest) => method === 'POST' && url === '/v1/orders';
 
-  /** Runs only the probes, without customers. */
+  /** Runs only the probe orders, without other clients. */
   const alone = { pace: { clients: 0 } };
 
-  test('repeats a failed or unfinished request under its key until it succeeds and records it once', async () => {
+  test('retries a failed or unfinished request with the same key until it succeeds, and records it once', async () => {
     const replies: Reply[] = ['breaks', UNAVAILABLE, IN_PROGRESS];
     const tries = new Map<string, number>();
     const { generator, received } = await startForTest((request) => {
@@ -105,7 +105,7 @@ describe('the load generator', () => {
     expect(requestsSent).toBe(received.length);
   });
 
-  test('records a rejected request as rejected and does not repeat it', async () => {
+  test('records a rejected request as rejected and does not retry it', async () => {
     const { generator, received } = await startForTest(() => ID_TAKEN, alone);
 
     await expect(generator.waitForCompletedOrder(1_000)).rejects.toThrow('no order was completed within 1 s');
@@ -118,7 +118,7 @@ describe('the load generator', () => {
     }
   });
 
-  test('records every request without a response as unknown at the deadline', async () => {
+  test('records every request that has no response at the deadline as unknown', async () => {
     const { generator } = await startForTest((request) => (isOrder(request) ? 'silent' : UNAVAILABLE));
     await waitUntil(() => (generator.log.orders.length > 0 ? true : undefined), {
       description: 'an order',
@@ -133,11 +133,11 @@ describe('the load generator', () => {
     expect(approvals.flatMap(({ decisions }) => decisions).map(({ outcome }) => outcome)).not.toContain('accepted');
   });
 
-  test('makes the same requests for the same seed and others for another seed', async () => {
+  test('makes the same requests for the same seed, and different requests for a different seed', async () => {
     const requestsForSeed = async (seed: number): Promise<Partial<ClientLog>> => {
       const customers = 12;
       const { generator } = await startForTest(() => UNAVAILABLE, { seed, pace: { clients: customers } });
-      // Plus one customer who orders from an unreliable carrier.
+      // The clients, and one more customer whose orders use an unreliable carrier.
       const all = customers + 1;
       const countStarted = ({ orders, carts, approvals }: ClientLog) => orders.length + carts.length + approvals.length;
       await waitUntil(() => (countStarted(generator.log) === all ? true : undefined), {

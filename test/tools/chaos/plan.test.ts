@@ -17,7 +17,7 @@ const faultRoundsOf = (plan: PlannedFault[]): Fault[][] =>
     plan.slice(round * FAULTS_PER_ROUND, (round + 1) * FAULTS_PER_ROUND).map(({ fault }) => fault),
   );
 
-/** The earliest start of each fault, as if the shop recovered immediately. */
+/** Returns the earliest possible start of each fault: the shop needs no time to recover. */
 function earliestStarts(plan: PlannedFault[]): { atMs: number; fault: Fault }[] {
   let atMs = 0;
   return plan.map(({ afterMs, fault }) => {
@@ -28,7 +28,7 @@ function earliestStarts(plan: PlannedFault[]): { atMs: number; fault: Fault }[] 
 }
 
 describe('the fault plan', () => {
-  test('is the same for the same seed and differs for another seed', () => {
+  test('is the same for the same seed, and differs for a different seed', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         expect(planFaults({ seed, seconds })).toEqual(planFaults({ seed, seconds }));
@@ -38,7 +38,7 @@ describe('the fault plan', () => {
     expect(planFaults({ seed: 1, seconds: 60 })).not.toEqual(planFaults({ seed: 2, seconds: 60 }));
   });
 
-  test('kills each part once in a round and includes every other kind of fault once', () => {
+  test('kills each process once per round, and includes every other kind of fault once per round', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         for (const round of faultRoundsOf(planFaults({ seed, seconds }))) {
@@ -52,7 +52,7 @@ describe('the fault plan', () => {
     );
   });
 
-  test('applies every kind of link fault to each link within as many rounds as there are links', () => {
+  test('applies every kind of link fault to all n links within n rounds', () => {
     const rounds = faultRoundsOf(planFaults({ seed: 7, seconds: 1_800 })).slice(0, NETWORK_LINKS.length);
     for (const kind of ['reset', 'refuse', 'delay', 'blackhole']) {
       const links = rounds.flat().flatMap((fault) => (fault.kind === kind && 'link' in fault ? [fault.link] : []));
@@ -60,13 +60,13 @@ describe('the fault plan', () => {
     }
   });
 
-  test('leaves out links that do not exist', () => {
+  test('contains only faults for existing links', () => {
     const plan = planFaults({ seed: 7, seconds: 600, links: ['clients to API'] });
     const links = plan.flatMap(({ fault }) => ('link' in fault ? [fault.link] : []));
     expect(new Set(links)).toEqual(new Set(['clients to API']));
   });
 
-  test('kills no part more often than its supervisor allows', () => {
+  test('kills no process more often than its supervisor allows', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         const deaths = earliestStarts(planFaults({ seed, seconds })).flatMap(({ atMs, fault }) =>
@@ -83,7 +83,7 @@ describe('the fault plan', () => {
     );
   });
 
-  test('lasts longer than the run', () => {
+  test('contains enough faults for the whole run', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         expect(earliestStarts(planFaults({ seed, seconds })).at(-1)!.atMs).toBeGreaterThan(seconds * 1000);
@@ -92,7 +92,7 @@ describe('the fault plan', () => {
     );
   });
 
-  test('has only short faults in a short run, and faults longer than a workflow task in a long one', () => {
+  test('contains only short faults in a short run, and faults longer than a workflow task in a long run', () => {
     const createPlan = (seconds: number) =>
       planFaults({ seed: 7, seconds }).flatMap(({ fault }) => ('forMs' in fault ? [fault.forMs] : []));
     expect(Math.max(...createPlan(20))).toBeLessThanOrEqual(1_200);

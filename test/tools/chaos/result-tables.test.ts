@@ -9,7 +9,7 @@ const makeRequestEntry = (key: string, outcome: 'accepted' | 'rejected' | 'unkno
   responses: [],
 });
 
-/** The outcome of a run with four faults and two customers, in which one request got no response. */
+/** Returns the outcome of a run with four faults and two customers. One request got no response. */
 function makeOutcome(): ChaosResult {
   const audit = new Findings();
   Object.assign(audit.accepted, { orders: 1_234 });
@@ -63,7 +63,7 @@ function makeOutcome(): ChaosResult {
   };
 }
 
-/** The trimmed cells of the row with this title. */
+/** Returns the trimmed cells of the row with this title. */
 const rowOf = (tables: string, title: string): string[] | undefined =>
   tables
     .split('\n')
@@ -93,7 +93,7 @@ describe('the tables of a chaos run', () => {
     expect(rowOf(renderResult(makeOutcome(), 'a machine'), title)).toEqual(cells);
   });
 
-  test('end with the violations by workflow id and the folder of the evidence', () => {
+  test('end with the violations by workflow id and the folder with the evidence', () => {
     const end = renderResult(makeOutcome(), 'a machine').split('\n').slice(-4);
     expect(end).toEqual([
       'seed 5: 1 violation',

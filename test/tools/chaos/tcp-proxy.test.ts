@@ -5,14 +5,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startProxy, type FaultProxy } from '../../../tools/chaos/faults/tcp-proxy.js';
 import { waitUntil } from '../../support/processes.js';
 
-/** More bytes than all buffers between the ends can hold. */
+/** More bytes than all buffers between client and server can hold. */
 const LARGE_BYTES = 64 * 2 ** 20;
 const DEADLINE_MS = 20_000;
 
 describe('a proxied link', () => {
   let server: Server;
   let proxy: FaultProxy;
-  /** The server's ends of the connections, in the order of their arrival. */
+  /** The server's sockets of all connections, in the order in which they were accepted. */
   let accepted: Socket[];
   const sockets: Socket[] = [];
 
@@ -31,7 +31,7 @@ describe('a proxied link', () => {
     server.close();
   });
 
-  /** Opens a connection through the proxy. @returns both ends. */
+  /** Opens a connection through the proxy. @returns the sockets of both ends. */
   async function connection(): Promise<{ near: Socket; far: Socket }> {
     const before = accepted.length;
     const near = connect({ port: proxy.port, host: '127.0.0.1', allowHalfOpen: true });
@@ -68,7 +68,7 @@ describe('a proxied link', () => {
   const textOf = async (socket: Socket): Promise<string> => String(((await once(socket, 'data')) as [Buffer])[0]);
 
   test.each(['near', 'far'] as const)(
-    'applies backpressure to the %s end if the receiver reads late, and keeps every byte in order',
+    'applies backpressure to the %s end if the receiver reads late, and delivers all bytes in order',
     async (from) => {
       const ends = await connection();
       const [sender, receiver] = from === 'near' ? [ends.near, ends.far] : [ends.far, ends.near];
@@ -80,7 +80,7 @@ describe('a proxied link', () => {
         sender.end();
       })();
 
-      // The receiver does not read yet, so the sender stops long before the end.
+      // The receiver does not read yet, so the sender cannot send all bytes.
       let last = -1;
       const hasStalled = () => (last === accepted ? true : ((last = accepted), undefined));
       await waitUntil(hasStalled, { description: 'the end of the flow', timeoutMs: DEADLINE_MS, intervalMs: 500 });
@@ -93,7 +93,7 @@ describe('a proxied link', () => {
     },
   );
 
-  test('passes a response after the other end has half-closed the connection', async () => {
+  test('delivers a response after the client has half-closed the connection', async () => {
     const { near, far } = await connection();
     near.end('question');
     far.resume();
@@ -102,7 +102,7 @@ describe('a proxied link', () => {
     expect(await textOf(near)).toBe('answer');
   });
 
-  test('resets both ends when cut, and accepts the next connection', async () => {
+  test('on a cut, resets both ends, and then accepts new connections', async () => {
     const { near, far } = await connection();
     const errors = Promise.all([errorOf(near), errorOf(far)]);
     for (const end of [near, far]) end.resume();
@@ -113,7 +113,7 @@ describe('a proxied link', () => {
     expect(await textOf(next.far)).toBe('hello');
   });
 
-  test('breaks connections and refuses new ones with ECONNREFUSED until it is restored on the same port', async () => {
+  test('breaks connections and refuses new connections with ECONNREFUSED until the same port is restored', async () => {
     const { near } = await connection();
     near.resume();
     const broken = errorOf(near);
@@ -127,7 +127,7 @@ describe('a proxied link', () => {
     await connection();
   });
 
-  test('delays each direction by the latency, plus at most the jitter', async () => {
+  test('delays each direction by the latency plus at most the jitter', async () => {
     const lag = { latencyMs: 150, jitterMs: 50 };
     const { near, far } = await connection();
     far.on('data', (chunk) => far.write(chunk));
@@ -139,14 +139,14 @@ describe('a proxied link', () => {
     };
     proxy.addLatency(lag);
     const slow = await roundTrip();
-    // A timer may fire a millisecond early.
+    // A timer can fire a millisecond early.
     expect(slow).toBeGreaterThanOrEqual(2 * lag.latencyMs - 2);
     expect(slow).toBeLessThan(2 * (lag.latencyMs + lag.jitterMs) + 500);
     await proxy.restore();
     expect(await roundTrip()).toBeLessThan(lag.latencyMs);
   });
 
-  test('holds all data back without breaking connections, and delivers it once restored', async () => {
+  test('in a blackhole, holds back all data without breaking connections, and delivers the data when the link is restored', async () => {
     const { near, far } = await connection();
     const [arrivedFar, arrivedNear]: string[][] = [[], []];
     far.on('data', (chunk) => arrivedFar!.push(String(chunk)));
@@ -159,7 +159,7 @@ describe('a proxied link', () => {
     during.near.write('from a new one');
     const eventually = textOf(during.far);
     await finished;
-    // Wait several times as long as delivery takes.
+    // Waits several times as long as an undisturbed delivery takes.
     for (let turn = 0; turn < 20; turn += 1) await roundTripTo(server);
     expect([arrivedFar, arrivedNear, far.readableEnded, near.destroyed]).toEqual([[], [], false, false]);
 
@@ -172,7 +172,7 @@ describe('a proxied link', () => {
     expect(arrivedNear).toEqual(['late too']);
   });
 
-  test('resets callers if no server listens behind it', async () => {
+  test("resets the client's connection if no server listens on the other end", async () => {
     server.close();
     await once(server, 'close');
     const caller = connect(proxy.port, '127.0.0.1').resume();

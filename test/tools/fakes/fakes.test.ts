@@ -95,7 +95,7 @@ interface ReceivedWebhook {
   status: string;
 }
 
-/** A shop that answers the webhooks with the given statuses, and then with 202. */
+/** Starts a shop that returns the given statuses for webhooks, and then 202. */
 async function startWebhookShop(statuses: number[] = []) {
   const received: ReceivedWebhook[] = [];
   const shop = Fastify();
@@ -118,8 +118,8 @@ async function startWebhookShop(statuses: number[] = []) {
   return { received, statuses, url: `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}/callbacks` };
 }
 
-describe('fake payment gateway', () => {
-  test('returns the first response for a repeated charge and takes the money once', async () => {
+describe('the fake payment gateway', () => {
+  test('returns the first response for a repeated charge, and charges only once', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
 
@@ -136,7 +136,7 @@ describe('fake payment gateway', () => {
     ]);
   });
 
-  test('rejects another body under the same key without an effect', async () => {
+  test('rejects a different body with the same key, without an effect', async () => {
     const fakes = await startFakes();
     const [orderId, other] = [newOrderId(), newOrderId()];
     await fakes.charge(orderId);
@@ -163,7 +163,7 @@ describe('fake payment gateway', () => {
     ['tok_gateway_down', 503, 'gateway_unavailable', []],
     ['tok_unheard_of', 400, 'unknown_token', []],
     ['constructor', 400, 'unknown_token', []],
-  ])('answers a payment with %s with %i %s each time and takes nothing', async (token, status, code, charges) => {
+  ])('for a payment with %s, returns %i %s each time and charges nothing', async (token, status, code, charges) => {
     const fakes = await startFakes();
     const orderId = newOrderId();
 
@@ -174,7 +174,7 @@ describe('fake payment gateway', () => {
     expect(fakes.records(orderId).charges.map((charge) => charge.status)).toEqual(charges);
   });
 
-  test('refunds the whole amount once for each key and reports it by order id', async () => {
+  test('refunds the whole amount once per key, and returns the refund by order id', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     const unknown = await fakes.payment(orderId);
@@ -184,7 +184,7 @@ describe('fake payment gateway', () => {
     const first = await fakes.refund(orderId);
     const again = await fakes.refund(orderId);
     const refunded = await fakes.payment(orderId);
-    // A caller that loses its key refunds twice; the lookup by order id prevents that.
+    // A caller that loses its key refunds twice. To prevent this, the caller can look up refunds by order id.
     await fakes.refund(orderId, { key: 'another' });
 
     expect(first).toEqual({
@@ -203,7 +203,7 @@ describe('fake payment gateway', () => {
     ]);
   });
 
-  test('treats a call with an expired key as new and still knows the order', async () => {
+  test('treats a call with an expired key as new, and still finds the order', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     const first = await fakes.charge(orderId);
@@ -232,7 +232,7 @@ describe('fake payment gateway', () => {
     expect(fakes.records(orderId).charges).toHaveLength(2);
   });
 
-  test('rejects a charge and a shipment after their void, also when the keys have expired', async () => {
+  test('rejects a charge and a shipment that were voided, even after the idempotency keys expire', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     fakes.idempotencyKeys.retentionSeconds = 0;
@@ -248,7 +248,7 @@ describe('fake payment gateway', () => {
     expect((await fakes.payment(orderId)).body).toEqual({ charge: null, refund: { status: 'voided' } });
   });
 
-  test('voids the order when a charge that never arrived is refunded, and rejects the late charge', async () => {
+  test('when a refund arrives before the charge, voids the order and rejects the late charge', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
 
@@ -262,7 +262,7 @@ describe('fake payment gateway', () => {
     expect(fakes.records(orderId).charges).toEqual([]);
   });
 
-  test('voids a declined charge on a refund', async () => {
+  test('voids a declined charge when it is refunded', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     await fakes.charge(orderId, { token: 'tok_declined' });
@@ -276,7 +276,7 @@ describe('fake payment gateway', () => {
     ['an amount of zero', 'k', { orderId: 'o', amount: { ...amount, value: 0 }, token: 'tok_ok' }, 'invalid_request'],
     ['an empty order id', 'k', { orderId: '', amount, token: 'tok_ok' }, 'invalid_request'],
     ['an array as its body', 'k', [], 'invalid_request'],
-  ])('rejects a charge with %s with 400 and without an effect', async (_description, key, body, code) => {
+  ])('returns 400 for a charge with %s, without an effect', async (_description, key, body, code) => {
     const fakes = await startFakes();
 
     const response = await fakes.post('/payments/charges', key, body);
@@ -286,8 +286,8 @@ describe('fake payment gateway', () => {
   });
 });
 
-describe('fake carrier', () => {
-  test('creates one parcel for a repeated shipment and repeats the response, even after the parcel moved', async () => {
+describe('the fake carrier', () => {
+  test('creates one parcel for a repeated shipment and returns the first response, even after the parcel moved', async () => {
     const shop = await startWebhookShop();
     const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
@@ -303,7 +303,7 @@ describe('fake carrier', () => {
     ]);
   });
 
-  test('tracks a parcel, and returns 404 for an unknown one', async () => {
+  test('returns the status of a parcel, and 404 for an unknown parcel', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
 
@@ -344,7 +344,7 @@ describe('fake carrier', () => {
   });
 
   test.each(['in_transit', 'delivered', 'lost'] as const)(
-    'rejects a cancellation of a parcel that is %s with 409',
+    'returns 409 for the cancellation of a parcel with status %s',
     async (status) => {
       const shop = await startWebhookShop();
       const fakes = await startFakes({ callbackUrl: shop.url });
@@ -360,7 +360,7 @@ describe('fake carrier', () => {
     },
   );
 
-  test('voids the order when a shipment that never arrived is cancelled, and rejects the late shipment', async () => {
+  test('when a cancellation arrives before the shipment, voids the order and rejects the late shipment', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
 
@@ -372,7 +372,7 @@ describe('fake carrier', () => {
     expect(fakes.records(orderId).shipments).toEqual([]);
   });
 
-  test('sends signed reports of an automatic delivery in order, also to a callback URL that is set later', async () => {
+  test('sends signed reports of an automatic delivery in order, even if the callback URL is set later', async () => {
     const shop = await startWebhookShop();
     const fakes = await startFakes({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0.05 });
     const orderId = newOrderId();
@@ -395,7 +395,7 @@ describe('fake carrier', () => {
     );
   });
 
-  test('retries a failed report with the same id before it sends the next', async () => {
+  test('retries a failed report with the same id before it sends the next report', async () => {
     const shop = await startWebhookShop([503, 404, 302]);
     const fakes = await startFakes({
       callbackUrl: shop.url,
@@ -419,7 +419,7 @@ describe('fake carrier', () => {
     expect(ids[4]).not.toBe(ids[0]);
   });
 
-  test('drops a report for an unknown order after the time limit and sends the next', async () => {
+  test('drops a report on an unknown order after the time limit, and sends the next report', async () => {
     const shop = await startWebhookShop([503, 503, 404]);
     const fakes = await startFakes({ callbackUrl: shop.url, unknownOrderTimeoutSeconds: 0 });
     const orderId = newOrderId();
@@ -433,7 +433,7 @@ describe('fake carrier', () => {
     expect(fakes.records(orderId).reports.map((report) => report.state)).toEqual(['given_up', 'delivered']);
   });
 
-  test('sends a webhook for each requested report, also for duplicates and out of order', async () => {
+  test('sends one webhook for each requested report, including duplicates and reports out of order', async () => {
     const shop = await startWebhookShop();
     const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
@@ -451,7 +451,7 @@ describe('fake carrier', () => {
     expect(fakes.records(orderId).shipments[0]?.status).toBe('delivered');
   });
 
-  test('holds its reports while it is paused and sends them late', async () => {
+  test('keeps its reports while it is silent, and sends them afterwards', async () => {
     const shop = await startWebhookShop();
     const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
@@ -471,7 +471,7 @@ describe('fake carrier', () => {
     expect(shop.received.map(({ status }) => status)).toEqual(['in_transit', 'delivered']);
   });
 
-  test('cancels a parcel by itself on request, and reports that to tracking and to a later cancellation', async () => {
+  test('cancels a parcel on request, and returns this status for tracking and for a later cancellation', async () => {
     const shop = await startWebhookShop();
     const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
@@ -484,7 +484,7 @@ describe('fake carrier', () => {
     expect((await fakes.cancel(orderId)).body).toMatchObject({ status: 'cancelled' });
   });
 
-  test('sends reports with another parcel, an unknown status or extra fields and keeps the parcel unchanged', async () => {
+  test('on request, sends reports with a wrong parcel id, an unknown status or extra fields; the parcel does not change', async () => {
     const shop = await startWebhookShop();
     const fakes = await startFakes({ callbackUrl: shop.url });
     const [orderId, withoutParcel] = [newOrderId(), newOrderId()];
@@ -502,7 +502,7 @@ describe('fake carrier', () => {
     expect((await fakes.track(orderId)).body).toMatchObject({ status: 'accepted' });
   });
 
-  test('fails tracking and rejects cancellations as configured', async () => {
+  test('fails tracking requests and rejects cancellations as configured', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     await fakes.ship(orderId);
@@ -521,7 +521,7 @@ describe('fake carrier', () => {
     expect(await fakes.payment(orderId)).toMatchObject({ status: 200 });
   });
 
-  test('returns an HTML page and Retry-After as configured', async () => {
+  test('returns an HTML page with Retry-After as configured', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, code: null, retryAfter: '7' });
@@ -536,7 +536,7 @@ describe('fake carrier', () => {
     expect(await response.text()).toContain('<html>');
   });
 
-  test('returns the failed delivery of a report and retries it', async () => {
+  test('returns the result of a failed report to the caller, and retries the report', async () => {
     const shop = await startWebhookShop([503]);
     const fakes = await startFakes({ callbackUrl: shop.url });
     const orderId = newOrderId();
@@ -549,7 +549,7 @@ describe('fake carrier', () => {
     expect(shop.received[0]?.headers['webhook-id']).toBe(shop.received[1]?.headers['webhook-id']);
   });
 
-  test('moves the parcel of one order at its own times', async () => {
+  test('uses the pickup and delivery times that are set for one order', async () => {
     const shop = await startWebhookShop();
     const fakes = await startFakes({ callbackUrl: shop.url, deliverySeconds: 600 });
     const [orderId, other] = [newOrderId(), newOrderId()];
@@ -572,8 +572,8 @@ describe('fake carrier', () => {
   });
 });
 
-describe('ledger of the fake partners', () => {
-  test('keeps all its responses after a restart, also after a torn write', async () => {
+describe('the ledger of the fake partners', () => {
+  test('keeps all responses after a restart, even after a torn write', async () => {
     const ledgerFile = makeLedgerPath();
     const [orderId, voided] = [newOrderId(), newOrderId()];
     const first = await startFakes({ ledgerFile });
@@ -610,14 +610,14 @@ describe('ledger of the fake partners', () => {
     ]);
   });
 
-  test('refuses to start when a line of the journal is damaged, and names the line', async () => {
+  test('fails to open a journal with a damaged line, and reports the line number', async () => {
     const ledgerFile = makeLedgerPath();
     appendFileSync(ledgerFile, 'not an entry\n{"type":"reportSettled","reportId":"r","state":"delivered"}\n');
 
     expect(() => buildFakes({ ledgerFile })).toThrow(/ledger\.jsonl is damaged at line 1/);
   });
 
-  test('writes a journal entry before it responds', async () => {
+  test('contains an effect before the response is sent', async () => {
     const ledgerFile = makeLedgerPath();
     const fakes = await startFakes({ ledgerFile });
     const orderIds = Array.from({ length: 20 }, newOrderId);
@@ -630,7 +630,7 @@ describe('ledger of the fake partners', () => {
     );
   });
 
-  test('continues deliveries and open reports after a restart', async () => {
+  test('continues deliveries and pending reports after a restart', async () => {
     const ledgerFile = makeLedgerPath();
     const orderId = newOrderId();
     const first = await startFakes({ ledgerFile });
@@ -659,11 +659,11 @@ describe('ledger of the fake partners', () => {
   });
 });
 
-describe('fault injection', () => {
+describe('fault injection of the fake partners', () => {
   test.each([
     ['lose-response', 1],
     ['unreachable', 0],
-  ] as const)('breaks the connection with the fault %s after %i effects', async (fault, effects) => {
+  ] as const)('with the fault %s, breaks the connection after %i effects', async (fault, effects) => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     await fakes.test('POST', 'faults', { on: 'charge', orderId, fault });
@@ -688,7 +688,7 @@ describe('fault injection', () => {
     ]);
   });
 
-  test('returns an error status without an effect as often as configured', async () => {
+  test('with the fault error, returns an error status without an effect, as often as configured', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     fakes.faults.add({ on: 'refund', fault: 'error', status: 500, times: 2 });
@@ -700,7 +700,7 @@ describe('fault injection', () => {
     expect(await fakes.refund(orderId)).toMatchObject({ status: 200 });
   });
 
-  test('takes effect but returns an unexpected body for the fault malformed', async () => {
+  test('with the fault malformed, applies the effect but returns an unexpected body', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     fakes.faults.add({ on: 'shipment', orderId, fault: 'malformed' });
@@ -709,7 +709,7 @@ describe('fault injection', () => {
     expect(fakes.records(orderId).shipments).toHaveLength(1);
   });
 
-  test('takes effect at once and responds after the delay for the fault slow', async () => {
+  test('with the fault slow, applies the effect immediately and responds after the delay', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     fakes.faults.add({ on: 'charge', orderId, fault: 'slow', delayMs: 100 });
@@ -726,7 +726,7 @@ describe('fault injection', () => {
     expect(await unanswered).toMatchObject({ status: 201 });
   });
 
-  test('ignores faults of another kind, of another order or that were deleted', async () => {
+  test('ignores deleted faults and faults for a different call or order', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     fakes.faults.add({ on: 'charge', fault: 'error', times: -1 });
@@ -739,7 +739,7 @@ describe('fault injection', () => {
     expect((await fakes.charge(orderId)).status).toBe(201);
   });
 
-  test('rejects an unknown fault with 400', async () => {
+  test('returns 400 for an unknown fault', async () => {
     const fakes = await startFakes();
 
     const response = await fakes.test('POST', 'faults', { on: 'charge', fault: 'explode' });
@@ -751,8 +751,8 @@ describe('fault injection', () => {
   });
 });
 
-describe('holds', () => {
-  test('records the effect on arrival and responds on release when the response is held', async () => {
+describe('holds of the fake partners', () => {
+  test('when the response is held, the effect is recorded on arrival and the response is sent on release', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     const hold = fakes.hold('charge', orderId);
@@ -769,7 +769,7 @@ describe('holds', () => {
     expect(await fakes.charge(orderId)).toEqual(await response);
   });
 
-  test('rejects a held charge on release when the key was voided meanwhile', async () => {
+  test('a charge that is voided during its hold is rejected on release', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     const hold = fakes.hold('charge', orderId, { waitBefore: 'effect' });
@@ -808,7 +808,7 @@ describe('holds', () => {
     },
   );
 
-  test('reads and releases holds over HTTP without blocking other orders', async () => {
+  test('holds can be read and released over HTTP, and do not block other orders', async () => {
     const fakes = await startFakes();
     const [orderId, other] = [newOrderId(), newOrderId()];
     const { status, body } = await fakes.test('POST', 'holds', { on: 'shipment', orderId });
@@ -827,7 +827,7 @@ describe('holds', () => {
     expect(await fakes.test('GET', hold)).toMatchObject({ status: 404 });
   });
 
-  test('ends a held call without an effect when the server closes', async () => {
+  test('a held call ends without an effect when the server closes', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     const hold = fakes.hold('charge', orderId, { waitBefore: 'effect' });
@@ -877,7 +877,7 @@ describe('the process of the fake partners', () => {
   }
 
   test(
-    'still knows a charge after SIGKILL and a restart, and exits with 0 on SIGTERM',
+    'still finds a charge after SIGKILL and a restart, and exits with 0 on SIGTERM',
     { timeout: 60_000 },
     async () => {
       const FAKES_LEDGER_PATH = makeLedgerPath();
@@ -898,7 +898,7 @@ describe('the process of the fake partners', () => {
     },
   );
 
-  test('exits at once and names each wrong setting', { timeout: 60_000 }, async () => {
+  test('exits immediately and reports each invalid setting', { timeout: 60_000 }, async () => {
     const { output, exited } = start({ FAKES_PORT: 'many', CARRIER_WEBHOOK_SECRET: 'hush' });
 
     expect(await exited).toEqual([1, null]);
@@ -907,7 +907,7 @@ describe('the process of the fake partners', () => {
   });
 
   test.each(['FAKES_PORT', 'FAKES_SMTP_PORT'])(
-    'exits with the variable and the port when the port of %s is taken',
+    'exits with the variable and the port when the port of %s is in use',
     { timeout: 60_000 },
     async (variable) => {
       const fakes = await startFakes();
@@ -921,7 +921,7 @@ describe('the process of the fake partners', () => {
   );
 
   test(
-    'exits while its mail server hangs, keeps the mail in its folder, and takes no mail without an SMTP port',
+    'exits while a mail response is delayed, keeps the e-mail in its folder, and needs no SMTP port',
     { timeout: 60_000 },
     async () => {
       const FAKES_MAILBOX_DIR = join(makeLedgerPath(), 'mails');

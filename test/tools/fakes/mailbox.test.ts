@@ -68,7 +68,7 @@ async function startMailServer(options: FakesOptions = {}): Promise<MailServer> 
 }
 
 describe('the fake mail server', () => {
-  test('delivers a mail to each recipient unchanged', async () => {
+  test('delivers an e-mail unchanged to each recipient', async () => {
     const world = await startMailServer();
 
     const { messageId } = await world.send({
@@ -101,7 +101,7 @@ describe('the fake mail server', () => {
     expect(await world.callTestInterface('GET', 'mails?to=bob@example.com')).toEqual({ status: 200, body: { mails } });
   });
 
-  test('stores a mail in the folder before it responds', async () => {
+  test('stores an e-mail in the folder before it responds', async () => {
     const mailFolder = makeMailFolder();
     const world = await startMailServer({ mailFolder });
 
@@ -115,7 +115,7 @@ describe('the fake mail server', () => {
     );
   });
 
-  test('keeps its mails and their numbers after a restart, also after a torn write', async () => {
+  test('keeps its e-mails and their numbers after a restart, even after a torn write', async () => {
     const mailFolder = makeMailFolder();
     const first = await startMailServer({ mailFolder });
     await first.send({ to: 'ada@example.com', subject: 'One' });
@@ -133,7 +133,7 @@ describe('the fake mail server', () => {
     expect(readdirSync(mailFolder).sort()).toEqual(['1.eml', '2.eml', '8.eml', '9.eml']);
   });
 
-  test('deletes the oldest mails above its limit, also from the folder', async () => {
+  test('deletes the oldest e-mails above its limit, in memory and in the folder', async () => {
     const folder = makeMailFolder();
     const envelope = { from: 'a@example.com', to: ['b@example.com'], receivedAt: new Date().toISOString() };
     const store = new MailStore(folder, 2);
@@ -144,7 +144,7 @@ describe('the fake mail server', () => {
     expect(readdirSync(folder).sort()).toEqual(['3.eml', '4.eml']);
   });
 
-  test('responds with a temporary error when the folder is gone', async () => {
+  test('responds with a temporary error when the folder does not exist any more', async () => {
     const mailFolder = makeMailFolder();
     const world = await startMailServer({ mailFolder });
     rmSync(mailFolder, { recursive: true });
@@ -153,7 +153,7 @@ describe('the fake mail server', () => {
     expect(await world.mailbox.mails()).toEqual([]);
   });
 
-  test('rejects a mail that is too large and does not keep it', async () => {
+  test('rejects an e-mail that is too large, and does not store it', async () => {
     const world = await startMailServer();
 
     const sent = world.send({ to: 'ada@example.com', text: 'x'.repeat(10_000_001) });
@@ -162,7 +162,7 @@ describe('the fake mail server', () => {
     expect(await world.mailbox.mails()).toEqual([]);
   });
 
-  test('rejects an unreadable mail permanently and does not keep it', async () => {
+  test('rejects an unreadable e-mail permanently, and does not store it', async () => {
     const world = await startMailServer();
 
     const sent = world.send({ to: 'ada@example.com', raw: `X-Long: ${'x'.repeat(3_000_000)}\r\n\r\nHello` });
@@ -171,7 +171,7 @@ describe('the fake mail server', () => {
     expect(await world.mailbox.mails()).toEqual([]);
   });
 
-  test('keeps nothing of a mail whose connection breaks', async () => {
+  test('stores nothing of an e-mail whose connection breaks', async () => {
     const world = await startMailServer();
     const client = createConnection(world.smtpPort, '127.0.0.1').setEncoding('utf8');
     for (const line of ['EHLO me', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) {
@@ -198,7 +198,7 @@ describe('the fake mail server', () => {
     await ended;
   });
 
-  test('fails to listen on a taken port', async () => {
+  test('fails to listen on a port in use', async () => {
     const { smtpPort } = await startMailServer();
     const other = buildFakes();
     cleanups.push(other.close);
@@ -208,20 +208,23 @@ describe('the fake mail server', () => {
 });
 
 describe('rejected recipients of the fake mail server', () => {
-  test.each([451, 550])('rejects an address with %i as often as configured, and no other address', async (code) => {
-    const world = await startMailServer();
-    world.mailbox.addFault('Ada@example.com', { code, times: 2 });
+  test.each([451, 550])(
+    'rejects a recipient with %i as often as configured, and rejects no other recipient',
+    async (code) => {
+      const world = await startMailServer();
+      world.mailbox.addFault('Ada@example.com', { code, times: 2 });
 
-    for (const _time of [1, 2])
-      await expect(world.send({ to: 'ada@example.com' })).rejects.toMatchObject({ responseCode: code });
-    await world.send({ to: 'bob@example.com' });
-    await world.send({ to: 'ada@example.com' });
+      for (const _time of [1, 2])
+        await expect(world.send({ to: 'ada@example.com' })).rejects.toMatchObject({ responseCode: code });
+      await world.send({ to: 'bob@example.com' });
+      await world.send({ to: 'ada@example.com' });
 
-    expect(await world.mailbox.mailsTo('ada@example.com')).toHaveLength(1);
-    expect(await world.mailbox.mailsTo('bob@example.com')).toHaveLength(1);
-  });
+      expect(await world.mailbox.mailsTo('ada@example.com')).toHaveLength(1);
+      expect(await world.mailbox.mailsTo('bob@example.com')).toHaveLength(1);
+    },
+  );
 
-  test('delivers to one recipient when it rejects the other', async () => {
+  test('delivers an e-mail to one recipient when it rejects the other recipient', async () => {
     const world = await startMailServer();
     world.mailbox.addFault('ada@example.com', { code: 550 });
 
@@ -231,7 +234,7 @@ describe('rejected recipients of the fake mail server', () => {
     expect((await world.mailbox.mails()).map(({ to }) => to)).toEqual([['bob@example.com']]);
   });
 
-  test('keeps a rejected mail when configured to', async () => {
+  test('stores a rejected e-mail if configured', async () => {
     const world = await startMailServer();
     world.mailbox.addFault('ada@example.com', { stored: true });
 
@@ -240,7 +243,7 @@ describe('rejected recipients of the fake mail server', () => {
     expect(await world.mailbox.mailsTo('ada@example.com')).toHaveLength(1);
   });
 
-  test('closes while a response is delayed', async () => {
+  test('the server closes while a response is delayed', async () => {
     const world = await startMailServer();
     world.mailbox.addFault('ada@example.com', { stored: true, delayMs: 600_000 });
 
@@ -251,7 +254,7 @@ describe('rejected recipients of the fake mail server', () => {
     await broken;
   });
 
-  test('adds and deletes rejections over HTTP', async () => {
+  test('can be added and deleted over HTTP', async () => {
     const world = await startMailServer();
     const rejection = { to: 'ada@example.com', code: 550, times: -1 };
 
@@ -271,7 +274,7 @@ describe('rejected recipients of the fake mail server', () => {
 });
 
 describe('pages of the fake mail server', () => {
-  test('lists mails newest first with links', async () => {
+  test('list e-mails with links, newest first', async () => {
     const world = await startMailServer();
     expect((await world.get('/mails')).body).toContain('No mails yet');
     await world.send({ to: 'ada@example.com', subject: 'Older' });
@@ -288,7 +291,7 @@ describe('pages of the fake mail server', () => {
     expect(body).toContain('<td>ada@example.com, bob@example.com</td>');
   });
 
-  test('escapes the markup of a hostile mail', async () => {
+  test('escape the markup of a hostile e-mail', async () => {
     const warn = vi.spyOn(console, 'warn');
     const world = await startMailServer();
     const attack = `"'></pre></iframe><script>alert(1)</script>`;
@@ -307,7 +310,7 @@ describe('pages of the fake mail server', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
-  test('links only http and https URLs', async () => {
+  test('link only http and https URLs', async () => {
     const world = await startMailServer();
     const text =
       'See https://example.com/a?b=1&c="2. Or (http://example.com/x). Not javascript:alert(1) or data:text/html,x';
@@ -320,7 +323,7 @@ describe('pages of the fake mail server', () => {
     expect(body).toContain('javascript:alert(1)');
   });
 
-  test('offers the source of a mail as a download', async () => {
+  test('offer the source of an e-mail as a download', async () => {
     const world = await startMailServer();
     await world.send({ to: 'ada@example.com', subject: 'Source', text: '<script>' });
 
@@ -334,7 +337,7 @@ describe('pages of the fake mail server', () => {
   });
 
   test.each(['/mails/1', '/mails/1.eml', '/mails/0', '/mails/x', '/mails/..%2f1.eml'])(
-    'returns 404 for %s',
+    'return 404 for %s',
     async (path) => {
       const world = await startMailServer();
 

@@ -10,8 +10,8 @@ const listenerOn = (port: number, host = '127.0.0.1') => ({
   portVariable: 'PORT',
 });
 
-describe('ports', () => {
-  test('names the variable of a taken port, its holder and another port', async () => {
+describe('port checks', () => {
+  test('report the variable of a port in use, its owner and a free port', async () => {
     const port = await freePort();
     const server = createServer().listen(port, '127.0.0.1');
     await once(server, 'listening');
@@ -28,31 +28,31 @@ describe('ports', () => {
     }
   });
 
-  test('accepts a free port and leaves it free', async () => {
+  test('accept a free port and leave the port free', async () => {
     const port = await freePort();
     expect(await takenPortProblems([listenerOn(port), listenerOn(port)])).toEqual([]);
   });
 
-  test('finds free ports below 32,768', async () => {
+  test('freeLowPort returns a free port below 32,768', async () => {
     const port = await freeLowPort();
     expect(port).toBeLessThan(2 ** 15);
     expect(await takenPortProblems([listenerOn(port)])).toEqual([]);
   });
 
-  test('names the variable of a host that is not of this machine', async () => {
+  test('report the variable of a host that is not an address of this machine', async () => {
     expect(await takenPortProblems([listenerOn(await freePort(), '192.0.2.1')])).toEqual([
       { name: 'HOST', problem: 'must be an address of this machine', got: '192.0.2.1', example: '127.0.0.1' },
     ]);
   });
 
-  test('names the second of two variables with the same port', () => {
+  test('report the second of two variables with the same port', () => {
     const listeners = [listenerOn(3000), { ...listenerOn(3000), portVariable: 'METRICS_PORT' }];
     expect(duplicatePortProblems(listeners)).toEqual([
       { name: 'METRICS_PORT', problem: 'must differ from PORT; both are 3000', example: '3100' },
     ]);
   });
 
-  test('gives each of many simultaneous calls a different port', async () => {
+  test('freePort returns a different port for each of many concurrent calls', async () => {
     const ports = await Promise.all(Array.from({ length: 50 }, freePort));
     expect(new Set(ports).size).toBe(50);
   });

@@ -14,7 +14,7 @@ import { waitUntil } from '../../support/processes.js';
 const nodeCommand = (script: string) => ({ command: process.execPath, args: ['-e', script] });
 const RUN_FOREVER = 'setInterval(() => {}, 1000);';
 
-/** Starts a parent as an ordinary program, so that a test can kill it. */
+/** Starts a parent process that starts a managed child process. A test can kill the parent. */
 async function startParent(...args: string[]): Promise<{ parent: ManagedProcess; child: number }> {
   const lines: string[] = [];
   const parent = await startProcess({
@@ -31,20 +31,20 @@ afterEach(async () => {
 });
 
 describe('a managed process', { timeout: 40_000 }, () => {
-  test('ends when its parent is killed with SIGKILL', async () => {
+  test('exits when its parent is killed with SIGKILL', async () => {
     const { parent, child } = await startParent();
     expect(isAlive(child)).toBe(true);
     parent.kill('SIGKILL');
     await waitForExit(child);
   });
 
-  test('is killed after the grace period when its parent is killed and it ignores SIGTERM', async () => {
+  test('is killed after the grace period if its parent was killed and it ignores SIGTERM', async () => {
     const { parent, child } = await startParent('stubborn');
     parent.kill('SIGKILL');
     await waitForExit(child);
   });
 
-  test('dies with its own children on SIGKILL and reports the signal', async () => {
+  test('on SIGKILL, exits together with its child processes and reports the signal', async () => {
     const lines: string[] = [];
     const child = await startProcess({
       name: 'child',
@@ -61,7 +61,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
     expect(child.kill('SIGKILL')).toBe(false);
   });
 
-  test('ends when its guard process is killed', async () => {
+  test('exits when its guard process is killed', async () => {
     const child = await startProcess({ name: 'child', ...nodeCommand(RUN_FOREVER) });
     const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8').catch(() => undefined);
     if (!stat) return;
@@ -70,7 +70,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
     await waitForExit(child.pid);
   });
 
-  test('gets its configured stop signal and may exit by itself', async () => {
+  test('receives its configured stop signal and can exit with its own code', async () => {
     const ready: string[] = [];
     const child = await startProcess({
       name: 'child',
@@ -98,7 +98,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
     await rm(folder, { recursive: true });
   });
 
-  test('fails to start with the name of a missing command', async () => {
+  test('fails to start if its command is missing, with an error that contains the command', async () => {
     await expect(startProcess({ name: 'child', command: '/no/such/program' })).rejects.toThrow(
       /child did not start \(\/no\/such\/program\).*ENOENT/,
     );

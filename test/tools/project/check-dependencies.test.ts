@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkDependencies } from '../../../tools/project/check-dependencies.js';
 import { projectRoot } from '../../support/processes.js';
 
-describe('dependency check', () => {
+describe('the dependency check', () => {
   let folder: string;
   beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'dependencies-'))));
   afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -19,7 +19,7 @@ describe('dependency check', () => {
   }
   const good = { version: '1.0.0', integrity: 'sha512-…', license: 'MIT' };
 
-  test('accepts this project', async () => {
+  test('accepts the dependencies of this project', async () => {
     await expect(checkDependencies(projectRoot)).resolves.toBeUndefined();
   });
 
@@ -62,7 +62,7 @@ describe('dependency check', () => {
     await expect(checkPackages(manifest, packages)).rejects.toThrow(problem);
   });
 
-  test('accepts development tools of any licence and one allowed licence of two', async () => {
+  test('accepts any licence of a development tool, and a choice of two licences if one of them is allowed', async () => {
     await checkPackages(
       { overrides: { a: '$a' } },
       {
@@ -73,7 +73,7 @@ describe('dependency check', () => {
     );
   });
 
-  test('writes an SBOM with all deployed packages and no tools', async () => {
+  test('the SBOM contains all deployed packages and no development tools', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', 'tools/project/sbom.ts'], {
       cwd: projectRoot,
       maxBuffer: 2 ** 26,

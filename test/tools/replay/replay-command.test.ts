@@ -22,11 +22,11 @@ import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/
 
 interface CommandOutcome {
   code: number | null;
-  /** The output, including stderr. */
+  /** The output of the command, including stderr. */
   output: string;
 }
 
-/** Runs `npm run replay` in an environment without server settings. */
+/** Runs `npm run replay` with an environment that contains no server settings. */
 const replay = (...args: string[]) => replayWith({}, ...args);
 
 async function replayWith(env: Record<string, string>, ...args: string[]): Promise<CommandOutcome> {
@@ -36,7 +36,7 @@ async function replayWith(env: Record<string, string>, ...args: string[]): Promi
   return { code, output: lines.join('\n') };
 }
 
-/** Runs the command as a separate process. Each run costs seconds of CPU time. */
+/** Runs the command as a separate process, which costs seconds of CPU time. */
 async function replayInProcess(...args: string[]): Promise<CommandOutcome> {
   const lines: string[] = [];
   const command = await startProcess({
@@ -49,7 +49,7 @@ async function replayInProcess(...args: string[]): Promise<CommandOutcome> {
   return { code, output: lines.join('\n') };
 }
 
-/** The current bundle, so that no run has to bundle the workflows again. */
+/** Uses the existing bundle, so that the command does not bundle the workflows again. */
 const CURRENT_BUNDLE_ARGS = ['--bundle', inject('workflowBundle')];
 
 describe('the command line of npm run replay', () => {
@@ -75,7 +75,7 @@ describe('the command line of npm run replay', () => {
     expect(code).toBe(2);
   });
 
-  test('exits with 2 and the address when the server does not respond', async () => {
+  test('exits with 2 and prints the address when the server does not respond', async () => {
     const address = `127.0.0.1:${await freePort()}`;
     const { code, output } = await replay(...CURRENT_BUNDLE_ARGS, '--from-server', '--address', address);
 
@@ -83,7 +83,7 @@ describe('the command line of npm run replay', () => {
     expect(code).toBe(2);
   });
 
-  test('replays the committed histories when no server is given', async () => {
+  test('without --from-server, replays the committed histories', async () => {
     const { code, output } = await replayInProcess(...CURRENT_BUNDLE_ARGS);
 
     expect(output).toMatch(/^\d+ histories committed: .*\d+ order\b.*; none differ from the code$/);
@@ -140,7 +140,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
 
   const lastLine = ({ output }: CommandOutcome) => output.split('\n').at(-1);
 
-  test('exits with 0 and a summary when the code replays all open runs', async () => {
+  test('exits with 0 and a summary when all open runs replay with the code', async () => {
     const outcome = await fromServer(CURRENT_BUNDLE_ARGS);
 
     expect(lastLine(outcome)).toMatch(
@@ -157,7 +157,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(outcome.code).toBe(0);
   });
 
-  test('replays only the runs of a given query', async () => {
+  test('replays only the runs that match --query', async () => {
     const outcome = await fromServer(
       CURRENT_BUNDLE_ARGS,
       '--skip-committed',
@@ -169,7 +169,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(outcome.code).toBe(0);
   });
 
-  test('exits with 1 and names workflow, event and difference when the code differs', async () => {
+  test('exits with 1 and prints the workflow, the event and the difference when a history does not replay', async () => {
     const workflowId = orderWorkflowId(orderIds[1]!);
     const { runId } = await shop.client.workflow.getHandle(workflowId).describe();
     const { code, output } = await fromServer(incompatible, '--query', `WorkflowId = '${workflowId}'`);
@@ -184,7 +184,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(code).toBe(1);
   });
 
-  test('exits with 1 and names a workflow type that the code lacks', async () => {
+  test('exits with 1 and prints the workflow type when the code has no such type', async () => {
     const { code, output } = await fromServer(incompatible, '--query', `WorkflowType = 'cart'`);
 
     expect(output).toContain('cart cart:an-open-one');
@@ -192,14 +192,14 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(code).toBe(1);
   });
 
-  test('exits with 2 when the query finds no run', async () => {
+  test('exits with 2 when the query matches no run', async () => {
     const outcome = await fromServer(CURRENT_BUNDLE_ARGS, '--query', `WorkflowId = 'nobody'`);
 
     expect(lastLine(outcome)).toBe('No run on the server matches the query');
     expect(outcome.code).toBe(2);
   });
 
-  test('exits with the result of the committed histories when the server has no open run', async () => {
+  test('when the server has no open run, exits with the result of the committed histories', async () => {
     const { namespace } = await server.openNamespace(`empty-${randomUUID()}`);
     const outcomes = [];
     for (const bundle of [CURRENT_BUNDLE_ARGS, incompatible])
@@ -240,7 +240,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(code).toBe(2);
   });
 
-  test('replays an encrypted history with its key, and names the key when it is missing', async () => {
+  test('replays an encrypted history with its key, and reports the key id if the key is not configured', async () => {
     const key = generateEncryptionKey('today');
     const workflowId = cartWorkflowId('an-encrypted-one');
     await openEncryptedCart(workflowId, key);
@@ -266,7 +266,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(without.code).not.toBe(0);
   });
 
-  /** Uses its own task queue, because the worker of the shop has no key. */
+  /** Uses a separate task queue, because the worker of the shop has no encryption key. */
   async function openEncryptedCart(workflowId: string, key: string): Promise<void> {
     const { namespace, nativeConnection: connection } = server;
     const keys = parseEncryptionKeys(key);

@@ -37,14 +37,14 @@ async function query(url: string, text: string): Promise<unknown[]> {
 }
 
 describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
-  test('starts below a folder with mode 0700 and listens on loopback only', async () => {
+  test('starts below a folder with mode 0700, and listens only on loopback', async () => {
     const { url } = await start();
     expect(new URL(url).hostname).toBe('127.0.0.1');
     expect(await query(url, 'show listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }]);
     expect(await query(url, 'select current_database() as name')).toEqual([{ name: 'shop' }]);
   });
 
-  test('keeps its data and password on a restart', async () => {
+  test('keeps its data and its password after a restart', async () => {
     const first = await start();
     await query(first.url, 'create table kept as select 42 as answer');
     await first.stop();
@@ -63,7 +63,7 @@ describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
     expect(await query(url, 'select * from kept')).toEqual([{ answer: 42 }]);
   });
 
-  test('starts empty when its folder was deleted', async () => {
+  test('starts with an empty database after its folder was deleted', async () => {
     const first = await start();
     await query(first.url, 'create table gone as select 42 as answer');
     await first.stop();
@@ -79,7 +79,7 @@ describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
     await expect(query(wrong.href, 'select 1')).rejects.toThrow(/password authentication failed/);
   });
 
-  test('keeps its data private below a folder that is open to everyone', async () => {
+  test('keeps its data private even if the parent folder is readable for all users', async () => {
     const { chmod } = await import('node:fs/promises');
     await chmod(folder, 0o755);
     const { dataDir } = await start();

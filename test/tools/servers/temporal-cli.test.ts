@@ -34,7 +34,7 @@ const workingSource = (path: string): ProgramSource => ({
 });
 
 describe('the search for a Temporal CLI', () => {
-  test('lists each failed way with its reason and remedy', async () => {
+  test('lists each source that failed, with the reason and the fix', async () => {
     const ways = [
       failingSource('PATH', 'none there'),
       failingSource('a download', 'host unreachable'),
@@ -50,7 +50,7 @@ describe('the search for a Temporal CLI', () => {
     );
   });
 
-  test('uses the first way that works and tries no later one', async () => {
+  test('uses the first source that works and does not try later sources', async () => {
     const ways = [
       failingSource('PATH', 'none there'),
       workingSource('/the/one'),
@@ -64,7 +64,7 @@ describe('the search for a Temporal CLI', () => {
     expect(found).toMatchObject({ path: '/the/one', source: 'open' });
   });
 
-  test('uses the CLI of TEMPORAL_CLI_PATH', async () => {
+  test('uses the CLI in TEMPORAL_CLI_PATH', async () => {
     const temporalCliPath = await writeProgram('temporal', 'temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)');
     const found = await findTemporalCli({ settings: { cacheDir: folder, temporalCliPath }, report, sources: [] });
     expect(found).toEqual({ path: temporalCliPath, version: 'server 1.29.1', source: 'TEMPORAL_CLI_PATH' });
@@ -73,7 +73,7 @@ describe('the search for a Temporal CLI', () => {
   test.each([
     ['is not a Temporal CLI', 'hello', /is not a Temporal CLI:/],
     ['is too old', 'temporal version 1.1.0 (Server 1.25.0, UI 2.30.0)', /server 1\.25\.0; 1\.28 or newer/],
-  ])('fails with the reason when TEMPORAL_CLI_PATH %s, and tries nothing else', async (_, output, reason) => {
+  ])('when TEMPORAL_CLI_PATH %s, fails with the reason and does not try other sources', async (_, output, reason) => {
     const temporalCliPath = await writeProgram('temporal', output);
     const search = findTemporalCli({
       settings: { cacheDir: folder, temporalCliPath },
@@ -84,14 +84,14 @@ describe('the search for a Temporal CLI', () => {
     await expect(search).rejects.toThrow(reason);
   });
 
-  test('names TEMPORAL_CLI_PATH when the file does not exist', async () => {
+  test('reports TEMPORAL_CLI_PATH when the file does not exist', async () => {
     const settings = { cacheDir: folder, temporalCliPath: join(folder, 'nothing') };
     await expect(findTemporalCli({ settings, report, sources: [] })).rejects.toThrow(/^TEMPORAL_CLI_PATH: .*nothing/);
   });
 });
 
 describe('the search for a time-skipping server', () => {
-  test('lists each failed way with its reason and remedy', async () => {
+  test('lists each source that failed, with the reason and the fix', async () => {
     const ways = [failingSource('a download', 'host unreachable'), failingSource('Maven', 'no java')];
     const settings = { cacheDir: folder, temporalTestServerPath: undefined };
     await expect(findTimeSkippingServer({ settings, report, sources: ways })).rejects.toThrow(
@@ -99,7 +99,7 @@ describe('the search for a time-skipping server', () => {
     );
   });
 
-  test('names TEMPORAL_TEST_SERVER_PATH when the file does not exist', async () => {
+  test('reports TEMPORAL_TEST_SERVER_PATH when the file does not exist', async () => {
     const settings = { cacheDir: folder, temporalTestServerPath: join(folder, 'nothing') };
     await expect(findTimeSkippingServer({ settings, report, sources: [] })).rejects.toThrow(
       /^TEMPORAL_TEST_SERVER_PATH: /,

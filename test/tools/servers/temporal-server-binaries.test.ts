@@ -26,7 +26,7 @@ const find = (temporalServerPath: string | undefined, ways: readonly ProgramSour
   findTemporalServerBinaries({ settings: { cacheDir: folder, temporalServerPath }, report, sources: ways });
 
 describe('the search for the programs of the full Temporal server', () => {
-  test('uses both programs of the folder in TEMPORAL_SERVER_PATH', async () => {
+  test('uses both programs in the folder TEMPORAL_SERVER_PATH', async () => {
     await writePrograms({ server: 'temporal version 1.32.0', sqlTool: 'temporal-sql-tool version 1.32.0' });
     expect(await find(folder)).toEqual({
       serverPath: join(folder, 'temporal-server'),
@@ -41,7 +41,7 @@ describe('the search for the programs of the full Temporal server', () => {
     ['has no schema tool', { server: 'temporal version 1.32.0' }, /temporal-sql-tool/],
     ['has other programs', { server: 'hello', sqlTool: 'hello' }, /does not print its version: hello/],
     [
-      'has a schema tool of another version',
+      'has a schema tool of a different version',
       { server: 'temporal version 1.32.0', sqlTool: 'temporal-sql-tool version 1.31.5' },
       /server 1\.32\.0 and schema tool 1\.31\.5/,
     ],
@@ -51,7 +51,7 @@ describe('the search for the programs of the full Temporal server', () => {
       /server 1\.29\.4; 1\.30 or newer/,
     ],
   ])(
-    'fails with the reason when the folder in TEMPORAL_SERVER_PATH %s, and tries nothing else',
+    'when the folder TEMPORAL_SERVER_PATH %s, fails with the reason and does not try other sources',
     async (_, outputs, reason) => {
       await writePrograms(outputs);
       const open: ProgramSource = { name: 'open', fix: '', find: async () => ({ path: '/x', version: '1' }) };
@@ -60,7 +60,7 @@ describe('the search for the programs of the full Temporal server', () => {
     },
   );
 
-  test('lists each failed way with its reason and remedy', async () => {
+  test('lists each source that failed, with the reason and the fix', async () => {
     const closed: ProgramSource = {
       name: 'a build',
       fix: 'install Go',

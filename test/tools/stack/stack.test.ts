@@ -22,9 +22,9 @@ describe('the development stack', { timeout: 180_000 }, () => {
     vi.unstubAllEnvs();
   });
 
-  test('starts, recovers from the death of its worker and leaves nothing behind', async (context) => {
+  test('starts, recovers after its worker is killed, and leaves no files or processes behind', async (context) => {
     await needsTemporal(context);
-    // Variables from the shell: a worker that received them would not start.
+    // Invalid values from the shell. A worker that inherited them would not start.
     vi.stubEnv('WORKER_TASK_QUEUES', 'of-the-shell');
     vi.stubEnv('METRICS_HOST', 'of-the-shell');
     const stack = await startTemporaryStack({ applicationEnv: { WORKFLOW_BUNDLE: inject('workflowBundle') } });
@@ -55,7 +55,7 @@ describe('the development stack', { timeout: 180_000 }, () => {
     expect(existsSync(stack.dataDir)).toBe(false);
   });
 
-  test('names a wrong variable of the worker or the API before it starts anything', async () => {
+  test('reports an invalid variable of the worker or the API before it starts a process', async () => {
     const said: string[] = [];
     const lines = { ...report, print: (line: string) => said.push(line) };
     for (const [application, name] of [
@@ -68,7 +68,7 @@ describe('the development stack', { timeout: 180_000 }, () => {
     expect(said.filter((line) => line.startsWith('['))).toEqual(Array(2).fill(said[0]));
   });
 
-  test('ends all its parts when its parent process is killed with SIGKILL', async (context) => {
+  test('stops all its processes when its parent process is killed with SIGKILL', async (context) => {
     await needsTemporal(context);
     const lines: string[] = [];
     const parent = await startProcess({
@@ -107,7 +107,7 @@ describe('the development stack', { timeout: 180_000 }, () => {
   test.each([
     ['temporalPort', 'TEMPORAL_PORT'],
     ['smtpPort', 'FAKES_SMTP_PORT'],
-  ] as const)('names the variable of a taken port (%s) and starts nothing', async (setting, variable) => {
+  ] as const)('reports the variable of a port in use (%s) and starts nothing', async (setting, variable) => {
     const port = await freePort();
     const { createServer } = await import('node:net');
     const server = createServer().listen(port, '127.0.0.1');

@@ -52,7 +52,7 @@ async function start(env: Record<string, string>): Promise<{ process: ManagedPro
 }
 
 describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
-  test('names all wrong variables of the stack, the worker and the API before it starts a database', async () => {
+  test('reports all invalid variables of the stack, the worker and the API before it starts a database', async () => {
     const port = String(silentServer.port);
     const { process, lines } = await start({
       WORKER_HEALTH_PORT: port,
@@ -80,7 +80,7 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
     expect(await readdir(dataDir)).toEqual([]);
   });
 
-  test('names wrong variables of its own together with those of the application', async () => {
+  test('reports its own invalid variables together with the invalid variables of the application', async () => {
     const { process, lines } = await start({
       PORT: 'abc',
       PAYMENTS_URL: 'https://payments.example.com',
@@ -97,18 +97,21 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
     ]);
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while a server keeps it waiting', async (signal) => {
-    const { process, lines } = await start({ DATABASE_URL: `postgres://shop:sesame@${silentServer.address}/shop` });
-    await waitUntil(() => silentServer.acceptedCount() > 0 || undefined, {
-      description: 'a connection',
-      timeoutMs: DEADLINE_MS,
-    });
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    'stops on %s while it waits for a server that does not respond',
+    async (signal) => {
+      const { process, lines } = await start({ DATABASE_URL: `postgres://shop:sesame@${silentServer.address}/shop` });
+      await waitUntil(() => silentServer.acceptedCount() > 0 || undefined, {
+        description: 'a connection',
+        timeoutMs: DEADLINE_MS,
+      });
 
-    process.kill(signal);
+      process.kill(signal);
 
-    const overdue = setTimeout(() => process.kill('SIGKILL'), DEADLINE_MS);
-    expect(await process.exited.finally(() => clearTimeout(overdue))).toEqual({ code: 0, signal: null });
-    expect(lines.join('\n')).toContain('Stopping …');
-    expect(lines.join('\n')).not.toMatch(/sesame|\[2\/6\]/);
-  });
+      const overdue = setTimeout(() => process.kill('SIGKILL'), DEADLINE_MS);
+      expect(await process.exited.finally(() => clearTimeout(overdue))).toEqual({ code: 0, signal: null });
+      expect(lines.join('\n')).toContain('Stopping …');
+      expect(lines.join('\n')).not.toMatch(/sesame|\[2\/6\]/);
+    },
+  );
 });

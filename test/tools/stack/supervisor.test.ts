@@ -25,7 +25,7 @@ function startSupervised({ script = 'setInterval(() => {}, 1000)', mayRestart = 
 }
 
 describe('the supervisor', { timeout: 60_000 }, () => {
-  test('reports a dead process and restarts it', async () => {
+  test('reports a process that was killed, and restarts it', async () => {
     const { part: starting, said } = startSupervised();
     const part = await starting;
     const first = part.current.pid;
@@ -38,7 +38,7 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     await part.stop();
   });
 
-  test('gives up on a process that keeps dying and prints its last lines', async () => {
+  test('stops restarting a process that exits repeatedly, and prints its last lines', async () => {
     const { part, said, failures } = startSupervised({ script: "console.error('no configuration'); process.exit(3)" });
     await part;
     const [error] = await waitUntil(() => (failures.length ? failures : undefined), {
@@ -49,7 +49,7 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     expect(error?.message).toMatch(/worker ended 6 times within a minute.*code 3[^]*no configuration/);
   });
 
-  test('keeps trying when a restart fails', async () => {
+  test('tries again when a restart fails', async () => {
     const said: string[] = [];
     let starts = 0;
     const part = await supervise({
@@ -79,7 +79,7 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     await part.stop();
   });
 
-  test('fails at once when a process must not restart', async () => {
+  test('fails immediately when a process must not restart', async () => {
     const { part, said, failures } = startSupervised({ script: 'process.exit(3)', mayRestart: false });
     await part;
     await waitUntil(() => failures.length || undefined, { description: 'the failure', timeoutMs: 20_000 });
@@ -87,7 +87,7 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     expect(said).toEqual([]);
   });
 
-  test('treats a requested stop as no failure', async () => {
+  test('does not report a requested stop as a failure', async () => {
     const { part, said, failures } = startSupervised();
     await (await part).stop();
     expect([said, failures]).toEqual([[], []]);
