@@ -79,19 +79,22 @@ describeOnDevServer('workflow anti-patterns', () => {
   test.each<[Type, string[]]>([
     ['registerCompensationAfterStep', ['charge']],
     ['registerCompensationFirst', ['charge', 'refund']],
-  ])('compensation after the step: %s leaves %j when the response to a charge is lost', async (type, effects) => {
-    const orderId = randomUUID();
-    externalSystem.loseResponseTo(orderId);
-    const handle = await start(type, orderId);
+  ])(
+    'compensation after the step: when the response to a charge is lost, %s has the effects %j',
+    async (type, effects) => {
+      const orderId = randomUUID();
+      externalSystem.loseResponseTo(orderId);
+      const handle = await start(type, orderId);
 
-    await expect(handle.result()).rejects.toThrow('Workflow execution failed');
-    expect(externalSystem.effectsOf(orderId)).toEqual(effects);
-  });
+      await expect(handle.result()).rejects.toThrow('Workflow execution failed');
+      expect(externalSystem.effectsOf(orderId)).toEqual(effects);
+    },
+  );
 
   test.each<[Type, string[]]>([
     ['compensateInCancelledScope', ['charge']],
     ['compensateInNonCancellableScope', ['charge', 'refund']],
-  ])('compensation in the cancelled scope: %s leaves %j after a cancellation', async (type, effects) => {
+  ])('compensation in the cancelled scope: after a cancellation, %s has the effects %j', async (type, effects) => {
     const handle = await start(type);
     await waitForEvent(handle, 'ActivityTaskCompleted');
     await handle.cancel();
@@ -176,7 +179,7 @@ describeOnDevServer('workflow anti-patterns', () => {
   test.each<[Type, string[]]>([
     ['chargeWithoutIdempotencyKey', ['charge', 'charge']],
     ['chargeWithIdempotencyKey', ['charge']],
-  ])('non-idempotent activity: %s leaves %j when a response is lost', async (type, effects) => {
+  ])('non-idempotent activity: when a response is lost, %s has the effects %j', async (type, effects) => {
     const orderId = randomUUID();
     externalSystem.loseResponseTo(orderId);
     await (await start(type, orderId)).result();

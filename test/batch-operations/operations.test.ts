@@ -144,7 +144,7 @@ describe('the batch operations', () => {
     ],
     ['price-update', 'an unknown field in its price', { sku: 'MUG', price: { ...eur(1), net: true } }, 'price'],
     ['price-update', 'an unknown field', { sku: 'MUG', price: eur(1), quantity: 1 }, ''],
-  ])('%s rejects an item with %s and names the field', (name, _description, item, path) => {
+  ])('%s rejects an item with %s, and the error contains the field', (name, _description, item, path) => {
     const { error } = operations.get(name)!.itemSchema.safeParse(item);
     expect(error?.issues.map((issue) => issue.path.join('.'))).toEqual([path]);
   });

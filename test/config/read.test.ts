@@ -220,7 +220,7 @@ describe('the configuration of the API', () => {
     expect(load({ API_KEYS: JSON.stringify([rotating]) }).API_KEYS).toEqual([rotating]);
   });
 
-  test.each(Object.keys(jwt))('names %s and shows an example if it is the only missing token setting', (name) => {
+  test.each(Object.keys(jwt))('reports %s with an example when it is the only missing token setting', (name) => {
     for (const HOST of ['127.0.0.1', '0.0.0.0']) {
       const incomplete = { ...jwt, [name]: undefined, HOST };
       expect(() => load(incomplete)).toThrow(

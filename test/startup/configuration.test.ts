@@ -131,7 +131,7 @@ describe('starting with an invalid configuration', { timeout: 2 * START_TIMEOUT_
   });
 });
 
-describe('starting with a wrong DATABASE_URL', { timeout: 2 * START_TIMEOUT_MS }, () => {
+describe('starting with an invalid DATABASE_URL', { timeout: 2 * START_TIMEOUT_MS }, () => {
   let database: TemporaryDatabase & { appUrl: string };
   let empty: TemporaryDatabase;
   beforeAll(async () => {

@@ -60,7 +60,7 @@ describe('a process whose start hangs', { timeout: 2 * START_DEADLINE_MS }, () =
   });
 });
 
-describe('an API on a database that stopped responding', { timeout: 3 * START_DEADLINE_MS }, () => {
+describe('an API whose database does not respond any more', { timeout: 3 * START_DEADLINE_MS }, () => {
   async function startStuck() {
     const { databaseUrl, line } = await createProxiedDatabase();
     const port = await freePort();
@@ -95,7 +95,7 @@ describe('an API on a database that stopped responding', { timeout: 3 * START_DE
   });
 });
 
-describeOnDevServer('a worker on a database that stopped responding', () => {
+describeOnDevServer('a worker whose database does not respond any more', () => {
   test('exits a few seconds after its grace period', { timeout: 4 * START_DEADLINE_MS }, async () => {
     const server = await startDevServer();
     cleanups.push(() => server.close());

@@ -14,12 +14,12 @@ describe('a second workflow type', () => {
     ['1-one-type', { parcel: 'replays', parcelV2: 'the code has no workflow type parcelV2' }],
     ['2-both-types', { parcel: 'replays', parcelV2: 'replays' }],
     ['3-old-type-deleted', { parcel: 'the code has no workflow type parcel', parcelV2: 'replays' }],
-  ])('%s replays only histories of the types that it has', async (code, outcomes) => {
+  ])('%s replays only the histories of workflow types that it contains', async (code, outcomes) => {
     expect(await replayHistories('new-type', `new-type/${code}.ts`)).toEqual(outcomes);
   });
 });
 
-describe('routing of new starts', () => {
+describe('chooseParcelType', () => {
   const parcelIds = Array.from({ length: 2_000 }, (_, index) => `parcel-${index}`);
   const idsOfV2 = (percent: number) => parcelIds.filter((id) => chooseParcelType(id, percent) === 'parcelV2');
 
@@ -34,7 +34,7 @@ describe('routing of new starts', () => {
   });
 });
 
-describeOnDevServer('starting parcels', () => {
+describeOnDevServer('startParcel', () => {
   let server: DevServer;
   let worker: Worker | undefined;
   let running: Promise<void> | undefined;

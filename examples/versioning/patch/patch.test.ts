@@ -47,6 +47,6 @@ test.each<[string, Record<string, string>]>([
       '4-removed': 'replays',
     },
   ],
-])('%s replays the histories of its own and of the previous release', async (code, outcomes) => {
+])('%s replays the histories of its own release and of the previous release', async (code, outcomes) => {
   expect(await replayHistories('patch', `patch/${code}.ts`)).toEqual(outcomes);
 });

@@ -68,7 +68,7 @@ describe.each([
       ),
     ],
     ['a received failure that is passed on', received],
-  ])('writes well-formed and bounded texts for %s', (_description, error) => {
+  ])('writes only well-formed texts of limited length for %s', (_description, error) => {
     const failure: ProtoFailure = converter.errorToFailure(error, payloadConverter);
 
     for (const text of textsIn(failure)) {

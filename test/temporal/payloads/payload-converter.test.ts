@@ -15,7 +15,7 @@ describe('the payload converter', () => {
     ['bytes', new Uint8Array([0, 255])],
     ['JSON', { text: 'a "quoted" \\ud800 \n 😀', number: 1.5, list: [true, null] }],
     ['JSON of 32 levels', JSON.parse(nestedJson(32))],
-  ])('writes %s as the default converter does and reads it back', (_description, value) => {
+  ])('encodes %s like the default converter, and decodes it to the same value', (_description, value) => {
     expect(payloadConverter.toPayload(value)).toEqual(defaultPayloadConverter.toPayload(value));
     expect(payloadConverter.fromPayload(defaultPayloadConverter.toPayload(value))).toEqual(value);
   });

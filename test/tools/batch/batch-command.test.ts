@@ -135,7 +135,7 @@ describe('batch progress display', () => {
     [{ succeeded: 99_996 }, '99,999 of 100,000 (99 %), 3 failed'],
     [{ status: 'paused', itemsPerSecond: 0, secondsLeft: 9 }, 'paused at 40,000 of 100,000 (40 %), 3 failed'],
     [{ status: 'staged', succeeded: 0, failed: 0 }, 'staged at 0 of 100,000 (0 %), 0 failed'],
-  ] as const)('formats %j', (changes, text) => {
+  ] as const)('formats the progress %j', (changes, text) => {
     expect(formatProgress(makeBatch(changes))).toBe(text);
   });
 
@@ -192,7 +192,7 @@ describe('batch progress display', () => {
       'completed with failures: 99,997 of 100,000 succeeded, 3 failed',
     ],
     [{ status: 'cancelled' }, 'was cancelled: 39,997 of 100,000 succeeded, 3 failed, 60,000 not processed'],
-  ] as const)('summarizes %j in one line', (changes, text) => {
+  ] as const)('summarizes the outcome %j in one line', (changes, text) => {
     expect(formatOutcome(makeBatch(changes))).toBe(`my-batch ${text}`);
   });
 

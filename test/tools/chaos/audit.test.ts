@@ -170,7 +170,7 @@ describeOnDevServer('the audit of a load run', () => {
       },
       expectedViolation: /exists, but no client requested it/,
     },
-    'a key gets another response': {
+    'a key gets a different response': {
       async inject() {
         const order = await completed();
         order.responses.push('rejected');
@@ -178,7 +178,7 @@ describeOnDevServer('the audit of a load run', () => {
       },
       expectedViolation: /got different responses under the key/,
     },
-    'an order has other lines': {
+    'an order has different lines than its request': {
       async inject() {
         const order = await completed();
         order.lines = order.lines.map((line) => ({ ...line, quantity: line.quantity + 1 }));
@@ -226,7 +226,7 @@ describeOnDevServer('the audit of a load run', () => {
       },
       expectedViolation: /is abandoned, not open/,
     },
-    'another decision was reported': {
+    'an approval reported a different decision': {
       inject() {
         const hasNoFaults = ({ decisions }: ClientLog['approvals'][number]) =>
           decisions.length > 0 && decisions.every(({ via, outcome }) => via === 'api' && outcome === 'accepted');
@@ -236,7 +236,7 @@ describeOnDevServer('the audit of a load run', () => {
       },
       expectedViolation: /but no client that made this decision got this result/,
     },
-    'a batch counts other items than the uploaded ones': {
+    'a batch counts different items than the uploaded items': {
       inject() {
         const batch = ledger.batches[1]!;
         batch.lineCount += 1;
@@ -244,7 +244,7 @@ describeOnDevServer('the audit of a load run', () => {
       },
       expectedViolation: /has \d+ items and counts \d+, but \d+ were uploaded/,
     },
-    'a report about another parcel completes an order': {
+    'a report on a different parcel completes an order': {
       inject() {
         const { orderId, workflowId } = orderOf('foreign report');
         const [parcel] = shop.fakes.ledger.shipments.findByOrder(orderId);
@@ -263,7 +263,7 @@ describeOnDevServer('the audit of a load run', () => {
       expectedViolation:
         /does not balance \(stock, money, parcel\): held, none, delivered.*\(edge case: late delivery\)/,
     },
-    'a charge is repeated under a key that the gateway has forgotten': {
+    'a charge is repeated with an expired idempotency key': {
       async inject() {
         const { orderId, workflowId } = orderOf('expired key');
         const [charge] = shop.fakes.ledger.charges.findByOrder(orderId);
@@ -398,7 +398,7 @@ describeOnDevServer('the audit of a load run', () => {
     expect(callbacks.repeated + callbacks.outOfOrder).toBeGreaterThan(0);
   });
 
-  describe('after damage', () => {
+  describe('after damage to the shop', () => {
     beforeAll(async () => {
       parked = orderWorkflowId(await placeStuckOrder());
       overdue = orderWorkflowId(await placeOverdueOrder());
@@ -406,7 +406,7 @@ describeOnDevServer('the audit of a load run', () => {
       damaged = await audit(ledger, books, { deadlineMs: 2_000 });
     });
 
-    test.each(Object.entries(damages))('names the workflow if %s', (what, { expectedViolation }) => {
+    test.each(Object.entries(damages))('reports the workflow if %s', (what, { expectedViolation }) => {
       const workflowId = done.get(what)!;
       const told = damaged.violations.filter((violation) => violation.workflowId === workflowId);
       expect(told.map((violation) => violation.message)).toEqual(
