@@ -14,12 +14,12 @@ export async function findChromium(): Promise<{ path: string }> {
   const configuredPath = process.env.CHROMIUM_PATH;
   if (configuredPath) {
     await access(configuredPath, constants.X_OK).catch(() => {
-      throw new Error(`CHROMIUM_PATH=${configuredPath} is no program: ${cure}`);
+      throw new Error(`CHROMIUM_PATH=${configuredPath} is not an executable file: ${cure}`);
     });
     return { path: configuredPath };
   }
   const path = CHROMIUM_NAMES.map((name) => findOnPath(name)).find((found) => found !== undefined);
-  if (path === undefined) throw new Error(`there is no ${CHROMIUM_NAMES.join(' or ')} on PATH: ${cure}`);
+  if (path === undefined) throw new Error(`found no ${CHROMIUM_NAMES.join(' or ')} on PATH: ${cure}`);
   return { path };
 }
 
@@ -29,7 +29,7 @@ export async function findChromium(): Promise<{ path: string }> {
  */
 export function describeInBrowser(title: string, define: () => void): void {
   const found = inject('chromium');
-  if ('missing' in found) describe.skip(`${title} (skipped, there is no browser: ${found.missing})`, define);
+  if ('missing' in found) describe.skip(`${title} (skipped: ${found.missing})`, define);
   else describe(title, define);
 }
 

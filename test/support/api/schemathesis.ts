@@ -19,8 +19,9 @@ export async function findSchemathesis({ cacheDir }: Pick<Settings, 'cacheDir'>)
   const cure = `python3 -m venv ${folder} && ${folder}/bin/pip install -r test/e2e/schemathesis/requirements.txt, or set SCHEMATHESIS_PATH`;
   const configuredPath = process.env.SCHEMATHESIS_PATH;
   const path = configuredPath || (await executableAt(join(folder, 'bin', 'st'))) || findOnPath('st');
-  if (!path) throw new Error(`there is no schemathesis: ${cure}`);
-  if (!(await executableAt(path))) throw new Error(`SCHEMATHESIS_PATH=${configuredPath} is no program: ${cure}`);
+  if (!path) throw new Error(`schemathesis was not found: ${cure}`);
+  if (!(await executableAt(path)))
+    throw new Error(`SCHEMATHESIS_PATH=${configuredPath} is not an executable file: ${cure}`);
   return { path };
 }
 

@@ -43,7 +43,7 @@ export class BatchStore {
           select from pg_stat_progress_copy where datname = current_database()`.execute(this.store.db);
         return rows.length === count || undefined;
       },
-      { description: `${count} uploads being in progress`, timeoutMs: 10_000, intervalMs: 10 },
+      { description: `${count} uploads in progress`, timeoutMs: 10_000, intervalMs: 10 },
     );
 
   /** Waits until at least `count` transactions wait for a lock. @throws after ten seconds. */
@@ -56,7 +56,7 @@ export class BatchStore {
         );
         return rows.length >= count || undefined;
       },
-      { description: `${count} transactions waiting`, timeoutMs: 10_000, intervalMs: 10 },
+      { description: `${count} blocked transactions`, timeoutMs: 10_000, intervalMs: 10 },
     );
 
   /** Counts the rows of a batch, and all chunk rows whose attempt does not exist (`orphans`). */

@@ -67,7 +67,7 @@ export async function validateManifest(manifest: Manifest): Promise<void> {
     new (data: Manifest) => { validate: () => void }
   >;
   const Model = models[manifest.kind];
-  if (!Model) throw new Error(`${schemaPackageOf(manifest)} does not know the kind ${manifest.kind}`);
+  if (!Model) throw new Error(`${schemaPackageOf(manifest)} has no schema for the kind ${manifest.kind}`);
   new Model(manifest).validate();
 }
 

@@ -22,7 +22,7 @@ export async function findKustomize({ cacheDir }: Pick<Settings, 'cacheDir'>): P
   if (found) return { path: found };
   const kubectl = findOnPath('kubectl');
   if (kubectl && (await hasKustomize5(kubectl))) return { path: kubectl };
-  throw new Error(`there is no kustomize, and no kubectl with its version 5: ${cure}`);
+  throw new Error(`neither kustomize nor a kubectl with kustomize 5 was found: ${cure}`);
 }
 
 /**

@@ -23,9 +23,9 @@ export function roleOfCommand(command: readonly string[]): ProcessName | 'fakes'
   const file = args.at(-1) ?? '';
   const source = file.replace(/^dist\/(.*)\.js$/, 'src/$1.ts');
   if (program !== 'node' || !existsSync(join(projectRoot, source)))
-    throw new Error(`${command.join(' ')}: there is no such file`);
+    throw new Error(`${command.join(' ')}: must be node with an existing file`);
   const role = ROLE_BY_PROGRAM[file];
-  if (!role) throw new Error(`${file} is not meant to be started in a deployment`);
+  if (!role) throw new Error(`${file} is not an entry point of a deployment`);
   return role;
 }
 

@@ -19,7 +19,7 @@ export async function findPrometheus({ cacheDir }: Pick<Settings, 'cacheDir'>): 
     process.env.PROMETHEUS_PATH ||
     findOnPath('prometheus') ||
     (await executableAt(join(folder, 'usr', 'bin', 'prometheus')));
-  if (!path) throw new Error(`there is no prometheus: ${cure}`);
+  if (!path) throw new Error(`Prometheus was not found: ${cure}`);
   if (!(await executableAt(join(dirname(path), 'promtool'))))
     throw new Error(`${path} has no promtool next to it: ${cure}`);
   return { path };
@@ -85,7 +85,7 @@ export async function startPrometheus({ config, rules }: { config: object; rules
     description: 'Prometheus being ready',
     timeoutMs: 30_000,
     throwIfFailed: () => {
-      if (gone) throw new Error(`Prometheus ended:\n${server.lastOutput()}`);
+      if (gone) throw new Error(`Prometheus exited:\n${server.lastOutput()}`);
     },
   });
   return {

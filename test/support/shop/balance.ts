@@ -41,12 +41,14 @@ async function readHeldStock(
     group by sku, stock`.execute(store.db);
   for (const { sku, available } of products) {
     const row = rows.find((candidate) => candidate.sku === sku);
-    if (!row) throw new Error(`product ${sku} is gone`);
+    if (!row) throw new Error(`product ${sku} does not exist any more`);
     if (row.stock + row.reserved !== available) {
-      throw new Error(`${sku}: ${row.stock} in stock and ${row.reserved} reserved, but ${available} were there`);
+      throw new Error(
+        `${sku}: stock (${row.stock}) plus reserved units (${row.reserved}) must equal the original stock (${available})`,
+      );
     }
     if (row.reserved - row.mine !== others)
-      throw new Error(`${sku}: others hold ${row.reserved - row.mine}, not ${others}`);
+      throw new Error(`${sku}: other orders hold ${row.reserved - row.mine} units instead of ${others}`);
   }
   return new Map(rows.map(({ sku, mine }) => [sku, mine]));
 }

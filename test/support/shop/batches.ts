@@ -86,7 +86,11 @@ export async function waitForPendingActivities(
   expected: (pending: number) => boolean,
 ): Promise<void> {
   const poll = async () => expected((await handle.describe()).raw.pendingActivities?.length ?? 0) || undefined;
-  await waitUntil(poll, { description: `open activities of ${handle.workflowId}`, timeoutMs: 40_000, intervalMs: 20 });
+  await waitUntil(poll, {
+    description: `the expected number of pending activities of ${handle.workflowId}`,
+    timeoutMs: 40_000,
+    intervalMs: 20,
+  });
 }
 
 /** The operations of the shop, plus two operations that a test controls. The items of those two are `{"key": …}`. */

@@ -164,7 +164,7 @@ export function describeWithOrderShop(
       await shop?.close();
     });
     define(() => {
-      if (!shop) throw new Error('the shop is not open yet');
+      if (!shop) throw new Error('the shop has not started yet');
       return shop;
     });
   });

@@ -28,7 +28,7 @@ export function whyNoTimeSkipping(): string | undefined {
 export function describeWithTimeSkipping(title: string, define: () => void): void {
   const missing = whyNoTimeSkipping();
   if (missing === undefined) describe(title, { retry: DEADLOCK_RETRIES }, define);
-  else describe.skip(`${title} (skipped, there is no time-skipping server: ${missing})`, define);
+  else describe.skip(`${title} (skipped: ${missing})`, define);
 }
 
 /**

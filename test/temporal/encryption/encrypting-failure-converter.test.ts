@@ -27,7 +27,7 @@ describe('the encrypting failure converter', () => {
     cause,
   );
 
-  test('moves messages and stack traces into encrypted payloads, including those of nested causes', () => {
+  test('moves all messages and stack traces, also of nested causes, into encrypted payloads', () => {
     const failure = toFailure(error);
     expect(unencryptedFields(failure)).toEqual(['Encoded failure', '', 'Encoded failure', '']);
     expect(failure.cause?.applicationFailureInfo?.type).toBe('MailRejected');
