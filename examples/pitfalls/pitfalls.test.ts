@@ -44,7 +44,7 @@ describeOnDevServer('workflow anti-patterns', () => {
     await running;
     await server?.close();
   });
-  // Most of the wrong workflows never close.
+  // Most of the incorrect workflows never close, so they are terminated after each test.
   afterEach(async () => {
     for (const handle of started.splice(0)) {
       if ((await handle.describe()).status.name === 'RUNNING') await handle.terminate();
@@ -142,7 +142,7 @@ describeOnDevServer('workflow anti-patterns', () => {
       const handle = await start(type);
       const count = () => handle.executeUpdate('count');
       for (let round = 0; round < 5; round += 1) {
-        // The third update arrives while the workflow task of the first update is open, and so does the query.
+        // The third update and the query arrive while the workflow task of the first update is open.
         await Promise.all([count(), count(), handle.query('counted'), setTimeout(15).then(count)]);
       }
       await handle.executeUpdate('close');

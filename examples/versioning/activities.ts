@@ -1,4 +1,4 @@
-/** The activities do nothing, because the examples only need the order in which a workflow calls them. */
+/** The activities do nothing, because the examples only show the order of the calls. */
 export const activities = {
   pack: async (_parcelId: string): Promise<void> => {},
   insure: async (_parcelId: string): Promise<void> => {},

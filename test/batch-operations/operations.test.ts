@@ -237,7 +237,7 @@ describe('restock', () => {
             const sum = before[index]! + added.reduce((total, { quantity }) => total + quantity, 0);
             expect(await stockOf(sku)).toBe(sum);
             expect(sum).toBeLessThanOrEqual(1_000_000_000);
-            // Stock only grows here, so an item that exceeded the limit then must also exceed the limit now.
+            // Stock only grows in this test, so a rejected item must also exceed the limit at the end.
             for (const { item } of failures) {
               const rejected = item as { sku: string; quantity: number };
               if (rejected.sku === sku) expect(sum + rejected.quantity).toBeGreaterThan(1_000_000_000);
@@ -419,7 +419,8 @@ describe('concurrent chunks over the same products', () => {
     const last = await addProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
     const first = await addProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
     const batch = await openBatch(operation, [last.sku, first.sku].map(items[operation]!));
-    // After ANALYZE, PostgreSQL reads a small table sequentially. The rows are then not in index order by accident.
+    // With statistics, PostgreSQL reads a small table sequentially. Otherwise the rows could be in SKU order by
+    // accident.
     await sql`analyze products`.execute(store.db);
     const lock = await lockProduct(database.url, last.sku);
     const done = applyChunk(batch, 0);

@@ -50,7 +50,7 @@ describe('the runbook', () => {
       expect(names.map((name) => name.toLowerCase())).toContain(anchor);
   });
 
-  test('describes the alerts of the table in docs/observability.md, which has the same severities as the rules', () => {
+  test('docs/observability.md lists the same alerts and severities as the rules', () => {
     const listed = [...readText('docs/observability.md').matchAll(/^\| `([A-Z]\w+)` +\| (\w+) +\|/gm)];
     expect(listed.map(([, name, severity]) => [name, severity])).toEqual(
       alertRules.map(({ alert, labels }) => [alert, labels.severity]),

@@ -210,7 +210,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
   describe('metrics of the pods', () => {
     const scrapedWorkloads = () => [...workers(), findManifest('Deployment', 'api')];
 
-    test('have a port annotation on each pod', () => {
+    test('the annotations of each pod contain its metrics port', () => {
       for (const workload of scrapedWorkloads()) {
         const { METRICS_HOST, METRICS_PORT } = loadConfig(
           roleOfContainer(workload) as 'api' | 'worker',

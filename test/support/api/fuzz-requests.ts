@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Percent-encoded text for a path or query that often breaks parsers. */
+/** Text that often breaks parsers. The tests insert it into a path or query without encoding. */
 const MALFORMED_URL_PARTS = [
   '%',
   '%zz',

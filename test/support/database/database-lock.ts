@@ -4,8 +4,8 @@ import { waitUntil } from '../processes.js';
 /** A transaction that holds a lock until it is released, and so blocks other transactions. */
 export interface DatabaseLock {
   /**
-   * Resolves when at least this many transactions (default 1) are blocked, by this lock or by a transaction that waits
-   * for this lock.
+   * Resolves when at least this many transactions (default 1) wait for this lock, directly or behind another waiting
+   * transaction.
    */
   waitForBlocked: (who?: { by: number }) => Promise<void>;
   release: () => Promise<void>;

@@ -8,7 +8,9 @@ import {
 export { APP_ROLE, createTemporaryDatabase, type TemporaryDatabase };
 
 interface TestDatabase extends TemporaryDatabase {
-  /** The URL of the same database for the role of worker and API, which has only the privileges that they need. */
+  /**
+   * The URL with which worker and API connect to the same database. Their role has only the privileges that they need.
+   */
   appUrl: string;
 }
 

@@ -9,7 +9,7 @@ import { createDatabase } from './database.js';
 
 /** A database in a tablespace on a separate small disk. A test can fill the disk. */
 export interface SmallDisk {
-  /** The URL of the database for the role of worker and API. */
+  /** The URL with which worker and API connect to the database. */
   appUrl: string;
   fill: () => Promise<void>;
   freeSpace: () => Promise<void>;

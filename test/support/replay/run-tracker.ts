@@ -44,8 +44,8 @@ export function trackRun(client: Client, { workflowId, runId, workflowType }: Ru
 }
 
 /**
- * Replays all runs of a namespace as well, until the next server is closed. `key` identifies the server and the
- * namespace.
+ * From now on, also replays all runs of a namespace, until the next server is closed. `key` identifies the server and
+ * the namespace.
  */
 export function trackNamespace(key: string, { client, code }: { client: () => Client; code: WorkflowCode }): void {
   if (!trackedNamespaces.has(key)) trackedNamespaces.set(key, { client: client(), code });
@@ -64,8 +64,8 @@ export async function replayAdvancedRuns(): Promise<void> {
 }
 
 /**
- * Replays all open runs. Called before their server is closed, because events may have been added after the last
- * replay.
+ * Replays all open runs. Must be called before their server is closed, because events may have been added after the
+ * last replay.
  */
 export async function replayOpenRuns(): Promise<void> {
   for (const run of trackedRuns.values()) if (!run.isClosed) advancedRuns.add(run);
@@ -89,8 +89,8 @@ export async function closeReplayers(): Promise<void> {
 }
 
 async function replayRun(run: TrackedRun): Promise<void> {
-  // A query also tracks its run, even a closed one. A query adds no events, and Temporal may have deleted the closed
-  // run in the meantime.
+  // A query also causes a replay of its run. A closed run has no new events, and Temporal may have deleted it in the
+  // meantime.
   if (run.isClosed) return;
   const { client, workflowId, runId, workflowType } = run;
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();

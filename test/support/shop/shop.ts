@@ -34,7 +34,7 @@ export interface Shop {
   store: Store;
   /** The store with the privileges of the database owner. */
   ownerStore: Store;
-  /** The database URL for the role of worker and API. */
+  /** The URL with which worker and API connect to the database. */
   databaseUrl: string;
   ownerDatabaseUrl: string;
   fakes: RunningFakes;

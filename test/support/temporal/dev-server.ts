@@ -37,7 +37,7 @@ function defineOnDevServer(
   define: () => void,
 ): void {
   const found = inject('temporalCli');
-  if ('missing' in found) suite.skip(`${title} (skipped, there is no Temporal dev server: ${found.missing})`, define);
+  if ('missing' in found) suite.skip(`${title} (skipped: ${found.missing})`, define);
   else suite(title, define);
 }
 
