@@ -184,7 +184,7 @@ export default defineConfig(
   {
     // These examples contain mistakes on purpose. In all other files, this rule rejects an async update validator,
     // which the SDK does not await.
-    files: ['examples/pitfalls/*.wrong.ts'],
+    files: ['examples/pitfalls/wrong/*.ts'],
     rules: { '@typescript-eslint/no-misused-promises': 'off' },
   },
 );

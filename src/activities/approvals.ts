@@ -13,9 +13,9 @@ import { readWorkflowInput } from '../temporal/client/history.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
 import { messageIdOf, outcomeMessageId, renderApprovalMail, type ApproverMessage } from './approver-messages.js';
 import { assertWorkflowId, invalidInputFailure, parseInput, rejectionFailure } from './failures.js';
-import { withHeartbeat } from './heartbeat.js';
-import type { Mailer } from './mail.js';
-import type { Webhooks } from './webhooks.js';
+import { withHeartbeat } from './external/heartbeat.js';
+import type { Mailer } from './external/mail.js';
+import type { Webhooks } from './external/webhooks.js';
 
 /**
  * What `openApproval` records in addition to the input. The workflow reads the first stage from the raw input, because

@@ -11,7 +11,7 @@ import type { Store } from '../store/index.js';
 import { batchWorkflowId } from '../workflows/batch/contract.js';
 import { runConcurrently } from '../workflows/shared/concurrency.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
-import { withHeartbeat } from './heartbeat.js';
+import { withHeartbeat } from './external/heartbeat.js';
 
 /** A chunk of an external operation records its progress after this number of items. */
 const PROGRESS_INTERVAL_ITEMS = 100;

@@ -5,11 +5,11 @@ import type { Operations } from '../batch-operations/index.js';
 import { createApprovalActivities } from './approvals.js';
 import { createBatchActivities } from './batches.js';
 import { createCartActivities } from './carts.js';
-import type { Mailer } from './mail.js';
+import type { Mailer } from './external/mail.js';
 import { createOrderActivities, type OrderApprovalPolicy } from './orders.js';
 import { createPaymentActivities, type PaymentSettings } from './payments.js';
 import { createShippingActivities, type ShippingSettings } from './shipping.js';
-import type { Webhooks } from './webhooks.js';
+import type { Webhooks } from './external/webhooks.js';
 
 export interface ActivityDependencies extends PaymentSettings, ShippingSettings {
   store: Store;

@@ -6,7 +6,7 @@ import type { Store } from '../store/index.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { rejectionFailure } from './failures.js';
 import { assertStockHeld } from './orders.js';
-import { callExternalSystem, mayKeyHaveExpired, readExternalSystem } from './external-calls.js';
+import { callExternalSystem, mayKeyHaveExpired, readExternalSystem } from './external/external-calls.js';
 
 export interface RequestShipmentInput {
   orderId: string;

@@ -4,7 +4,7 @@ import type { Connection } from '@temporalio/client';
 import type { defineSearchAttributeKey } from '@temporalio/common';
 import Long from 'long';
 import proto from '@temporalio/proto';
-import { grpcErrorIn } from './client/grpc-errors.js';
+import { grpcErrorIn } from './grpc-errors.js';
 
 const { IndexedValueType } = proto.temporal.api.enums.v1;
 

@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { SignalDefinition } from '@temporalio/common';
 import type { BatchResource } from '../../schemas/batch.js';
 import { withServerDeadline } from '../../temporal/client/deadlines.js';
-import { isNotFound } from '../../temporal/client/grpc-errors.js';
+import { isNotFound } from '../../temporal/grpc-errors.js';
 import { listUnprocessedSignals } from '../../temporal/client/history.js';
 import { signalOnce } from '../../temporal/client/signal-once.js';
 import { batchWorkflowId, pauseSignal, resumeSignal } from '../../workflows/batch/contract.js';

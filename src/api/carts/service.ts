@@ -6,8 +6,8 @@ import type { AddItemInput, CartResource, CartView } from '../../schemas/cart.js
 import { withTimeout } from '../../async/promises.js';
 import type { Store } from '../../store/index.js';
 import { calculateTotal } from '../../store/products.js';
-import { ConcurrencyLimit } from '../../temporal/client/concurrency-limit.js';
-import { isNotFound } from '../../temporal/client/grpc-errors.js';
+import { ConcurrencyLimit } from '../../async/concurrency-limit.js';
+import { isNotFound } from '../../temporal/grpc-errors.js';
 import { updateIdOfContent } from '../../temporal/client/operation-ids.js';
 import { updateRejectionOf } from '../../temporal/client/update-rejection.js';
 import { addItemUpdate, CART_TASK_QUEUE, cartQuery, cartWorkflowId } from '../../workflows/cart/contract.js';

@@ -2,7 +2,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { QueryDefinition, Workflow, WorkflowResultType } from '@temporalio/common';
 import { withServerDeadline, withWorkerDeadline } from '../../temporal/client/deadlines.js';
 import type { ExecutionId } from '../../temporal/client/describe-execution.js';
-import { isLostUpdate, isNoWorkerResponse, isUpdateLimitError } from '../../temporal/client/grpc-errors.js';
+import { isLostUpdate, isNoWorkerResponse, isUpdateLimitError } from '../../temporal/grpc-errors.js';
 import { hasPoller, pinnedVersionOf } from '../../temporal/client/pollers.js';
 import { httpProblem, HttpProblem } from '../problems/http-problem.js';
 import { describeWorkflow } from './describe-workflow.js';

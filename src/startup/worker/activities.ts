@@ -1,6 +1,6 @@
 import { createActivities, type Activities } from '../../activities/index.js';
-import { createMailer } from '../../activities/mail.js';
-import { createWebhooks } from '../../activities/webhooks.js';
+import { createMailer } from '../../activities/external/mail.js';
+import { createWebhooks } from '../../activities/external/webhooks.js';
 import { createApprovalLinkSigner } from '../../approval-links/links.js';
 import { operations } from '../../batch-operations/index.js';
 import type { Resources } from '../resources.js';

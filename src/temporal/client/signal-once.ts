@@ -3,7 +3,7 @@ import type { SignalDefinition } from '@temporalio/common';
 import { composeInterceptors } from '@temporalio/common/lib/interceptors.js';
 import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { withServerDeadline } from './deadlines.js';
-import { isNotFound } from './grpc-errors.js';
+import { isNotFound } from '../grpc-errors.js';
 
 interface SignalOnceOptions<Arguments extends unknown[]> {
   signal: SignalDefinition<Arguments>;

@@ -1,6 +1,6 @@
 import { createActivities, type Activities } from '../../../src/activities/index.js';
-import { createMailer } from '../../../src/activities/mail.js';
-import { createWebhooks } from '../../../src/activities/webhooks.js';
+import { createMailer } from '../../../src/activities/external/mail.js';
+import { createWebhooks } from '../../../src/activities/external/webhooks.js';
 import { createApprovalLinkSigner } from '../../../src/approval-links/links.js';
 import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
 import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { domainToASCII } from 'node:url';
 import type { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
-import { email, toAsciiAddress } from '../schemas/shared/email.js';
-import { timeoutSignal } from '../async/timeout-signal.js';
-import { misconfiguredFailure, rejectionFailure, unavailableFailure } from './failures.js';
+import { email, toAsciiAddress } from '../../schemas/shared/email.js';
+import { timeoutSignal } from '../../async/timeout-signal.js';
+import { misconfiguredFailure, rejectionFailure, unavailableFailure } from '../failures.js';
 import { withHeartbeat } from './heartbeat.js';
 
 /**

@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from './external-system.js';
+import type { Activities } from '../external-system.js';
 
 const { charge, refund } = proxyActivities<Activities>({
   startToCloseTimeout: '10 seconds',

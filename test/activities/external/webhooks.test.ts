@@ -5,11 +5,11 @@ import { text } from 'node:stream/consumers';
 import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { CALL_TIMEOUT_MS } from '../../src/activities/external-calls.js';
-import { createWebhooks, type WebhookMessage } from '../../src/activities/webhooks.js';
-import { createOutgoingHttpClient } from '../../src/http-client/outgoing-http-client.js';
-import { freePort } from '../support/processes.js';
-import { createActivityEnvironment, runActivity } from '../support/temporal/activity-environment.js';
+import { CALL_TIMEOUT_MS } from '../../../src/activities/external/external-calls.js';
+import { createWebhooks, type WebhookMessage } from '../../../src/activities/external/webhooks.js';
+import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
+import { freePort } from '../../support/processes.js';
+import { createActivityEnvironment, runActivity } from '../../support/temporal/activity-environment.js';
 
 const secrets = ['new', 'old'].map((name) => `whsec_${Buffer.from(name.repeat(8)).toString('base64')}`);
 

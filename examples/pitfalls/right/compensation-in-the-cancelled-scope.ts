@@ -1,6 +1,6 @@
 import { condition, proxyActivities } from '@temporalio/workflow';
-import { Saga } from '../../src/workflows/shared/saga.js';
-import type { Activities } from './external-system.js';
+import { Saga } from '../../../src/workflows/shared/saga.js';
+import type { Activities } from '../external-system.js';
 
 const { charge, refund } = proxyActivities<Activities>({
   startToCloseTimeout: '10 seconds',

@@ -1,6 +1,6 @@
 import { ChildWorkflowFailure } from '@temporalio/common';
 import { executeChild, workflowInfo } from '@temporalio/workflow';
-import { assertInStock } from './stock.js';
+import { assertInStock } from '../stock.js';
 
 /** Awaits the child workflow itself. The server reports every outcome of the child to the parent. */
 export async function awaitChild(stock: number): Promise<'done' | 'failed'> {

@@ -1,6 +1,6 @@
 import { proxyLocalActivities } from '@temporalio/workflow';
-import type { Activities } from './external-system.js';
-import { runCounter } from './counter.js';
+import type { Activities } from '../external-system.js';
+import { runCounter } from '../counter.js';
 
 const { count } = proxyLocalActivities<Activities>({ startToCloseTimeout: '5 seconds' });
 

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from './external-system.js';
-import { runCounter } from './counter.js';
+import type { Activities } from '../external-system.js';
+import { runCounter } from '../counter.js';
 
 const { count } = proxyActivities<Activities>({ startToCloseTimeout: '5 seconds' });
 

@@ -6,7 +6,7 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
-import { assertInStock } from './stock.js';
+import { assertInStock } from '../stock.js';
 
 const doneSignal = defineSignal('done');
 

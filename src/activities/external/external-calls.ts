@@ -1,9 +1,9 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
-import { timeoutSignal } from '../async/timeout-signal.js';
-import { truncateText } from '../text/well-formed-text.js';
-import { misconfiguredFailure, unavailableFailure } from './failures.js';
+import { timeoutSignal } from '../../async/timeout-signal.js';
+import { truncateText } from '../../text/well-formed-text.js';
+import { misconfiguredFailure, unavailableFailure } from '../failures.js';
 import { withHeartbeat } from './heartbeat.js';
 
 /** Time limit of a call to a partner. Must be shorter than the start-to-close timeout of the calling activities. */
