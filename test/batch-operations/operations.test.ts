@@ -75,7 +75,7 @@ async function applyItems(
 describe('the batch operations', () => {
   const all = [...operations.entries()];
 
-  test('are registered under their own names', () => {
+  test('each batch operation is registered under its own name', () => {
     expect(all.map(([name]) => name)).toEqual(all.map(([, operation]) => operation.name));
     expect(all.map(([name]) => name)).toEqual(['price-update', 'restock']);
   });
@@ -87,7 +87,7 @@ describe('the batch operations', () => {
     expect(operation.itemsPerChunk).toBeLessThanOrEqual(MAX_ITEMS_PER_CHUNK);
   });
 
-  test('include every operation in src/batch-operations, with unique names', async () => {
+  test('every operation in src/batch-operations is registered and has a unique name', async () => {
     const folder = new URL('../../src/batch-operations/', import.meta.url);
     const names = (await readdir(folder)).filter((name) => !['index.ts', 'operation.ts'].includes(name));
     const modules = await Promise.all(
@@ -329,7 +329,7 @@ describe('price-update', () => {
       width: fc.integer({ min: 1, max: 8 }),
     });
 
-    test('come from the last valid line of the latest batch, for any chunk order, concurrency and retries', async () => {
+    test('the final price comes from the last valid line of the latest batch, for any chunk order, concurrency and retries', async () => {
       await fc.assert(
         fc.asyncProperty(scenario, async ({ uploads, first, rest, width }) => {
           const products: Product[] = await Promise.all(createMany(PRODUCTS, () => addProduct(store)));
@@ -386,7 +386,7 @@ describe('concurrent chunks over the same products', () => {
     'price-update': (sku) => ({ sku, price: eur(1) }),
   };
 
-  test('do not deadlock with each other or with orders when their lines have opposite orders', async () => {
+  test('chunks do not deadlock with each other or with orders when their lines have opposite orders', async () => {
     const skus = await Promise.all(createMany(20, async () => (await addProduct(store, { available: 1_000 })).sku));
     const inventory = createOrderActivities({ store });
     const orders = [skus, skus.toReversed()];

@@ -21,7 +21,7 @@ const paragraphs = runbook
 const names = alertRules.map(({ alert }) => alert);
 
 describe('the runbook', () => {
-  test('has one section for each alert, in the same order as the rules', () => {
+  test('the runbook has one section for each alert, in the order of the rules', () => {
     expect(paragraphs.map(({ title }) => title)).toEqual(names);
   });
 
@@ -42,7 +42,7 @@ describe('the runbook', () => {
     },
   );
 
-  test('refers only to existing commands, pages and sections', () => {
+  test('the runbook refers only to existing commands, pages and sections', () => {
     for (const [, script] of runbook.matchAll(/npm run ([\w:-]+)/g))
       expect(packageJson.scripts).toHaveProperty(script!);
     for (const [, target] of runbook.matchAll(/\]\((?!https?:)([^)#]+)?/g)) if (target) readText(join('docs', target));
@@ -77,7 +77,7 @@ describe('the Grafana dashboard', () => {
     datasources: { uid: string }[];
   };
 
-  test('starts with the row "The four questions"', () => {
+  test('the Grafana dashboard starts with the row "The four questions"', () => {
     expect(dashboards).toHaveLength(1);
     const [row, ...panels] = dashboards[0]!.panels;
     expect(row).toMatchObject({ type: 'row', title: 'The four questions' });

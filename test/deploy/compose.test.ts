@@ -58,7 +58,7 @@ afterEach(async () => {
 });
 
 describe.each(FILES)('%s', (file) => {
-  test('follows the Compose Specification', () => {
+  test('the Compose file follows the Compose Specification', () => {
     const ajv = new Ajv2019({ strict: false, allErrors: true });
     addFormats.default(ajv);
     // The schema uses `id`, a keyword of an older JSON Schema draft. Nothing refers to these ids.
@@ -70,7 +70,7 @@ describe.each(FILES)('%s', (file) => {
     expect(validate.errors ?? []).toEqual([]);
   });
 
-  test('pins the version of each third-party image in .env', () => {
+  test('every third-party image has a pinned version from .env', () => {
     const versions = readEnvFile('.env');
     for (const { image } of Object.values(readComposeFile(file).services)) {
       const [, variable = ''] = /^[\w/-]+:\$\{(\w+_VERSION)\}$/.exec(image) ?? [];
@@ -78,7 +78,7 @@ describe.each(FILES)('%s', (file) => {
     }
   });
 
-  test('mounts files of the checkout read-only, and only files that exist', () => {
+  test('the services mount files of the checkout read-only, and only existing files', () => {
     const { services, volumes } = resolveComposeFile(file);
     for (const volume of Object.values(services).flatMap(({ volumes = [] }) => volumes)) {
       const [source = '', , mode] = volume.split(':');
@@ -89,7 +89,7 @@ describe.each(FILES)('%s', (file) => {
     }
   });
 
-  test('publishes ports only on loopback', () => {
+  test('the services publish ports only on loopback', () => {
     const ports = Object.values(resolveComposeFile(file).services).flatMap(({ ports = [] }) => ports);
     expect(ports.length).toBeGreaterThan(0);
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
@@ -97,7 +97,7 @@ describe.each(FILES)('%s', (file) => {
 });
 
 describe('versions of the Compose stack', () => {
-  test('use the same tested Node.js version in .env, the Dockerfile and the image builds', () => {
+  test('.env, the Dockerfile and the image builds use the same tested Node.js version', () => {
     const { NODE_VERSION = '', APPLICATION_VERSION } = readEnvFile('.env');
     const tested = /\(([\d, and]+) are tested\)/.exec(readText('README.md'))?.[1]?.match(/\d+/g);
 
@@ -107,7 +107,7 @@ describe('versions of the Compose stack', () => {
     for (const { build } of Object.values(services)) if (build) expect(build.args).toEqual({ NODE_VERSION });
   });
 
-  test('are the only variables in the committed .env, and git ignores .env.secrets', () => {
+  test('the committed .env contains only versions, and git ignores .env.secrets', () => {
     for (const name of Object.keys(readEnvFile('.env'))) expect(name).toMatch(/_VERSION$/);
     expect(readText('.gitignore').split('\n')).toContain('.env.secrets');
     expect(readText('.gitignore').split('\n')).not.toContain('.env');
@@ -139,18 +139,18 @@ describe('Compose secrets', () => {
     );
   });
 
-  test('are different on each generation', () => {
+  test('generateComposeSecrets returns new secrets on each call', () => {
     const [one, two] = [generateComposeSecrets(), generateComposeSecrets()];
     for (const name of Object.keys(one)) expect(one[name], name).not.toBe(two[name]);
   });
 
-  test('contain an API key with all roles', () => {
+  test('the generated secrets contain an API key with all roles', () => {
     const { API_KEY = '', API_KEYS = '' } = generateComposeSecrets();
     const keys = apiKeys.parse(JSON.parse(API_KEYS));
     expect(createApiKeyLookup(keys)(API_KEY)?.roles).toEqual(CALLER_ROLES);
   });
 
-  test('are written with mode 0600 and quotes for Compose and shells, and are never overwritten', async () => {
+  test('writeComposeSecrets quotes secrets, sets mode 0600, and never overwrites a file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'compose-secrets-'));
     cleanups.push(() => rm(folder, { recursive: true }));
     const file = join(folder, '.env.secrets');
@@ -166,7 +166,7 @@ describe('Compose secrets', () => {
     expect(await readFile(file, 'utf8')).toBe(content);
   });
 
-  test('are variables in docker-compose.yml, which contains no secret itself', () => {
+  test('docker-compose.yml contains variables instead of secrets', () => {
     for (const [name, { environment = {} }] of Object.entries(rawComposeFile.services)) {
       for (const [variable, value] of Object.entries(environment)) {
         const where = `${name}, ${variable}`;
@@ -180,7 +180,7 @@ describe('Compose secrets', () => {
 });
 
 describe('the project’s services in docker-compose.yml', () => {
-  test('have one service for each role, and two replicas of the worker', () => {
+  test('docker-compose.yml has one service for each role, and two replicas of the worker', () => {
     const roles = ownServices.map(([name, service]) => [name, roleOfCommand(commandOf(service))]);
     expect(Object.fromEntries(roles)).toEqual({
       setup: 'setup',
@@ -196,7 +196,7 @@ describe('the project’s services in docker-compose.yml', () => {
     expect(unknownVariables(roleOfCommand(commandOf(service)), service.environment ?? {})).toEqual([]);
   });
 
-  test('have the same link secret, encryption key and webhook secret wherever they share one', () => {
+  test('the worker, the API and the fake carrier have the same secrets where they share one', () => {
     const worker = loadConfig('worker', services.worker!.environment);
     const api = loadConfig('api', services.api!.environment);
     expect(worker.APPROVAL_LINK_SECRET).toEqual(api.APPROVAL_LINK_SECRET);
@@ -208,7 +208,7 @@ describe('the project’s services in docker-compose.yml', () => {
     expect(worker.PUBLIC_URL).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}`);
   });
 
-  test('give a worker a stop period that is longer than its shutdown timeouts', () => {
+  test('the stop grace period of a worker is longer than its shutdown timeouts', () => {
     const { SHUTDOWN_GRACE_SECONDS } = loadConfig('worker', services.worker!.environment);
     const wait = ms(services.worker!.stop_grace_period as StringValue) / 1_000;
     expect(wait).toBeGreaterThan(SHUTDOWN_GRACE_SECONDS + FORCED_SHUTDOWN_SECONDS);
@@ -291,11 +291,11 @@ describe('health checks in docker-compose.yml', () => {
   );
   const urlOf = (command: readonly string[]) => new URL(/fetch\('([^']+)'\)/.exec(command.join(' '))?.[1] ?? '');
 
-  test('exist for every long-running service of the project', () => {
+  test('every long-running service of the project has a health check', () => {
     expect(checked.map(([name]) => name)).toEqual(['fakes', 'worker', 'api']);
   });
 
-  test('use a port and a path that the service serves', async () => {
+  test('every health check uses a port and a path that the service serves', async () => {
     const paths = Object.fromEntries(checked.map(([name, command]) => [name, urlOf(command)]));
     const fakes = buildFakes();
     const { url, close } = await serveHealth(
@@ -449,7 +449,7 @@ describe('container hardening', () => {
   /** Third-party images that already run as an unprivileged user. The temporalio images run as `temporal`. */
   const HAS_USER = /^temporalio\/(server|admin-tools|ui):/;
 
-  test.each(namedServices)('does not run %s as root', (_, { image, user }) => {
+  test.each(namedServices)('service %s does not run as root', (_, { image, user }) => {
     if (image.startsWith('workflow-orchestration-patterns')) expect(user).toBeUndefined();
     else if (!HAS_USER.test(image)) expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   });

@@ -170,7 +170,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     const portOf = (workload: Manifest, name: string) =>
       containerOf(workload).ports?.find((port) => port.name === name)?.containerPort;
 
-    test('probe a worker on its health port, and the worker is ready only while it polls', async () => {
+    test('the probes of a worker use its health port, and the worker is ready only while it polls', async () => {
       const { url, close } = await serveHealth(
         { worker: () => 'does not poll' },
         { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
@@ -195,7 +195,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('probe the API with /livez, so that it stays in the Service while Temporal or the workers are unavailable', () => {
+    test('the probes of the API use /livez, so that it stays in the Service while Temporal or the workers are unavailable', () => {
       const api = findManifest('Deployment', 'api');
       const { startupProbe, livenessProbe, readinessProbe } = containerOf(api);
       for (const probe of [startupProbe, livenessProbe, readinessProbe]) {

@@ -79,13 +79,13 @@ describe('an API whose database does not respond any more', { timeout: 3 * START
     return { process, lines };
   }
 
-  test('exits when its stop timeout has passed', async () => {
+  test('the API exits when its stop timeout has passed while the database does not respond', async () => {
     const { process, lines } = await startStuck();
     expect(await waitForExit(process, 40_000)).toMatchObject({ code: 1, signal: null });
     expect(lines.at(-1)).toBe('did not stop within 20 s after SIGTERM');
   });
 
-  test('exits immediately on a second signal', async () => {
+  test('the API exits immediately on a second signal', async () => {
     const { process, lines } = await startStuck();
     const again = setInterval(() => process.kill('SIGINT'), 200);
     const { afterMs, ...exit } = await waitForExit(process, 40_000).finally(() => clearInterval(again));
@@ -96,28 +96,32 @@ describe('an API whose database does not respond any more', { timeout: 3 * START
 });
 
 describeOnDevServer('a worker whose database does not respond any more', () => {
-  test('exits a few seconds after its grace period', { timeout: 4 * START_DEADLINE_MS }, async () => {
-    const server = await startDevServer();
-    cleanups.push(() => server.close());
-    const { databaseUrl, line } = await createProxiedDatabase();
-    const port = await freePort();
-    const { process, lines } = await startEntryPoint('worker', {
-      DATABASE_URL: databaseUrl,
-      TEMPORAL_ADDRESS: server.address,
-      HEALTH_PORT: String(port),
-      WORKER_TASK_QUEUES: 'payments',
-      SHUTDOWN_GRACE_SECONDS: '1',
-    });
-    cleanups.push(() => process.stop(0));
-    await waitUntil(isReady(`http://127.0.0.1:${port}/readyz`), {
-      description: 'the worker',
-      timeoutMs: START_DEADLINE_MS,
-    });
-    line.stall();
+  test(
+    'the worker exits a few seconds after its grace period while the database does not respond',
+    { timeout: 4 * START_DEADLINE_MS },
+    async () => {
+      const server = await startDevServer();
+      cleanups.push(() => server.close());
+      const { databaseUrl, line } = await createProxiedDatabase();
+      const port = await freePort();
+      const { process, lines } = await startEntryPoint('worker', {
+        DATABASE_URL: databaseUrl,
+        TEMPORAL_ADDRESS: server.address,
+        HEALTH_PORT: String(port),
+        WORKER_TASK_QUEUES: 'payments',
+        SHUTDOWN_GRACE_SECONDS: '1',
+      });
+      cleanups.push(() => process.stop(0));
+      await waitUntil(isReady(`http://127.0.0.1:${port}/readyz`), {
+        description: 'the worker',
+        timeoutMs: START_DEADLINE_MS,
+      });
+      line.stall();
 
-    process.kill('SIGINT');
+      process.kill('SIGINT');
 
-    expect(await waitForExit(process, 40_000)).toMatchObject({ code: 1, signal: null });
-    expect(lines.at(-1)).toBe('did not stop within 10 s after SIGINT');
-  });
+      expect(await waitForExit(process, 40_000)).toMatchObject({ code: 1, signal: null });
+      expect(lines.at(-1)).toBe('did not stop within 10 s after SIGINT');
+    },
+  );
 });

@@ -41,7 +41,7 @@ describe('the connection settings for Temporal', () => {
   type Environment = Partial<Record<string, string>>;
   const load = (env: Environment) => loadConfig('replay', env as NodeJS.ProcessEnv);
 
-  test('default to localhost without TLS', () => {
+  test('the connection defaults to localhost without TLS', () => {
     expect(load({})).toEqual({
       TEMPORAL_ADDRESS: '127.0.0.1:7233',
       TEMPORAL_NAMESPACE: 'default',
@@ -49,7 +49,7 @@ describe('the connection settings for Temporal', () => {
     });
   });
 
-  test('come from the profile in the configured file, and environment variables override the profile', () => {
+  test('the profile in the configured file applies, and environment variables override the profile', () => {
     expect(load({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_NAMESPACE: 'other' })).toEqual({
       TEMPORAL_ADDRESS: 'temporal.example.com:7233',
       TEMPORAL_NAMESPACE: 'other',
@@ -61,7 +61,7 @@ describe('the connection settings for Temporal', () => {
     });
   });
 
-  test('ignore the configuration file in the home directory unless a profile is set', async () => {
+  test('the configuration file in the home directory is ignored unless a profile is set', async () => {
     const home = join(folder, 'home');
     await mkdir(join(home, 'temporalio'), { recursive: true });
     await copyFile(file, join(home, 'temporalio', 'temporal.toml'));
@@ -72,13 +72,13 @@ describe('the connection settings for Temporal', () => {
       });
   });
 
-  test('use TLS when the API key comes from a file', () => {
+  test('an API key from a file turns on TLS', () => {
     const config = load({ TEMPORAL_ADDRESS: 'eu.example.com:7233', TEMPORAL_API_KEY_FILE: join(folder, 'key') });
     expect(config.TEMPORAL_CREDENTIALS).toEqual({ apiKey: SECRET, tls: true });
     expect(redactConfig(config)).toMatchObject({ TEMPORAL_CREDENTIALS: 'TLS, an API key' });
   });
 
-  test('allow a connection without TLS to another machine only if TLS is disabled explicitly', () => {
+  test('a connection to another machine without TLS is allowed only if TLS is disabled explicitly', () => {
     const env = { TEMPORAL_ADDRESS: 'temporal:7233' };
     expect(() => load(env)).toThrow('TEMPORAL_TLS: is required for another machine: true, or false');
     expect(load({ ...env, TEMPORAL_TLS: 'false' }).TEMPORAL_CREDENTIALS).toEqual({ tls: false });
@@ -165,7 +165,7 @@ describe('the connection settings for Temporal', () => {
       () => ({ TEMPORAL_TLS_CLIENT_CERT_PATH: one.certFile, TEMPORAL_TLS_CLIENT_KEY_PATH: other.keyFile }),
       /TEMPORAL_TLS_CLIENT_KEY_PATH: must be the key of the client certificate/,
     ],
-  ])('are rejected with an example and without secrets if %s', (_, env, problem) => {
+  ])('loadConfig fails with an example and without secrets if %s', (_, env, problem) => {
     const error = (() => {
       try {
         return load(env());

@@ -25,8 +25,8 @@ const firstOf = async (run: Promise<Payload[]>) => (await run)[0]!;
 const encryptPlainPayload = () => firstOf(codec.encode([plainPayload()]));
 const decodeText = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
 
-describe('an encrypted payload', () => {
-  test('hides data and metadata, and shows only its key id', async () => {
+describe('the payload codec', () => {
+  test('hides data and metadata, and shows only the key id', async () => {
     const stored = await encryptPlainPayload();
     expect(Object.keys(stored.metadata!).sort()).toEqual(['encoding', 'encryption-key-id']);
     expect(decodeText(stored.metadata!.encoding)).toBe('binary/encrypted');
@@ -34,13 +34,13 @@ describe('an encrypted payload', () => {
     for (const hidden of [secret, 'json/plain', 'Customer']) expect(serialize(stored).includes(hidden)).toBe(false);
   });
 
-  test('is different each time, even for the same content', async () => {
+  test('encrypts the same content differently each time', async () => {
     const [one, two] = await codec.encode([plainPayload(), plainPayload()]);
     expect(Buffer.from(one!.data!).equals(two!.data!)).toBe(false);
     expect(one!.data!.subarray(0, 12)).not.toEqual(two!.data!.subarray(0, 12));
   });
 
-  test('is decrypted to the original bytes, in the original order', async () => {
+  test('decrypts payloads to the original bytes, in the original order', async () => {
     const bytes = fc.uint8Array({ maxLength: 2_000 });
     const payload = fc.record({ metadata: fc.dictionary(fc.string(), bytes, { noNullPrototype: true }), data: bytes });
     // Includes encrypted payloads, and payloads with the metadata of an encrypted payload but other data.
@@ -53,7 +53,7 @@ describe('an encrypted payload', () => {
     );
   });
 
-  test('is rejected when it is corrupt or truncated, with an error that contains only the key id', async () => {
+  test('rejects a corrupt or truncated payload with an error that contains only the key id', async () => {
     const { metadata, data } = await encryptPlainPayload();
     const flipBit = (at: number) => Buffer.from(data!.map((byte, index) => (index === at ? byte ^ 1 : byte)));
     const corruptPayload = [...Array(data!.length).keys()].flatMap((at) => [flipBit(at), data!.subarray(0, at)]);
@@ -66,12 +66,12 @@ describe('an encrypted payload', () => {
     await expect(codec.decode([{ metadata: metadata! }])).rejects.toThrow(UndecryptablePayload);
   });
 
-  test('is rejected when it was encrypted for a different namespace', async () => {
+  test('rejects a payload that was encrypted for a different namespace', async () => {
     const other = createPayloadCodec({ keys: encryptionKeys.parse(currentKey), namespace: 'shop2' });
     await expect(other.decode([await encryptPlainPayload()])).rejects.toThrow(UndecryptablePayload);
   });
 
-  test('can be decrypted if another SDK wrote it as IV, ciphertext and tag in one byte array', async () => {
+  test('decrypts a payload that another SDK wrote as IV, ciphertext and tag in one byte array', async () => {
     const { key } = encryptionKeys.parse(currentKey)[0]!;
     const subtle = await crypto.subtle.importKey('raw', key.export(), 'AES-GCM', false, ['encrypt']);
     const iv = randomBytes(12);
@@ -87,12 +87,12 @@ describe('an encrypted payload', () => {
   });
 });
 
-describe('an unencrypted payload', () => {
-  test('is decoded unchanged, so that workflows without encryption can continue', async () => {
+describe('the payload codec without encryption', () => {
+  test('decodes unencrypted payloads unchanged, so that existing workflows can continue', async () => {
     expect(await codec.decode([plainPayload(), {}])).toEqual([plainPayload(), {}]);
   });
 
-  test('stays unencrypted if no key is configured', async () => {
+  test('does not encrypt payloads if no key is configured', async () => {
     expect(await createPayloadCodec({ keys: [], namespace }).encode([plainPayload()])).toEqual([plainPayload()]);
   });
 });

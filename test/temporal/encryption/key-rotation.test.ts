@@ -98,7 +98,7 @@ describeOnDevServer('workflows during key changes', () => {
     return (await createPayloadCodec({ keys, namespace }).encode([payload]))[0]!;
   }
 
-  test('continue when a key is added to an unencrypted run and then replaced by another key', async () => {
+  test('a workflow continues when a key is added to its unencrypted run and then replaced by another key', async () => {
     await workerWith();
     const handle = await openCart(shop.client);
     await add(handle);
@@ -117,7 +117,7 @@ describeOnDevServer('workflows during key changes', () => {
     await waitForQuantity(withBoth, 4);
   });
 
-  test('wait without data loss while the worker lacks the key, and their task failure contains the missing key id', async () => {
+  test('a workflow waits without data loss while the worker lacks the key, and its task failure contains the missing key id', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await add(handle);
@@ -134,7 +134,7 @@ describeOnDevServer('workflows during key changes', () => {
     await waitForQuantity(handle, 2);
   });
 
-  test('process a signal with an unknown key after the key is configured', async () => {
+  test('a workflow processes a signal with an unknown key after the key is configured', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA, keyB));
     await signalRaw(handle, await startEncryptedShop(parseEncryptionKeys(keyB)));
@@ -145,7 +145,7 @@ describeOnDevServer('workflows during key changes', () => {
     await waitForQuantity(handle, 1);
   });
 
-  test('ignore a signal that is corrupt or encrypted for a different namespace', async () => {
+  test('a workflow ignores a signal that is corrupt or encrypted for a different namespace', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await signalRaw(handle, await startEncryptedShop(parseEncryptionKeys(keyA), 'another'));

@@ -28,7 +28,7 @@ function earliestStarts(plan: PlannedFault[]): { atMs: number; fault: Fault }[] 
 }
 
 describe('the fault plan', () => {
-  test('is the same for the same seed, and differs for a different seed', () => {
+  test('planFaults returns the same plan for the same seed, and a different plan for a different seed', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         expect(planFaults({ seed, seconds })).toEqual(planFaults({ seed, seconds }));
@@ -60,7 +60,7 @@ describe('the fault plan', () => {
     }
   });
 
-  test('contains only faults for existing links', () => {
+  test('the fault plan contains only faults for existing links', () => {
     const plan = planFaults({ seed: 7, seconds: 600, links: ['clients to API'] });
     const links = plan.flatMap(({ fault }) => ('link' in fault ? [fault.link] : []));
     expect(new Set(links)).toEqual(new Set(['clients to API']));
@@ -83,7 +83,7 @@ describe('the fault plan', () => {
     );
   });
 
-  test('contains enough faults for the whole run', () => {
+  test('the fault plan contains enough faults for the whole run', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         expect(earliestStarts(planFaults({ seed, seconds })).at(-1)!.atMs).toBeGreaterThan(seconds * 1000);
@@ -92,7 +92,7 @@ describe('the fault plan', () => {
     );
   });
 
-  test('contains only short faults in a short run, and faults longer than a workflow task in a long run', () => {
+  test('a short run has only short faults, and a long run has faults longer than a workflow task', () => {
     const createPlan = (seconds: number) =>
       planFaults({ seed: 7, seconds }).flatMap(({ fault }) => ('forMs' in fault ? [fault.forMs] : []));
     expect(Math.max(...createPlan(20))).toBeLessThanOrEqual(1_200);

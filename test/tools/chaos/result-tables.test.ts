@@ -89,11 +89,11 @@ describe('the tables of a chaos run', () => {
     ['histories replayed without a difference', ['2 (58 events)']],
     ['complete edge cases', ['1 of 2']],
     ['HTTP requests sent', ['3,000, of which 11 failed or were rejected']],
-  ])('show for %s: %j', (title, cells) => {
+  ])('the row "%s" contains %j', (title, cells) => {
     expect(rowOf(renderResult(makeOutcome(), 'a machine'), title)).toEqual(cells);
   });
 
-  test('end with the violations by workflow id and the folder with the evidence', () => {
+  test('the result ends with the violations by workflow id and the folder with the evidence', () => {
     const end = renderResult(makeOutcome(), 'a machine').split('\n').slice(-4);
     expect(end).toEqual([
       'seed 5: 1 violation',

@@ -573,7 +573,7 @@ describe('the fake carrier', () => {
 });
 
 describe('the ledger of the fake partners', () => {
-  test('keeps all responses after a restart, even after a torn write', async () => {
+  test('the ledger keeps all responses after a restart, even after a torn write', async () => {
     const ledgerFile = makeLedgerPath();
     const [orderId, voided] = [newOrderId(), newOrderId()];
     const first = await startFakes({ ledgerFile });
@@ -617,7 +617,7 @@ describe('the ledger of the fake partners', () => {
     expect(() => buildFakes({ ledgerFile })).toThrow(/ledger\.jsonl is damaged at line 1/);
   });
 
-  test('contains an effect before the response is sent', async () => {
+  test('the ledger contains an effect before the response is sent', async () => {
     const ledgerFile = makeLedgerPath();
     const fakes = await startFakes({ ledgerFile });
     const orderIds = Array.from({ length: 20 }, newOrderId);
@@ -842,7 +842,7 @@ describe('holds of the fake partners', () => {
 });
 
 describe('closing the fake partners', () => {
-  test('does not wait for a connection that never sent a request', async () => {
+  test('close does not wait for a connection that never sent a request', async () => {
     const fakes = await startFakes();
     const accepted = once(fakes.app.server, 'connection');
     const connection = connect(Number(new URL(fakes.base).port), '127.0.0.1');

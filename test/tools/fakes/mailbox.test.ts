@@ -254,7 +254,7 @@ describe('rejected recipients of the fake mail server', () => {
     await broken;
   });
 
-  test('can be added and deleted over HTTP', async () => {
+  test('recipient faults can be added and deleted over HTTP', async () => {
     const world = await startMailServer();
     const rejection = { to: 'ada@example.com', code: 550, times: -1 };
 
@@ -274,7 +274,7 @@ describe('rejected recipients of the fake mail server', () => {
 });
 
 describe('pages of the fake mail server', () => {
-  test('list e-mails with links, newest first', async () => {
+  test('the mailbox page lists e-mails with links, newest first', async () => {
     const world = await startMailServer();
     expect((await world.get('/mails')).body).toContain('No mails yet');
     await world.send({ to: 'ada@example.com', subject: 'Older' });
@@ -291,7 +291,7 @@ describe('pages of the fake mail server', () => {
     expect(body).toContain('<td>ada@example.com, bob@example.com</td>');
   });
 
-  test('escape the markup of a hostile e-mail', async () => {
+  test('the mailbox pages escape the markup of a hostile e-mail', async () => {
     const warn = vi.spyOn(console, 'warn');
     const world = await startMailServer();
     const attack = `"'></pre></iframe><script>alert(1)</script>`;
@@ -310,7 +310,7 @@ describe('pages of the fake mail server', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
-  test('link only http and https URLs', async () => {
+  test('the page of an e-mail links only http and https URLs', async () => {
     const world = await startMailServer();
     const text =
       'See https://example.com/a?b=1&c="2. Or (http://example.com/x). Not javascript:alert(1) or data:text/html,x';
@@ -323,7 +323,7 @@ describe('pages of the fake mail server', () => {
     expect(body).toContain('javascript:alert(1)');
   });
 
-  test('offer the source of an e-mail as a download', async () => {
+  test('the source of an e-mail can be downloaded', async () => {
     const world = await startMailServer();
     await world.send({ to: 'ada@example.com', subject: 'Source', text: '<script>' });
 
@@ -337,7 +337,7 @@ describe('pages of the fake mail server', () => {
   });
 
   test.each(['/mails/1', '/mails/1.eml', '/mails/0', '/mails/x', '/mails/..%2f1.eml'])(
-    'return 404 for %s',
+    'the fake mail server returns 404 for %s',
     async (path) => {
       const world = await startMailServer();
 

@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('the lock file', () => {
-  test('cannot be acquired while a live process holds it, and the error contains the holder', async () => {
+  test('acquireLock fails while a live process holds the lock, and the error contains the holder', async () => {
     const release = await acquireLock(file);
     await expect(acquireLock(file)).rejects.toThrow(LockHeldError);
     await expect(acquireLock(file)).rejects.toMatchObject({ ownerPid: process.pid });
@@ -24,7 +24,7 @@ describe('the lock file', () => {
     expect(await readdir(join(folder, 'a'))).toEqual([]);
   });
 
-  test('can be acquired when its holder does not run any more', async () => {
+  test('acquireLock takes over a lock whose holder does not run any more', async () => {
     const gone = await startProcess({ name: 'gone', command: process.execPath, args: ['-e', ''] });
     await gone.exited;
     (await acquireLock(file))();
@@ -33,7 +33,7 @@ describe('the lock file', () => {
   });
 
   test.runIf(process.platform === 'linux')(
-    "can be acquired when the holder's process id belongs to another process",
+    "acquireLock takes over a lock when the holder's process id belongs to another process",
     async () => {
       (await acquireLock(file))();
       await writeFile(file, JSON.stringify({ pid: process.pid, started: 'before the machine was started' }));
@@ -41,7 +41,7 @@ describe('the lock file', () => {
     },
   );
 
-  test('is acquired by at most one of many competing processes when it is stale', async () => {
+  test('of many competing processes, at most one acquires a stale lock', async () => {
     let taken = 0;
     for (let round = 0; round < 30; round++) {
       (await acquireLock(file))();
@@ -65,7 +65,7 @@ describe('the lock file', () => {
     expect(await readdir(join(folder, 'a'))).toEqual([]);
   });
 
-  test('makes waiting callers take turns, and reports the holder', async () => {
+  test('withLock lets waiting callers take turns, and reports the holder', async () => {
     const waitedFor = new Set<number>();
     const done: number[] = [];
     const appendLater = (n: number) => () =>

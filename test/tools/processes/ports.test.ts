@@ -11,7 +11,7 @@ const listenerOn = (port: number, host = '127.0.0.1') => ({
 });
 
 describe('port checks', () => {
-  test('report the variable of a port in use, its owner and a free port', async () => {
+  test('takenPortProblems reports the variable of a port in use, its owner and a free port', async () => {
     const port = await freePort();
     const server = createServer().listen(port, '127.0.0.1');
     await once(server, 'listening');
@@ -28,7 +28,7 @@ describe('port checks', () => {
     }
   });
 
-  test('accept a free port and leave the port free', async () => {
+  test('takenPortProblems accepts a free port and leaves it free', async () => {
     const port = await freePort();
     expect(await takenPortProblems([listenerOn(port), listenerOn(port)])).toEqual([]);
   });
@@ -39,13 +39,13 @@ describe('port checks', () => {
     expect(await takenPortProblems([listenerOn(port)])).toEqual([]);
   });
 
-  test('report the variable of a host that is not an address of this machine', async () => {
+  test('takenPortProblems reports the variable of a host that is not an address of this machine', async () => {
     expect(await takenPortProblems([listenerOn(await freePort(), '192.0.2.1')])).toEqual([
       { name: 'HOST', problem: 'must be an address of this machine', got: '192.0.2.1', example: '127.0.0.1' },
     ]);
   });
 
-  test('report the second of two variables with the same port', () => {
+  test('duplicatePortProblems reports the second of two variables with the same port', () => {
     const listeners = [listenerOn(3000), { ...listenerOn(3000), portVariable: 'METRICS_PORT' }];
     expect(duplicatePortProblems(listeners)).toEqual([
       { name: 'METRICS_PORT', problem: 'must differ from PORT; both are 3000', example: '3100' },

@@ -38,7 +38,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
     await waitForExit(child);
   });
 
-  test('is killed after the grace period if its parent was killed and it ignores SIGTERM', async () => {
+  test('is killed after the grace period if its parent was killed and the process ignores SIGTERM', async () => {
     const { parent, child } = await startParent('stubborn');
     parent.kill('SIGKILL');
     await waitForExit(child);

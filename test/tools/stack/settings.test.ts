@@ -6,7 +6,7 @@ import { loadConfig } from '../../../src/config/read.js';
 import { projectRoot } from '../../support/processes.js';
 
 describe('the settings of the development stack', () => {
-  test('have a default value for every variable', () => {
+  test('loadSettings has a default value for every variable', () => {
     expect(loadSettings({})).toMatchObject({
       host: '127.0.0.1',
       port: 3000,
@@ -27,7 +27,7 @@ describe('the settings of the development stack', () => {
     });
   });
 
-  test('treat an empty variable as unset', () => {
+  test('loadSettings treats an empty variable as unset', () => {
     expect(
       loadSettings({ PORT: '', TEMPORAL_ADDRESS: '', DATABASE_URL: '', DATA_DIR: '', SMTP_URL: '', MAIL_FROM: '' }),
     ).toEqual(loadSettings({}));
@@ -43,14 +43,14 @@ describe('the settings of the development stack', () => {
     ['PAYMENTS_URL', 'payments.example.com'],
     ['FAKE_CARRIER_PICKUP_SECONDS', '-1'],
     ['LOG_LEVEL', 'loud'],
-  ])('reject %s=%j with the name, the rule, the value and an example', (name, value) => {
+  ])('loadSettings rejects %s=%j with the name, the rule, the value and an example', (name, value) => {
     const load = () => loadSettings({ [name]: value });
     expect(load).toThrow(SettingsError);
     expect(load).toThrow(new RegExp(`^${name}: must be .*\\(example: ${name}=.*\\)$`, 'm'));
     expect(load).toThrow(`got ${JSON.stringify(value)}`);
   });
 
-  test('report all invalid variables in one error', () => {
+  test('loadSettings reports all invalid variables in one error', () => {
     expect(() => loadSettings({ PORT: 'x', TEMPORAL_PORT: 'y' })).toThrow(/PORT: .*"x"[^]*TEMPORAL_PORT: .*"y"/);
   });
 
@@ -58,7 +58,7 @@ describe('the settings of the development stack', () => {
     ['CARRIER_WEBHOOK_SECRET', 'hunter2'],
     ['DATABASE_URL', 'mysql://shop:hunter2@localhost/shop'],
     ['PAYMENTS_URL', 'ftp://shop:hunter2@payments.example.com'],
-  ])('omit the secret from the error for an invalid %s', (name, value) => {
+  ])('loadSettings omits the secret from the error for an invalid %s', (name, value) => {
     const load = () => loadSettings({ [name]: value });
     expect(load).toThrow(`${name}: must be`);
     expect(load).toThrow(expect.objectContaining({ message: expect.not.stringContaining('hunter2') }));
@@ -67,12 +67,12 @@ describe('the settings of the development stack', () => {
   test.each([
     ['PAYMENTS_URL', ['CARRIER_URL']],
     ['CARRIER_URL', ['PAYMENTS_URL', 'CARRIER_WEBHOOK_SECRET']],
-  ])('reject %s when a variable that belongs to it is missing', (name, missing) => {
+  ])('loadSettings rejects %s when a variable that belongs to it is missing', (name, missing) => {
     const load = () => loadSettings({ [name]: 'https://partner.example.com' });
     for (const other of missing) expect(load).toThrow(`${other}: must be set when ${name} is set (example: ${other}=`);
   });
 
-  test('require both the address and the database of a shared cluster', () => {
+  test('loadSettings requires both the address and the database of a shared cluster', () => {
     const databaseUrl = 'postgres://postgres:secret@127.0.0.1:5432/shop';
     const both = { SHARED_TEMPORAL_ADDRESS: '127.0.0.1:7233', SHARED_DATABASE_URL: databaseUrl };
     expect(loadSettings(both).sharedServers).toEqual({ address: '127.0.0.1:7233', databaseUrl });
@@ -81,7 +81,7 @@ describe('the settings of the development stack', () => {
       expect(() => loadSettings({ [name]: value })).toThrow(`: must be set when ${name} is set (example: SHARED_`);
   });
 
-  test('resolve folders relative to the checkout or to the home folder', () => {
+  test('loadSettings resolves folders relative to the checkout or to the home folder', () => {
     const { dataDir, cacheDir } = loadSettings({ DATA_DIR: 'elsewhere', CACHE_DIR: '~/cache' });
     expect(dataDir).toBe(join(projectRoot, 'elsewhere'));
     expect(isAbsolute(cacheDir)).toBe(true);
