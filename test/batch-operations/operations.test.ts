@@ -415,21 +415,24 @@ describe('concurrent chunks over the same products', () => {
     expect(new Set((await Promise.all(skus.map(priceOf))).map(({ value }) => value))).toEqual(new Set([1]));
   });
 
-  test.each(Object.keys(items))('lock products in SKU order (%s), for any order of the lines', async (operation) => {
-    const last = await addProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
-    const first = await addProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
-    const batch = await openBatch(operation, [last.sku, first.sku].map(items[operation]!));
-    // With statistics, PostgreSQL reads a small table sequentially. Otherwise the rows could be in SKU order by
-    // accident.
-    await sql`analyze products`.execute(store.db);
-    const lock = await lockProduct(database.url, last.sku);
-    const done = applyChunk(batch, 0);
-    await lock.waitForBlocked();
-    const free = await sql`select from products where sku = ${first.sku} for update skip locked`.execute(store.db);
-    await lock.release();
-    await done;
+  test.each(Object.keys(items))(
+    'chunks lock products in SKU order (%s), for any order of the lines',
+    async (operation) => {
+      const last = await addProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
+      const first = await addProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
+      const batch = await openBatch(operation, [last.sku, first.sku].map(items[operation]!));
+      // With statistics, PostgreSQL reads a small table sequentially. Otherwise the rows could be in SKU order by
+      // accident.
+      await sql`analyze products`.execute(store.db);
+      const lock = await lockProduct(database.url, last.sku);
+      const done = applyChunk(batch, 0);
+      await lock.waitForBlocked();
+      const free = await sql`select from products where sku = ${first.sku} for update skip locked`.execute(store.db);
+      await lock.release();
+      await done;
 
-    expect(free.rows).toEqual([]);
-    expect(await store.countBatchProgress(batch.batchId)).toMatchObject({ succeeded: 2 });
-  });
+      expect(free.rows).toEqual([]);
+      expect(await store.countBatchProgress(batch.batchId)).toMatchObject({ succeeded: 2 });
+    },
+  );
 });

@@ -46,9 +46,9 @@ export interface ApiResponse<Body> {
 
 export interface RequestOptions {
   headers?: Record<string, string>;
-  /** Sent unchanged. */
+  /** A body that is sent unchanged. */
   text?: string;
-  /** Sent as JSON. */
+  /** A body that is sent as JSON. */
   json?: unknown;
 }
 
