@@ -9,7 +9,7 @@ import {
 } from '../support/api/generated-documents.js';
 
 test.each(TEMPORAL_LIMITS)(
-  'Temporal limits "$name" to $temporalMaximum, and "$reachedBy" stays within this limit',
+  'Temporal limits $name to $temporalMaximum, and $reachedBy stays within this limit',
   ({ temporalMaximum, projectMaximum }) => {
     expect(projectMaximum).toBeGreaterThan(0);
     expect(projectMaximum).toBeLessThanOrEqual(temporalMaximum);
