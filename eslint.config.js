@@ -62,7 +62,7 @@ export default defineConfig(
         nodeBuiltins,
         onlyTypes(
           ['**/schemas/**', '**/activities/**'],
-          'workflow code must import schemas and activities with "import type"',
+          'workflow code may import schemas and activities only with "import type"',
         ),
         {
           group: [
@@ -79,7 +79,7 @@ export default defineConfig(
         },
         {
           regex: '^\\.\\./(?!shared/|[a-z]+/contract\\.js$|\\.\\./)',
-          message: 'must import only contract.ts of another workflow',
+          message: 'workflow code may import only contract.ts of another workflow',
         },
         {
           regex: '^(?!\\.|@temporalio/(workflow|common)$)',
@@ -99,7 +99,7 @@ export default defineConfig(
     // Activities and the API import contracts, so they would also load every module that a contract imports.
     files: ['src/workflows/*/contract.ts'],
     rules: wall(
-      onlyTypes(['**/schemas/**'], 'a workflow contract must import schemas with "import type"'),
+      onlyTypes(['**/schemas/**'], 'a workflow contract may import schemas only with "import type"'),
       {
         regex: '^\\.(?!.*/contract\\.js$|.*/schemas/)',
         message: 'a workflow contract may import only other contracts and the types of schemas',
@@ -134,7 +134,7 @@ export default defineConfig(
       },
       onlyTypes(
         ['**/workflows/index.js', '**/activities/**'],
-        'the API must import workflow functions and activities with "import type"',
+        'the API may import workflow functions and activities only with "import type"',
       ),
     ),
   },
@@ -143,7 +143,7 @@ export default defineConfig(
     rules: wall(
       onlyTypes(
         ['**/workflows/**', '**/activities/**', '**/api/**'],
-        'schemas and store must import from workflows, activities and api with "import type"',
+        'schemas and store may import from workflows, activities and api only with "import type"',
       ),
     ),
   },

@@ -335,7 +335,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('the API has from two pods up to the maximum', () => {
+    test('the API scales from two pods up to MAX_API_REPLICAS', () => {
       const [scaler] = scalersOf(findManifest('Deployment', 'api'), 'HorizontalPodAutoscaler');
       expect(scaler?.spec?.minReplicas).toBe(2);
       expect(scaler?.spec?.maxReplicas).toBe(MAX_API_REPLICAS);

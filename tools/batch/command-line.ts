@@ -109,7 +109,7 @@ function parseDelimiter(value: string, contentType: string): string {
 function parseItemsPerChunk(value: string): number {
   const { success, data } = itemsPerChunk.safeParse(value);
   if (success) return data;
-  throw new Error(`--items-per-chunk ${value}: must be a whole number from 1 to ${MAX_ITEMS_PER_CHUNK}`);
+  throw new Error(`--items-per-chunk ${value}: must be an integer from 1 to ${MAX_ITEMS_PER_CHUNK}`);
 }
 
 function parseApiUrl(value: string): string {

@@ -54,7 +54,7 @@ export function readCommandLine(args: string[]): ChaosCommand | 'help' {
 function parseInteger(option: string, value: string, min: number, max: number): number {
   const number = Number(value);
   if (/^\d+$/.test(value) && number >= min && number <= max) return number;
-  throw new UsageError(`${option} ${value}: must be a whole number from ${min} to ${max}`);
+  throw new UsageError(`${option} ${value}: must be an integer from ${min} to ${max}`);
 }
 
 function parseServers(value: string): readonly ServerKind[] {

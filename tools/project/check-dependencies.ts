@@ -64,8 +64,8 @@ function findPinProblems({ dependencies = {}, devDependencies = {}, overrides = 
     typeof version === 'object' ? Object.entries(version) : [[name, version] as [string, string]],
   );
   const loose = [...pins, ...flat].filter(([, version]) => !isExact(version));
-  // The interceptor packages have their own version numbers. Overrides make the interceptors use the project's other
-  // packages.
+  // The interceptor packages have other version numbers than the SDK. The overrides in package.json make them use the
+  // project's SDK packages.
   const temporal = pins.filter(([name]) => /^@temporalio\/(?!interceptors-)/.test(name)).map(([, version]) => version);
   return [
     ...loose.map(([name, version]) => `${name}: ${version} is not an exact version`),

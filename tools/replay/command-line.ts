@@ -81,5 +81,5 @@ export function readCommandLine(args: string[]): ReplayCommand | 'help' {
 function parseLimit(value: string): number {
   const limit = Number(value);
   if (/^\d+$/.test(value) && limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw new UsageError(`--limit ${value}: must be a whole number from 1 to ${MAX_LIMIT}`);
+  throw new UsageError(`--limit ${value}: must be an integer from 1 to ${MAX_LIMIT}`);
 }

@@ -22,8 +22,8 @@ export type PortMapper = (link: NetworkLink, port: number) => Promise<number>;
 export const directPort: PortMapper = async (_link, port) => port;
 
 /**
- * Returns the address that the caller of a link connects to instead of the given URL or `host:port`. The address must
- * be on loopback unless the link is direct.
+ * Replaces the port of an address (a URL or `host:port`) with the port that the caller of the link connects to. The
+ * address must be on loopback, unless all links are direct.
  */
 export async function mapAddress(throughLinks: PortMapper, link: NetworkLink, address: string): Promise<string> {
   if (throughLinks === directPort) return address;

@@ -16,7 +16,7 @@ export const orderScenarios: Scenario[] = [
     },
   },
   {
-    title: 'An order of an unknown product',
+    title: 'An order for an unknown product',
     async run(client) {
       const order = await waitForOrderEnd(client, await placeOrder(client, 'order-unknown-sku.json'));
       client.assert(order.status === 'rejected' && order.reason?.type === 'UnknownSku', 'rejected as UnknownSku');
@@ -24,7 +24,7 @@ export const orderScenarios: Scenario[] = [
     },
   },
   {
-    title: 'An order of a product that is out of stock',
+    title: 'An order for a product that is out of stock',
     async run(client) {
       const before = await readAvailableStock(client, 'MUG-ENAMEL');
       const order = await waitForOrderEnd(client, await placeOrder(client, 'order-out-of-stock.json'));

@@ -84,7 +84,7 @@ export class TourClient {
   async requestPage(method: 'GET' | 'POST', url: string, form?: Record<string, string>): Promise<string> {
     const response = await fetch(url, { method, ...(form && { body: new URLSearchParams(form) }) });
     this.print(`  ${method} ${new URL(url).pathname.replace(/(.{20}).+/, '$1…')} -> ${response.status}`);
-    if (!response.ok) throw new UnexpectedOutcomeError(`${method} request of the page returned ${response.status}`);
+    if (!response.ok) throw new UnexpectedOutcomeError(`${method} request for the page returned ${response.status}`);
     return await response.text();
   }
 

@@ -14,8 +14,8 @@ import { withContract } from '../http/route-contract.js';
 import { errorPage, signedInPage, signInNotNeededPage, signInPage } from './session-pages.js';
 
 /**
- * With `no-referrer`, browsers would not send the origin of the form, which `assertFromOwnPage` checks. The URL
- * contains no secret, so the referrer may contain it.
+ * With `no-referrer`, browsers would send the form with `Origin: null`, but `assertFromOwnPage` checks the origin. The
+ * URL contains no secret, so the referrer may contain it.
  */
 const SESSION_PAGE_HEADERS = { ...HTML_PAGE_HEADERS, 'referrer-policy': 'same-origin' };
 

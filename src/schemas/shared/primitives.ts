@@ -54,7 +54,7 @@ export const durationSeconds = (max: number) => z.int().min(1).max(max);
 
 /** An integer in a query string. Rejects '' and '1e3', which `Number` accepts. */
 export function queryInteger(min: number, max: number) {
-  const problem = `must be a whole number from ${min} to ${max}`;
+  const problem = `must be an integer from ${min} to ${max}`;
   const read = (value: unknown) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value);
   return z.preprocess(read, z.int(problem).min(min, problem).max(max, problem));
 }

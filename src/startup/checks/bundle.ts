@@ -3,7 +3,7 @@ import { Script } from 'node:vm';
 import type { ConfigProblem } from '../../config/errors.js';
 import { bundlePath, type BundleVariant } from '../../temporal/workflow-bundle.js';
 
-/** Every workflow bundle declares this variable, because the SDK finds the workflows by its name. */
+/** Every workflow bundle declares this variable. The SDK reads the workflows from the variable with this name. */
 const BUNDLE_MARKER = /\bvar __TEMPORAL__\b/;
 
 /**

@@ -28,7 +28,7 @@ function decisionProblemOf(value: unknown): string | undefined {
     return `comment must have at most ${MAX_COMMENT_LENGTH} UTF-16 code units, without NUL and lone surrogates`;
   }
   if (via !== undefined && !VIA_VALUES.includes(via)) return `via must be one of ${VIA_VALUES.join(', ')}`;
-  if (stage !== undefined && !isStageNumber(stage)) return 'stage must be a whole number from 1';
+  if (stage !== undefined && !isStageNumber(stage)) return 'stage must be an integer of at least 1';
   return undefined;
 }
 

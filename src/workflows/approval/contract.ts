@@ -42,6 +42,6 @@ export const isRepeatRejection = ({ type }: Reason): boolean =>
 
 /** Returns why a closed approval rejects a request. */
 export function closedRejectionOf({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
-  if (!decision) return { type: 'ApprovalClosed', message: `the approval is ${status}` };
+  if (!decision) return { type: 'ApprovalClosed', message: `the approval is already closed: ${status}` };
   return { type: 'AlreadyDecided', message: `${decision.approver} has already decided: ${decision.decision}` };
 }

@@ -103,8 +103,8 @@ async function waitUntilRecorded(state: ApprovalState): Promise<void> {
 }
 
 /**
- * Whether a decision changes nothing. Returns false until the store has the outcome, so that a repeated decision is
- * accepted and also waits for the store.
+ * Whether a decision would change nothing, so that the validator can reject the decision. Returns false until the store
+ * has the outcome: until then, a repeated decision is accepted and waits for the store.
  */
 function hasNoEffect(state: ApprovalState, decision: Decision): boolean {
   const { view, isOutcomeRecorded } = state;

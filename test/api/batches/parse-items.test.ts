@@ -325,7 +325,7 @@ describe('CSV', () => {
 
   test.each([
     ['a number', z.number()],
-    ['a whole number', z.int()],
+    ['an integer', z.int()],
     ['optional', z.number().optional()],
     ['nullable', z.number().nullable()],
     ['a number with a default', z.number().default(7)],

@@ -123,7 +123,7 @@ describeOnDevServer('Idempotency-Key', () => {
         () => false,
       );
 
-  /** Counts the executions that visibility finds. Waits for the first, because visibility lags. */
+  /** Counts the executions that visibility finds. Waits for at least one, because visibility lags. */
   const countFound = (query: string) =>
     waitUntil(async () => (await shop.client.workflow.count(query)).count || undefined, {
       description: query,
@@ -496,7 +496,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect(quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)).toEqual({ [sku]: 3 });
     });
 
-    test('when many simultaneous requests to two processes have one key, one request runs and the others return 409 or its response', async () => {
+    test('of many simultaneous requests with the same key to two processes, one request runs and the others return 409 or its response', async () => {
       const json = await makeOrderBody();
       const key = newKey();
       const responses = await Promise.all(

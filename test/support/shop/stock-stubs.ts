@@ -4,8 +4,8 @@ import type { Store } from '../../../src/store/index.js';
 export const KEY_RETENTION = { paymentsKeyRetentionHours: 24, carrierKeyRetentionHours: 24 };
 
 /**
- * A store in which the stock of every order has been held since the given time, for tests of behaviour after the
- * retention of the keys.
+ * A store in which the stock of every order has been held since the given time, for tests in which the idempotency keys
+ * may have expired.
  */
 export const stubStockHeldSince = (placedAt: Date): Pick<Store, 'recordStageIfStockHeld'> => ({
   recordStageIfStockHeld: () => Promise.resolve(placedAt),

@@ -120,7 +120,7 @@ describe('the command line of npm run batch', () => {
   });
 
   test.each([[[]], [['a.csv', 'b.csv']], [['a.csv', '--speed', '9']], [['a.csv', '--id']]])(
-    'fails with the usage for %j',
+    'fails with a usage error for the arguments %j',
     (args) => {
       expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'UsageError' }));
     },

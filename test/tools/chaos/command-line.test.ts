@@ -16,8 +16,8 @@ describe('the command line of the chaos run', () => {
 
   test.each([
     ['--seed -1', "Option '--seed' argument is ambiguous"],
-    ['--seed 1.5', '--seed 1.5: must be a whole number from 0 to 2147483647'],
-    ['--seconds 9', '--seconds 9: must be a whole number from 10 to 86400'],
+    ['--seed 1.5', '--seed 1.5: must be an integer from 0 to 2147483647'],
+    ['--seconds 9', '--seconds 9: must be an integer from 10 to 86400'],
     ['--seconds', "Option '--seconds <value>' argument missing"],
     ['--server cloud', '--server cloud: must be dev, full or both'],
     ['--worse', "Unknown option '--worse'"],

@@ -136,7 +136,7 @@ describe('the fake payment gateway', () => {
     ]);
   });
 
-  test('rejects a different body with the same key, without an effect', async () => {
+  test('a different body with the same key is rejected and has no effect', async () => {
     const fakes = await startFakes();
     const [orderId, other] = [newOrderId(), newOrderId()];
     await fakes.charge(orderId);
@@ -276,7 +276,7 @@ describe('the fake payment gateway', () => {
     ['an amount of zero', 'k', { orderId: 'o', amount: { ...amount, value: 0 }, token: 'tok_ok' }, 'invalid_request'],
     ['an empty order id', 'k', { orderId: '', amount, token: 'tok_ok' }, 'invalid_request'],
     ['an array as its body', 'k', [], 'invalid_request'],
-  ])('returns 400 for a charge with %s, without an effect', async (_description, key, body, code) => {
+  ])('a charge with %s returns 400 and has no effect', async (_description, key, body, code) => {
     const fakes = await startFakes();
 
     const response = await fakes.post('/payments/charges', key, body);
@@ -688,7 +688,7 @@ describe('fault injection of the fake partners', () => {
     ]);
   });
 
-  test('with the fault error, returns an error status without an effect, as often as configured', async () => {
+  test('with the fault error, requests return an error status and have no effect, as often as configured', async () => {
     const fakes = await startFakes();
     const orderId = newOrderId();
     fakes.faults.add({ on: 'refund', fault: 'error', status: 500, times: 2 });

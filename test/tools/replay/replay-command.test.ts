@@ -57,8 +57,8 @@ describe('the command line of npm run replay', () => {
     [['--from-sever'], "Unknown option '--from-sever'"],
     [['--limit', '5'], '--limit requires --from-server'],
     [['--skip-committed'], '--skip-committed requires --from-server'],
-    [['--from-server', '--limit', '0'], '--limit 0: must be a whole number from 1 to 10000'],
-    [['--from-server', '--limit', 'many'], '--limit many: must be a whole number'],
+    [['--from-server', '--limit', '0'], '--limit 0: must be an integer from 1 to 10000'],
+    [['--from-server', '--limit', 'many'], '--limit many: must be an integer'],
     [['today'], 'Unexpected argument'],
   ])('exits with 2 and prints the error and the usage for %j', async (args, told) => {
     const { code, output } = await replay(...args);

@@ -51,8 +51,8 @@ describe('validateDecision', () => {
       'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
     ],
     [{ ...decisionBy('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
-    [{ ...decisionBy('lead'), stage: '1' }, 'stage must be a whole number from 1'],
-    [{ ...decisionBy('lead'), stage: 1.5 }, 'stage must be a whole number from 1'],
+    [{ ...decisionBy('lead'), stage: '1' }, 'stage must be an integer of at least 1'],
+    [{ ...decisionBy('lead'), stage: 1.5 }, 'stage must be an integer of at least 1'],
   ])('the error for the decision %j explains the problem', (value, message) => {
     expect(validateDecision(value)).toEqual({ type: 'InvalidInput', message });
   });

@@ -26,7 +26,10 @@ const decidedContext = makeContext({
   decision: { approver: 'lead', decision: 'approve', via: 'api', stage: 2, at: '2026-01-01T00:00:00.000Z' },
 });
 const alreadyDecided = { type: 'AlreadyDecided', message: 'lead has already decided: approve' };
-const closedRejection = (status: string) => ({ type: 'ApprovalClosed', message: `the approval is ${status}` });
+const closedRejection = (status: string) => ({
+  type: 'ApprovalClosed',
+  message: `the approval is already closed: ${status}`,
+});
 const decisionBy = (approver: string, more: Partial<Decision> = {}): Decision => ({
   approver,
   decision: 'approve',

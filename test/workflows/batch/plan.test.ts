@@ -15,7 +15,10 @@ import {
   type ChunkRange,
 } from '../../../src/workflows/batch/plan.js';
 
-/** Counts the leaves, parents and levels of the tree that runs a chunk range, and the most children of one parent. */
+/**
+ * Returns the numbers of leaves, parents and levels in the tree that runs a chunk range, and the largest number of
+ * children of a parent.
+ */
 function shapeOf(range: ChunkRange): { leaves: number; parents: number; levels: number; mostChildren: number } {
   const children = divideAmongChildren(range);
   if (children.length === 0) return { leaves: 1, parents: 0, levels: 1, mostChildren: 0 };

@@ -166,7 +166,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_reminder', 'cart_expired']);
     });
 
-    test('a cart that changes every twenty hours sends no notification for weeks', async () => {
+    test('a cart that changes every twenty hours for two weeks sends no notification', async () => {
       const handle = await startFilledCart();
       for (let number = 0; number < 20; number++) {
         await skip(20 * HOUR_SECONDS);

@@ -30,7 +30,7 @@ export interface LatencyValues {
   max: ValuesByVariant;
 }
 
-/** Measures `calls` calls of each variant per round, in turn and by one caller. */
+/** Measures `calls` calls of each variant in each round. One caller makes all calls, and alternates the variants. */
 export async function measureLatencies(
   { rounds, calls }: { rounds: number; calls: number },
   variants: VariantRunners<string>,

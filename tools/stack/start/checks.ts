@@ -33,8 +33,8 @@ export async function configurationProblems(settings: Settings): Promise<ConfigP
   });
   const api = readConfig('api', { ...env, PORT: String(settings.port), METRICS_PORT: String(settings.metricsPort) });
   const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = worker.values;
-  // Runs only the server checks of `setup`, because the setup step of this start creates missing schemas and
-  // namespaces.
+  // Checks the servers as `setup` does. The checks of the worker and the API would report missing tables and a missing
+  // namespace, but the setup step of this start creates them.
   const [serverProblems, temporalCliProblems] = await Promise.all([
     checkServers('setup', {
       DATABASE_URL: settings.databaseUrl,

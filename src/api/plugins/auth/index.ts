@@ -104,7 +104,8 @@ const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new
  * @throws 403.
  */
 function assertLocalRequest({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
-  // An approval link can be opened from any site, and browsers do not send the origin of the approval page.
+  // Routes of approval links accept any origin. The approval page has the referrer policy `no-referrer`, so browsers
+  // send its form with `Origin: null`.
   const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
   if (isForeign || (host !== undefined && !isLocalHostHeader(host))) {
     throw forbidden('without API_KEYS or JWT_ISSUER, this API accepts only requests to localhost');
