@@ -2,7 +2,8 @@ import { formatConfigProblem } from '../config/errors.js';
 import { redactConfig, type Config } from '../config/read.js';
 import { createOutgoingHttpClient, type OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import { createLogger, type Logger } from '../observability/logger.js';
-import { startTracing, type Tracing } from '../observability/tracing/index.js';
+import { startTracing } from '../observability/tracing/index.js';
+import type { Tracing } from '../observability/tracing/tracing.js';
 import { openStore, type Store } from '../store/index.js';
 import { checkEnvironment, loadStartupConfig } from './checks/index.js';
 

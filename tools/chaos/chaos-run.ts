@@ -2,14 +2,14 @@ import { join } from 'node:path';
 import type { Reporter } from '../terminal/reporter.js';
 import { loadSettings } from '../stack/settings/settings.js';
 import { audit } from './audit/audit.js';
-import type { AuditResult, Violation } from './audit/findings.js';
 import { saveArtifacts } from './artifacts.js';
-import { unresolvedRequests, type ClientLog } from './client-log.js';
+import { unresolvedRequests } from './client-log.js';
 import { startLoadGenerator, type LoadProfile } from './clients/load-generator.js';
 import { addLoadProducts } from './clients/products.js';
+import type { ChaosResult } from './chaos-result.js';
 import type { ServerKind } from './command-line.js';
 import { injectPlannedFaults } from './faults/injection.js';
-import { planFaults, type Fault, type PlannedFault } from './faults/plan.js';
+import { planFaults, type PlannedFault } from './faults/plan.js';
 import { SeededRandom } from './random.js';
 import { startShopUnderTest, type ShopUnderTest } from './shop-under-test.js';
 
@@ -38,36 +38,6 @@ export interface ChaosOptions {
   responseDeadlineMs?: number;
   /** The folder for the artifacts of a run with violations. Default: a folder in DATA_DIR. */
   artifactsDir?: string;
-}
-
-/** A fault, and how long the shop took to recover from it. */
-export interface Recovery {
-  fault: Fault;
-  /**
-   * The time until an order that was placed after the fault has completed. It starts at the kill or reset, or at the
-   * end of a lasting fault.
-   */
-  recoveryMs: number;
-}
-
-/** The outcome of a run. */
-export interface ChaosResult {
-  server: ServerKind;
-  seed: number;
-  /** The time from the start of the clients until the recovery from the last fault. */
-  seconds: number;
-  /** How long an order takes without a fault, as a client measures it. */
-  baselineMs: number | undefined;
-  recoveries: Recovery[];
-  log: ClientLog;
-  audit: AuditResult;
-  /**
-   * The violations that the audit found, the requests that never got a response, and the faults from which the shop did
-   * not recover.
-   */
-  violations: Violation[];
-  /** The folder with logs, plan, client log and histories. Undefined when there are no violations. */
-  artifactsDir: string | undefined;
 }
 
 /**

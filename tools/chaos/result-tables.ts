@@ -3,7 +3,7 @@ import type { AuditResult } from './audit/findings.js';
 import type { ServerKind } from './command-line.js';
 import { faultLabel } from './faults/inject.js';
 import { COMPLETE, unresolvedRequests, type ClientLog } from './client-log.js';
-import type { ChaosResult, Recovery } from './chaos-run.js';
+import type { ChaosResult, Recovery } from './chaos-result.js';
 
 const SERVER_NAMES: Record<ServerKind, string> = {
   dev: "Temporal's dev server",

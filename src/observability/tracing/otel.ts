@@ -28,7 +28,7 @@ import { withTimeout } from '../../async/promises.js';
 import { makeWorkflowExporter, OpenTelemetryWorkflowClientInterceptor } from '../../temporal/sdk/opentelemetry.js';
 import { activityTracingInterceptor } from './activity-interceptor.js';
 import { withAllowedAttributes } from './attribute-allowlist.js';
-import type { Tracing, TracingConfig, TracingOptions } from './index.js';
+import type { Tracing, TracingConfig, TracingOptions } from './tracing.js';
 import { WORKFLOW_ROOT_TRACE_STATE } from './trace-context.js';
 
 /** How long a stopping process tries to export its last spans. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Findings } from '../../../tools/chaos/audit/findings.js';
-import type { ChaosResult } from '../../../tools/chaos/chaos-run.js';
+import type { ChaosResult } from '../../../tools/chaos/chaos-result.js';
 import { renderResult } from '../../../tools/chaos/result-tables.js';
 
 const makeRequestEntry = (key: string, outcome: 'accepted' | 'rejected' | 'unknown') => ({

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Reporter } from '../../terminal/reporter.js';
-import type { ChaosResult } from '../chaos-run.js';
+import type { ChaosResult } from '../chaos-result.js';
 import type { LoadGenerator } from '../clients/load-generator.js';
 import type { ShopUnderTest } from '../shop-under-test.js';
 import { describeFault, injectFault } from './inject.js';
