@@ -27,3 +27,16 @@ export async function waitForAll<T extends readonly unknown[]>(
   await Promise.allSettled(promises);
   return await Promise.all(promises);
 }
+
+/** Runs one action after another, also after one has failed. @throws the first failure, after all have run. */
+export async function runInOrder(actions: readonly (() => Promise<unknown>)[]): Promise<void> {
+  let failure: { error: unknown } | undefined;
+  for (const run of actions) {
+    try {
+      await run();
+    } catch (error) {
+      failure ??= { error };
+    }
+  }
+  if (failure) throw failure.error;
+}

@@ -1,3 +1,4 @@
+import { runInOrder } from '../async/promises.js';
 import { formatConfigProblem } from '../config/errors.js';
 import { redactConfig, type Config } from '../config/read.js';
 import { createOutgoingHttpClient, type OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
@@ -17,7 +18,7 @@ export interface Resources<P extends 'worker' | 'api'> {
   outgoing: OutgoingHttpClient;
   /** Registers a function that `close` calls. */
   onClose: (close: () => Promise<unknown>) => void;
-  /** Closes all resources, the last opened resource first. */
+  /** Closes all resources, the last opened resource first, also after a failure. @throws the first failure. */
   close: () => Promise<void>;
 }
 
@@ -60,9 +61,7 @@ export async function openResources<P extends 'worker' | 'api'>(
     store,
     outgoing,
     onClose: (close) => closers.push(close),
-    async close() {
-      for (const close of closers.toReversed()) await close();
-    },
+    close: () => runInOrder(closers.toReversed()),
   };
 }
 
