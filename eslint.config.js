@@ -82,6 +82,10 @@ export default defineConfig(
           message: 'workflow code may import only contract.ts of another workflow',
         },
         {
+          regex: '/async/(?!concurrency\\.js$)',
+          message: 'workflow code may import only concurrency.ts of src/async: the other files use timers of Node.js',
+        },
+        {
           regex: '^(?!\\.|@temporalio/(workflow|common)$)',
           message: 'workflow code may import only the packages @temporalio/workflow and @temporalio/common',
         },
@@ -114,10 +118,9 @@ export default defineConfig(
     files: ['src/activities/**/*.ts'],
     rules: wall(
       {
-        regex: '/workflows/(?!\\w+/contract\\.js$|shared/concurrency\\.js$)',
+        regex: '/workflows/(?!\\w+/contract\\.js$)',
         allowTypeImports: true,
-        message:
-          'activities may import only contract.ts of a workflow and shared/concurrency.ts; use "import type" for types',
+        message: 'activities may import only contract.ts of a workflow; use "import type" for types',
       },
       {
         group: ['**/api/**', '**/config/**'],

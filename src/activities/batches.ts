@@ -9,7 +9,7 @@ import type { ItemFailure, ChunkKey } from '../store/batches/chunks.js';
 import type { StagedItem } from '../store/batches/staging.js';
 import type { Store } from '../store/index.js';
 import { batchWorkflowId } from '../workflows/batch/contract.js';
-import { runConcurrently } from '../workflows/shared/concurrency.js';
+import { runConcurrently } from '../async/concurrency.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 import { withHeartbeat } from './external/heartbeat.js';
 

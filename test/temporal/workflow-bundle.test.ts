@@ -21,6 +21,7 @@ test('the workflow bundle contains the workflow code', () => {
 
 test('the workflow bundle contains no code of the shop other than workflow code', () => {
   expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([
+    './src/async/concurrency.ts',
     './src/temporal/payloads/bounded-failure-converter.ts',
     './src/temporal/payloads/payload-converter.ts',
     './src/temporal/payloads/unreadable-value.ts',

@@ -9,7 +9,7 @@ import {
   workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
-import { runConcurrently } from '../shared/concurrency.js';
+import { runConcurrently } from '../../async/concurrency.js';
 import { reasonOf } from '../shared/failures.js';
 import { chunkActivity, giveUpBatchChunks } from './activities.js';
 import { CONCURRENT_CHILDREN, CONCURRENT_CHUNKS, pauseStateSignal, type PauseState } from './contract.js';

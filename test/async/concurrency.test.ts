@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { runConcurrently } from '../../../src/workflows/shared/concurrency.js';
+import { runConcurrently } from '../../src/async/concurrency.js';
 
 /** Creates pieces of work that end when the test calls `finish`. */
 function createManualWork() {
