@@ -3,7 +3,14 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 /** Forbids the imports that match one of the patterns. The message of a pattern says what is allowed. */
-const wall = (...patterns) => ({ '@typescript-eslint/no-restricted-imports': ['error', { patterns }] });
+const restrictImports = (...patterns) => ({ '@typescript-eslint/no-restricted-imports': ['error', { patterns }] });
+
+const sdkInternals = {
+  regex: '^@temporalio/[^/]+/lib(/|$)',
+  message: 'import internals of the SDK from src/temporal/sdk/, so that an upgrade can break only that folder',
+};
+/** Like `restrictImports`, for code that may not import internals of the SDK either. */
+const restrictSourceImports = (...patterns) => restrictImports(sdkInternals, ...patterns);
 
 const nodeBuiltins = {
   regex:
@@ -56,9 +63,14 @@ export default defineConfig(
     },
   },
   {
+    files: ['src/**/*.ts', 'tools/**/*.ts', 'examples/**/*.ts'],
+    ignores: ['src/temporal/sdk/**'],
+    rules: restrictSourceImports(),
+  },
+  {
     files: ['src/workflows/**/*.ts'],
     rules: {
-      ...wall(
+      ...restrictSourceImports(
         nodeBuiltins,
         onlyTypes(
           ['**/schemas/**', '**/activities/**'],
@@ -102,7 +114,7 @@ export default defineConfig(
   {
     // Activities and the API import contracts, so they would also load every module that a contract imports.
     files: ['src/workflows/*/contract.ts'],
-    rules: wall(
+    rules: restrictSourceImports(
       onlyTypes(['**/schemas/**'], 'a workflow contract may import schemas only with "import type"'),
       {
         regex: '^\\.(?!.*/contract\\.js$|.*/schemas/)',
@@ -116,7 +128,7 @@ export default defineConfig(
   },
   {
     files: ['src/activities/**/*.ts'],
-    rules: wall(
+    rules: restrictSourceImports(
       {
         regex: '/workflows/(?!\\w+/contract\\.js$)',
         allowTypeImports: true,
@@ -130,7 +142,7 @@ export default defineConfig(
   },
   {
     files: ['src/api/**/*.ts'],
-    rules: wall(
+    rules: restrictSourceImports(
       {
         regex: '/workflows/(?!index\\.js$|[a-z]+/contract\\.js$)',
         message: 'the API may import only workflows/index.js and contract.js files of workflows',
@@ -143,7 +155,7 @@ export default defineConfig(
   },
   {
     files: ['src/schemas/**/*.ts', 'src/store/**/*.ts'],
-    rules: wall(
+    rules: restrictSourceImports(
       onlyTypes(
         ['**/workflows/**', '**/activities/**', '**/api/**'],
         'schemas and store may import from workflows, activities and api only with "import type"',
@@ -179,7 +191,7 @@ export default defineConfig(
   {
     files: ['test/**/*.ts'],
     ignores: ['test/support/**', 'test/tools/**', 'test/e2e/**', 'test/replay/**', 'test/deploy/**'],
-    rules: wall({
+    rules: restrictImports({
       regex: '^(\\.\\./)+tools/',
       message: 'tests must not import from tools/; use test/support/ instead, for example support/processes.js',
     }),

@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { historyToJSON } from '../../src/temporal/sdk/histories.js';
 import type { ChaosResult } from './chaos-result.js';
 import type { PlannedFault } from './faults/plan.js';
 import type { ShopUnderTest } from './shop-under-test.js';

@@ -5,11 +5,8 @@ import {
   type WorkflowClientInterceptor,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
-import {
-  decodeMapFromPayloads,
-  decodeOptionalFailureToOptionalError,
-} from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type proto from '@temporalio/proto';
+import { decodeMapFromPayloads, decodeOptionalFailureToOptionalError } from '../sdk/payloads.js';
 import { withServerDeadline } from './deadlines.js';
 
 type Memo = proto.temporal.api.common.v1.IMemo;

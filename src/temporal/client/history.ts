@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
-import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { UnknownEncryptionKey } from '../encryption/codec.js';
+import { decodeArrayFromPayloads } from '../sdk/payloads.js';
 import { withServerDeadline } from './deadlines.js';
 
 /**

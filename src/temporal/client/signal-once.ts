@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { SignalDefinition } from '@temporalio/common';
-import { composeInterceptors } from '@temporalio/common/lib/interceptors.js';
-import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { composeInterceptors } from '../sdk/client-calls.js';
+import { encodeToPayloads } from '../sdk/payloads.js';
 import { withServerDeadline } from './deadlines.js';
 import { isNotFound } from '../grpc-errors.js';
 

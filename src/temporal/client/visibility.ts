@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
-import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
 import { ConcurrencyLimit } from '../../async/concurrency-limit.js';
+import { executionInfoFromRaw } from '../sdk/client-calls.js';
 import { withServerDeadline } from './deadlines.js';
 
 /** The maximum page size of the server. */

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { decodeArrayFromPayloads } from '../../../src/temporal/sdk/payloads.js';
 import type { HistoryEvent } from '../../replay/history-events.js';
 import { fetchHistories } from '../../replay/histories.js';
 import { replayHistories, type WorkflowCode, type RecordedHistory } from '../../replay/replay-histories.js';
