@@ -204,9 +204,13 @@ export class OrderState {
     if (shipmentId !== undefined) this.view.shipment = { shipmentId, status };
   }
 
-  /** Waits until the store has all records requested so far. */
+  /** Waits until the store has all records, also those requested during the wait. */
   async waitUntilRecorded(): Promise<void> {
-    await this.recording;
+    let awaited: Promise<void>;
+    do {
+      awaited = this.recording;
+      await awaited;
+    } while (awaited !== this.recording);
   }
 
   private onShipmentStatusChange(hadLeft: boolean): void {

@@ -125,6 +125,8 @@ async function conclude(state: OrderState, failure: TemporalFailure | undefined)
     await closeOrder({ ...state.key, view, reservation: reservationAfter(failure, state) });
   }
   await condition(allHandlersFinished);
+  // The carrier may contradict the outcome while it is recorded. The server drops activities of a closed run.
+  await state.waitUntilRecorded();
   if (failure && !isExpectedOutcome(view)) throw failure;
   return view;
 }

@@ -52,9 +52,9 @@ export class ActivitySpy {
     this.#injectedFaults.push({ name, orderId, takesEffect: true, nonRetryable, times: 1 });
   }
 
-  /** Makes the next attempts fail with a non-retryable failure before they take effect. */
-  failBeforeEffect(name: ActivityName, orderId: string, { times = 1 } = {}): void {
-    this.#injectedFaults.push({ name, orderId, takesEffect: false, nonRetryable: true, times });
+  /** Makes the next attempts fail before they take effect, by default with a non-retryable failure. */
+  failBeforeEffect(name: ActivityName, orderId: string, { times = 1, nonRetryable = true } = {}): void {
+    this.#injectedFaults.push({ name, orderId, takesEffect: false, nonRetryable, times });
   }
 
   #watch(name: ActivityName, run: unknown): AnyActivity {

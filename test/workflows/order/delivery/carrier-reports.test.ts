@@ -137,6 +137,23 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     ]);
   });
 
+  test('are recorded if they contradict the outcome while it is being recorded', async () => {
+    const order = await shop().placeOrder();
+    const { shipment } = await order.waitForStage('awaiting_pickup');
+    // The report arrives during the first attempts at the outcome and is recorded after the last.
+    shop().activities.failBeforeEffect('closeOrder', order.orderId, { times: 4, nonRetryable: false });
+    shop().activities.failBeforeEffect('recordContradictingReport', order.orderId, { times: 5, nonRetryable: false });
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await order.waitForStage('done');
+    await sendForgedReport(order, { shipmentId: shipment!.shipmentId });
+
+    expect(await order.result()).toMatchObject({ status: 'cancelled', shipment: { status: 'cancelled' } });
+    const reports = await shop().store.listUnhandledReports({ limit: 200 });
+    expect(reports.filter(({ orderId }) => orderId === order.orderId)).toMatchObject([
+      { status: 'delivered', reason: 'contradicts_outcome' },
+    ]);
+  });
+
   describe('a lost parcel', () => {
     test.each<Exclude<ShipmentReport['status'], 'cancelled'>[][]>([
       [['in_transit', 'lost']],
