@@ -1,5 +1,5 @@
 import { TemporalFailure } from '@temporalio/common';
-import { allHandlersFinished, condition, isCancellation, log } from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, log } from '@temporalio/workflow';
 import type { CartStatus } from '../../schemas/cart.js';
 import { reasonOf } from '../shared/failures.js';
 import { CHANGE_DEADLINE_MS, runStoreActivity } from './activities.js';
@@ -8,24 +8,29 @@ import type { CartState } from './state.js';
 /** Delay before a reminder or an expiry is retried after the store failed. */
 const STORE_RETRY_DELAY_MS = 60_000;
 
-/** Sends the reminder or expires the cart, depending on what is due. If the store fails, retries later. */
+/**
+ * Sends the reminder or expires the cart, depending on what is due. If the store fails, retries later. A cancellation of
+ * the workflow takes effect afterwards. Otherwise the cart would be closed as abandoned while its expiry is recorded.
+ */
 export async function remindOrExpire(state: CartState): Promise<void> {
-  await state.mutex.run(async () => {
-    if (!state.isOpen || !state.isDue) return;
-    const isReminder = Date.now() < state.expiresAt;
-    try {
-      await (isReminder ? remind(state) : expire(state));
-      state.resolveProblem();
-    } catch (error) {
-      if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
-      const { type, message } = reasonOf(error);
-      log.warn('the store did not accept a notification', { type, message });
-      state.retryLater(
-        `${isReminder ? 'the reminder' : 'the expiry'} waits for the store (${type})`,
-        STORE_RETRY_DELAY_MS,
-      );
-    }
-  });
+  await CancellationScope.nonCancellable(() =>
+    state.mutex.run(async () => {
+      if (!state.isOpen || !state.isDue) return;
+      const isReminder = Date.now() < state.expiresAt;
+      try {
+        await (isReminder ? remind(state) : expire(state));
+        state.resolveProblem();
+      } catch (error) {
+        if (!(error instanceof TemporalFailure)) throw error;
+        const { type, message } = reasonOf(error);
+        log.warn('the store did not accept a notification', { type, message });
+        state.retryLater(
+          `${isReminder ? 'the reminder' : 'the expiry'} waits for the store (${type})`,
+          STORE_RETRY_DELAY_MS,
+        );
+      }
+    }),
+  );
 }
 
 async function remind(state: CartState): Promise<void> {

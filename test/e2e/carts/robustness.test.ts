@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { addItemUpdate, cartQuery, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import { lockCarts } from '../../support/database/database-lock.js';
 import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { newCartId, CartClient, startCart } from '../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { fetchEventSummaries, waitForHandledCancellation } from '../../support/temporal/event-summaries.js';
 import { startWorker } from '../../support/temporal/workers.js';
 
 describeOnDevServer('cart robustness', () => {
@@ -146,6 +148,31 @@ describeOnDevServer('cart robustness', () => {
       const { orderId } = await waitUntil(isClosed, { description: 'the end of the cart', timeoutMs: 10_000 });
       expect(orderId).toBe(status === 202 ? body.orderId : undefined);
     }
+  });
+
+  test('a cart whose workflow is cancelled during the expiry closes once, as expired', async () => {
+    const cartId = newCartId();
+    const handle = await startCart(shop.client, { cartId, remindAfterSeconds: 3, expireAfterSeconds: 2 });
+    await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
+    const lock = await lockCarts(shop.ownerDatabaseUrl);
+    await lock.waitForBlocked();
+    await handle.cancel();
+    await waitForHandledCancellation(handle);
+    await lock.release();
+
+    await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    expect(await handle.query(cartQuery)).toMatchObject({ status: 'expired' });
+    const record = await shop.store.db
+      .selectFrom('carts')
+      .select('status')
+      .where('cart_id', '=', cartId)
+      .executeTakeFirst();
+    expect(record).toEqual({ status: 'expired' });
+    expect(await shop.store.listCartNotifications(cartId)).toEqual(['cart_expired']);
+    const closings = (await fetchEventSummaries(handle)).filter(
+      ({ type, name }) => type === 'ActivityTaskScheduled' && name === 'closeCart',
+    );
+    expect(closings).toHaveLength(1);
   });
 
   test('a cart whose last change is in the year 9999 can be read', async () => {

@@ -1,4 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
+import { waitUntil } from '../processes.js';
 import { eventTypeName } from '../../../tools/replay/history-events.js';
 
 /** A history event with the type that the Web UI shows, for example `ActivityTaskScheduled`. */
@@ -17,5 +18,21 @@ export async function fetchEventSummaries(handle: Pick<WorkflowHandle, 'fetchHis
       event.workflowExecutionSignaledEventAttributes?.signalName ??
       event.markerRecordedEventAttributes?.markerName;
     return { type: eventTypeName(event), ...(name && { name }) };
+  });
+}
+
+/** Waits until the workflow has handled the request of its cancellation. */
+export async function waitForHandledCancellation(
+  handle: Pick<WorkflowHandle, 'fetchHistory' | 'workflowId'>,
+): Promise<void> {
+  const isHandled = async () => {
+    const types = (await fetchEventSummaries(handle)).map(({ type }) => type);
+    const requestedAt = types.indexOf('WorkflowExecutionCancelRequested');
+    return (requestedAt !== -1 && types.lastIndexOf('WorkflowTaskCompleted') > requestedAt) || undefined;
+  };
+  await waitUntil(isHandled, {
+    description: `the cancellation handled by ${handle.workflowId}`,
+    timeoutMs: 10_000,
+    intervalMs: 20,
   });
 }
