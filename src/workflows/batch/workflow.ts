@@ -22,7 +22,8 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   const state = new BatchState();
   registerHandlers(state);
 
-  const shard = state.open(await openBatch(input, state.run));
+  // Not cancellable: once opened, the store has the batch as running until `close` records how the attempt ended.
+  const shard = state.open(await CancellationScope.nonCancellable(() => openBatch(input, state.run)));
   const cancellation = await processChunks(state, shard);
   await CancellationScope.nonCancellable(() => close(state, cancellation));
   if (cancellation) throw cancellation;

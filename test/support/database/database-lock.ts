@@ -16,6 +16,11 @@ export async function lockProduct(databaseUrl: string, sku: string): Promise<Dat
   return await takeLock(databaseUrl, 'select from products where sku = $1 for update', [sku]);
 }
 
+/** Blocks changes of this batch's record. */
+export async function lockBatch(databaseUrl: string, batchId: string): Promise<DatabaseLock> {
+  return await takeLock(databaseUrl, 'select from batches where batch_id = $1 for update', [batchId]);
+}
+
 /** Blocks all reads and changes of the catalogue. */
 export async function lockCatalogue(databaseUrl: string): Promise<DatabaseLock> {
   return await takeLock(databaseUrl, 'lock table products in access exclusive mode');

@@ -15,6 +15,7 @@ import {
   EVENTS_PER_CHILD,
   EVENTS_PER_PROGRESS_POLL,
 } from '../../support/api/generated-documents.js';
+import { lockBatch } from '../../support/database/database-lock.js';
 import { waitUntil } from '../../support/processes.js';
 import {
   makeItems,
@@ -26,7 +27,7 @@ import {
   type BatchHandle,
 } from '../../support/shop/batches.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
-import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
+import { fetchEventSummaries, waitForHandledCancellation } from '../../support/temporal/event-summaries.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
 import { startWorker } from '../../support/temporal/workers.js';
 
@@ -192,6 +193,26 @@ describeOnDevServer('a batch (dev server)', () => {
     const retried = await startBatch(shop.client, batchId);
     expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2 });
     expect(await stateOf(childOf(handle, '0.2'))).toBe('COMPLETED');
+  });
+
+  test('a batch that is cancelled while it is being opened is recorded as cancelled', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(2) });
+    const lock = await lockBatch(shop.databaseUrl, batchId);
+    const handle = await startBatch(shop.client, batchId);
+    await lock.waitForBlocked();
+    await handle.cancel();
+    await waitForHandledCancellation(handle);
+    await lock.release();
+
+    await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    const statusOf = () =>
+      shop.store.db.selectFrom('batches').select('status').where('batch_id', '=', batchId).executeTakeFirst();
+    await waitUntil(async () => (await statusOf())?.status === 'cancelled' || undefined, {
+      description: 'the recorded cancellation',
+      timeoutMs: 10_000,
+    });
+    expect(await handle.query(batchQuery)).toMatchObject({ status: 'cancelled', total: 2, succeeded: 0, failed: 0 });
+    expect(await writtenKeys(shop.store, batchId)).toEqual([]);
   });
 
   test('a reset batch waits until the children of the previous run have closed, and processes every item once', async () => {

@@ -137,7 +137,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     ]);
   });
 
-  test('are recorded if they contradict the outcome while it is being recorded', async () => {
+  test('a report that contradicts the outcome is recorded even if it arrives while the order closes', async () => {
     const order = await shop().placeOrder();
     const { shipment } = await order.waitForStage('awaiting_pickup');
     // The report arrives during the first attempts at the outcome and is recorded after the last.
