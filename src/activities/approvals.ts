@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Context, log } from '@temporalio/activity';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { ApprovalLinkSigner } from '../approval-links/links.js';
 import { findForbiddenUrls } from '../http-client/forbidden-urls.js';
@@ -16,6 +17,9 @@ import { assertWorkflowId, invalidInputFailure, parseInput, rejectionFailure } f
 import { withHeartbeat } from './external/heartbeat.js';
 import type { Mailer } from './external/mail.js';
 import type { Webhooks } from './external/webhooks.js';
+
+/** Delay between two attempts to withdraw an approval. */
+const WITHDRAWAL_RETRY_DELAY_MS = 1_000;
 
 /**
  * What `openApproval` records in addition to the input. The workflow reads the first stage from the raw input, because
@@ -160,13 +164,16 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     },
 
     /**
-     * Waits for the outcome of an approval that an earlier run of the order started. Cancelling the activity withdraws
-     * the approval.
+     * Waits for the outcome of an approval that an earlier run of the order started. When the order cancels the
+     * activity, withdraws the approval and waits until it is closed. An activity that ends for another reason, such as a
+     * worker shutdown or another reset of the order, leaves the approval open.
      *
+     * @returns the outcome, also when it precedes the withdrawal.
      * @throws `ApprovalIdTaken` when the existing approval has different content.
      */
     async awaitExistingApproval(request: ApprovalInput): Promise<ApprovalStatus> {
-      const { client } = Context.current();
+      const context = Context.current();
+      const { client } = context;
       const workflowId = approvalWorkflowId(request.approvalId);
       // Any client may have started this workflow, so its input can have any shape.
       const existing = ((await readWorkflowInput(client, workflowId)) ?? {}) as ApprovalInput;
@@ -177,9 +184,17 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
         );
       }
       const handle: ApprovalHandle = client.workflow.getHandle(workflowId);
-      return await withHeartbeat(async (cancellation) => {
-        cancellation.addEventListener('abort', () => void handle.cancel().catch(() => undefined));
-        return await awaitOutcome(handle);
+      return await withHeartbeat(async () => {
+        try {
+          // The worker's connection does not abort calls, so a cancellation must end the wait here.
+          return await Promise.race([awaitOutcome(handle), context.cancelled]);
+        } catch (error) {
+          if (!context.cancellationDetails?.cancelRequested) throw error;
+          // Other connections abort the calls of a cancelled activity, except those with a signal of their own.
+          const status = await client.withAbortSignal(new AbortController().signal, () => withdraw(handle));
+          if (status === 'withdrawn') throw error;
+          return status;
+        }
       });
     },
   };
@@ -197,6 +212,28 @@ const requestContentOf = ({ title, description, requestedBy, amount }: ApprovalI
 });
 
 type ApprovalHandle = WorkflowHandle<() => Promise<ApprovalView>>;
+
+/**
+ * Cancels an approval and waits until it is closed. Repeats calls that fail, because a cancelled activity has no further
+ * attempt.
+ *
+ * @returns the final status.
+ */
+async function withdraw(handle: ApprovalHandle): Promise<ApprovalStatus> {
+  for (;;) {
+    try {
+      await handle.cancel().catch((error: unknown) => {
+        // Already closed.
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      });
+      return await awaitOutcome(handle);
+    } catch (error) {
+      if (error instanceof WorkflowFailedError) throw error;
+      log.warn('could not withdraw the approval of a cancelled order; retrying', { error });
+      await sleep(WITHDRAWAL_RETRY_DELAY_MS);
+    }
+  }
+}
 
 /** @returns the final status, which is `withdrawn` for a cancelled or terminated execution. */
 async function awaitOutcome(handle: ApprovalHandle): Promise<ApprovalStatus> {

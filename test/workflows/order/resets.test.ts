@@ -22,8 +22,19 @@ import {
 } from '../../support/network/carrier-webhook-receiver.js';
 import { waitForClose, resetRun, resetPoints } from '../../support/temporal/resets.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { startWorker } from '../../support/temporal/workers.js';
 
 const WAIT_OPTIONS = { timeoutMs: 60_000, intervalMs: 50 };
+
+/** Waits until `run` waits for an approval that an earlier run started. */
+const waitForRun = (run: WorkflowHandle) =>
+  waitUntil(
+    async () => {
+      const { pendingActivities } = (await run.describe()).raw;
+      return pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitExistingApproval') || undefined;
+    },
+    { description: 'an order that waits for its existing approval', ...WAIT_OPTIONS },
+  );
 
 describeOnDevServer('an order that is reset', () => {
   let shop: Shop;
@@ -75,18 +86,6 @@ describeOnDevServer('an order that is reset', () => {
 
   const awaitsPickup = (order: Placed) =>
     waitForView(order, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
-
-  /** Waits until `run` waits for an approval that an earlier run started. */
-  const waitForRun = (run: WorkflowHandle) =>
-    waitUntil(
-      async () => {
-        const { pendingActivities } = (await run.describe()).raw;
-        return (
-          pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitExistingApproval') || undefined
-        );
-      },
-      { description: 'an order that waits for its existing approval', ...WAIT_OPTIONS },
-    );
 
   const recordOf = async ({ input: { orderId } }: Placed) => {
     const query = shop.store.db.selectFrom('orders').select(['status', 'reservation']).where('order_id', '=', orderId);
@@ -344,5 +343,46 @@ describeOnDevServer('an order that is reset', () => {
       expect(await recordOf(order)).toEqual({ status: 'failed', reservation: 'written_off' });
     }
     expect([outcomes[0], outcomes.at(-1)]).toEqual(['ReservationReleased', 'WrittenOff']);
+  });
+});
+
+describeOnDevServer('an order that waits for its existing approval', () => {
+  test('a joined approval stays open when the worker of the order shuts down', async () => {
+    const server = await startDevServer();
+    const shop = await startShop(server, { withWorker: false });
+    const startOrderWorker = () => startWorker(server, shop, { taskQueues: ['orders', 'payments', 'approvals'] });
+    let worker = await startOrderWorker();
+    try {
+      const { sku } = await addProduct(shop.store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } });
+      const input = makeOrder({ lines: [{ sku, quantity: 1 }] });
+      const placed = await shop.client.workflow.start<typeof orderWorkflow>('order', {
+        workflowId: orderWorkflowId(input.orderId),
+        taskQueue: ORDER_TASK_QUEUE,
+        args: [input],
+      });
+      const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${input.orderId}`));
+      await waitUntil(() => approval.describe().catch(() => undefined), {
+        description: 'the approval',
+        ...WAIT_OPTIONS,
+      });
+      const [first] = await resetPoints(placed);
+      const { workflowId, firstExecutionRunId: runId } = placed;
+      const run = await resetRun(shop.client, { workflowId, runId }, first!);
+      await waitForRun(run);
+
+      await worker.stop();
+      worker = await startOrderWorker();
+      await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve' }] });
+
+      const awaitsPickup = async () => {
+        const view = await run.query<OrderView>(orderQuery);
+        return view.stage === 'awaiting_pickup' ? view : undefined;
+      };
+      const view = await waitUntil(awaitsPickup, { description: 'the shipped order', ...WAIT_OPTIONS });
+      expect(view).toMatchObject({ approval: { status: 'approved' } });
+    } finally {
+      await worker.stop();
+      await shop.close();
+    }
   });
 });
