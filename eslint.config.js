@@ -95,7 +95,7 @@ export default defineConfig(
         },
         {
           regex: '/async/(?!concurrency\\.js$)',
-          message: 'workflow code may import only concurrency.ts of src/async: the other files use timers of Node.js',
+          message: 'workflow code may import only concurrency.ts of src/async',
         },
         {
           regex: '^(?!\\.|@temporalio/(workflow|common)$)',
