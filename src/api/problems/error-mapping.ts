@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { FastifyError } from 'fastify';
 import pg from 'pg';
+import { isDatabaseUnavailable } from '../../store/postgres/connection-errors.js';
 import { ConcurrencyQueueFull } from '../../async/concurrency-limit.js';
 import { grpcErrorIn } from '../../temporal/grpc-errors.js';
 import { MAX_BODY_BYTES } from '../limits.js';
@@ -16,11 +17,6 @@ const UNAVAILABLE_GRPC_CODES: ReadonlySet<status> = new Set([
   status.UNAVAILABLE,
 ]);
 
-/**
- * SQLSTATE classes of a database that is unavailable: connection (08), resources (53) and operator intervention, such
- * as a restart (57).
- */
-const UNAVAILABLE_SQLSTATES = /^(08|53|57)/;
 /** SQLSTATE class of values that a column cannot hold. */
 const INVALID_DATA_SQLSTATES = /^22/;
 /** SQLSTATE `disk_full` and `read_only_sql_transaction`. */
@@ -67,16 +63,12 @@ function storeProblem(error: unknown): HttpProblem | undefined {
     const sqlState = error.code ?? '';
     if (NOT_WRITABLE_SQLSTATES.has(sqlState))
       return httpProblem('store-unavailable', 'the database cannot be written to');
-    if (UNAVAILABLE_SQLSTATES.test(sqlState)) return unavailable();
+    if (isDatabaseUnavailable(error)) return unavailable();
     if (INVALID_DATA_SQLSTATES.test(sqlState))
       return invalidRequest([{ pointer: '', detail: 'the database cannot store a value of the request' }]);
     return undefined;
   }
-  const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
-  const isConnectionError =
-    ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code ?? '') ||
-    /connection (timeout|terminated)|timeout exceeded when trying to connect/i.test(message);
-  return isConnectionError ? unavailable() : undefined;
+  return isDatabaseUnavailable(error) ? unavailable() : undefined;
 }
 
 /** Maps Fastify's own rejections to problems: malformed JSON, wrong content type, body too large, and so on. */

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { isTransient } from '../../store/postgres/sqlstate.js';
+import { isDatabaseUnavailable } from '../../store/postgres/connection-errors.js';
 import { RESPONSE_TIMEOUT_MS, describeConnectionError, type ServerProblem } from './server-problem.js';
 
 const EXAMPLE_URL = 'postgres://user:password@127.0.0.1:5432/shop';
@@ -52,6 +52,6 @@ export async function checkDatabase(
 
 /** Whether the server or the driver rejected the connection. False if the server did not respond. */
 function isRejectedConnection(error: unknown): error is Error {
-  if (error instanceof pg.DatabaseError) return !isTransient(error.code);
-  return error instanceof Error && PG_CLIENT_ERROR.test(error.message);
+  if (isDatabaseUnavailable(error)) return false;
+  return error instanceof pg.DatabaseError || (error instanceof Error && PG_CLIENT_ERROR.test(error.message));
 }

@@ -1,4 +1,5 @@
 import type { ConfigProblem } from '../../config/errors.js';
+import { isConnectionErrorCode, type ConnectionErrorCode } from '../../store/postgres/connection-errors.js';
 
 /** A problem with a server that a process needs. */
 export interface ServerProblem extends ConfigProblem {
@@ -15,9 +16,10 @@ export const RESPONSE_TIMEOUT_MS = 5_000;
 /** The error text of a timeout. */
 export const NO_RESPONSE = `no response within ${RESPONSE_TIMEOUT_MS / 1000} s`;
 
-const CONNECTION_ERROR_TEXTS: Record<string, string> = {
+const CONNECTION_ERROR_TEXTS: Record<ConnectionErrorCode, string> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the network',
   ENOTFOUND: 'unknown host',
@@ -30,5 +32,5 @@ export function describeConnectionError(error: unknown): string {
   const { code, message, errors } = error as NodeJS.ErrnoException & { errors?: unknown[] };
   if (errors?.length) return describeConnectionError(errors[0]);
   if (/timeout/i.test(message)) return NO_RESPONSE;
-  return (code !== undefined && CONNECTION_ERROR_TEXTS[code]) || message;
+  return isConnectionErrorCode(code) ? CONNECTION_ERROR_TEXTS[code] : message;
 }
