@@ -216,7 +216,7 @@ describeOnDevServer('starting on a Temporal server', () => {
         url.username = 'shop';
         const problems = await startupErrorsOf('setup', { DATABASE_URL: url.href, TEMPORAL_ADDRESS: server.address });
         expect(problems).toEqual({
-          DATABASE_URL: expect.stringMatching(/^its role must .*permission denied for schema public$/) as string,
+          DATABASE_URL: expect.stringMatching(/^the role in the URL must .*permission denied for schema public$/) as string,
         });
       } finally {
         await empty.drop();

@@ -455,7 +455,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     const fromOutside = [WORKFLOW_EXECUTION_STARTED, WORKFLOW_EXECUTION_SIGNALED, WORKFLOW_EXECUTION_UPDATE_ACCEPTED];
     for (const { workflowId, events } of await fetchRawRuns(client.connection, server.namespace)) {
       for (const event of events) {
-        const where = `${workflowId}, event ${String(event.eventId)}`;
+        const where = `${workflowId}, event ${String(event.eventId)} of type ${event.eventType}`;
         if (event.eventType === WORKFLOW_TASK_FAILED) {
           expect(CAUSED_BY_NEW_SIGNALS, where).toContain(event.workflowTaskFailedEventAttributes?.cause);
         }
