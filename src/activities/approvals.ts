@@ -87,7 +87,8 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       if (problems.length) throw invalidInputFailure(problems);
       const { approvalId } = request;
       assertWorkflowId('/approvalId', approvalWorkflowId(approvalId), workflowId);
-      if (!firstStage) throw new Error('the input is valid, but the workflow could not read its first stage');
+      if (!firstStage)
+        throw new Error('the input is valid, but the workflow could not read the first stage from the input');
       const { title, requestedBy, amount, stages } = request;
       const outcome = await store.openApproval({
         approvalId,

@@ -31,8 +31,8 @@ export function bundlePath(plain: string, { traced = false, encrypted = false }:
 }
 
 /**
- * Returns the workflow bundle: the given file, the file from the build, or a new bundle of the sources. If it is a
- * file, this is the file of the variant. The worker always gets a bundle, because the payload converter of a bundle
+ * Returns the workflow bundle: the given file, the file from the build, or a new bundle of the sources. For a file,
+ * `variant` selects which file, see `bundlePath`. The worker always gets a bundle, because the payload converter of a bundle
  * applies only to the workflow sandbox. Without a bundle, the worker itself would also use that converter.
  */
 export async function resolveWorkflowBundle(

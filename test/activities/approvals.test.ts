@@ -47,7 +47,7 @@ class FakeClient {
       this.close = (outcome) => {
         this.events.push('closed');
         if ('status' in outcome) resolve(outcome);
-        else reject(new WorkflowFailedError('approval failed', outcome.failure, 'NON_RETRYABLE_FAILURE' as never));
+        else reject(new WorkflowFailedError('approval failed', outcome.failure, 'NON_RETRYABLE_FAILURE'));
       };
     });
     this.closed.catch(() => undefined);
@@ -147,7 +147,7 @@ test('awaitExistingApproval withdraws the approval when it is cancelled, and end
   expect(client.events).toEqual(['cancel requested', 'closed']);
 });
 
-test('awaitExistingApproval repeats a withdrawal that fails', async () => {
+test('awaitExistingApproval retries a failed withdrawal', async () => {
   const { client, outcome, cancel } = await joinApproval();
   client.failingCancelRequests = 1;
   cancel();

@@ -261,7 +261,7 @@ describe('releaseStock', () => {
     expect(await outcomeOf(activities.reserveStock(first))).toBe('ok');
   });
 
-  test('when the response to the commit is lost, a retry of releaseStock returns no more stock', async () => {
+  test('when the response to the commit is lost, a retry of releaseStock does not release the stock twice', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);

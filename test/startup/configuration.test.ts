@@ -96,7 +96,7 @@ describe('starting with an invalid configuration', { timeout: 2 * START_TIMEOUT_
     });
   });
 
-  test('reports the variables of the API for a port in use and for a host of another machine', async () => {
+  test('the API reports PORT when the port is in use, and HOST when the address belongs to another machine', async () => {
     const port = String(silentServer.port);
     const apiKey = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: ['a'.repeat(64)] }]);
     const [ofPorts, ofHost] = await Promise.all([
@@ -216,7 +216,9 @@ describeOnDevServer('starting on a Temporal server', () => {
         url.username = 'shop';
         const problems = await startupErrorsOf('setup', { DATABASE_URL: url.href, TEMPORAL_ADDRESS: server.address });
         expect(problems).toEqual({
-          DATABASE_URL: expect.stringMatching(/^the role in the URL must .*permission denied for schema public$/) as string,
+          DATABASE_URL: expect.stringMatching(
+            /^the role in the URL must .*permission denied for schema public$/,
+          ) as string,
         });
       } finally {
         await empty.drop();

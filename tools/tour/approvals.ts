@@ -74,7 +74,7 @@ export const approvalScenarios: Scenario[] = [
     },
   },
   {
-    title: 'A large order without a decision in two stages',
+    title: 'A large order that nobody decides: both approval stages time out',
     async run(client) {
       const before = await readAvailableStock(client, SKU);
       const { orderId, readApproval } = await placeLargeOrder(client, 'order-approval-timeout.json');

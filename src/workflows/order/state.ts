@@ -73,7 +73,7 @@ export class OrderState {
     setCurrentDetails(describeOrder(this.view));
   }
 
-  /** Sets the final status. Before that, the status depends on what waits for an operator. */
+  /** Sets the final status. The status of an open order depends on what waits for an operator. */
   close(status: OrderStatus): void {
     this.view.stage = 'done';
     this.parcel.dropEarlyReports();

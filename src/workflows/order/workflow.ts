@@ -71,8 +71,8 @@ async function reserve(state: OrderState): Promise<ReservedOrder> {
 function settleFailedReservation(state: OrderState, failure: TemporalFailure): void {
   const { type } = reasonOf(failure);
   if (provesNothingReserved(failure)) state.saga.unregister('releaseStock');
-  // Before the reset, an earlier run charged the customer and rolled the order back. The refund of that run may still
-  // be stuck; its shipment is already cancelled.
+  // `ReservationReleased` means that an operator reset this order after an earlier run had rolled it back. The
+  // refund of that run may still be stuck, so this run repeats the refund. The shipment is already cancelled.
   if (type === 'ReservationReleased') state.saga.register(refund(state));
   state.hasInvalidInput = type === 'InvalidInput';
 }

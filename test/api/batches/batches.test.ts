@@ -236,7 +236,8 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test('shows a batch as failed after its workflow is terminated, and a retry completes the remaining items', async () => {
-      // Running chunks still complete, so the batch has more items than these chunks contain.
+      // The chunks that run during the termination complete later. The batch has more items than these chunks, so the
+      // retry has items left.
       const count = 20;
       const batchId = await startBlockedBatch(count);
       await shop.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();

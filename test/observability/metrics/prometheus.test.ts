@@ -417,7 +417,8 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         taskQueue: ORDER_TASK_QUEUE,
         workflowTaskTimeout: '1 second',
       });
-      // A real overdue delivery takes days. The metric counts search attributes, so the test sets only the attribute.
+      // A real delivery becomes overdue only after days. The metric counts orders by search attribute, so the test sets
+      // only the attribute.
       const late = await server.client.workflow.start('order', {
         workflowId: orderWorkflowId(randomUUID()),
         taskQueue: 'no-worker-polls-this-queue',
@@ -480,7 +481,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         status: { name: 'COMPLETED' },
       });
 
-      // Causes the failures that need a missing worker.
+      // Kills the worker, to trigger the alerts about a missing worker.
       worker.kill('SIGKILL');
       const waiting = repeatEvery(500, () => placeOrder());
       await expectToFire('TargetDown', 'JobMissing', 'NoWorker', 'BacklogAgeHigh');

@@ -130,7 +130,7 @@ describe('openAttempt', () => {
     expect(both[0]).toMatchObject({ attempt: 2, chunks: 1 });
   });
 
-  test('returns the earlier attempt and changes nothing when an earlier run repeats its call', async () => {
+  test('returns the earlier attempt and changes nothing when an earlier run calls openAttempt again', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     const first = await store.openAttempt(batchId, 'run');
     const { attemptId } = await openAttempt(batchId, 'another run');

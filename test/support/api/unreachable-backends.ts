@@ -9,7 +9,7 @@ const CONNECT_TIMEOUT_MS = 50;
 export async function createUnreachableBackends() {
   const address = `127.0.0.1:${await freePort()}`;
   const client = createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' });
-  // Replaces the deadline of each call by a short one. These tests do not check deadlines.
+  // Replaces the deadline of each call with a short deadline, because these tests do not check deadlines.
   client.withDeadline = (_deadline, run) => client.connection.withDeadline(Date.now() + CONNECT_TIMEOUT_MS, run);
   const store = openStore({
     databaseUrl: `postgres://${address}/shop`,

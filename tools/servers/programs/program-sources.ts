@@ -14,8 +14,8 @@ export interface FoundProgram {
 }
 
 /**
- * A source that always fails, because callers check the environment variable before they try the sources. This source
- * only adds the variable to the list in the error message.
+ * Adds the environment variable to the list of sources in the error message. Always fails, because callers read the
+ * variable before they try the sources.
  */
 export const variableSource = (name: string, fix: string): ProgramSource => ({
   name: `the environment variable ${name}`,

@@ -88,8 +88,8 @@ export function createCodecSessions(
 }
 
 /**
- * The cookie has no `Path` attribute, so browsers use the path of the page that sets the cookie. This path is `/codec`,
- * after the path prefix of a proxy.
+ * The cookie has no `Path` attribute, so browsers use the directory of the page that sets the cookie. It is
+ * `/codec`, or `<prefix>/codec` behind a proxy that adds a path prefix.
  */
 const formatSessionCookie = (value: string, seconds: number, isSecure: boolean) =>
   [
