@@ -306,12 +306,12 @@ describeOnDevServer('/v1/batches', () => {
           const mine = (await listBatches(query)).filter(({ batchId }) => batchIds.includes(batchId));
           return mine.length === batchIds.length ? mine : undefined;
         },
-        { description: `${batchIds.length} batches in the list by ${JSON.stringify(query)}`, timeoutMs: 15_000 },
+        { description: `${batchIds.length} batches in the list by ${JSON.stringify(query)}`, timeoutMs: 45_000 },
       );
     const waitUntilNotListed = (query: Record<string, string>, batchId: string) =>
       waitUntil(async () => !(await listBatches(query)).some((item) => item.batchId === batchId) || undefined, {
         description: `no such batch in the list by ${JSON.stringify(query)}`,
-        timeoutMs: 15_000,
+        timeoutMs: 45_000,
       });
 
     test('pages through all batches, newest first', async () => {
