@@ -22,13 +22,7 @@ export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.in
 /** Creates the failure that rejects a workflow's input. */
 export function invalidInputFailure(problems: InputProblem[]): ApplicationFailure {
   const list = problems.map(({ pointer, detail }) => `${pointer || '(input)'}: ${detail}`).join('; ');
-  return ApplicationFailure.create({
-    type: 'InvalidInput',
-    message: `invalid input: ${list}`,
-    nonRetryable: true,
-    details: [problems],
-    category: 'BENIGN',
-  });
+  return rejectionFailure('InvalidInput', `invalid input: ${list}`, problems);
 }
 
 /**

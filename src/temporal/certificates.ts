@@ -1,16 +1,9 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { loadConfigData, type ClientConfigProfile, type ConfigDataSource } from '@temporalio/envconfig';
+import type { ConfigProblem } from '../config/errors.js';
 
 /** Environment variables. Empty variables are absent. */
 export type Environment = Partial<Record<string, string>>;
-
-/** An invalid connection setting: the variable, the problem and an example of a valid value. */
-export interface ProfileProblem {
-  name: string;
-  problem: string;
-  got?: string | undefined;
-  example: string;
-}
 
 /** TLS settings. Each can be a value (`…_DATA`) or the path of a file (`…_PATH`). */
 export const PEM_VARIABLES = {
@@ -22,8 +15,8 @@ export const PEM_VARIABLES = {
 type TlsSettings = NonNullable<ClientConfigProfile['tls']>;
 
 /** Reads the certificates and the private key of a profile. Returns a problem for each one that is unusable. */
-export function validateCertificates(tls: TlsSettings, env: Environment): ProfileProblem[] {
-  const problems: ProfileProblem[] = [];
+export function validateCertificates(tls: TlsSettings, env: Environment): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
   const read = <T>(part: keyof typeof PEM_VARIABLES, what: string, parse: (pem: Buffer) => T): T | undefined => {
     const source = tls[part];
     if (!source) return undefined;

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { loadClientConfigProfile, toClientOptions, type ClientConfigProfile } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { isLoopback } from '../http-client/addresses.js';
-import { PEM_VARIABLES, validateCertificates, type Environment, type ProfileProblem } from './certificates.js';
+import { PEM_VARIABLES, validateCertificates, type Environment } from './certificates.js';
+import type { ConfigProblem } from '../config/errors.js';
 
 export type { Environment } from './certificates.js';
 
@@ -48,8 +49,8 @@ export const PROFILE_SECRETS = ['TEMPORAL_API_KEY'] as const;
  *
  * @returns the profile, or all problems. Problems contain neither secrets nor lines of the file.
  */
-export function readTemporalProfile(env: Environment): TemporalProfile | { problems: ProfileProblem[] } {
-  const problems: ProfileProblem[] = [];
+export function readTemporalProfile(env: Environment): TemporalProfile | { problems: ConfigProblem[] } {
+  const problems: ConfigProblem[] = [];
   const add = (name: string, problem: string, example: string) => problems.push({ name, problem, example });
 
   const file = env.TEMPORAL_CONFIG_FILE;

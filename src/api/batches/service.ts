@@ -8,7 +8,12 @@ import {
 } from '../../schemas/batch.js';
 import { pendingActivityFields, workflowField } from '../../temporal/client/pending-activities.js';
 import type { Execution } from '../../temporal/client/visibility.js';
-import { batchStatusAttribute, batchWorkflowId, estimateSecondsLeft } from '../../workflows/batch/contract.js';
+import {
+  batchStatusAttribute,
+  batchWorkflowId,
+  estimateSecondsLeft,
+  finalStatusOf,
+} from '../../workflows/batch/contract.js';
 import type { Backends } from '../dependencies.js';
 import { notFound } from '../problems/http-problem.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
@@ -47,7 +52,7 @@ export function statusOf({ status, typedSearchAttributes }: Execution): BatchSta
 function statusFromCounts({ attempt, total, succeeded, failed }: BatchProgress): BatchStatus {
   if (attempt === 0) return 'staged';
   if (succeeded + failed < total) return 'cancelled';
-  return failed > 0 ? 'completed_with_failures' : 'completed';
+  return finalStatusOf({ failed });
 }
 
 function toResource(
