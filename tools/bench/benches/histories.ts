@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
-import { startTemporaryStack } from '../../stack/temporary-stack.js';
+import { WithStartWorkflowOperation, type Client } from '@temporalio/client';
 import { waitUntil } from '../../processes/wait.js';
 import type { ApprovalInput, ApprovalView } from '../../../src/schemas/approval.js';
 import { restock } from '../../../src/batch-operations/restock.js';
@@ -14,11 +13,11 @@ import {
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
 import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE } from '../../../src/workflows/cart/contract.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
-import { startNoopWorker } from '../programs/noop.js';
+import { withOrderServers } from '../programs/order-servers.js';
 import { uploadAndAwaitBatch } from './batch.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByClient, completeOrderByHttp, BENCH_SKU, addBenchProduct } from '../load/orders.js';
+import { completeOrderByClient, completeOrderByHttp, BENCH_SKU } from '../load/orders.js';
 
 const ROUNDS = 3;
 const CART_CHANGES = 100;
@@ -32,17 +31,7 @@ interface HistorySize {
 
 /** Measures how many events and bytes each operation of the shop writes, against three activities that do nothing. */
 export async function benchHistories({ scale }: SampleScale): Promise<Comparison[]> {
-  const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0 });
-  const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
-  const stops = [() => stack.stop()];
-  try {
-    const noopWorker = await startNoopWorker(temporalAddress);
-    stops.unshift(() => noopWorker.stop());
-    const connection = await Connection.connect({ address: temporalAddress });
-    stops.unshift(() => connection.close());
-    const client = new Client({ connection });
-    await addBenchProduct(ownerDatabaseUrl);
-
+  return await withOrderServers({}, async ({ apiUrl, client, noopWorker }) => {
     const variants: Record<string, () => Promise<HistorySize>> = {
       'bare workflow, 3 regular activities': async () =>
         readHistorySize(noopWorker.client, (await noopWorker.run('threeActivities')).workflowId),
@@ -68,9 +57,7 @@ export async function benchHistories({ scale }: SampleScale): Promise<Comparison
       ...compareWithFirst(sizes.events, { what: 'events', unit: 'events', better: 'less', sampleCount: 1 }),
       ...compareWithFirst(sizes.bytes, { what: 'bytes', unit: 'bytes', better: 'less', sampleCount: 1 }),
     ];
-  } finally {
-    for (const stop of stops) await stop();
-  }
+  });
 }
 
 async function readHistorySize(client: Client, workflowId: string): Promise<HistorySize> {

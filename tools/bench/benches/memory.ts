@@ -11,7 +11,7 @@ import { ORDER_WORKFLOW_TYPE, orderQuery, orderWorkflowId } from '../../../src/w
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 import { anOrder, BENCH_SKU } from '../load/orders.js';
-import { runConcurrently } from '../measure/sampling.js';
+import { collectConcurrently } from '../measure/sampling.js';
 
 const ROUNDS = 3;
 const CACHED_WORKFLOWS = 300;
@@ -30,9 +30,9 @@ export async function benchMemory({ scale }: SampleScale): Promise<Comparison[]>
       const taskQueue = `memory-${randomUUID()}`;
       await withMemoryWorker(stack.addresses.temporalAddress, taskQueue, async (heap) => {
         for (const [name, start] of Object.entries(waitingWorkflowStarters(client, taskQueue))) {
-          await runConcurrently(scale(WARM_UP), CONCURRENCY, start);
+          await collectConcurrently(scale(WARM_UP), CONCURRENCY, start);
           const before = await heap();
-          await runConcurrently(scale(CACHED_WORKFLOWS), CONCURRENCY, start);
+          await collectConcurrently(scale(CACHED_WORKFLOWS), CONCURRENCY, start);
           addValue(bytes, name, ((await heap()) - before) / scale(CACHED_WORKFLOWS) / 1024);
         }
       });

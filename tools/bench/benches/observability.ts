@@ -22,7 +22,7 @@ import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 import { completeOrderByHttp, addBenchProduct } from '../load/orders.js';
 import { readCpuSeconds } from '../measure/cpu-time.js';
-import { runConcurrently } from '../measure/sampling.js';
+import { collectConcurrently } from '../measure/sampling.js';
 
 const ORDERS = 60;
 const WARM_UP = 40;
@@ -164,7 +164,7 @@ async function measureOrders({ stack, client, scrapeUrls }: RunningVariant, orde
   const before = { worker: await used('worker'), api: await used('api'), at: performance.now() };
   const scrape = () => Promise.all(scrapeUrls.map(async (url) => (await fetch(url)).text()));
   const scraping = setInterval(() => void scrape().catch(() => undefined), SCRAPE_INTERVAL_MS);
-  const ids = await runConcurrently(orders, CONCURRENCY, () =>
+  const ids = await collectConcurrently(orders, CONCURRENCY, () =>
     completeOrderByHttp(stack.addresses.apiUrl, client),
   ).finally(() => clearInterval(scraping));
   const seconds = (performance.now() - before.at) / 1000;

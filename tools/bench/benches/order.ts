@@ -1,11 +1,9 @@
-import { Client, Connection } from '@temporalio/client';
-import { startTemporaryStack } from '../../stack/temporary-stack.js';
-import { startNoopWorker } from '../programs/noop.js';
+import { withOrderServers } from '../programs/order-servers.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByClient, completeOrderByHttp, addBenchProduct } from '../load/orders.js';
+import { completeOrderByClient, completeOrderByHttp } from '../load/orders.js';
 import { readCpuSeconds } from '../measure/cpu-time.js';
-import { runConcurrently, measureLatencies } from '../measure/sampling.js';
+import { collectConcurrently, measureLatencies } from '../measure/sampling.js';
 
 const ROUNDS = 5;
 const ORDERS = 120;
@@ -25,47 +23,36 @@ interface MeasuredVariant {
  * only.
  */
 export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> {
-  const stack = await startTemporaryStack(
-    { carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' },
-    { metrics: false },
+  return await withOrderServers(
+    { settings: { logLevel: 'warn' }, options: { metrics: false } },
+    async ({ stack, apiUrl, client, noopWorker }) => {
+      const shop = stack.processes.get('worker')!.current.pid;
+      return await compareVariants(scale, [
+        {
+          name: 'bare workflow, 3 regular activities',
+          workerPid: noopWorker.workerPid,
+          run: () => noopWorker.run('threeActivities'),
+        },
+        {
+          name: 'bare workflow, 3 local activities',
+          workerPid: noopWorker.workerPid,
+          run: () => noopWorker.run('threeLocalActivities'),
+        },
+        { name: 'order, with the SDK client', workerPid: shop, run: () => completeOrderByClient(client) },
+        { name: 'order, over HTTP', workerPid: shop, run: () => completeOrderByHttp(apiUrl, client) },
+      ]);
+    },
   );
-  const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
-  const stops = [() => stack.stop()];
-  try {
-    const noopWorker = await startNoopWorker(temporalAddress);
-    stops.unshift(() => noopWorker.stop());
-    const connection = await Connection.connect({ address: temporalAddress });
-    stops.unshift(() => connection.close());
-    const client = new Client({ connection });
-    await addBenchProduct(ownerDatabaseUrl);
-    const shop = stack.processes.get('worker')!.current.pid;
-    return await compareVariants(scale, [
-      {
-        name: 'bare workflow, 3 regular activities',
-        workerPid: noopWorker.workerPid,
-        run: () => noopWorker.run('threeActivities'),
-      },
-      {
-        name: 'bare workflow, 3 local activities',
-        workerPid: noopWorker.workerPid,
-        run: () => noopWorker.run('threeLocalActivities'),
-      },
-      { name: 'order, with the SDK client', workerPid: shop, run: () => completeOrderByClient(client) },
-      { name: 'order, over HTTP', workerPid: shop, run: () => completeOrderByHttp(apiUrl, client) },
-    ]);
-  } finally {
-    for (const stop of stops) await stop();
-  }
 }
 
 async function compareVariants(scale: SampleScale['scale'], variants: MeasuredVariant[]): Promise<Comparison[]> {
   const perSecond: ValuesByVariant = {};
   const processor: ValuesByVariant = {};
-  for (const { run } of variants) await runConcurrently(scale(WARM_UP), CONCURRENCY, run);
+  for (const { run } of variants) await collectConcurrently(scale(WARM_UP), CONCURRENCY, run);
   for (let round = 0; round < scale(ROUNDS); round += 1) {
     for (const { name, workerPid, run } of variants) {
       const before = { used: await readCpuSeconds(workerPid), at: performance.now() };
-      await runConcurrently(scale(ORDERS), CONCURRENCY, run);
+      await collectConcurrently(scale(ORDERS), CONCURRENCY, run);
       addValue(perSecond, name, (scale(ORDERS) * 1000) / (performance.now() - before.at));
       const used = (await readCpuSeconds(workerPid)) - before.used;
       addValue(processor, name, (used * 1000) / scale(ORDERS));

@@ -1,17 +1,16 @@
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
 import { replayHistories, type Bundle, type RecordedHistory } from '../../replay/replay-histories.js';
-import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { restock } from '../../../src/batch-operations/restock.js';
 import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
-import { startNoopWorker } from '../programs/noop.js';
+import { withOrderServers } from '../programs/order-servers.js';
 import { uploadAndAwaitBatch } from './batch.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByClient, BENCH_SKU, addBenchProduct } from '../load/orders.js';
-import { runConcurrently } from '../measure/sampling.js';
+import { completeOrderByClient, BENCH_SKU } from '../load/orders.js';
+import { collectConcurrently } from '../measure/sampling.js';
 
 const ROUNDS = 5;
 const HISTORY_COUNT = 150;
@@ -28,21 +27,12 @@ interface ReplayInput {
 
 /** Measures how fast workflows replay from their histories. Workers do this after a restart or a cache eviction. */
 export async function benchReplay({ scale }: SampleScale): Promise<Comparison[]> {
-  const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' });
-  const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
-  const stops = [() => stack.stop()];
-  try {
-    const noopWorker = await startNoopWorker(temporalAddress);
-    stops.unshift(() => noopWorker.stop());
-    const connection = await Connection.connect({ address: temporalAddress });
-    stops.unshift(() => connection.close());
-    const client = new Client({ connection });
-    await addBenchProduct(ownerDatabaseUrl);
+  return await withOrderServers({ settings: { logLevel: 'warn' } }, async ({ apiUrl, client, noopWorker }) => {
     const shop = await bundleWorkflows(new DefaultLogger('WARN'));
 
     const count = WARM_UP + scale(HISTORY_COUNT);
-    const noopRuns = await runConcurrently(count, CONCURRENCY, () => noopWorker.run('threeActivities'));
-    const orders = await runConcurrently(count, CONCURRENCY, () => completeOrderByClient(client));
+    const noopRuns = await collectConcurrently(count, CONCURRENCY, () => noopWorker.run('threeActivities'));
+    const orders = await collectConcurrently(count, CONCURRENCY, () => completeOrderByClient(client));
     const lines = Array.from({ length: scale(BATCH_CHUNKS) }, () =>
       Buffer.from(`${JSON.stringify({ sku: BENCH_SKU, quantity: 1 })}\n`),
     );
@@ -76,9 +66,7 @@ export async function benchReplay({ scale }: SampleScale): Promise<Comparison[]>
       ...compareWithFirst(ofMany, { ...shown, sampleCount: scale(HISTORY_COUNT) }),
       ...compareWithFirst({ [noopName]: base, [batch]: ofBatches }, { ...shown, sampleCount: scale(BATCH_REPLAYS) }),
     ];
-  } finally {
-    for (const stop of stops) await stop();
-  }
+  });
 }
 
 async function fetchHistories(client: Client, workflowIds: string[]): Promise<RecordedHistory[]> {

@@ -12,7 +12,7 @@ import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 import { completeOrderByClient, addBenchProduct } from '../load/orders.js';
 import { machineCpuSeconds, readCpuSeconds } from '../measure/cpu-time.js';
-import { runConcurrently } from '../measure/sampling.js';
+import { collectConcurrently } from '../measure/sampling.js';
 
 const WORKER_COUNTS = [1, 2, 4];
 const ROUNDS = 3;
@@ -74,7 +74,7 @@ async function compareFleets(
     // and none has a cold start.
     for (const workers of WORKER_COUNTS) fleets.push(await openFleet(cluster, connection, kind, workers, bundle));
     const completeOrders = ({ client }: Fleet, count: number) =>
-      runConcurrently(count, CONCURRENCY, () => completeOrderByClient(client));
+      collectConcurrently(count, CONCURRENCY, () => completeOrderByClient(client));
     for (const fleet of fleets) await completeOrders(fleet, scale(WARM_UP));
     const perSecond: ValuesByVariant = {};
     const busy: ValuesByVariant = {};

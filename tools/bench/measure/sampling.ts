@@ -1,3 +1,4 @@
+import { runConcurrently } from '../../../src/async/concurrency.js';
 import { percentile } from '../../measurement/statistics.js';
 import { addValue, type ValuesByVariant } from './comparison.js';
 
@@ -45,14 +46,11 @@ export async function measureLatencies(
   return latencies;
 }
 
-/** Runs a function `count` times, at most `atOnce` at a time. Returns the results in order of completion. */
-export async function runConcurrently<T>(count: number, atOnce: number, run: () => Promise<T>): Promise<T[]> {
+/** Runs a function `count` times, at most `limit` at a time. Returns the results in order of completion. */
+export async function collectConcurrently<T>(count: number, limit: number, run: () => Promise<T>): Promise<T[]> {
   const results: T[] = [];
-  let left = count;
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      while (left-- > 0) results.push(await run());
-    }),
-  );
+  await runConcurrently(count, limit, async () => {
+    results.push(await run());
+  });
   return results;
 }
