@@ -56,7 +56,7 @@ export interface WorkersOptions extends Pick<
 export interface ConcurrencyLimits {
   activities?: number | undefined;
   workflowTasks?: number | undefined;
-  /** The shares of memory and CPU of the machine or container at which the workers accept no more tasks. */
+  /** The shares of memory and CPU of the machine or container at which the workers stop accepting tasks. */
   resourceTargets?: ResourceBasedTunerOptions | undefined;
 }
 

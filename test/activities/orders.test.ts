@@ -150,7 +150,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(9);
   });
 
-  test('when the response to the commit is lost, a retry of reserveStock takes no more stock', async () => {
+  test('when the response to the commit is lost, a retry of reserveStock does not take the stock twice', async () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     const gate = await startCommitProxy(database.url);

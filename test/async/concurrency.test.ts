@@ -42,7 +42,7 @@ test('runConcurrently runs each piece of work once, and always runs as many at t
   await fc.assert(property);
 });
 
-test('after a failure, runConcurrently starts no more work, waits for running work and throws the first failure', async () => {
+test('after a failure, runConcurrently starts no further work, waits for running work and throws the first failure', async () => {
   const { begun, run, finish } = createManualWork();
   let isOver = false;
   const done = runConcurrently(9, 3, run).finally(() => (isOver = true));

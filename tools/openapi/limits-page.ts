@@ -25,15 +25,15 @@ Other limits:
   the carrier once a day. Each poll adds ${EVENTS_PER_CARRIER_POLL} events. If no operator decides, the order reaches the limit of events
   after more than ten years.
 - **Updates of an order**: a run accepts at most 2,000 updates. The workflow rejects a repeated cancellation. The
-  rejected update writes no event and does not count. Each decision of an operator counts. When a run accepts no more
+  rejected update writes no event and does not count. Each decision of an operator counts. When a run accepts no further
   updates, the API sends the decisions \`resolveCompensation\` and \`resolveDelivery\` as signals.
 - **Updates of an approval**: a run accepts at most 2,000 updates. The workflow rejects a repeated decision without a
   new comment, and a repeated withdrawal. The API returns the outcome in both cases. At the limit, the API stores
   further comments on a decided approval in the database. For a pending approval, the API returns \`409 update-limit\`.
   Approvers can then still decide by webhook or signal.
 - **Signals**: a run accepts at most 10,000 signals. A cart continues as new before this limit. After 5,000 pauses and
-  resumes, a batch accepts no more pauses and resumes, but continues to run. After 10,000 decisions by signal, an
-  approval accepts no more signals, but continues to run.
+  resumes, a batch accepts no further pauses and resumes, but continues to run. After 10,000 decisions by signal, an
+  approval accepts no further signals, but continues to run.
 - **Bytes of a history**: a history may have at most 50 MB. Tests in \`test/workflows\` compare the largest approval and
   the largest batch with this limit.
 - **A workflow task** may take at most ten seconds.

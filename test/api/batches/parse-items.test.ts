@@ -141,7 +141,7 @@ describe('invalid lines', () => {
     expect((await rejectionOf(readItems('{}', ndjsonOptions))).detail).toBe('1 line is invalid; nothing was stored');
   });
 
-  test('after an invalid line, emits no more chunks but reads the body to its end', async () => {
+  test('after an invalid line, emits no further chunks but reads the body to its end', async () => {
     const body = bodyOf('{"sku":"A"}\n{"sku":"B"}\n{}\n', '{"sku":"C"}\n{"sku":"D"}\n', '{}\n');
     const lists: unknown[] = [];
 
@@ -594,7 +594,7 @@ describe('size limits', () => {
 describe('the request body', () => {
   const line = '{"sku":"A"}\n';
 
-  test('reads no more of the body than fits into the buffers while no chunk is consumed', async () => {
+  test('reads only as much of the body as fits into the buffers while no chunk is consumed', async () => {
     const upload = createRepeatingBody(line.repeat(1_000), { bytes: 50 * MB });
     const lists = parseItems(upload.body, ndjsonOptions);
     for (let turns = 0; turns < 100; turns += 1) await turn();

@@ -72,7 +72,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   const secondsBetween = (from: string | Date, to: string | Date) =>
     (new Date(to).getTime() - new Date(from).getTime()) / 1000;
 
-  /** Allows a difference of a minute, because the clock of the time-skipping server also advances by itself. */
+  /** Allows a difference of a minute, because the clock of the time-skipping server also advances with the real time. */
   function expectAbout(seconds: number, expected: number): void {
     expect(seconds).toBeGreaterThanOrEqual(expected);
     expect(seconds).toBeLessThan(expected + MINUTE_SECONDS);

@@ -201,7 +201,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     ]);
   });
 
-  // This test is the last in the file, because its workflow does not end by itself.
+  // This test is the last in the file, because its workflow never closes.
   test('a bug in a compensation fails the workflow task, and no older step is compensated', async () => {
     const handle = await start({ steps: [{ name: 'a' }, { name: 'b', compensationBehaviours: ['bug'] }] });
 
