@@ -8,6 +8,7 @@ import {
 } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import type { Config } from '../config/read.js';
+import { rejectOnClosedConnection } from './client/closed-connection.js';
 import { createClientDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
 
@@ -18,6 +19,12 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Large enough for a list page with the memos of 100 executions and for a history page with 1,000 events. */
 const MAX_GRPC_MESSAGE_BYTES = 128 * 1024 * 1024;
+
+/** The interceptors of each connection: they retry requests until the connection is closed. */
+export const requestInterceptors: Interceptor[] = [
+  makeGrpcRetryInterceptor(defaultGrpcRetryOptions()),
+  rejectOnClosedConnection,
+];
 
 interface ClientConnectionConfig extends TemporalConfig {
   PAYLOAD_ENCRYPTION_KEYS?: readonly EncryptionKey[] | undefined;
@@ -41,7 +48,7 @@ export function createClient(
     ...connectionOptions(config),
     connectTimeout: CONNECT_TIMEOUT_MS,
     channelArgs: { 'grpc.max_receive_message_length': MAX_GRPC_MESSAGE_BYTES },
-    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...grpcInterceptors],
+    interceptors: [...requestInterceptors, ...grpcInterceptors],
   });
   const dataConverter = createClientDataConverter({ keys, namespace });
   return new Client({ connection, namespace, dataConverter, interceptors: { workflow: workflowInterceptors } });
@@ -49,7 +56,11 @@ export function createClient(
 
 /** Opens a connection without a client. @throws when the server does not respond in time. */
 export async function openConnection(config: TemporalConfig): Promise<Connection> {
-  return await Connection.connect({ ...connectionOptions(config), connectTimeout: CONNECT_TIMEOUT_MS });
+  return await Connection.connect({
+    ...connectionOptions(config),
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    interceptors: requestInterceptors,
+  });
 }
 
 /** Opens the connection of a worker. @throws when the server does not respond. */

@@ -171,7 +171,8 @@ describe('reserveStock', () => {
     const { sku } = await addProduct(store);
     const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     const lock = await lockProduct(database.url, sku);
-    const cut = outcomeOf(activities.reserveStock(reservation));
+    const cutStore = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
+    const cut = outcomeOf(createOrderActivities({ store: cutStore }).reserveStock(reservation));
     await lock.waitForBlocked();
     await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
@@ -180,6 +181,7 @@ describe('reserveStock', () => {
     await lock.release();
     const stock = await stockOf(sku);
     await activities.reserveStock(reservation);
+    await cutStore.close();
 
     expect(outcome).toMatch(/connection/i);
     expect(stock).toBe(10);

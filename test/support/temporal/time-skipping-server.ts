@@ -1,5 +1,7 @@
+import type { ConnectionPlugin } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { describe, inject } from 'vitest';
+import { requestInterceptors } from '../../../src/temporal/connections.js';
 import { toIndexedValueTypes } from '../../../src/temporal/provisioning.js';
 import { SEARCH_ATTRIBUTES } from '../../../src/temporal/search-attributes.js';
 import { replayOpenRuns } from '../replay/run-tracker.js';
@@ -58,11 +60,18 @@ export async function startTimeSkippingServer(): Promise<TemporalServer & { env:
   };
 }
 
+/** A failed test can leave a call that waits for a retry when the connection closes. */
+const closedConnectionPlugin: ConnectionPlugin = {
+  name: 'closed-connection',
+  configureConnection: (options) => ({ ...options, interceptors: requestInterceptors }),
+};
+
 /** Retries the start, because the SDK allows only five seconds and Java can need more on a busy machine. */
 async function startEnvironment(path: string, attempts = 10): Promise<TestWorkflowEnvironment> {
   try {
     return await TestWorkflowEnvironment.createTimeSkipping({
       server: { executable: { type: 'existing-path', path } },
+      plugins: [closedConnectionPlugin],
     });
   } catch (error) {
     if (attempts === 1 || !/did not start within/.test((error as Error).message)) throw error;
