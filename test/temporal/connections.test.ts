@@ -44,7 +44,7 @@ afterEach(() => server.forceShutdown());
 test('rejects a call that waits for a retry when its connection closes', async () => {
   const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${port}`, TEMPORAL_NAMESPACE: 'default' });
   const outcome = client.workflowService.describeNamespace({ namespace: 'default' }).catch((error: unknown) => error);
-  await waitUntil(() => calls > 0 || undefined, { description: 'the first attempt' });
+  await waitUntil(() => calls > 0 || undefined, { description: 'the first attempt', timeoutMs: 10_000 });
   await client.connection.close();
 
   expect(await Promise.race([outcome, delay(10 * FIRST_RETRY_DELAY_MS, 'no response')])).toMatchObject({
