@@ -25,6 +25,7 @@ export interface WorkersOptions extends Pick<
   WorkerOptions,
   | 'namespace'
   | 'workflowBundle'
+  | 'debugMode'
   | 'maxCachedWorkflows'
   | 'shutdownGraceTime'
   | 'shutdownForceTime'

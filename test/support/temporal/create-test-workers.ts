@@ -5,6 +5,9 @@ import {
 } from '../../../src/temporal/workers.js';
 import { withTypeScriptRequire } from './encryption.js';
 
-/** Creates workers in the test process. */
+/**
+ * Creates workers in the test process. In debug mode, workflows run in the main thread, because a thread per worker
+ * takes nearly a second of CPU to start.
+ */
 export const createTestWorkers = (options: WorkersOptions): Promise<Workers> =>
-  withTypeScriptRequire(() => createProductWorkers(options));
+  withTypeScriptRequire(() => createProductWorkers({ debugMode: true, ...options }));

@@ -273,6 +273,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     const taskQueue = 'encrypted-carts';
     const worker = await withTypeScriptRequire(() =>
       Worker.create({
+        debugMode: true,
         connection,
         namespace,
         taskQueue,

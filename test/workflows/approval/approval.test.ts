@@ -55,6 +55,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   /** Starts a worker for approvals on the given task queue. */
   async function createWorkerOn(taskQueue: string): Promise<{ stop: () => Promise<void> }> {
     const worker = await Worker.create({
+      debugMode: true,
       connection: env.nativeConnection,
       taskQueue,
       workflowBundle: { codePath: inject('workflowBundle') },

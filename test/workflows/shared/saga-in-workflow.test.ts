@@ -20,6 +20,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
   beforeAll(async () => {
     server = await startTimeSkippingServer();
     worker = await Worker.create({
+      debugMode: true,
       connection: server.nativeConnection,
       namespace: server.namespace,
       taskQueue,
