@@ -1,5 +1,4 @@
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
-// eslint-disable-next-line @typescript-eslint/no-restricted-imports -- the SDK has no option for this
 import { globalHandlers } from '@temporalio/worker/lib/workflow/vm-shared.js';
 
 /**
