@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     globalSetup: 'test/support/setup/global-setup.ts',
     setupFiles: [
-      'test/support/setup/compiled-processes.ts',
+      'test/support/setup/fast-processes.ts',
       'test/support/setup/replay-after-each-test.ts',
       'test/support/setup/cancellation-scopes.ts',
     ],

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { eventSubject, eventTypeName, type History, type HistoryEvent } from '../../../tools/replay/history-events.js';
 import {
@@ -21,8 +22,11 @@ export class Replayer {
   private readonly histories = new PassThrough({ objectMode: true });
   private readonly results: AsyncGenerator<HistoryResult>;
   private readonly replayedSequences = new Set<string>();
+  private readonly onStop: (() => void) | undefined;
 
-  constructor(code: WorkflowCode) {
+  /** Calls `onStop` when the replay worker stops before `close`. */
+  constructor(code: WorkflowCode, { onStop }: { onStop?: () => void } = {}) {
+    this.onStop = onStop;
     this.results = replayHistories(this.histories, code);
   }
 
@@ -38,12 +42,14 @@ export class Replayer {
     const events = completedTaskEvents(history);
     if (events.length <= before) return { isClosed, replayedEvents: before };
     const result = { isClosed, replayedEvents: events.length };
-    const sequence = eventSequenceOf(recorded.workflowType, events);
+    const sequence = digestOf(eventSequenceOf(recorded.workflowType, events));
     if (this.replayedSequences.has(sequence)) return result;
     this.histories.write({ ...recorded, history: { events } });
     const { value, done } = await this.results.next();
-    if (done)
+    if (done) {
+      this.onStop?.();
       throw new Error(`the replay worker stopped before it replayed ${recorded.workflowType} ${recorded.workflowId}`);
+    }
     const difference = formatDifference(value);
     if (difference !== undefined) return { ...result, difference };
     this.replayedSequences.add(sequence);
@@ -77,6 +83,8 @@ const eventSequenceOf = (type: string, events: HistoryEvent[]): string =>
     type,
     ...events.map((event) => `${eventTypeName(event)} ${eventSubject(event) ?? acceptedUpdateName(event) ?? ''}`),
   ].join('\n');
+
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64');
 
 const acceptedUpdateName = ({ workflowExecutionUpdateAcceptedEventAttributes: accepted }: HistoryEvent) =>
   accepted?.acceptedRequest?.input?.name;

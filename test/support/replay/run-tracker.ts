@@ -25,7 +25,10 @@ const trackedRuns = new Map<string, TrackedRun>();
 const advancedRuns = new Set<TrackedRun>();
 /** Namespaces with workers in separate processes. This process cannot observe which runs those workers advance. */
 const trackedNamespaces = new Map<string, { client: Client; code: WorkflowCode }>();
-const replayers = new Map<unknown, Promise<Replayer>>();
+/** Replayers of bundles in files, which are the same in all test files of this process. */
+const sharedReplayers = new Map<unknown, Promise<Replayer>>();
+/** Replayers that only the current test file uses, because their code or encryption keys belong to the file. */
+const fileReplayers = new Map<unknown, Promise<Replayer>>();
 let differences: string[] = [];
 
 /** Records that a run has advanced. */
@@ -83,9 +86,11 @@ export function takeDifferences(): string[] {
   return taken;
 }
 
-export async function closeReplayers(): Promise<void> {
-  await Promise.all([...replayers.values()].map(async (replayer) => (await replayer).close()));
-  replayers.clear();
+/** Closes the replayers that only the current test file uses. */
+export async function closeFileReplayers(): Promise<void> {
+  const closing = [...fileReplayers.values()];
+  fileReplayers.clear();
+  await Promise.all(closing.map(async (replayer) => (await replayer).close()));
 }
 
 async function replayRun(run: TrackedRun): Promise<void> {
@@ -105,12 +110,15 @@ async function replayRun(run: TrackedRun): Promise<void> {
 
 /** Returns the replayer for a bundle. Each worker with encryption keys has a separate replayer. */
 async function replayerFor({ workflowBundle, payloadCodecs }: WorkflowCode): Promise<Replayer> {
+  const isShared = payloadCodecs.length === 0 && 'codePath' in workflowBundle;
+  const replayers = isShared ? sharedReplayers : fileReplayers;
   const key = payloadCodecs[0] ?? ('code' in workflowBundle ? workflowBundle.code : workflowBundle.codePath);
   const start = async () => {
     // Imported here and not at the top, because this import loads the SDK's worker, which tests without workflows do
     // not need.
     const { Replayer } = await import('./replayer.js');
-    return new Replayer({ workflowBundle, dataConverter: { payloadCodecs: [...payloadCodecs] } });
+    const code = { workflowBundle, dataConverter: { payloadCodecs: [...payloadCodecs] } };
+    return new Replayer(code, { onStop: () => replayers.delete(key) });
   };
   const replayer = replayers.get(key) ?? start();
   replayers.set(key, replayer);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach } from 'vitest';
-import { closeReplayers, replayAdvancedRuns, takeDifferences } from '../replay/run-tracker.js';
+import { closeFileReplayers, replayAdvancedRuns, takeDifferences } from '../replay/run-tracker.js';
 
 /**
  * After every test, replays each workflow that a worker has advanced. Replays only one of the workflows with the same
@@ -13,7 +13,7 @@ afterEach(async () => {
 // Before a server is closed, its open runs are replayed once more. Their differences fail the file and not a single
 // test.
 afterAll(async () => {
-  await closeReplayers();
+  await closeFileReplayers();
   throwOnDifferences();
 });
 

@@ -2,3 +2,6 @@ import { inject } from 'vitest';
 
 // Test processes start faster from compiled sources than with a TypeScript loader.
 process.env.COMPILED_SOURCE = inject('compiledSource');
+
+// Dev servers need 12 % less CPU time if Go collects garbage less often.
+process.env.GOGC = '400';
