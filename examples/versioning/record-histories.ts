@@ -6,7 +6,7 @@ import { freePort } from '../../tools/processes/ports.js';
 import { writeHistory } from '../../tools/recordings/history-file.js';
 import { eventTypeName } from '../../tools/replay/history-events.js';
 import { createReporter } from '../../tools/terminal/reporter.js';
-import { loadSettings } from '../../tools/stack/settings/settings.js';
+import { loadSettings } from '../../tools/settings/settings.js';
 import { findTemporalCli } from '../../tools/servers/programs/temporal-cli.js';
 import { startTemporalDevServer } from '../../tools/servers/temporal/temporal-dev-server.js';
 import { waitUntil } from '../../tools/processes/wait.js';

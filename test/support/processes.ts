@@ -11,5 +11,5 @@ export {
   type ManagedProcess,
 } from '../../tools/processes/processes.js';
 export { waitUntil } from '../../tools/processes/wait.js';
-export { projectRoot } from '../../tools/stack/settings/project.js';
-export { unsetShellVariables } from '../../tools/stack/settings/application-variables.js';
+export { projectRoot } from '../../tools/settings/environment.js';
+export { unsetShellVariables } from '../../tools/settings/application-variables.js';

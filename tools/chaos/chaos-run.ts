@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Reporter } from '../terminal/reporter.js';
-import { loadSettings } from '../stack/settings/settings.js';
+import { loadSettings } from '../settings/settings.js';
 import { audit } from './audit/audit.js';
 import { saveArtifacts } from './artifacts.js';
 import { unresolvedRequests } from './client-log.js';

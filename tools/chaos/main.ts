@@ -5,7 +5,7 @@ import { renderResult } from './result-tables.js';
 import { formatError, UsageError } from '../terminal/command-line.js';
 import { formatHardware } from '../measurement/hardware.js';
 import { createReporter } from '../terminal/reporter.js';
-import { loadSettings } from '../stack/settings/settings.js';
+import { loadSettings } from '../settings/settings.js';
 import { stopLiveProcesses } from '../processes/processes.js';
 
 /**

@@ -70,7 +70,10 @@ export async function startShopUnderTest({
     const { mapPort } = links;
     let cluster: TemporaryCluster | undefined;
     if (server === 'full') {
-      cluster = await startTemporaryCluster(report, { durable: true, mapPort });
+      cluster = await startTemporaryCluster(report, {
+        durable: true,
+        mapDatabasePort: (port) => mapPort('Temporal to PostgreSQL', port),
+      });
       closing.push(() => cluster!.stop());
       signal?.throwIfAborted();
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { writeComposeSecrets } from './generate.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 /** `npm run secrets`: generates the secrets of `docker-compose.yml` once. Git and the image build ignore the file. */
 try {

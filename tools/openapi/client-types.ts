@@ -1,7 +1,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import openapiTypescript, { astToString } from 'openapi-typescript';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 const DOCUMENT_PATH = join(projectRoot, 'openapi.json');
 /** This file is not committed, because it is generated from openapi.json. */

@@ -12,7 +12,7 @@ import { openStore } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';
 import { LIMIT_TABLE_PATH, renderLimitTable } from './limits-page.js';
 import { PROBLEM_TABLE_PATH, renderProblemTable } from './problems-page.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 /** Returns the generated files that are committed, by path: the OpenAPI document and two pages of documentation. */
 export async function generatedFiles(): Promise<Record<string, string>> {

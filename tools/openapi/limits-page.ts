@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { formatCount } from '../measurement/statistics.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 import { EVENTS_PER_CARRIER_POLL, TEMPORAL_LIMITS } from './temporal-limits.js';
 
 export const LIMIT_TABLE_PATH = join(projectRoot, 'docs/limits.md');

@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { updateClientTypes } from './client-types.js';
 import { generatedFiles } from './document.js';
 import { createReporter } from '../terminal/reporter.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 /**
  * `npm run openapi`: generates the OpenAPI document, the reference pages and the types of the API client from the code.

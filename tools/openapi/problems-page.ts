@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/problems/problem-kinds.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 export const PROBLEM_TABLE_PATH = join(projectRoot, 'docs/problems.md');
 

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { startProcess, type ProcessSpec } from './processes.js';
-import { inheritedEnvironment } from '../stack/settings/project.js';
+import { inheritedEnvironment } from '../settings/environment.js';
 
 /**
  * Runs a command until it exits and returns its output.

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { projectRoot, inheritedEnvironment } from '../stack/settings/project.js';
+import { projectRoot, inheritedEnvironment } from '../settings/environment.js';
 
 const guardPath = fileURLToPath(new URL('process-guard.mjs', import.meta.url));
 const defaultGraceMs = 10_000;

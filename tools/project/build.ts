@@ -5,7 +5,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { runCommand } from '../processes/commands.js';
 import type * as Bundles from '../../src/temporal/workflow-bundle.js';
 import { createReporter } from '../terminal/reporter.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 /**
  * `npm run build`: compiles `src/` to `dist/` and bundles the workflows for each variant, so that workers start without

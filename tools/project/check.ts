@@ -4,7 +4,7 @@ import { updateClientTypes } from '../openapi/client-types.js';
 import { checkDependencies } from './check-dependencies.js';
 import { checkPhrases } from './check-phrases.js';
 import { createReporter } from '../terminal/reporter.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 /**
  * `npm run check [-- <step> …]`: runs all checks that do not execute the code. The steps run in parallel and keep

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { freePort } from '../processes/ports.js';
 import { startProcess, typescriptCommand, type ManagedProcess } from '../processes/processes.js';
 import { createReporter } from '../terminal/reporter.js';
-import { loadSettings } from '../stack/settings/settings.js';
+import { loadSettings } from '../settings/settings.js';
 import { CLUSTER_REPLICAS } from '../stack/stack.js';
 import { stopLiveProcesses } from '../processes/processes.js';
 import { findTemporalCli } from '../servers/programs/temporal-cli.js';

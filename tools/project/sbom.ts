@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 interface PackageLock {
   packages: Record<string, { dev?: boolean; devDependencies?: object }>;

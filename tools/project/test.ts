@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
 import { startProcess } from '../processes/processes.js';
 import { createReporter } from '../terminal/reporter.js';
-import { inheritedEnvironment } from '../stack/settings/project.js';
-import { loadSettings } from '../stack/settings/settings.js';
+import { inheritedEnvironment } from '../settings/environment.js';
+import { loadSettings } from '../settings/settings.js';
 import { findTemporalCli } from '../servers/programs/temporal-cli.js';
 import { findTemporalServerBinaries } from '../servers/programs/temporal-server-binaries.js';
 import { findTimeSkippingServer } from '../servers/programs/time-skipping-server.js';

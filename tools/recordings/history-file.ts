@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '../../src/temporal/sdk/histories.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 
 /** Writes the history of a run to a file. Removes host names, process ids and folders of this machine. */
 export async function writeHistory(file: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {

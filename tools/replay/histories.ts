@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { iterateExecutions } from '../../src/temporal/client/visibility.js';
 import { historyFromJSON } from '../../src/temporal/sdk/histories.js';
-import { projectRoot } from '../stack/settings/project.js';
+import { projectRoot } from '../settings/environment.js';
 import type { History } from './history-events.js';
 import type { RecordedHistory } from './replay-histories.js';
 

@@ -1,7 +1,7 @@
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import { runReplay } from './run-replay.js';
 import { createReporter } from '../terminal/reporter.js';
-import { inheritedEnvironment } from '../stack/settings/project.js';
+import { inheritedEnvironment } from '../settings/environment.js';
 
 // This command reports differences itself, so the SDK must not log them too.
 const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });

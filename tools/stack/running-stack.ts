@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { inheritedEnvironment } from './settings/project.js';
-import { loadSettings } from './settings/settings.js';
+import { inheritedEnvironment } from '../settings/environment.js';
+import { loadSettings } from '../settings/settings.js';
 
 const probeTimeoutMs = 5_000;
 const stackFileSchema = z.object({

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { freePorts } from '../processes/ports.js';
 import { createTemporaryDatabase, type TemporaryDatabase } from '../servers/postgres/temporary-database.js';
 import { silentReporter } from '../terminal/reporter.js';
-import { loadSettings, type Settings } from './settings/settings.js';
+import { loadSettings, type Settings } from '../settings/settings.js';
 import { CLUSTER_REPLICAS, type Stack, type StackOptions } from './stack.js';
 import { startStack } from './start/start-stack.js';
 

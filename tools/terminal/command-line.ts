@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { inheritedEnvironment } from '../stack/settings/project.js';
+import { inheritedEnvironment } from '../settings/environment.js';
 
 /** Thrown for invalid arguments. The caller catches this error and prints the usage. */
 export class UsageError extends Error {

@@ -2,7 +2,7 @@ import { access, constants, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, inject } from 'vitest';
 import { findOnPath, projectRoot } from '../processes.js';
-import type { Settings } from '../../../tools/stack/settings/settings.js';
+import type { Settings } from '../../../tools/settings/settings.js';
 
 /** The folder with the configuration of schemathesis and the pinned version of its packages. */
 export const SCHEMATHESIS_FOLDER = join(projectRoot, 'test', 'e2e', 'schemathesis');

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { describe, inject } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { findOnPath, projectRoot, runCommand } from '../processes.js';
-import type { Settings } from '../../../tools/stack/settings/settings.js';
+import type { Settings } from '../../../tools/settings/settings.js';
 
 const KUSTOMIZE_VERSION = '5.8.1';
 const TIMEOUT_MS = 60_000;

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, inject } from 'vitest';
 import { stringify } from 'yaml';
 import { findOnPath, freePort, startProcess, waitUntil } from '../processes.js';
-import type { Settings } from '../../../tools/stack/settings/settings.js';
+import type { Settings } from '../../../tools/settings/settings.js';
 
 /**
  * Returns the path of Prometheus: PROMETHEUS_PATH, `prometheus` on PATH, or the program that `.ci/run` installed in the

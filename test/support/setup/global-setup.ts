@@ -12,7 +12,7 @@ import {
 } from '../../../tools/servers/postgres/temporary-database.js';
 import { startPostgres } from '../../../tools/servers/postgres/postgres.js';
 import { silentReporter } from '../../../tools/terminal/reporter.js';
-import { loadSettings } from '../../../tools/stack/settings/settings.js';
+import { loadSettings } from '../../../tools/settings/settings.js';
 import { CLUSTER_REPLICAS } from '../../../tools/stack/stack.js';
 import { findTemporalCli } from '../../../tools/servers/programs/temporal-cli.js';
 import { findTemporalServerBinaries } from '../../../tools/servers/programs/temporal-server-binaries.js';

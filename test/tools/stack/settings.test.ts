@@ -1,7 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { developmentEnvironment } from '../../../tools/stack/settings/development-environment.js';
-import { loadSettings, SettingsError } from '../../../tools/stack/settings/settings.js';
+import { developmentEnvironment } from '../../../tools/settings/development-environment.js';
+import { loadSettings, SettingsError } from '../../../tools/settings/settings.js';
 import { loadConfig } from '../../../src/config/read.js';
 import { projectRoot } from '../../support/processes.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, inject, test, vi, type TestContext } from 'vitest';
 import { silentReporter as report } from '../../../tools/terminal/reporter.js';
-import { loadSettings } from '../../../tools/stack/settings/settings.js';
+import { loadSettings } from '../../../tools/settings/settings.js';
 import { startTemporaryStack } from '../../../tools/stack/temporary-stack.js';
 import { findTemporalCli } from '../../../tools/servers/programs/temporal-cli.js';
 import { isAlive, waitForExit } from '../fixtures/is-alive.js';

@@ -9,7 +9,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { freePort } from '../../processes/ports.js';
 import { startPostgres } from '../../servers/postgres/postgres.js';
 import { createReporter } from '../../terminal/reporter.js';
-import { loadSettings, type Settings } from '../../stack/settings/settings.js';
+import { loadSettings, type Settings } from '../../settings/settings.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type { Stack } from '../../stack/stack.js';
 import { findTemporalCli } from '../../servers/programs/temporal-cli.js';

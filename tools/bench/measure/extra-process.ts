@@ -1,8 +1,8 @@
 import { freePort } from '../../processes/ports.js';
 import { startProcess, typescriptCommand, type ManagedProcess } from '../../processes/processes.js';
-import { developmentEnvironment } from '../../stack/settings/development-environment.js';
-import { developmentWebhookSecret } from '../../stack/settings/variable-rules.js';
-import { loadSettings, type Settings } from '../../stack/settings/settings.js';
+import { developmentEnvironment } from '../../settings/development-environment.js';
+import { developmentWebhookSecret } from '../../settings/variable-rules.js';
+import { loadSettings, type Settings } from '../../settings/settings.js';
 import type { Stack } from '../../stack/stack.js';
 import { waitUntilReady } from '../../processes/readiness.js';
 

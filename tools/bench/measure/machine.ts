@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { runCommand } from '../../processes/commands.js';
 import { readHardware, type Hardware } from '../../measurement/hardware.js';
 import { silentReporter } from '../../terminal/reporter.js';
-import { projectRoot } from '../../stack/settings/project.js';
-import { loadSettings } from '../../stack/settings/settings.js';
+import { projectRoot } from '../../settings/environment.js';
+import { loadSettings } from '../../settings/settings.js';
 import { findTemporalCli } from '../../servers/programs/temporal-cli.js';
 import { findTemporalServerBinaries } from '../../servers/programs/temporal-server-binaries.js';
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
-import { unsetShellVariables } from '../../stack/settings/application-variables.js';
+import { unsetShellVariables } from '../../settings/application-variables.js';
 import { waitUntilReady } from '../../processes/readiness.js';
 import { ensureNamespace } from '../../../src/temporal/provisioning.js';
 import { ORDER_TASK_QUEUE } from '../../../src/workflows/order/contract.js';

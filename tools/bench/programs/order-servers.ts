@@ -1,5 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
-import type { Settings } from '../../stack/settings/settings.js';
+import type { Settings } from '../../settings/settings.js';
 import type { Stack, StackOptions } from '../../stack/stack.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { addBenchProduct } from '../load/orders.js';

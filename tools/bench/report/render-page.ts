@@ -1,6 +1,6 @@
 import { dirname, join, relative } from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import { projectRoot } from '../../stack/settings/project.js';
+import { projectRoot } from '../../settings/environment.js';
 import type { Bench } from '../bench.js';
 import { formatNumber, computeSummary, type Comparison } from '../measure/comparison.js';
 import type { Machine } from '../measure/machine.js';

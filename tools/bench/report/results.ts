@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { projectRoot } from '../../stack/settings/project.js';
+import { projectRoot } from '../../settings/environment.js';
 import type { Comparison } from '../measure/comparison.js';
 import type { Machine } from '../measure/machine.js';
 

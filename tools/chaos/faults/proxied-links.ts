@@ -5,7 +5,7 @@ import { startProxy, type FaultProxy } from './tcp-proxy.js';
 export class ProxiedLinks {
   readonly #proxies = new Map<NetworkLink, FaultProxy[]>();
 
-  /** An option for `startStack` and `startTemporaryCluster`. */
+  /** Starts a proxy in front of the port. An option for `startStack`. */
   readonly mapPort: PortMapper = async (link, port) => {
     const proxy = await startProxy(port);
     this.#proxies.set(link, [...(this.#proxies.get(link) ?? []), proxy]);

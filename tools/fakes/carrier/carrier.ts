@@ -4,7 +4,7 @@ import { type FakeResponse, idempotencyMismatchResponse, errorResponse } from '.
 import type { IdempotencyKeys } from '../ledger/idempotency-keys.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Cancellation, CarrierReport, Shipment } from '../ledger/ledger-entries.js';
-import type { CancellationRequest, ReportedStatus, ShipmentRequest } from './requests.js';
+import type { CancellationRequest, ReportedStatus, ShipmentRequest } from '../ledger/requests.js';
 import type { DeliveryAttempt, WebhookSender } from './webhook-sender.js';
 
 /**

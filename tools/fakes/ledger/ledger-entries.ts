@@ -1,5 +1,11 @@
-import type { CancellationRequest, ReportedStatus, ShipmentRequest } from '../carrier/requests.js';
-import type { Amount, ChargeRequest, RefundRequest } from '../payments/requests.js';
+import type {
+  Amount,
+  CancellationRequest,
+  ChargeRequest,
+  RefundRequest,
+  ReportedStatus,
+  ShipmentRequest,
+} from './requests.js';
 
 /** One line of the journal file, as JSON. */
 export type LedgerEntry =

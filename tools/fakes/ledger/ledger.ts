@@ -1,7 +1,7 @@
 import { appendFile, closeSync, fdatasync, ftruncateSync, mkdirSync, openSync, readFileSync, close } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import type { ReportedStatus } from '../carrier/requests.js';
+import type { ReportedStatus } from './requests.js';
 import type {
   Cancellation,
   CarrierReport,

@@ -4,7 +4,7 @@ import { type FakeResponse, idempotencyMismatchResponse, errorResponse } from '.
 import type { IdempotencyKeys } from '../ledger/idempotency-keys.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Charge, Refund } from '../ledger/ledger-entries.js';
-import type { ChargeRequest, RefundRequest } from './requests.js';
+import type { ChargeRequest, RefundRequest } from '../ledger/requests.js';
 
 const DECLINE_REASONS: Readonly<Record<string, { code: string; message: string }>> = {
   tok_declined: { code: 'card_declined', message: 'The card was declined.' },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { findOnPath, runCommand } from '../../processes/commands.js';
 import { buildWithGo, fetchOnce } from './fetch-program.js';
 import type { Reporter } from '../../terminal/reporter.js';
-import { SettingsError, type Settings } from '../../stack/settings/settings.js';
+import { SettingsError, type Settings } from '../../settings/settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
 import { findProgram, isOlder, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
 

@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 import { findOnPath, runCommand } from '../../processes/commands.js';
 import { fetchOnce } from './fetch-program.js';
 import type { Reporter } from '../../terminal/reporter.js';
-import { inheritedEnvironment } from '../../stack/settings/project.js';
-import { SettingsError, type Settings } from '../../stack/settings/settings.js';
+import { inheritedEnvironment } from '../../settings/environment.js';
+import { SettingsError, type Settings } from '../../settings/settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
 import { findProgram, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
 

@@ -1,11 +1,10 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { directPort, type PortMapper } from '../../stack/network-links.js';
 import { freePort } from '../../processes/ports.js';
 import { startPostgres, type PostgresServer } from '../postgres/postgres.js';
 import type { Reporter } from '../../terminal/reporter.js';
-import { loadSettings, type Settings } from '../../stack/settings/settings.js';
+import { loadSettings, type Settings } from '../../settings/settings.js';
 import { supervise, type SupervisedProcess } from '../../processes/supervisor.js';
 import { CLUSTER_CONNECTIONS, freeServicePorts, startTemporalCluster, type TemporalClusterOptions } from './cluster.js';
 import { findTemporalServerBinaries, type TemporalServerBinaries } from '../programs/temporal-server-binaries.js';
@@ -34,8 +33,8 @@ export interface TemporaryCluster {
 
 interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyShards' | 'security'> {
   durable?: boolean;
-  /** Returns the port of the proxy between the server and the database. Default: a direct connection. */
-  mapPort?: PortMapper;
+  /** Returns the port that the server connects to instead of the given port. Default: a direct connection. */
+  mapDatabasePort?: (port: number) => Promise<number>;
 }
 
 /**
@@ -47,7 +46,7 @@ interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyS
  */
 export async function startTemporaryCluster(
   report: Reporter,
-  { durable = false, historyShards, security, mapPort = directPort }: TemporaryClusterOptions = {},
+  { durable = false, historyShards, security, mapDatabasePort = async (port) => port }: TemporaryClusterOptions = {},
 ): Promise<TemporaryCluster> {
   const programs = await findTemporalServerBinaries({ settings: loadSettings(), report });
   const folder = await mkdtemp(join(tmpdir(), 'temporal-cluster-'));
@@ -90,7 +89,7 @@ export async function startTemporaryCluster(
       folder,
       port,
       servicePorts: await freeServicePorts(),
-      databasePort: await mapPort('Temporal to PostgreSQL', databasePort),
+      databasePort: await mapDatabasePort(databasePort),
       ...(historyShards !== undefined && { historyShards }),
       ...(security && { security }),
     };

@@ -7,8 +7,8 @@ import { acquireLock, LockHeldError } from '../../processes/lock.mjs';
 import { duplicatePortProblems, takenPortProblems } from '../../processes/ports.js';
 import { findTemporalCli } from '../../servers/programs/temporal-cli.js';
 import { silentReporter } from '../../terminal/reporter.js';
-import { inheritedEnvironment } from '../settings/project.js';
-import { SettingsError, type Settings } from '../settings/settings.js';
+import { inheritedEnvironment } from '../../settings/environment.js';
+import { SettingsError, type Settings } from '../../settings/settings.js';
 import { baseUrl, externalSystemUrls, sharedEnvironment, usesFakes } from './environment.js';
 
 /**

@@ -1,6 +1,6 @@
 import { mapAddress, type PortMapper } from '../network-links.js';
-import { developmentEnvironment } from '../settings/development-environment.js';
-import type { Settings } from '../settings/settings.js';
+import { developmentEnvironment } from '../../settings/development-environment.js';
+import type { Settings } from '../../settings/settings.js';
 import type { StackAddresses } from '../stack.js';
 
 /** Whether at least one external system is a fake. */

@@ -5,7 +5,7 @@ import { APP_ROLE, createAppRole } from '../../servers/postgres/temporary-databa
 import { findTemporalCli } from '../../servers/programs/temporal-cli.js';
 import { startTemporalDevServer, type TemporalDevServer } from '../../servers/temporal/temporal-dev-server.js';
 import type { Reporter } from '../../terminal/reporter.js';
-import type { Settings } from '../settings/settings.js';
+import type { Settings } from '../../settings/settings.js';
 import type { StackAddresses } from '../stack.js';
 import type { StackProcesses } from './stack-processes.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isHostPort } from '../../../src/temporal/connection-profile.js';
+import { isHostPort } from '../../src/temporal/connection-profile.js';
 
 /**
  * The secret that signs the reports of the fake carrier. The secret is public, so use it only with the fake carrier.

@@ -1,8 +1,8 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { formatConfigProblem, type ConfigProblem } from '../../../src/config/errors.js';
+import { formatConfigProblem, type ConfigProblem } from '../../src/config/errors.js';
 import { applicationVariables, type ApplicationVariable } from './application-variables.js';
-import { projectRoot } from './project.js';
+import { projectRoot } from './environment.js';
 import { variableRules, type VariableValues } from './variable-rules.js';
 
 /** The settings of the development stack. Every setting has a default that works on a fresh machine. */

@@ -1,4 +1,4 @@
-import { PROFILE_VARIABLES } from '../../../src/temporal/connection-profile.js';
+import { PROFILE_VARIABLES } from '../../src/temporal/connection-profile.js';
 
 /** Variables that configure a worker. */
 const workerVariables = [
