@@ -1,4 +1,4 @@
-import { MAX_CONCURRENT_UPDATES } from '../../src/api/carts/service.js';
+import { MAX_CONCURRENT_UPDATES } from '../../src/api/carts/commands.js';
 import { MAX_BODY_BYTES } from '../../src/api/limits.js';
 import { MAX_APPROVERS, MAX_REMINDERS, MAX_STAGES } from '../../src/schemas/approval.js';
 import type { CartSnapshot } from '../../src/schemas/cart.js';

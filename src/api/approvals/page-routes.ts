@@ -9,7 +9,7 @@ import { HttpProblem } from '../problems/http-problem.js';
 import { HTML_PAGE_HEADERS } from '../http/html-layout.js';
 import { createPageErrorHandler, htmlPageResponses, sendHtmlPage } from '../http/html-pages.js';
 import { withContract } from '../http/route-contract.js';
-import { decideApproval } from './changes.js';
+import { decideApproval } from './commands.js';
 import {
   unavailablePage,
   messagePage,
@@ -19,7 +19,7 @@ import {
   stagePassedPage,
   type DecisionDraftProblem,
 } from './pages.js';
-import { getApproval } from './service.js';
+import { getApproval } from './read.js';
 
 interface TokenRoute {
   Params: { token: string };

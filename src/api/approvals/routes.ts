@@ -23,10 +23,10 @@ import { toKeyReusedProblem } from '../plugins/idempotency.js';
 import { readListPage } from '../http/list-pages.js';
 import { requestContextOf } from '../http/request-context.js';
 import { withContract } from '../http/route-contract.js';
-import { decideApproval, withdrawApproval } from './changes.js';
+import { decideApproval, withdrawApproval } from './commands.js';
 import { listApprovals } from './list.js';
 import { createApprovalReconciler } from './reconciler.js';
-import { getApproval } from './service.js';
+import { getApproval } from './read.js';
 import { requestApproval } from './start.js';
 
 const params = z.strictObject({ approvalId });

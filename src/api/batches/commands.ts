@@ -9,7 +9,8 @@ import { signalOnce } from '../../temporal/client/signal-once.js';
 import { batchWorkflowId, pauseSignal, resumeSignal } from '../../workflows/batch/contract.js';
 import { httpProblem } from '../problems/http-problem.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
-import { getBatch, isRunningOrPaused, statusOf, type BatchDependencies } from './service.js';
+import { getBatch, type BatchDependencies } from './read.js';
+import { isRunningOrPaused, statusOf } from './status.js';
 
 /** Pauses a batch: no further chunk starts until the batch is resumed. @throws 404, 409 when the batch has ended. */
 export async function pauseBatch(

@@ -11,10 +11,10 @@ import { readListPage } from '../http/list-pages.js';
 import { withContract, type RouteContract } from '../http/route-contract.js';
 import { cancelBatch, pauseBatch, resumeBatch } from './commands.js';
 import { streamBatchEvents } from './event-stream.js';
-import { listBatchFailures } from './failures.js';
+import { listBatchFailures } from './list-failures.js';
 import { listBatches } from './list.js';
 import { createProgressCache } from './progress-cache.js';
-import { getBatch } from './service.js';
+import { getBatch } from './read.js';
 import { retryBatch } from './start.js';
 import { batchUploadRoute } from './upload/route.js';
 

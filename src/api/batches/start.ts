@@ -8,7 +8,8 @@ import { BATCH_TASK_QUEUE, batchStatusAttribute, batchWorkflowId } from '../../w
 import type * as workflows from '../../workflows/index.js';
 import { httpProblem } from '../problems/http-problem.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
-import { getBatch, isRunningOrPaused, type BatchDependencies } from './service.js';
+import { getBatch, type BatchDependencies } from './read.js';
+import { isRunningOrPaused } from './status.js';
 
 /**
  * Stores the items and starts the batch. The batch id is the idempotency key: a repeated upload with the same content

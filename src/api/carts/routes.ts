@@ -18,8 +18,10 @@ import type { AppDependencies, Backends } from '../dependencies.js';
 import { assertActsAsSelf, restrictedIdOf } from '../http/caller.js';
 import { readListPage } from '../http/list-pages.js';
 import { withContract, type RouteContract } from '../http/route-contract.js';
+import { changeCart } from './commands.js';
 import { listCarts } from './list.js';
-import { addToCart, changeCart, getCart } from './service.js';
+import { getCart } from './read.js';
+import { addToCart } from './start.js';
 
 const params = z.strictObject({ cartId });
 const itemParams = params.extend({ sku });

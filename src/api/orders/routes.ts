@@ -22,10 +22,10 @@ import { toKeyReusedProblem } from '../plugins/idempotency.js';
 import { readListPage } from '../http/list-pages.js';
 import { requestContextOf } from '../http/request-context.js';
 import { withContract } from '../http/route-contract.js';
-import { cancelOrder, resolveCompensation, resolveDelivery } from './changes.js';
+import { cancelOrder, resolveCompensation, resolveDelivery } from './commands.js';
 import { listOrders } from './list.js';
 import { createOrderReconciler } from './reconciler.js';
-import { getOrder } from './service.js';
+import { getOrder } from './read.js';
 import { startOrder } from './start.js';
 
 const params = z.strictObject({ orderId });

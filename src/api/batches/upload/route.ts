@@ -15,7 +15,7 @@ import {
 } from '../../problems/http-problem.js';
 import { toKeyReusedProblem } from '../../plugins/idempotency.js';
 import { UPLOAD_TIMEOUT_MS } from '../../limits.js';
-import type { BatchDependencies } from '../service.js';
+import type { BatchDependencies } from '../read.js';
 import { createBatch } from '../start.js';
 import { decompress, gzipProblem } from './decompress.js';
 import { enforceMinimumSpeed } from './minimum-speed.js';

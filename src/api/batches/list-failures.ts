@@ -2,7 +2,7 @@ import type { BatchFailure } from '../../schemas/batch.js';
 import type { FailurePosition } from '../../store/batches/failed-items.js';
 import type { Store } from '../../store/index.js';
 import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
-import { batchNotFound } from './service.js';
+import { batchNotFound } from './read.js';
 
 /** Lists a page of the failed items of a batch, in the order of the upload. @throws 404. */
 export async function listBatchFailures(store: Store, batchId: string, page: PageRequest): Promise<Page<BatchFailure>> {

@@ -1,22 +1,11 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
-import {
-  batchStatus,
-  isOpenBatch,
-  type BatchProgress,
-  type BatchResource,
-  type BatchStatus,
-} from '../../schemas/batch.js';
+import type { BatchProgress, BatchResource } from '../../schemas/batch.js';
 import { pendingActivityFields, workflowField } from '../../temporal/client/pending-activities.js';
-import type { Execution } from '../../temporal/client/visibility.js';
-import {
-  batchStatusAttribute,
-  batchWorkflowId,
-  estimateSecondsLeft,
-  finalStatusOf,
-} from '../../workflows/batch/contract.js';
+import { batchWorkflowId, estimateSecondsLeft } from '../../workflows/batch/contract.js';
 import type { Backends } from '../dependencies.js';
 import { notFound } from '../problems/http-problem.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
+import { statusFromCounts, statusOf } from './status.js';
 
 export interface BatchDependencies extends Backends {
   /** Returns the counts of a running batch, at most about five seconds old. */
@@ -37,23 +26,6 @@ export async function getBatch(
 }
 
 export const batchNotFound = (batchId: string) => notFound(`there is no batch ${batchId}`);
-
-/** Whether the batch has started and not ended. */
-export const isRunningOrPaused = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';
-
-/** Returns the status of a batch according to Temporal. No worker is needed. */
-export function statusOf({ status, typedSearchAttributes }: Execution): BatchStatus {
-  if (status.name === 'CANCELLED') return 'cancelled';
-  if (['FAILED', 'TERMINATED', 'TIMED_OUT'].includes(status.name)) return 'failed';
-  return batchStatus.catch('running').parse(typedSearchAttributes.get(batchStatusAttribute));
-}
-
-/** The status according to the counts, for a batch that has no execution or whose execution Temporal has deleted. */
-function statusFromCounts({ attempt, total, succeeded, failed }: BatchProgress): BatchStatus {
-  if (attempt === 0) return 'staged';
-  if (succeeded + failed < total) return 'cancelled';
-  return finalStatusOf({ failed });
-}
 
 function toResource(
   batchId: string,

@@ -17,7 +17,7 @@ import { forbidden, HttpProblem } from '../problems/http-problem.js';
 import type { RequestContext } from '../http/request-context.js';
 import { rejectionProblem } from '../temporal/rejection-problem.js';
 import { callWorker, isUpdateLimitProblem } from '../temporal/worker-calls.js';
-import { describeApproval, getApproval, toResource, type ApprovalLookup } from './service.js';
+import { describeApproval, getApproval, toResource, type ApprovalLookup } from './read.js';
 
 /**
  * Records a decision. Only the first decision counts. Repeating the same decision returns the approval and stores the

@@ -25,7 +25,7 @@ import { describeWorkflow } from '../temporal/describe-workflow.js';
 import { assertOwned } from '../temporal/ownership.js';
 import { rejectionProblem } from '../temporal/rejection-problem.js';
 import { callWorker, isUpdateLimitProblem } from '../temporal/worker-calls.js';
-import { getOrder, toResource } from './service.js';
+import { getOrder, toResource } from './read.js';
 
 /**
  * Requests the cancellation of an order. Compensations run after the response; `GET` shows their progress. Returns the
