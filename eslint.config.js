@@ -105,7 +105,7 @@ export default defineConfig(
           group: ['@temporalio/workflow'],
           importNames: ['proxyLocalActivities', 'scheduleLocalActivity'],
           message:
-            'use proxyActivities: a local activity that ends during a query can write a history that fails to replay (docs/versioning.md)',
+            'use proxyActivities: a local activity that ends during a query can write a history that fails to replay (docs/concepts/versioning.md)',
         },
       ),
       'no-restricted-globals': ['error', 'process', 'fetch', 'Buffer', 'performance'],

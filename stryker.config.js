@@ -1,4 +1,7 @@
-/** Mutates only the rules that run in plain Node without a server. docs/mutation-testing.md explains the reason. */
+/**
+ * Mutates only the rules that run in plain Node without a server. docs/development/mutation-testing.md explains the
+ * reason.
+ */
 export default {
   mutate: [
     'src/workflows/approval/{argument-validation,contract,decisions,plan}.ts',

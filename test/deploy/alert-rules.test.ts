@@ -13,7 +13,7 @@ import {
 import packageJson from '../../package.json' with { type: 'json' };
 
 const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
-const runbook = readText('docs/runbook.md');
+const runbook = readText('docs/operations/runbook.md');
 const paragraphs = runbook
   .split(/^## /m)
   .slice(1)
@@ -30,7 +30,7 @@ describe('the runbook', () => {
     expect(rule.annotations).toEqual({
       summary: expect.stringMatching(/\S/),
       description: expect.stringMatching(/\.$/),
-      runbook_url: `docs/runbook.md#${rule.alert.toLowerCase()}`,
+      runbook_url: `docs/operations/runbook.md#${rule.alert.toLowerCase()}`,
     });
     expect(rule.for).toMatch(/^\d+m$/);
   });
@@ -45,13 +45,14 @@ describe('the runbook', () => {
   test('the runbook refers only to existing commands, pages and sections', () => {
     for (const [, script] of runbook.matchAll(/npm run ([\w:-]+)/g))
       expect(packageJson.scripts).toHaveProperty(script!);
-    for (const [, target] of runbook.matchAll(/\]\((?!https?:)([^)#]+)?/g)) if (target) readText(join('docs', target));
+    for (const [, target] of runbook.matchAll(/\]\((?!https?:)([^)#]+)?/g))
+      if (target) readText(join('docs/operations', target));
     for (const [, anchor] of runbook.matchAll(/\]\(#([^)]+)\)/g))
       expect(names.map((name) => name.toLowerCase())).toContain(anchor);
   });
 
-  test('docs/observability.md lists the same alerts and severities as the rules', () => {
-    const listed = [...readText('docs/observability.md').matchAll(/^\| `([A-Z]\w+)` +\| (\w+) +\|/gm)];
+  test('docs/operations/observability.md lists the same alerts and severities as the rules', () => {
+    const listed = [...readText('docs/operations/observability.md').matchAll(/^\| `([A-Z]\w+)` +\| (\w+) +\|/gm)];
     expect(listed.map(([, name, severity]) => [name, severity])).toEqual(
       alertRules.map(({ alert, labels }) => [alert, labels.severity]),
     );

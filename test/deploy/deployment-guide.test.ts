@@ -7,8 +7,8 @@ import { projectRoot } from '../support/processes.js';
 import { readComposeFile } from '../support/deploy/compose.js';
 import { roleOfCommand } from '../support/deploy/program-roles.js';
 
-/** The tests compare the facts in docs/deployment.md with the code. */
-const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
+/** The tests compare the facts in docs/operations/deployment.md with the code. */
+const guide = readFileSync(join(projectRoot, 'docs/operations/deployment.md'), 'utf8');
 
 test('the deployment guide lists all search attributes with their types', () => {
   const listed = [...guide.matchAll(/^\| `(\w+)` +\| `(\w+)` +\|$/gm)].map(([, name, type]) => [name, type]);

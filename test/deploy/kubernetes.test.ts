@@ -127,7 +127,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     });
 
     test('the containers use exactly the keys of the documented Secret', () => {
-      const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
+      const guide = readFileSync(join(projectRoot, 'docs/operations/deployment.md'), 'utf8');
       const [, command = ''] = /kubectl [^\n]*create secret generic shop \\\n((?:[^\n]*\\\n)*[^\n]*)/.exec(guide) ?? [];
       const documented = [...command.matchAll(/--from-literal=(\w+)=/g)].map(([, name]) => name);
       const used = workloads().flatMap((workload) =>
@@ -150,7 +150,7 @@ describeWithKustomize('the manifests for Kubernetes', () => {
     });
 
     test('the documented command for the setup applies everything except the API and the workers', () => {
-      const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
+      const guide = readFileSync(join(projectRoot, 'docs/operations/deployment.md'), 'utf8');
       expect(guide).toContain("-l 'app.kubernetes.io/name notin (api, worker)'");
       const first = manifests.filter(
         ({ metadata }) => !['api', 'worker'].includes(metadata.labels?.['app.kubernetes.io/name'] ?? ''),
@@ -225,13 +225,13 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       }
     });
 
-    test('the business metrics are available through the Service that docs/deployment.md names', () => {
+    test('the business metrics are available through the Service that docs/operations/deployment.md names', () => {
       const { selector, ports } = findManifest('Service', 'api-metrics').spec!;
       const api = findManifest('Deployment', 'api');
       const { METRICS_PORT } = loadConfig('api', environmentOf(api));
       expect(matchesLabels(selector as Record<string, string>, labelsOf(api))).toBe(true);
       expect(ports).toEqual([{ name: 'metrics', port: METRICS_PORT, targetPort: 'metrics' }]);
-      const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
+      const guide = readFileSync(join(projectRoot, 'docs/operations/deployment.md'), 'utf8');
       expect(guide).toContain(`api-metrics.shop.svc:${METRICS_PORT}`);
     });
   });

@@ -102,7 +102,7 @@ export const benches: readonly Bench[] = [
       'Places orders, forty at a time, with one, two and four worker processes on the full server with PostgreSQL. ' +
       'In the first series the payment gateway responds immediately, so the processors of the machine are the ' +
       'bottleneck. In the second series, the gateway takes half a second and each worker makes only two calls at a ' +
-      'time, so the workers are the bottleneck. See [Capacity](operations.md#capacity) for the conclusions.',
+      'time, so the workers are the bottleneck. See [Capacity](../operations/scaling.md) for the conclusions.',
     run: async (scale) => (await import('./benches/workers.js')).benchWorkers(scale),
   },
 ];

@@ -22,8 +22,9 @@ const usage = `Usage: npm run bench [-- options] [-- <name> …]
  * `npm run bench [-- <name> …]`: measures the performance claims of the documentation, either all or the named ones.
  * Every figure is a ratio of two measurements that alternate in one run, because machines differ and drift.
  *
- * Prints the result of each bench. The result replaces the earlier one in docs/performance/results.json, on the page
- * docs/performance.md and in its plot. Results of other benches stay. A failed bench keeps its earlier result.
+ * Prints the result of each bench. The result replaces the earlier one in docs/reference/performance/results.json, on
+ * the page docs/reference/performance.md and in its plot. Results of other benches stay. A failed bench keeps its
+ * earlier result.
  *
  * Exit code: 0, or 1 when a bench failed (the output names it) or the command line is invalid.
  */

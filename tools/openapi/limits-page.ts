@@ -4,7 +4,7 @@ import { formatCount } from '../measurement/statistics.js';
 import { projectRoot } from '../settings/environment.js';
 import { EVENTS_PER_CARRIER_POLL, TEMPORAL_LIMITS } from './temporal-limits.js';
 
-export const LIMIT_TABLE_PATH = join(projectRoot, 'docs/limits.md');
+export const LIMIT_TABLE_PATH = join(projectRoot, 'docs/reference/limits.md');
 
 const INTRODUCTION = `# Limits
 
@@ -38,8 +38,8 @@ Other limits:
   the largest batch with this limit.
 - **A workflow task** may take at most ten seconds.
 - **A payload from another sender** may have at most 32 levels of nesting, and at most 1.9 MB after it is serialized
-  again. A larger payload is unreadable (docs/security.md). A failure message may have at most 8,000 characters, a
-  reason at most 1,000 characters, and a failure at most ten causes.
+  again. A larger payload is unreadable, see [security](../operations/security.md#payloads-from-other-senders). A
+  failure message may have at most 8,000 characters, a reason at most 1,000 characters, and a failure at most ten causes.
 - **Data above the payload size limit** is never sent to Temporal. Batch items stay in PostgreSQL, and workflows pass
   references to the items.
 `;

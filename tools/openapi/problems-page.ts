@@ -3,7 +3,7 @@ import { format, resolveConfig } from 'prettier';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/problems/problem-kinds.js';
 import { projectRoot } from '../settings/environment.js';
 
-export const PROBLEM_TABLE_PATH = join(projectRoot, 'docs/problems.md');
+export const PROBLEM_TABLE_PATH = join(projectRoot, 'docs/reference/problems.md');
 
 const INTRODUCTION = `# Problems
 

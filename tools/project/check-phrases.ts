@@ -33,8 +33,8 @@ const PROSE = /\.(md|ts|mts|mjs|js|ya?ml|sh)$|(^|\/)Dockerfile$/;
 const EXEMPT = [
   'tools/project/check-phrases.ts',
   'test/tools/project/check-phrases.test.ts',
-  'docs/problems.md',
-  'docs/limits.md',
+  'docs/reference/problems.md',
+  'docs/reference/limits.md',
 ];
 
 /** Returns the banned phrases in a text, one line per phrase. */

@@ -1,7 +1,7 @@
 interface ProblemDefinition {
   status: number;
   title: string;
-  /** Explains when the API returns the problem. The problem page and docs/problems.md show this text. */
+  /** Explains when the API returns the problem. The problem page and docs/reference/problems.md show this text. */
   when: string;
   /** Seconds after which the same request may succeed. */
   retryAfter?: number;
@@ -129,7 +129,7 @@ export const PROBLEMS = {
   'update-limit': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The workflow run has reached the update limit of Temporal. docs/limits.md explains what to do.',
+    when: 'The workflow run has reached the update limit of Temporal. docs/reference/limits.md explains what to do.',
   },
   'already-ordered': {
     status: 409,

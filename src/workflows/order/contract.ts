@@ -37,7 +37,7 @@ export const MAX_UNANSWERED_POLLS = 24;
 /**
  * A stuck compensation is retried after one hour. The delay doubles with each retry, up to one day. After about a year,
  * only an operator can retry the compensation. Each retry adds up to 27 events to the history, whose limit is 51,200
- * events (docs/limits.md).
+ * events (docs/reference/limits.md).
  */
 export const STUCK_RETRY_INITIAL_SECONDS = 60 * 60;
 export const STUCK_RETRY_MAXIMUM_SECONDS = 24 * 60 * 60;

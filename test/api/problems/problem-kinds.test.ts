@@ -61,7 +61,7 @@ function startRequest(url: string, headers: Record<string, string>, begin: strin
   return { answer: received, end: () => agent.destroy() };
 }
 
-describe('docs/problems.md', () => {
+describe('docs/reference/problems.md', () => {
   test('the committed table of problems is up to date', async () => {
     expect(await readFile(PROBLEM_TABLE_PATH, 'utf8')).toBe(await renderProblemTable());
   });

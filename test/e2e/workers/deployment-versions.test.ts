@@ -36,7 +36,7 @@ const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDra
 
 type OrderHandle = WorkflowHandle<typeof orderWorkflow>;
 
-// The tests depend on each other and must run in order. They use the commands of docs/versioning.md.
+// The tests depend on each other and must run in order. They use the commands of docs/concepts/versioning.md.
 describeOnDevServer('worker deployment versions', () => {
   let server: DevServer;
   let shop: Shop;

@@ -528,9 +528,9 @@ interface DocumentedMetric {
   exportedBy: string;
 }
 
-/** Reads the metrics from the table in docs/observability.md. */
+/** Reads the metrics from the table in docs/reference/metrics.md. */
 function documentedMetrics(): DocumentedMetric[] {
-  const page = readFileSync(join(projectRoot, 'docs/observability.md'), 'utf8');
+  const page = readFileSync(join(projectRoot, 'docs/reference/metrics.md'), 'utf8');
   return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
     ([, name = '', type = '', labels = '', exportedBy = '']) => ({
       name,

@@ -95,7 +95,8 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(parent!.children).toBe(2);
     for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
 
-    // A batch of a million chunks has a thousand children with 1,000 chunks each. docs/limits.md uses these numbers.
+    // A batch of a million chunks has a thousand children with 1,000 chunks each. docs/reference/limits.md uses these
+    // numbers.
     expect(full!.events / 1_000).toBeLessThan(EVENTS_PER_ACTIVITY);
     expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
     const perChild = (parent!.events - parent!.timers * EVENTS_PER_PROGRESS_POLL) / parent!.children;

@@ -4,7 +4,7 @@ import { projectRoot } from '../../settings/environment.js';
 import type { Comparison } from '../measure/comparison.js';
 import type { Machine } from '../measure/machine.js';
 
-export const RESULTS_PATH = join(projectRoot, 'docs/performance/results.json');
+export const RESULTS_PATH = join(projectRoot, 'docs/reference/performance/results.json');
 
 /** The result of one bench, with its date and machine. */
 export interface BenchResult {
