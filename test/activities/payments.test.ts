@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { createPaymentActivities } from '../../src/activities/payments.js';
 import { runActivity } from '../support/temporal/activity-environment.js';
 import { stubStockHeldSince, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
-import { startFakes, type RunningFakes } from '../support/shop/fakes.js';
+import { startFakes, type RunningFakes } from '../support/fakes/running-fakes.js';
 
 let fakes: RunningFakes;
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { createShippingActivities } from '../../src/activities/shipping.js';
 import { freePort } from '../support/processes.js';
 import { runActivity } from '../support/temporal/activity-environment.js';
 import { stubStockHeldSince, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
-import { startFakes, type RunningFakes } from '../support/shop/fakes.js';
+import { startFakes, type RunningFakes } from '../support/fakes/running-fakes.js';
 
 const lines = [{ sku: 'MUG', quantity: 2 }];
 

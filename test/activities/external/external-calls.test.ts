@@ -11,7 +11,7 @@ import { createShippingActivities } from '../../../src/activities/shipping.js';
 import { freePort } from '../../support/processes.js';
 import { createActivityEnvironment, runActivity } from '../../support/temporal/activity-environment.js';
 import { stubStockJustHeld, KEY_RETENTION, OWNER_RUN_ID } from '../../support/shop/stock-stubs.js';
-import { startFakes, type RunningFakes } from '../../support/shop/fakes.js';
+import { startFakes, type RunningFakes } from '../../support/fakes/running-fakes.js';
 
 const amount = { value: 1999, currency: 'EUR' };
 const lines = [{ sku: 'MUG', quantity: 2 }];

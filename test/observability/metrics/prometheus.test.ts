@@ -32,7 +32,7 @@ import {
   scrapeConfig,
   withoutThreshold,
 } from '../../support/deploy/monitoring-config.js';
-import { CARRIER_WEBHOOK_SECRET } from '../../support/shop/fakes.js';
+import { CARRIER_WEBHOOK_SECRET } from '../../support/fakes/running-fakes.js';
 import {
   describeWithPrometheus,
   prometheusProgramPath,

@@ -33,7 +33,7 @@ import {
 } from '../shop/test-activities.js';
 import type { DevServer } from '../temporal/dev-server.js';
 import type { Shop } from '../shop/shop.js';
-import { CARRIER_WEBHOOK_SECRET, type RunningFakes } from '../shop/fakes.js';
+import { CARRIER_WEBHOOK_SECRET, type RunningFakes } from '../fakes/running-fakes.js';
 
 /** The secret with which every API in the tests signs its cursors. */
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';

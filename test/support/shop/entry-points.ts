@@ -1,7 +1,7 @@
 import { type ManagedProcess, startProcess, typescriptCommand, unsetShellVariables } from '../processes.js';
 import { approvalEnvironment } from './test-activities.js';
 import { CURSOR_SECRET } from '../api/api.js';
-import { CARRIER_WEBHOOK_SECRET } from '../shop/fakes.js';
+import { CARRIER_WEBHOOK_SECRET } from '../fakes/running-fakes.js';
 
 export const ENTRY_POINTS = { worker: 'src/worker.ts', api: 'src/api/server.ts', setup: 'src/setup.ts' } as const;
 export type EntryPoint = keyof typeof ENTRY_POINTS;

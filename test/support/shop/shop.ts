@@ -10,7 +10,7 @@ import { TASK_QUEUES, type TaskQueue } from '../../../src/temporal/task-queues.j
 import { createTestActivities } from './test-activities.js';
 import { createTestWorkers } from '../temporal/create-test-workers.js';
 import { createDatabase } from '../database/database.js';
-import { startFakes, type RunningFakes } from '../shop/fakes.js';
+import { startFakes, type RunningFakes } from '../fakes/running-fakes.js';
 import '../setup/quiet-runtime.js';
 import { replayOpenRuns } from '../replay/run-tracker.js';
 import '../replay/track-workers.js';

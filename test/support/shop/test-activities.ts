@@ -7,7 +7,7 @@ import { operations as shopOperations, type Operations } from '../../../src/batc
 import type { Stage } from '../../../src/schemas/approval.js';
 import type { Store } from '../../../src/store/index.js';
 import { KEY_RETENTION } from './stock-stubs.js';
-import type { RunningFakes } from '../shop/fakes.js';
+import type { RunningFakes } from '../fakes/running-fakes.js';
 
 /** Orders of this total or more need an approval. Products in tests are cheaper, unless a test needs an approval. */
 export const ORDER_APPROVAL_THRESHOLD = 100_000;

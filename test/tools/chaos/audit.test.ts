@@ -24,7 +24,7 @@ import { waitUntil } from '../../support/processes.js';
 import { APPROVAL_WEBHOOK_SECRET } from '../../support/shop/test-activities.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
-import { CARRIER_WEBHOOK_SECRET } from '../../support/shop/fakes.js';
+import { CARRIER_WEBHOOK_SECRET } from '../../support/fakes/running-fakes.js';
 import { makeOrder, startShop, type Shop } from '../../support/shop/shop.js';
 
 /** With this seed, the load generator soon creates all data that the tests need. */

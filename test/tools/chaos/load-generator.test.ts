@@ -11,7 +11,7 @@ import type { ClientLog } from '../../../tools/chaos/client-log.js';
 import { SeededRandom } from '../../../tools/chaos/random.js';
 import { waitUntil } from '../../support/processes.js';
 import { APPROVAL_WEBHOOK_SECRET } from '../../support/shop/test-activities.js';
-import { CARRIER_WEBHOOK_SECRET } from '../../support/shop/fakes.js';
+import { CARRIER_WEBHOOK_SECRET } from '../../support/fakes/running-fakes.js';
 
 interface ReceivedRequest {
   method: string;
