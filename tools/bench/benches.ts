@@ -7,7 +7,7 @@ import type { Bench } from './bench.js';
 export const benches: readonly Bench[] = [
   {
     name: 'order',
-    title: 'The order compared with a bare workflow',
+    title: 'The order compared with a no-op workflow',
     description:
       'Measures the complete saga from its start to `completed`, with database, payment gateway, carrier and two ' +
       'carrier callbacks. The baseline is a workflow with three regular activities that do nothing. These activities ' +
@@ -79,7 +79,7 @@ export const benches: readonly Bench[] = [
   },
   {
     name: 'http',
-    title: 'HTTP compared with the bare client',
+    title: 'HTTP compared with the SDK client',
     description:
       'Measures the latency of single calls by one client, in four variants. Then the bench measures the requests per ' +
       'second of one and of two API processes. The load generator, Temporal, PostgreSQL and the worker share the processors with the API.',

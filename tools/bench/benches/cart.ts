@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
+import { Client, WithStartWorkflowOperation } from '@temporalio/client';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type * as workflows from '../../../src/workflows/index.js';
 import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE } from '../../../src/workflows/cart/contract.js';
@@ -16,7 +17,7 @@ const WARM_UP = 20;
 export async function benchCart({ scale }: SampleScale): Promise<Comparison[]> {
   const stack = await startTemporaryStack({ logLevel: 'warn' });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
-  const connection = await Connection.connect({ address: temporalAddress });
+  const connection = await openConnection({ TEMPORAL_ADDRESS: temporalAddress });
   try {
     await addBenchProduct(ownerDatabaseUrl);
     const client = new Client({ connection });

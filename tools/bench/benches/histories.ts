@@ -33,7 +33,7 @@ interface HistorySize {
 export async function benchHistories({ scale }: SampleScale): Promise<Comparison[]> {
   return await withOrderServers({}, async ({ apiUrl, client, noopWorker }) => {
     const variants: Record<string, () => Promise<HistorySize>> = {
-      'bare workflow, 3 regular activities': async () =>
+      '3 no-op activities': async () =>
         readHistorySize(noopWorker.client, (await noopWorker.run('threeActivities')).workflowId),
       'order, with the SDK client': async () =>
         readHistorySize(client, orderWorkflowId(await completeOrderByClient(client))),

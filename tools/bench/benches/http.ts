@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import autocannon from 'autocannon';
-import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
+import { Client, WithStartWorkflowOperation } from '@temporalio/client';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { waitUntil } from '../../processes/wait.js';
 import { createApiKey } from '../../../src/api/plugins/auth/api-keys.js';
@@ -50,7 +51,7 @@ export async function benchHttp({ scale }: SampleScale): Promise<Comparison[]> {
     return url;
   };
   try {
-    const connection = await Connection.connect({ address: stack.addresses.temporalAddress });
+    const connection = await openConnection({ TEMPORAL_ADDRESS: stack.addresses.temporalAddress });
     stops.unshift(() => connection.close());
     await addBenchProduct(stack.addresses.ownerDatabaseUrl);
     const { key, hash } = createApiKey();
@@ -86,7 +87,7 @@ async function compareCalls(
   ) => {
     const apiKeyHeader = { 'x-api-key': key };
     const variants = {
-      'bare client': callClient,
+      'SDK client': callClient,
       HTTP: () => call(createRequestSender(openUrl)),
       'HTTP, API key': () => call(createRequestSender(protectedUrl, () => apiKeyHeader)),
       'HTTP, Idempotency-Key': () => call(createRequestSender(openUrl, idempotencyKeyHeader)),

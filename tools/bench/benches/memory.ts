@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
+import { Client, WithStartWorkflowOperation } from '@temporalio/client';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { waitUntilReady } from '../../processes/readiness.js';
@@ -22,7 +23,7 @@ const CONCURRENCY = 10;
 export async function benchMemory({ scale }: SampleScale): Promise<Comparison[]> {
   // The worker of the stack makes only the charges. The memory worker does everything else.
   const stack = await startTemporaryStack({ logLevel: 'warn' });
-  const connection = await Connection.connect({ address: stack.addresses.temporalAddress });
+  const connection = await openConnection({ TEMPORAL_ADDRESS: stack.addresses.temporalAddress });
   try {
     const client = new Client({ connection });
     const bytes: ValuesByVariant = {};
@@ -55,7 +56,7 @@ export async function benchMemory({ scale }: SampleScale): Promise<Comparison[]>
  */
 function waitingWorkflowStarters(client: Client, taskQueue: string): Record<string, () => Promise<unknown>> {
   return {
-    'bare waiting workflow': async () => {
+    'workflow that only waits': async () => {
       const handle = await client.workflow.start('waitOnly', { taskQueue, workflowId: randomUUID() });
       // After the response to this query, the workflow is in the worker's cache.
       await handle.query('__stack_trace');

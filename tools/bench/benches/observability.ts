@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { freePort } from '../../processes/ports.js';
 import { startPostgres } from '../../servers/postgres/postgres.js';
 import { createReporter } from '../../terminal/reporter.js';
@@ -97,7 +98,7 @@ export async function benchObservability({ scale }: SampleScale): Promise<Compar
       report,
     });
     stops.unshift(() => postgres.destroy());
-    const connection = await Connection.connect({ address: temporal.address });
+    const connection = await openConnection({ TEMPORAL_ADDRESS: temporal.address });
     stops.unshift(() => connection.close());
 
     const cluster = { address: temporal.address, databaseUrl: postgres.url };

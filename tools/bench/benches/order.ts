@@ -29,12 +29,12 @@ export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> 
       const shop = stack.processes.get('worker')!.current.pid;
       return await compareVariants(scale, [
         {
-          name: 'bare workflow, 3 regular activities',
+          name: '3 no-op activities',
           workerPid: noopWorker.workerPid,
           run: () => noopWorker.run('threeActivities'),
         },
         {
-          name: 'bare workflow, 3 local activities',
+          name: '3 no-op local activities',
           workerPid: noopWorker.workerPid,
           run: () => noopWorker.run('threeLocalActivities'),
         },

@@ -47,7 +47,7 @@ export async function benchReplay({ scale }: SampleScale): Promise<Comparison[]>
       batch: await fetchHistories(client, Array<string>(scale(BATCH_REPLAYS)).fill(batchWorkflowId(batchId))),
     };
     const warmUp = histories.orders.slice(0, WARM_UP);
-    const noopName = 'bare workflow, 3 regular activities';
+    const noopName = '3 no-op activities';
     const batch = `a batch of ${scale(BATCH_CHUNKS)} chunks`;
     const variants: Record<string, ReplayInput> = {
       [noopName]: { bundle: { codePath: noopWorker.bundlePath }, histories: histories.noop },

@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type { Stack } from '../../stack/stack.js';
 import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
@@ -27,7 +28,7 @@ export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> 
     await writeFile(bundle, (await bundleWorkflows(new DefaultLogger('WARN'))).code);
     const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' });
     stops.unshift(() => stack.stop());
-    const connection = await Connection.connect({ address: stack.addresses.temporalAddress });
+    const connection = await openConnection({ TEMPORAL_ADDRESS: stack.addresses.temporalAddress });
     stops.unshift(() => connection.close());
     await addBenchProduct(stack.addresses.ownerDatabaseUrl);
     // Stops the worker of the stack, because the stack would restart it. From here on, only this bench starts workers.

@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { createReporter } from '../../terminal/reporter.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type { Stack } from '../../stack/stack.js';
@@ -66,7 +67,7 @@ async function compareFleets(
   bundle: string,
   scale: SampleScale['scale'],
 ): Promise<Comparison[]> {
-  const connection = await Connection.connect({ address: cluster.sharedServers.address });
+  const connection = await openConnection({ TEMPORAL_ADDRESS: cluster.sharedServers.address });
   const orders = scale(kind.orders);
   const fleets: Fleet[] = [];
   try {
