@@ -12,8 +12,7 @@ import { rejectOnClosedConnection } from './client/closed-connection.js';
 import { createClientDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
 
-type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMESPACE'> &
-  Partial<Pick<Config<'setup'>, 'TEMPORAL_CREDENTIALS'>>;
+type ServerConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS'> & Partial<Pick<Config<'setup'>, 'TEMPORAL_CREDENTIALS'>>;
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -26,7 +25,8 @@ export const requestInterceptors: Interceptor[] = [
   rejectOnClosedConnection,
 ];
 
-interface ClientConnectionConfig extends TemporalConfig {
+interface ClientConnectionConfig extends ServerConfig {
+  TEMPORAL_NAMESPACE: string;
   PAYLOAD_ENCRYPTION_KEYS?: readonly EncryptionKey[] | undefined;
 }
 
@@ -55,7 +55,7 @@ export function createClient(
 }
 
 /** Opens a connection without a client. @throws when the server does not respond in time. */
-export async function openConnection(config: TemporalConfig): Promise<Connection> {
+export async function openConnection(config: ServerConfig): Promise<Connection> {
   return await Connection.connect({
     ...connectionOptions(config),
     connectTimeout: CONNECT_TIMEOUT_MS,
@@ -64,10 +64,10 @@ export async function openConnection(config: TemporalConfig): Promise<Connection
 }
 
 /** Opens the connection of a worker. @throws when the server does not respond. */
-export async function openWorkerConnection(config: TemporalConfig): Promise<NativeConnection> {
+export async function openWorkerConnection(config: ServerConfig): Promise<NativeConnection> {
   return await NativeConnection.connect(connectionOptions(config));
 }
 
-function connectionOptions({ TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credentials = {} }: TemporalConfig) {
+function connectionOptions({ TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credentials = {} }: ServerConfig) {
   return { address, ...credentials };
 }

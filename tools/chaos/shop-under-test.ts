@@ -1,8 +1,9 @@
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
+import { openConnection } from '../../src/temporal/connections.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import type { Reporter } from '../terminal/reporter.js';
@@ -90,7 +91,7 @@ export async function startShopUnderTest({
     closing.push(() => stack.stop());
 
     const { addresses } = stack;
-    const connection = await Connection.connect({ address: addresses.temporalAddress });
+    const connection = await openConnection({ TEMPORAL_ADDRESS: addresses.temporalAddress });
     closing.push(() => connection.close());
     const store = openStore({
       databaseUrl: addresses.ownerDatabaseUrl,

@@ -1,10 +1,10 @@
 import {
   Client,
-  Connection,
   WorkflowFailedError,
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
+import { openConnection } from '../../src/temporal/connections.js';
 import type { ApprovalInput, ApprovalView } from '../../src/schemas/approval.js';
 import type { BatchInput } from '../../src/schemas/batch.js';
 import type { CartInput } from '../../src/schemas/cart.js';
@@ -48,7 +48,7 @@ export class Recorder {
   }
 
   static async connect({ temporalAddress, temporalNamespace, carrierUrl, apiUrl }: StackAddresses): Promise<Recorder> {
-    const connection = await Connection.connect({ address: temporalAddress });
+    const connection = await openConnection({ TEMPORAL_ADDRESS: temporalAddress });
     const client = new Client({ connection, namespace: temporalNamespace });
     return new Recorder(client, new URL(carrierUrl).origin, apiUrl);
   }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import autocannon from 'autocannon';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { startTemporaryStack } from '../../../tools/stack/temporary-stack.js';
 import type { Stack } from '../../../tools/stack/stack.js';
 import type { OrderView } from '../../../src/schemas/order.js';
@@ -10,7 +11,7 @@ import { ORDERS_VISIBILITY_QUERY, orderWorkflowId } from '../../../src/workflows
 import { readBalance } from '../../support/shop/balance.js';
 import { waitUntil } from '../../support/processes.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
-import type { RunningFakes } from '../../support/shop/fakes.js';
+import type { RunningFakes } from '../../support/fakes/running-fakes.js';
 import { addProduct } from '../../support/shop/shop.js';
 
 /** Two connections form a pair and place the same orders, so each order is placed twice at about the same time. */
@@ -40,7 +41,7 @@ describeOnDevServer('the API under load', () => {
       maxConnections: 2,
       onIdleError: () => undefined,
     });
-    connection = await Connection.connect({ address: stack.addresses.temporalAddress });
+    connection = await openConnection({ TEMPORAL_ADDRESS: stack.addresses.temporalAddress });
     client = new Client({ connection, namespace: stack.addresses.temporalNamespace });
   }, 180_000);
   afterAll(async () => {

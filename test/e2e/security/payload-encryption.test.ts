@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Connection } from '@temporalio/client';
+import type { Connection } from '@temporalio/client';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { startTemporaryStack } from '../../../tools/stack/temporary-stack.js';
 import type { Stack } from '../../../tools/stack/stack.js';
 import { createPayloadCodec } from '../../../src/temporal/encryption/codec.js';
@@ -83,7 +84,7 @@ describeOnDevServer('a shop with payload encryption', () => {
       },
       { webUi: true },
     );
-    connection = await Connection.connect({ address: stack.addresses.temporalAddress });
+    connection = await openConnection({ TEMPORAL_ADDRESS: stack.addresses.temporalAddress });
   });
   afterAll(async () => {
     await connection?.close();

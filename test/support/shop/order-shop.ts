@@ -172,9 +172,9 @@ export function describeWithOrderShop(
 
 async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
   const server = await startTimeSkippingServer();
-  const bare = await startShop(server, { withWorker: false });
+  const base = await startShop(server, { withWorker: false });
   const activities = new ActivitySpy();
-  const { store, fakes } = bare;
+  const { store, fakes } = base;
   const workers = await createTestWorkers({
     connection: server.nativeConnection,
     namespace: server.namespace,
@@ -184,11 +184,11 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
     activities: activities.wrap(createTestActivities({ store, fakes, ...options })),
   });
   const running = workers.run();
-  const carrierWebhooks = await startCarrierWebhookReceiver(bare.client);
+  const carrierWebhooks = await startCarrierWebhookReceiver(base.client);
   fakes.setCallbackUrl(carrierWebhooks.url);
 
   const shop: OrderShop = {
-    ...bare,
+    ...base,
     activities,
     carrierWebhooks: carrierWebhooks,
     async placeOrder({ products, token = 'tok_ok', startOptions, ...overrides } = {}) {
@@ -198,7 +198,7 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
         payment: { token },
         ...overrides,
       });
-      const handle = await bare.client.workflow.start<typeof order>(ORDER_WORKFLOW_TYPE, {
+      const handle = await base.client.workflow.start<typeof order>(ORDER_WORKFLOW_TYPE, {
         workflowId: orderWorkflowId(input.orderId),
         taskQueue: ORDER_TASK_QUEUE,
         args: [input],
@@ -211,7 +211,7 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
       workers.shutdown();
       await running;
       await carrierWebhooks.close();
-      await bare.close();
+      await base.close();
     },
   };
   return shop;

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { describe, inject } from 'vitest';
 import { freePort } from '../processes.js';
 import { startTemporalDevServer } from '../../../tools/servers/temporal/temporal-dev-server.js';
-import { requestInterceptors } from '../../../src/temporal/connections.js';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { ensureNamespace, ensureSearchAttributes } from '../../../src/temporal/provisioning.js';
 import { SEARCH_ATTRIBUTES } from '../../../src/temporal/search-attributes.js';
 import { replayOpenRuns } from '../replay/run-tracker.js';
@@ -63,7 +63,7 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
   const shared = Object.keys(options).length === 0 ? inject('clusterAddress') : undefined;
   const own = shared === undefined ? await startLocalServer(options) : undefined;
   const address = shared ?? own!.address;
-  const connection = await Connection.connect({ address, interceptors: requestInterceptors });
+  const connection = await openConnection({ TEMPORAL_ADDRESS: address });
   const replicas = own ? 1 : inject('replicas');
   const [nativeConnection, ...moreConnections] = (await Promise.all(
     Array.from({ length: replicas }, () => NativeConnection.connect({ address })),

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { runChaos } from '../../../tools/chaos/chaos-run.js';
 import { renderResult } from '../../../tools/chaos/result-tables.js';
 import { silentReporter, type Reporter } from '../../../tools/terminal/reporter.js';
@@ -98,7 +99,7 @@ describeOnDevServer('a short chaos run', () => {
 
 /** Terminates an arbitrary open order. */
 async function terminateAnOpenOrder(address: string, namespace: string): Promise<string> {
-  const connection = await Connection.connect({ address });
+  const connection = await openConnection({ TEMPORAL_ADDRESS: address });
   const { workflow } = new Client({ connection, namespace });
   try {
     return await waitUntil(

@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { Client, type WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
 import { unsetShellVariables } from '../../settings/application-variables.js';
 import { waitUntilReady } from '../../processes/readiness.js';
@@ -33,7 +34,7 @@ export interface NoopWorker {
  */
 export async function startNoopWorker(address: string): Promise<NoopWorker> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-noop-'));
-  const connection = await Connection.connect({ address });
+  const connection = await openConnection({ TEMPORAL_ADDRESS: address });
   const stops = [() => connection.close(), () => rm(folder, { recursive: true, force: true })];
   const stop = async () => {
     for (const each of stops) await each();

@@ -1,4 +1,5 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
+import { openConnection } from '../../../src/temporal/connections.js';
 import type { Settings } from '../../settings/settings.js';
 import type { Stack, StackOptions } from '../../stack/stack.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
@@ -24,7 +25,7 @@ export async function withOrderServers<T>(
   try {
     const noopWorker = await startNoopWorker(temporalAddress);
     stops.unshift(() => noopWorker.stop());
-    const connection = await Connection.connect({ address: temporalAddress });
+    const connection = await openConnection({ TEMPORAL_ADDRESS: temporalAddress });
     stops.unshift(() => connection.close());
     const client = new Client({ connection });
     await addBenchProduct(ownerDatabaseUrl);
