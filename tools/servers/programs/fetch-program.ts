@@ -4,31 +4,48 @@ import { dirname } from 'node:path';
 import { findOnPath, runCommand } from '../../processes/commands.js';
 import { withLock } from '../../processes/lock.mjs';
 import type { Reporter } from '../../terminal/reporter.js';
+import type { FoundProgram, ProgramSource, VerifyProgram } from './program-sources.js';
 
 const buildTimeoutMs = 45 * 60_000;
 
-interface FetchOnceOptions<T> {
+export interface FetchSourceOptions {
+  name: string;
+  fix: string;
   /** The path of the fetched program. */
   target: string;
   report: Reporter;
-  /** Checks and returns the program at `target`. Throws when the program is missing or does not work. */
-  verifyTarget: () => Promise<T>;
-  make: () => Promise<void>;
+  /** The step that is shown while the program is fetched. */
+  step: string;
+  /** Throws an error with the reason when the program cannot be fetched on this machine. */
+  checkRequirements?: () => Promise<void>;
+  /** Puts the program at `target`. */
+  fetch: () => Promise<void>;
+  verify: VerifyProgram;
 }
 
-/**
- * Returns the program at `target`, and fetches the program first if it is missing. When several processes need the same
- * missing program at the same time, a lock ensures that only one process fetches it.
- */
-export async function fetchOnce<T>({ target, report, verifyTarget, make }: FetchOnceOptions<T>): Promise<T> {
+/** A source that puts the program at `target` if the program is missing or does not work. */
+export function fetchSource(options: FetchSourceOptions): ProgramSource {
+  const { name, fix, checkRequirements } = options;
+  return {
+    name,
+    fix,
+    find: async () => {
+      await checkRequirements?.();
+      return fetchOnce(options);
+    },
+  };
+}
+
+/** When several processes need the same missing program at the same time, a lock ensures that only one fetches it. */
+async function fetchOnce({ target, report, step, fetch, verify }: FetchSourceOptions): Promise<FoundProgram> {
   await mkdir(dirname(target), { recursive: true });
   return withLock(
     `${target}.lock`,
     async () => {
-      const usable = await verifyTarget().catch(() => undefined);
+      const usable = await verify(target).catch(() => undefined);
       if (usable) return usable;
-      await make();
-      return verifyTarget();
+      await report.withProgress(step, fetch);
+      return verify(target);
     },
     (pid) => report.print(`      waiting for process ${pid}, which fetches the same program`),
   );

@@ -1,12 +1,21 @@
-import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findOnPath, runCommand } from '../../processes/commands.js';
-import { buildWithGo, fetchOnce } from './fetch-program.js';
+import { runCommand } from '../../processes/commands.js';
+import type { Settings } from '../../settings/settings.js';
 import type { Reporter } from '../../terminal/reporter.js';
-import { SettingsError, type Settings } from '../../settings/settings.js';
-import { downloadFromVendor, sdkVersion } from './vendor-download.js';
-import { findProgram, isOlder, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
+import { buildWithGo, fetchSource } from './fetch-program.js';
+import {
+  cacheSource,
+  findProgram,
+  isOlder,
+  pathSource,
+  variableSource,
+  type FoundProgram,
+  type LocatedProgram,
+  type ProgramSource,
+  type ProgramVariable,
+} from './program-sources.js';
+import { sdkVersion, vendorDownloadSource } from './vendor-download.js';
 
 /**
  * The newest version that `go install` can build: the go.mod of 1.9 has a replace directive, which `go install`
@@ -18,11 +27,6 @@ const builtVersion = '1.5.1';
  * version.
  */
 const minimumServerVersion = [1, 28] as const;
-
-export interface TemporalCli extends FoundProgram {
-  /** The name of the source that provided the CLI. */
-  readonly source: string;
-}
 
 interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalCliPath'>;
@@ -38,61 +42,55 @@ interface FindOptions {
  *
  * @throws SettingsError when TEMPORAL_CLI_PATH is set but does not work, and ProgramNotFoundError when no source works.
  */
-export async function findTemporalCli({ settings, report, sources }: FindOptions): Promise<TemporalCli> {
-  if (settings.temporalCliPath !== undefined) {
-    try {
-      return { ...(await checkCli(settings.temporalCliPath)), source: 'TEMPORAL_CLI_PATH' };
-    } catch (error) {
-      const problem = (error as Error).message;
-      throw new SettingsError([{ name: 'TEMPORAL_CLI_PATH', problem, example: '/usr/local/bin/temporal' }]);
-    }
-  }
-  return findProgram('Temporal CLI', sources ?? cliSources(settings.cacheDir, report));
+export async function findTemporalCli({ settings, report, sources }: FindOptions): Promise<LocatedProgram> {
+  const variable: ProgramVariable = {
+    name: 'TEMPORAL_CLI_PATH',
+    path: settings.temporalCliPath,
+    example: '/usr/local/bin/temporal',
+    fix: 'TEMPORAL_CLI_PATH=<path of a temporal program> npm start',
+    verify: checkCli,
+  };
+  return findProgram({
+    program: 'Temporal CLI',
+    variable,
+    sources: sources ?? [variableSource(variable), ...cliSources(settings.cacheDir, report)],
+  });
 }
 
 function cliSources(cacheDir: string, report: Reporter): ProgramSource[] {
   const built = join(cacheDir, `temporal-cli-${builtVersion}`, executableName('temporal'));
   const downloaded = join(cacheDir, `temporal-cli-for-sdk-${sdkVersion}`, executableName('temporal'));
+  const goPackage = `github.com/temporalio/cli/cmd/temporal@v${builtVersion}`;
   return [
-    variableSource('TEMPORAL_CLI_PATH', 'TEMPORAL_CLI_PATH=<path of a temporal program> npm start'),
-    {
+    pathSource({
       name: 'a "temporal" on PATH',
       fix: 'install the Temporal CLI: https://docs.temporal.io/cli',
-      find: async () => checkCli(findOnPath('temporal') ?? throwMissing('not found')),
-    },
-    {
-      name: `the cache ${cacheDir}`,
+      command: 'temporal',
+      verify: checkCli,
+    }),
+    cacheSource({
+      cacheDir,
       fix: `put a temporal program at ${built}`,
-      find: async () => checkCli([downloaded, built].find(existsSync) ?? throwMissing('not in the cache yet')),
-    },
-    {
-      name: "the vendor's download, through the SDK (temporal.download, about 50 MB)",
-      fix: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
-      find: () =>
-        fetchOnce({
-          target: downloaded,
-          report,
-          verifyTarget: () => checkCli(downloaded),
-          make: () =>
-            report.withProgress('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
-        }),
-    },
-    {
-      name: `a build with Go: go install github.com/temporalio/cli/cmd/temporal@v${builtVersion}`,
+      paths: [downloaded, built],
+      verify: checkCli,
+    }),
+    vendorDownloadSource({
+      server: 'dev-server',
+      size: 'about 50 MB',
+      target: downloaded,
+      report,
+      step: 'downloading the Temporal CLI',
+      verify: checkCli,
+    }),
+    fetchSource({
+      name: `a build with Go: go install ${goPackage}`,
       fix: 'install Go 1.24 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
-      find: () =>
-        fetchOnce({
-          target: built,
-          report,
-          verifyTarget: () => checkCli(built),
-          make: () =>
-            report.withProgress(`building the Temporal CLI ${builtVersion} with Go (only once; takes minutes)`, () =>
-              buildWithGo([`github.com/temporalio/cli/cmd/temporal@v${builtVersion}`], built, (folder) =>
-                rename(join(folder, executableName('temporal')), built),
-              ),
-            ),
-        }),
-    },
+      target: built,
+      report,
+      step: `building the Temporal CLI ${builtVersion} with Go (only once; takes minutes)`,
+      fetch: () => buildWithGo([goPackage], built, (folder) => rename(join(folder, executableName('temporal')), built)),
+      verify: checkCli,
+    }),
   ];
 }
 
@@ -113,8 +111,4 @@ async function checkCli(path: string): Promise<FoundProgram> {
 
 function executableName(name: string): string {
   return process.platform === 'win32' ? `${name}.exe` : name;
-}
-
-function throwMissing(why: string): never {
-  throw new Error(why);
 }

@@ -1,11 +1,19 @@
-import { existsSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { findOnPath, runCommand } from '../../processes/commands.js';
-import { buildWithGo, fetchOnce } from './fetch-program.js';
+import { runCommand } from '../../processes/commands.js';
+import type { Settings } from '../../settings/settings.js';
 import type { Reporter } from '../../terminal/reporter.js';
-import { SettingsError, type Settings } from '../../settings/settings.js';
-import { findProgram, isOlder, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
+import { buildWithGo, fetchSource } from './fetch-program.js';
+import {
+  cacheSource,
+  findProgram,
+  isOlder,
+  pathSource,
+  variableSource,
+  type FoundProgram,
+  type ProgramSource,
+  type ProgramVariable,
+} from './program-sources.js';
 
 /** Server 1.32.0 needs Go 1.26.8. Server 1.32.2 needs a newer Go. */
 const builtVersion = '1.32.0';
@@ -47,71 +55,71 @@ export async function findTemporalServerBinaries({
   allowBuild = true,
   sources,
 }: FindOptions): Promise<TemporalServerBinaries> {
-  const configuredPath = settings.temporalServerPath;
-  if (configuredPath !== undefined) {
-    try {
-      return { ...toBinaries(await checkBinaries(configuredPath)), source: 'TEMPORAL_SERVER_PATH' };
-    } catch (error) {
-      const problem = `must be a folder with ${programNames.server} and ${programNames.sqlTool}: ${(error as Error).message}`;
-      throw new SettingsError([{ name: 'TEMPORAL_SERVER_PATH', problem, example: '/usr/local/bin' }]);
-    }
-  }
-  const found = await findProgram('Temporal server', sources ?? binarySources(settings.cacheDir, report, allowBuild));
-  return { ...toBinaries(found), source: found.source };
+  const variable: ProgramVariable = {
+    name: 'TEMPORAL_SERVER_PATH',
+    path: settings.temporalServerPath,
+    example: '/usr/local/bin',
+    fix: `TEMPORAL_SERVER_PATH=<the folder of ${programNames.server} and ${programNames.sqlTool}>`,
+    verify: checkConfiguredFolder,
+  };
+  const { path, version, source } = await findProgram({
+    program: 'Temporal server',
+    variable,
+    sources: sources ?? [variableSource(variable), ...binarySources(settings.cacheDir, report, allowBuild)],
+  });
+  return {
+    serverPath: join(path, programNames.server),
+    sqlToolPath: join(path, programNames.sqlTool),
+    version,
+    source,
+  };
 }
 
-function binarySources(cacheDir: string, report: Reporter, build: boolean): ProgramSource[] {
+function binarySources(cacheDir: string, report: Reporter, allowBuild: boolean): ProgramSource[] {
   const built = join(cacheDir, `temporal-server-${builtVersion}`, 'bin');
   const packages = [`${goModulePath}/server@v${builtVersion}`, `${goModulePath}/tools/sql@v${builtVersion}`];
   return [
-    variableSource(
-      'TEMPORAL_SERVER_PATH',
-      `TEMPORAL_SERVER_PATH=<the folder of ${programNames.server} and ${programNames.sqlTool}>`,
-    ),
-    {
+    pathSource({
       name: `a "${programNames.server}" on PATH, with ${programNames.sqlTool} beside it`,
       fix: 'install the programs of a release: https://github.com/temporalio/temporal/releases',
-      find: async () => {
-        const server = findOnPath(programNames.server);
-        if (server === undefined) throw new Error('not found');
-        return checkBinaries(dirname(server));
-      },
-    },
-    {
-      name: `the cache ${cacheDir}`,
+      command: programNames.server,
+      verify: (server) => checkBinaries(dirname(server)),
+    }),
+    cacheSource({
+      cacheDir,
       fix: `put both programs into ${built}`,
-      find: async () => {
-        if (!existsSync(built)) throw new Error('not in the cache yet');
-        return checkBinaries(built);
-      },
-    },
-    {
+      paths: [built],
+      verify: checkBinaries,
+    }),
+    fetchSource({
       name: `a build with Go: go install ${packages.join(' ')}`,
       fix: 'install Go 1.26.8 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
-      find: () => {
-        if (!build) throw new Error('not built by this command; "npm run e2e:cluster" builds it once');
-        return fetchOnce({
-          target: built,
-          report,
-          verifyTarget: () => checkBinaries(built),
-          make: () =>
-            report.withProgress(`building the Temporal server ${builtVersion} with Go (only once; takes minutes)`, () =>
-              buildWithGo(packages, built, async (folder) => {
-                const draft = join(folder, 'bin');
-                await mkdir(draft);
-                await rename(join(folder, 'server'), join(draft, programNames.server));
-                await rename(join(folder, 'sql'), join(draft, programNames.sqlTool));
-                await rename(draft, built);
-              }),
-            ),
-        });
+      target: built,
+      report,
+      step: `building the Temporal server ${builtVersion} with Go (only once; takes minutes)`,
+      checkRequirements: async () => {
+        if (!allowBuild) throw new Error('not built by this command; "npm run e2e:cluster" builds it once');
       },
-    },
+      fetch: () =>
+        buildWithGo(packages, built, async (folder) => {
+          const draft = join(folder, 'bin');
+          await mkdir(draft);
+          await rename(join(folder, 'server'), join(draft, programNames.server));
+          await rename(join(folder, 'sql'), join(draft, programNames.sqlTool));
+          await rename(draft, built);
+        }),
+      verify: checkBinaries,
+    }),
   ];
 }
 
-function toBinaries({ path, version }: FoundProgram): Omit<TemporalServerBinaries, 'source'> {
-  return { serverPath: join(path, programNames.server), sqlToolPath: join(path, programNames.sqlTool), version };
+async function checkConfiguredFolder(folder: string): Promise<FoundProgram> {
+  try {
+    return await checkBinaries(folder);
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new Error(`must be a folder with ${programNames.server} and ${programNames.sqlTool}: ${reason}`);
+  }
 }
 
 async function checkBinaries(folder: string): Promise<FoundProgram> {

@@ -4,20 +4,24 @@ import { chmod, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findOnPath, runCommand } from '../../processes/commands.js';
-import { fetchOnce } from './fetch-program.js';
-import type { Reporter } from '../../terminal/reporter.js';
 import { inheritedEnvironment } from '../../settings/environment.js';
-import { SettingsError, type Settings } from '../../settings/settings.js';
-import { downloadFromVendor, sdkVersion } from './vendor-download.js';
-import { findProgram, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
+import type { Settings } from '../../settings/settings.js';
+import type { Reporter } from '../../terminal/reporter.js';
+import { fetchSource } from './fetch-program.js';
+import {
+  cacheSource,
+  findProgram,
+  variableSource,
+  type FoundProgram,
+  type LocatedProgram,
+  type ProgramSource,
+  type ProgramVariable,
+} from './program-sources.js';
+import { sdkVersion, vendorDownloadSource } from './vendor-download.js';
 
 const mavenArtifactVersion = '1.38.0';
 const minimumJavaVersion = 17;
 const mavenTimeoutMs = 10 * 60_000;
-
-export interface TimeSkippingServer extends FoundProgram {
-  readonly source: string;
-}
 
 interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalTestServerPath'>;
@@ -35,90 +39,71 @@ interface FindOptions {
  * @throws SettingsError when the file at TEMPORAL_TEST_SERVER_PATH does not exist, and ProgramNotFoundError when no
  * source works.
  */
-export async function findTimeSkippingServer({ settings, report, sources }: FindOptions): Promise<TimeSkippingServer> {
-  const configuredPath = settings.temporalTestServerPath;
-  if (configuredPath !== undefined) {
-    if (!existsSync(configuredPath))
-      throw new SettingsError([
-        {
-          name: 'TEMPORAL_TEST_SERVER_PATH',
-          problem: `the file ${configuredPath} does not exist`,
-          example: '/usr/local/bin/temporal-test-server',
-        },
-      ]);
-    return { path: configuredPath, version: 'unknown', source: 'TEMPORAL_TEST_SERVER_PATH' };
-  }
-  return findProgram('time-skipping test server', sources ?? serverSources(settings.cacheDir, report));
+export async function findTimeSkippingServer({ settings, report, sources }: FindOptions): Promise<LocatedProgram> {
+  const variable: ProgramVariable = {
+    name: 'TEMPORAL_TEST_SERVER_PATH',
+    path: settings.temporalTestServerPath,
+    example: '/usr/local/bin/temporal-test-server',
+    fix: 'TEMPORAL_TEST_SERVER_PATH=<path of a temporal-test-server program> npm test',
+    verify: async (path) => {
+      if (!existsSync(path)) throw new Error(`the file ${path} does not exist`);
+      return { path, version: 'unknown' };
+    },
+  };
+  return findProgram({
+    program: 'time-skipping test server',
+    variable,
+    sources: sources ?? [variableSource(variable), ...serverSources(settings.cacheDir, report)],
+  });
 }
 
 function serverSources(cacheDir: string, report: Reporter): ProgramSource[] {
   const binary = join(cacheDir, `test-server-for-sdk-${sdkVersion}`, 'temporal-test-server');
   const jars = join(cacheDir, `test-server-${mavenArtifactVersion}`, 'jars');
-  const fromBinary = async (): Promise<FoundProgram> => ({
-    path: await writeStartScript(dirname(binary), shellQuote(binary)),
-    version: `for SDK ${sdkVersion}`,
-  });
-  const fromJars = async (): Promise<FoundProgram> => ({
-    path: await writeStartScript(
-      dirname(jars),
-      // Options for a short-lived process: a fast start, one garbage collection thread, and no optimising compiler.
-      `${shellQuote(await findJava())} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp ${shellQuote(`${jars}/*`)} io.temporal.testserver.TestServer`,
-    ),
-    version: mavenArtifactVersion,
-  });
   return [
-    variableSource(
-      'TEMPORAL_TEST_SERVER_PATH',
-      'TEMPORAL_TEST_SERVER_PATH=<path of a temporal-test-server program> npm test',
-    ),
-    {
-      name: `the cache ${cacheDir}`,
+    cacheSource({
+      cacheDir,
       fix: `put a temporal-test-server program at ${binary}`,
-      find: async () => {
-        if (existsSync(binary)) return fromBinary();
-        if (existsSync(jars)) return fromJars();
-        throw new Error('not in the cache yet');
-      },
-    },
-    {
-      name: "the vendor's download, through the SDK (temporal.download)",
-      fix: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
-      find: async () => {
-        await fetchOnce({
-          target: binary,
-          report,
-          verifyTarget: () => checkExists(binary),
-          make: () =>
-            report.withProgress('downloading the time-skipping test server', () =>
-              downloadFromVendor('time-skipping', binary),
-            ),
-        });
-        return fromBinary();
-      },
-    },
-    {
+      paths: [binary, jars],
+      verify: (path) => (path === binary ? wrapBinary(binary) : wrapJars(jars)),
+    }),
+    vendorDownloadSource({
+      server: 'time-skipping',
+      target: binary,
+      report,
+      step: 'downloading the time-skipping test server',
+      verify: wrapBinary,
+    }),
+    fetchSource({
       name: `the Maven artifact io.temporal:temporal-test-server:${mavenArtifactVersion}, run by java`,
       fix: `install java ${minimumJavaVersion} or newer and Maven (Debian: apt-get install default-jre-headless maven) and let it reach its repository`,
-      find: async () => {
-        await findJava();
-        await fetchOnce({
-          target: jars,
-          report,
-          verifyTarget: () => checkExists(jars),
-          make: () =>
-            report.withProgress('downloading the time-skipping test server with Maven (38 MB)', () =>
-              downloadWithMaven(jars),
-            ),
-        });
-        return fromJars();
-      },
-    },
+      target: jars,
+      report,
+      step: 'downloading the time-skipping test server with Maven (38 MB)',
+      checkRequirements: async () => void (await findJava()),
+      fetch: () => downloadWithMaven(jars),
+      verify: wrapJars,
+    }),
   ];
 }
 
-async function checkExists(path: string): Promise<string> {
+/** Returns a start script for the server in a binary file. */
+async function wrapBinary(binary: string): Promise<FoundProgram> {
+  checkExists(binary);
+  return { path: await writeStartScript(dirname(binary), shellQuote(binary)), version: `for SDK ${sdkVersion}` };
+}
+
+/** Returns a start script for the server in a folder of JAR files. */
+async function wrapJars(jars: string): Promise<FoundProgram> {
+  checkExists(jars);
+  // Options for a short-lived process: a fast start, one garbage collection thread, and no optimising compiler.
+  const options = `-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp ${shellQuote(`${jars}/*`)}`;
+  const command = `${shellQuote(await findJava())} ${options} io.temporal.testserver.TestServer`;
+  return { path: await writeStartScript(dirname(jars), command), version: mavenArtifactVersion };
+}
+
+function checkExists(path: string): void {
   if (!existsSync(path)) throw new Error(`${path} does not exist`);
-  return path;
 }
 
 async function findJava(): Promise<string> {

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
+import { fetchSource, type FetchSourceOptions } from './fetch-program.js';
+import type { ProgramSource } from './program-sources.js';
 
 export type VendorServer = 'dev-server' | 'time-skipping';
 
@@ -13,13 +15,29 @@ const stallTimeoutMs = 20_000;
 export const sdkVersion = (createRequire(import.meta.url)('@temporalio/testing/package.json') as { version: string })
   .version;
 
+interface VendorDownloadOptions extends Pick<FetchSourceOptions, 'target' | 'report' | 'step' | 'verify'> {
+  server: VendorServer;
+  /** The size of the download, for the error message. */
+  size?: string;
+}
+
+/** The download that the SDK uses for its own servers. */
+export function vendorDownloadSource({ server, size, ...options }: VendorDownloadOptions): ProgramSource {
+  return fetchSource({
+    ...options,
+    name: `the vendor's download, through the SDK (temporal.download${size ? `, ${size}` : ''})`,
+    fix: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
+    fetch: () => downloadFromVendor(server, options.target),
+  });
+}
+
 /**
  * Downloads a server with the SDK and moves the file to `target`. The SDK runs in a separate process
  * (tools/servers/programs/vendor-download-process.ts), which is killed when the download stalls.
  *
  * @throws when the download fails, with the output of the SDK.
  */
-export async function downloadFromVendor(server: VendorServer, target: string): Promise<void> {
+async function downloadFromVendor(server: VendorServer, target: string): Promise<void> {
   const folder = `${target}.${randomUUID()}`;
   await mkdir(folder, { recursive: true });
   try {
