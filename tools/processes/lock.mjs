@@ -21,7 +21,7 @@ export class LockHeldError extends Error {
 
 export async function acquireLock(file) {
   await mkdir(dirname(file), { recursive: true });
-  const mine = JSON.stringify({ pid: process.pid, started: processStartTime(process.pid), id: randomUUID() });
+  const mine = JSON.stringify({ ...identifyProcess(process.pid), id: randomUUID() });
   // A hard link creates the lock file together with its content, so no process sees a lock without an owner.
   const draft = `${file}.${randomUUID()}`;
   await writeFile(draft, mine);
@@ -36,7 +36,7 @@ export async function acquireLock(file) {
       const found = await readFile(file, 'utf8').catch(() => undefined);
       if (found === undefined) continue;
       const owner = parseOwner(found);
-      if (owner && isOwnerAlive(owner)) throw new LockHeldError(file, owner.pid);
+      if (owner && isRunning(owner)) throw new LockHeldError(file, owner.pid);
       await removeStaleLock(file, found, draft);
     }
   } finally {
@@ -52,6 +52,11 @@ export async function acquireLock(file) {
   };
   process.on('exit', release);
   return release;
+}
+
+export async function findLockOwner(file) {
+  const owner = parseOwner(await readFile(file, 'utf8').catch(() => ''));
+  return owner && isRunning(owner) ? owner.pid : undefined;
 }
 
 export async function withLock(file, work, onWait = () => {}) {
@@ -108,7 +113,11 @@ function parseOwner(content) {
   }
 }
 
-function isOwnerAlive({ pid, started }) {
+export function identifyProcess(pid) {
+  return { pid, started: processStartTime(pid) };
+}
+
+export function isRunning({ pid, started }) {
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -118,7 +127,7 @@ function isOwnerAlive({ pid, started }) {
 }
 
 /**
- * Returns the start time of a process, which distinguishes two owners with the same process id. A restarted container
+ * Returns the start time of a process, which distinguishes two processes with the same process id. A restarted container
  * reuses process ids immediately.
  */
 function processStartTime(pid) {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
+import { addressesFile } from './data-files.js';
 import { inheritedEnvironment } from '../settings/environment.js';
 import { loadSettings } from '../settings/settings.js';
 
@@ -21,7 +21,7 @@ export type RunningStack = z.infer<typeof stackFileSchema>;
  */
 export async function findRunningStack(probe: '/readyz' | '/livez' = '/readyz'): Promise<RunningStack | undefined> {
   const { dataDir, host, port } = loadSettings();
-  const stack = await readFile(join(dataDir, 'stack.json'), 'utf8')
+  const stack = await readFile(addressesFile(dataDir), 'utf8')
     .then((text) => stackFileSchema.parse(JSON.parse(text)))
     .catch(() => ({ apiUrl: `http://${host}:${port}`, temporalNamespace: 'default' }));
   const responds = await fetch(`${stack.apiUrl}${probe}`, { signal: AbortSignal.timeout(probeTimeoutMs) }).then(

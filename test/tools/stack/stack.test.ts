@@ -1,21 +1,35 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, inject, test, vi, type TestContext } from 'vitest';
 import { silentReporter as report } from '../../../tools/terminal/reporter.js';
 import { loadSettings } from '../../../tools/settings/settings.js';
+import type { SupervisedProcess } from '../../../tools/processes/supervisor.js';
 import { startTemporaryStack } from '../../../tools/stack/temporary-stack.js';
 import { findTemporalCli } from '../../../tools/servers/programs/temporal-cli.js';
 import { isAlive, waitForExit } from '../fixtures/is-alive.js';
-import { freePort, startProcess, typescriptCommand, waitUntil } from '../../support/processes.js';
+import { freePort, startProcess, typescriptCommand, unsetShellVariables, waitUntil } from '../../support/processes.js';
 
 async function needsTemporal({ skip }: TestContext): Promise<void> {
   await findTemporalCli({ settings: loadSettings(), report }).catch((error: unknown) => skip(String(error)));
 }
 
+const pidOf = ({ current }: SupervisedProcess): number => current.pid;
+
 const isReady = async (apiUrl: string): Promise<true | undefined> =>
   (await fetch(`${apiUrl}/readyz`)).status === 200 || undefined;
+
+/** Runs `npm run kill-worker` on a data folder. */
+async function killWorker(dataDir: string) {
+  const command = await startProcess({
+    name: 'kill-worker',
+    ...typescriptCommand('tools/stack/kill-worker.ts'),
+    env: { ...unsetShellVariables, DATA_DIR: dataDir },
+  });
+  const { code } = await command.exited;
+  return { code, output: command.lastOutput() };
+}
 
 describe('the development stack', { timeout: 180_000 }, () => {
   afterEach(() => {
@@ -41,18 +55,41 @@ describe('the development stack', { timeout: 180_000 }, () => {
 
     const worker = stack.processes.get('worker')!;
     const first = worker.current.pid;
-    worker.current.kill('SIGKILL');
+    const findOtherPids = () => [...stack.processes.values()].filter((part) => part !== worker).map(pidOf);
+    const others = findOtherPids();
+    expect(await killWorker(stack.dataDir)).toEqual({
+      code: 0,
+      output: `Killed the worker (process ${first}) with SIGKILL. The stack restarts it.`,
+    });
     await waitUntil(() => worker.current.pid !== first || undefined, {
       description: 'another worker',
       timeoutMs: 30_000,
     });
     await waitUntil(() => isReady(workerHealthUrl), { description: 'its readiness', timeoutMs: 30_000 });
 
-    const pids = [...stack.processes.values()].map((part) => part.current.pid);
+    expect(findOtherPids()).toEqual(others);
+    const pids = [...stack.processes.values()].map(pidOf);
     expect([...stack.processes.keys()].sort()).toEqual(['api', 'fakes', 'postgres', 'temporal', 'worker']);
     await stack.stop();
     expect(pids.filter(isAlive)).toEqual([]);
     expect(existsSync(stack.dataDir)).toBe(false);
+  });
+
+  test('kill-worker kills nothing and exits with 1 when no stack runs on the data folder', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'stack-test-'));
+    try {
+      // A stack that was killed leaves its files behind, and its process ids may belong to other processes now.
+      const bystander = { pid: process.pid, started: 'before this process' };
+      await mkdir(join(dataDir, 'pids'));
+      await writeFile(join(dataDir, 'stack.lock'), JSON.stringify(bystander));
+      await writeFile(join(dataDir, 'pids', 'worker.json'), JSON.stringify(bystander));
+      expect(await killWorker(dataDir)).toEqual({
+        code: 1,
+        output: `No stack is running on ${dataDir}. Start a stack with "npm start".`,
+      });
+    } finally {
+      await rm(dataDir, { recursive: true });
+    }
   });
 
   test('reports an invalid variable of the worker or the API before it starts a process', async () => {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { readConfig } from '../../../src/config/read.js';
 import type { ConfigProblem } from '../../../src/config/errors.js';
 import { checkServers, checkWorkerSettings } from '../../../src/startup/checks/index.js';
@@ -9,6 +8,7 @@ import { findTemporalCli } from '../../servers/programs/temporal-cli.js';
 import { silentReporter } from '../../terminal/reporter.js';
 import { inheritedEnvironment } from '../../settings/environment.js';
 import { SettingsError, type Settings } from '../../settings/settings.js';
+import { lockFile } from '../data-files.js';
 import { baseUrl, externalSystemUrls, sharedEnvironment, usesFakes } from './environment.js';
 
 /**
@@ -71,7 +71,7 @@ async function cliProblems(settings: Settings): Promise<readonly ConfigProblem[]
  */
 export async function lockDataDir(dataDir: string): Promise<() => void> {
   try {
-    return await acquireLock(join(dataDir, 'stack.lock'));
+    return await acquireLock(lockFile(dataDir));
   } catch (error) {
     if (error instanceof LockHeldError)
       throw new Error(

@@ -3,6 +3,7 @@ import { runCommand } from '../../processes/commands.js';
 import { startProcess, typescriptCommand, type ManagedProcess, type ProcessSpec } from '../../processes/processes.js';
 import { supervise, type SupervisedProcess } from '../../processes/supervisor.js';
 import type { Reporter } from '../../terminal/reporter.js';
+import { writePidFile } from '../data-files.js';
 import type { ProcessKind, ProcessName } from '../stack.js';
 import { formatImportantLine } from './important-line.js';
 
@@ -18,7 +19,7 @@ const stopOrder: readonly ProcessKind[] = ['api', 'worker', 'fakes', 'temporal',
 
 /**
  * The supervised processes of a stack. Each process writes all output to `<name>.log`, and important lines to the
- * reporter.
+ * reporter. The data folder contains a file with the process id of each process.
  */
 export class StackProcesses {
   readonly all = new Map<ProcessName, SupervisedProcess>();
@@ -26,14 +27,16 @@ export class StackProcesses {
   readonly failed: Promise<Error>;
   readonly #report: Reporter;
   readonly #logsDir: string;
+  readonly #dataDir: string;
   #resolveFailed: (error: Error) => void = () => undefined;
   #failure: Error | undefined;
   #mayRestart = false;
   #isStopping = false;
 
-  constructor({ report, logsDir }: { report: Reporter; logsDir: string }) {
+  constructor({ report, logsDir, dataDir }: { report: Reporter; logsDir: string; dataDir: string }) {
     this.#report = report;
     this.#logsDir = logsDir;
+    this.#dataDir = dataDir;
     this.failed = new Promise<Error>((resolve) => (this.#resolveFailed = resolve));
   }
 
@@ -62,7 +65,12 @@ export class StackProcesses {
   ): Promise<void> {
     const supervised = await supervise({
       name,
-      start,
+      start: async () => {
+        const started = await start();
+        // Ignores errors, because only `npm run kill-worker` needs the file.
+        await writePidFile(this.#dataDir, name, started.pid).catch(() => undefined);
+        return started;
+      },
       report: this.#report,
       mayRestart: () => this.#mayRestart && restartable,
       onFailure: (error) => {

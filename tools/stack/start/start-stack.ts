@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePorts } from '../../processes/ports.js';
 import { waitUntil } from '../../processes/wait.js';
+import { addressesFile, removeRunFiles } from '../data-files.js';
 import { directPort, mapAddress } from '../network-links.js';
 import { developmentEnvironment } from '../../settings/development-environment.js';
 import { SettingsError, type Settings } from '../../settings/settings.js';
@@ -25,9 +26,8 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
   const { report, durable = true, webUi = true, workerCount = 1, apiCount = 1, metrics = true, signal } = options;
   const { mapPort = directPort } = options;
   const logsDir = join(settings.dataDir, 'logs');
-  const stackFile = join(settings.dataDir, 'stack.json');
   const releaseLock = await lockDataDir(settings.dataDir);
-  const processes = new StackProcesses({ report, logsDir });
+  const processes = new StackProcesses({ report, logsDir, dataDir: settings.dataDir });
   const codecUrl = settings.applicationEnv.PAYLOAD_ENCRYPTION_KEYS && `${baseUrl(settings.host, settings.port)}/codec`;
   const context: StartContext = { settings, processes, report, durable, webUi, codecUrl };
 
@@ -35,7 +35,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
   const stop = (): Promise<void> =>
     (stopped ??= (async () => {
       await processes.stop();
-      await rm(stackFile, { force: true });
+      await removeRunFiles(settings.dataDir);
       releaseLock();
     })());
   const beginStep = (text: string): void => {
@@ -47,7 +47,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     beginStep('[1/6] Checking the configuration, the ports and the configured servers');
     const problems = [...(await configurationProblems(settings)), ...(await portProblems(settings, webUi))];
     if (problems.length) throw new SettingsError(problems);
-    await rm(stackFile, { force: true });
+    await removeRunFiles(settings.dataDir);
     mkdirSync(logsDir, { recursive: true });
 
     beginStep('[2/6] Starting Temporal and PostgreSQL');
@@ -86,7 +86,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       await waitUntilReady(url, () => processes.failure ?? (signal?.reason as Error | undefined));
     processes.allowRestarts();
 
-    await writeFile(stackFile, JSON.stringify(addresses, null, 2), { mode: 0o600 });
+    await writeFile(addressesFile(settings.dataDir), JSON.stringify(addresses, null, 2), { mode: 0o600 });
     return {
       addresses,
       dataDir: settings.dataDir,
