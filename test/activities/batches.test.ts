@@ -5,7 +5,7 @@ import { createBatchActivities } from '../../src/activities/batches.js';
 import { defineOperation, type ExternalOperation } from '../../src/batch-operations/operation.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { waitUntil } from '../support/processes.js';
-import { createActivityEnvironment, runActivity } from '../support/temporal/activity-environment.js';
+import { createActivityEnvironment, runActivity } from '../support/workers/activity-environment.js';
 import { makeItems, stageTestBatch } from '../support/shop/batches.js';
 import { createDatabase } from '../support/database/database.js';
 

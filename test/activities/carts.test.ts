@@ -5,7 +5,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCartActivities } from '../../src/activities/carts.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { runActivity } from '../support/temporal/activity-environment.js';
+import { runActivity } from '../support/workers/activity-environment.js';
 import { createDatabase } from '../support/database/database.js';
 import { makeOrder, addProduct } from '../support/shop/shop.js';
 

@@ -10,7 +10,7 @@ import { startCommitProxy } from '../support/database/commit-proxy.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { createDatabase } from '../support/database/database.js';
 import { lockProduct } from '../support/database/database-lock.js';
-import { makeOrder, addProduct } from '../support/shop/shop.js';
+import { readStock, makeOrder, addProduct } from '../support/shop/shop.js';
 import { createMany } from '../support/shop/batches.js';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
@@ -44,8 +44,6 @@ const makeReservation = (
   };
 };
 
-const stockOf = async (sku: string) => (await store.findProducts([sku])).get(sku)?.available;
-
 /** Resolves with `ok`, or with the type of the failure. */
 const outcomeOf = (attempt: Promise<unknown>): Promise<string> =>
   attempt.then(
@@ -62,7 +60,7 @@ describe('reserveStock', () => {
     ];
     await activities.reserveStock(makeReservation({ lines }));
 
-    expect([await stockOf(mug.sku), await stockOf(filter.sku)]).toEqual([0, 9]);
+    expect([await readStock(store, mug.sku), await readStock(store, filter.sku)]).toEqual([0, 9]);
   });
 
   test('when lines are out of stock, names all of them and takes no stock', async () => {
@@ -84,7 +82,11 @@ describe('reserveStock', () => {
         ],
       ],
     });
-    expect([await stockOf(mug.sku), await stockOf(filter.sku), await stockOf(scale.sku)]).toEqual([10, 10, 10]);
+    expect([
+      await readStock(store, mug.sku),
+      await readStock(store, filter.sku),
+      await readStock(store, scale.sku),
+    ]).toEqual([10, 10, 10]);
   });
 
   test('repeated and concurrent calls for one order take the stock once', async () => {
@@ -93,7 +95,7 @@ describe('reserveStock', () => {
     const outcomes = await Promise.all(createMany(5, () => outcomeOf(activities.reserveStock(reservation))));
 
     expect(outcomes).toEqual(createMany(5, () => 'ok'));
-    expect(await stockOf(sku)).toBe(7);
+    expect(await readStock(store, sku)).toBe(7);
   });
 
   test('concurrent orders reserve exactly the available stock', async () => {
@@ -103,7 +105,7 @@ describe('reserveStock', () => {
     );
 
     expect(outcomes.toSorted()).toEqual([...createMany(13, () => 'OutOfStock'), ...createMany(7, () => 'ok')]);
-    expect(await stockOf(sku)).toBe(0);
+    expect(await readStock(store, sku)).toBe(0);
   });
 
   test('concurrent reservations do not deadlock when they list the same products in different sequences', async () => {
@@ -116,7 +118,7 @@ describe('reserveStock', () => {
     );
 
     expect(outcomes).toEqual(createMany(20, () => 'ok'));
-    expect(await Promise.all(products.map(({ sku }) => stockOf(sku)))).toEqual([0, 0]);
+    expect(await Promise.all(products.map(({ sku }) => readStock(store, sku)))).toEqual([0, 0]);
   });
 
   test('locks products in SKU order, regardless of the sequence of the lines', async () => {
@@ -147,7 +149,7 @@ describe('reserveStock', () => {
       type: 'OrderIdTaken',
       nonRetryable: true,
     });
-    expect(await stockOf(sku)).toBe(9);
+    expect(await readStock(store, sku)).toBe(9);
   });
 
   test('when the response to the commit is lost, a retry of reserveStock does not take the stock twice', async () => {
@@ -164,7 +166,7 @@ describe('reserveStock', () => {
     await behind.close();
 
     expect(lost).toMatch(/connection/i);
-    expect(await stockOf(sku)).toBe(7);
+    expect(await readStock(store, sku)).toBe(7);
   });
 
   test('takes no stock when the database closes the connection during the transaction, and a retry succeeds', async () => {
@@ -179,13 +181,13 @@ describe('reserveStock', () => {
       where datname = current_database() and wait_event_type = 'Lock'`.execute(store.db);
     const outcome = await cut;
     await lock.release();
-    const stock = await stockOf(sku);
+    const stock = await readStock(store, sku);
     await activities.reserveStock(reservation);
     await cutStore.close();
 
     expect(outcome).toMatch(/connection/i);
     expect(stock).toBe(10);
-    expect(await stockOf(sku)).toBe(7);
+    expect(await readStock(store, sku)).toBe(7);
   });
 });
 
@@ -198,7 +200,7 @@ describe('releaseStock', () => {
     await activities.releaseStock(reservation);
 
     expect(outcomes).toEqual(createMany(5, () => 'ok'));
-    expect(await stockOf(sku)).toBe(10);
+    expect(await readStock(store, sku)).toBe(10);
   });
 
   test('a release without a reservation makes a later reservation fail', async () => {
@@ -210,7 +212,7 @@ describe('releaseStock', () => {
       type: 'ReservationReleased',
       nonRetryable: true,
     });
-    expect(await stockOf(sku)).toBe(10);
+    expect(await readStock(store, sku)).toBe(10);
   });
 
   test('an order cannot reserve stock again after its release', async () => {
@@ -220,7 +222,7 @@ describe('releaseStock', () => {
     await activities.releaseStock(reservation);
 
     expect(await outcomeOf(activities.reserveStock(reservation))).toBe('ReservationReleased');
-    expect(await stockOf(sku)).toBe(10);
+    expect(await readStock(store, sku)).toBe(10);
   });
 
   test('when releaseStock and reserveStock race, the stock stays unchanged', async () => {
@@ -237,7 +239,7 @@ describe('releaseStock', () => {
     );
 
     expect(new Set(outcomes)).toEqual(new Set(['ok', 'ReservationReleased']));
-    expect(await stockOf(sku)).toBe(10);
+    expect(await readStock(store, sku)).toBe(10);
   });
 
   test('a release makes a reservation that still waits for a lock fail', async () => {
@@ -250,7 +252,7 @@ describe('releaseStock', () => {
     await lock.release();
 
     expect([released, await reserved]).toEqual(['ok', 'ReservationReleased']);
-    expect(await stockOf(sku)).toBe(10);
+    expect(await readStock(store, sku)).toBe(10);
   });
 
   test('does not release the reservation of another execution', async () => {
@@ -259,7 +261,7 @@ describe('releaseStock', () => {
     await activities.reserveStock(first);
     await activities.releaseStock({ ...first, firstRunId: randomUUID() });
 
-    expect(await stockOf(sku)).toBe(7);
+    expect(await readStock(store, sku)).toBe(7);
     expect(await outcomeOf(activities.reserveStock(first))).toBe('ok');
   });
 
@@ -278,7 +280,7 @@ describe('releaseStock', () => {
     await behind.close();
 
     expect(lost).toMatch(/connection/i);
-    expect(await stockOf(sku)).toBe(10);
+    expect(await readStock(store, sku)).toBe(10);
   });
 });
 
@@ -403,16 +405,16 @@ describe('the quote of reserveStock', () => {
 
   test('rejects an order whose total differs from the expected total, reports both totals and takes no stock', async () => {
     const lines = [{ sku: mug.sku, quantity: 2 }];
-    const before = await stockOf(mug.sku);
+    const before = await readStock(store, mug.sku);
 
     await expect(quote(makeOrder({ lines, expectedTotal: { value: 2499, currency: 'EUR' } }))).rejects.toMatchObject({
       type: 'PriceChanged',
       nonRetryable: true,
       details: [{ total: { value: 2500, currency: 'EUR' }, expectedTotal: { value: 2499, currency: 'EUR' } }],
     });
-    expect(await stockOf(mug.sku)).toBe(before);
+    expect(await readStock(store, mug.sku)).toBe(before);
     await quote(makeOrder({ lines, expectedTotal: { value: 2500, currency: 'EUR' } }));
-    expect(await stockOf(mug.sku)).toBe(before! - 2);
+    expect(await readStock(store, mug.sku)).toBe(before! - 2);
   });
 });
 

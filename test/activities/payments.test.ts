@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createPaymentActivities } from '../../src/activities/payments.js';
-import { runActivity } from '../support/temporal/activity-environment.js';
+import { runActivity } from '../support/workers/activity-environment.js';
 import { stubStockHeldSince, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
-import { startFakes, type RunningFakes } from '../support/fakes/running-fakes.js';
+import { expireIdempotencyKeys, startFakes, type RunningFakes } from '../support/fakes/running-fakes.js';
 
 let fakes: RunningFakes;
 beforeAll(async () => {
@@ -37,12 +37,6 @@ function charge(orderId: string, { token = 'tok_ok', value = 1999, hoursAgo = 0 
 
 function refund(orderId: string) {
   return runActivity(createActivitiesForAge(0).refundPayment, { orderId });
-}
-
-/** Makes the gateway expire each idempotency key immediately. */
-function expireKeys(): void {
-  fakes.idempotencyKeys.retentionSeconds = 0;
-  onTestFinished(() => void (fakes.idempotencyKeys.retentionSeconds = null));
 }
 
 describe('chargePayment', () => {
@@ -86,7 +80,7 @@ describe('chargePayment', () => {
 
   test("charges an order once, even when the order is older than the gateway's idempotency keys", async () => {
     const orderId = randomUUID();
-    expireKeys();
+    expireIdempotencyKeys(fakes);
     const first = await charge(orderId);
 
     expect(await charge(orderId, { hoursAgo: 24 })).toEqual(first);
@@ -122,7 +116,7 @@ describe('chargePayment', () => {
 
   test("computes the age of an order with the Temporal server's clock when that clock is ahead", async () => {
     const orderId = randomUUID();
-    expireKeys();
+    expireIdempotencyKeys(fakes);
     await charge(orderId);
     const env = new MockActivityEnvironment({ currentAttemptScheduledTimestampMs: Date.now() + 25 * HOUR_MS });
 
@@ -148,7 +142,7 @@ describe('chargePayment', () => {
     const orderId = randomUUID();
     await charge(orderId);
     await refund(orderId);
-    expireKeys();
+    expireIdempotencyKeys(fakes);
 
     await expect(charge(orderId, { hoursAgo: 24 })).rejects.toMatchObject({ type: 'ChargeVoided', nonRetryable: true });
     expect(fakes.records(orderId).charges).toHaveLength(1);
@@ -187,7 +181,7 @@ describe('refundPayment', () => {
     await charge(orderId);
     fakes.faults.add({ on: 'refund', orderId, fault: 'lose-response' });
     await expect(refund(orderId)).rejects.toMatchObject({ type: 'PaymentGatewayUnavailable' });
-    expireKeys();
+    expireIdempotencyKeys(fakes);
 
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
     expect(fakes.records(orderId).refunds).toMatchObject([{ status: 'refunded' }]);
@@ -196,14 +190,14 @@ describe('refundPayment', () => {
   test('refunds a charge whose idempotency key the gateway no longer has', async () => {
     const orderId = randomUUID();
     await charge(orderId);
-    expireKeys();
+    expireIdempotencyKeys(fakes);
 
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
   });
 
   test('an order stays voided even after the gateway expires its idempotency keys', async () => {
     const orderId = randomUUID();
-    expireKeys();
+    expireIdempotencyKeys(fakes);
 
     expect([await refund(orderId), await refund(orderId)]).toEqual([{ status: 'voided' }, { status: 'voided' }]);
     await expect(charge(orderId)).rejects.toMatchObject({ type: 'ChargeVoided' });

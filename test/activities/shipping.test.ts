@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createShippingActivities } from '../../src/activities/shipping.js';
 import { freePort } from '../support/processes.js';
-import { runActivity } from '../support/temporal/activity-environment.js';
+import { runActivity } from '../support/workers/activity-environment.js';
 import { stubStockHeldSince, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
-import { startFakes, type RunningFakes } from '../support/fakes/running-fakes.js';
+import { expireIdempotencyKeys, startFakes, type RunningFakes } from '../support/fakes/running-fakes.js';
 
 const lines = [{ sku: 'MUG', quantity: 2 }];
 
@@ -40,12 +40,6 @@ function cancelShipment(orderId: string) {
   return runActivity(createActivitiesForAge().cancelShipment, { orderId });
 }
 
-/** Makes the carrier expire each idempotency key immediately. */
-function expireKeys(): void {
-  fakes.idempotencyKeys.retentionSeconds = 0;
-  onTestFinished(() => void (fakes.idempotencyKeys.retentionSeconds = null));
-}
-
 describe('requestShipment', () => {
   test('requests a shipment with the lines of the order', async () => {
     const orderId = randomUUID();
@@ -56,7 +50,7 @@ describe('requestShipment', () => {
 
   test("ships an order once, even when the order is older than the carrier's idempotency keys", async () => {
     const orderId = randomUUID();
-    expireKeys();
+    expireIdempotencyKeys(fakes);
     const first = await requestShipment(orderId);
 
     expect(await requestShipment(orderId, { hoursAgo: 24 })).toEqual(first);
@@ -115,7 +109,7 @@ describe('cancelShipment', () => {
   test('cancels a shipment once, even when the carrier no longer has its idempotency key', async () => {
     const orderId = randomUUID();
     await requestShipment(orderId);
-    expireKeys();
+    expireIdempotencyKeys(fakes);
 
     expect([await cancelShipment(orderId), await cancelShipment(orderId)]).toEqual([
       { status: 'cancelled' },
@@ -129,7 +123,7 @@ describe('cancelShipment', () => {
 
   test('a shipment request after a cancellation fails even when the carrier has expired its idempotency keys', async () => {
     const orderId = randomUUID();
-    expireKeys();
+    expireIdempotencyKeys(fakes);
 
     expect(await cancelShipment(orderId)).toEqual({ status: 'voided' });
     await expect(requestShipment(orderId)).rejects.toMatchObject({ type: 'ShipmentCancelled' });
@@ -166,7 +160,7 @@ describe('trackShipment', () => {
   test('trackShipment finds a parcel when the carrier no longer has the idempotency key', async () => {
     const orderId = randomUUID();
     const { shipmentId } = await requestShipment(orderId);
-    expireKeys();
+    expireIdempotencyKeys(fakes);
 
     expect(await track(orderId)).toEqual({ orderId, shipmentId, status: 'accepted' });
   });

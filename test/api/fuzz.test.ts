@@ -94,7 +94,7 @@ describeOnDevServer('the API with random invalid requests', () => {
       lines: [{ sku: SKU, quantity: 1 }],
       payment: { token: 'tok_ok' },
     });
-    await api.waitForOrder(body.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    await api.waitForOrderStage(body.orderId, 'awaiting_pickup');
     await api.get(`/v1/orders?customerId=${EXISTING_ID}&status=processing`);
     await api.get(`/v1/orders?customerId=${EXISTING_ID}&status=failed`);
     await api.get(`/v1/approvals?approver=${EXISTING_ID}&status=withdrawn`);

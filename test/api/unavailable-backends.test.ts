@@ -10,7 +10,7 @@ import { freePort, waitUntil } from '../support/processes.js';
 import { signShipmentReport, startApi, type ApiResponse, type Api } from '../support/api/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../support/shop/shop.js';
-import { startWorker } from '../support/temporal/workers.js';
+import { startWorker } from '../support/workers/workers.js';
 
 /** The API waits 5 s for a server and 8 s for a worker. The rest is a margin for a busy machine. */
 const RESPONSE_LIMIT_MS = 15_000;
@@ -240,7 +240,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
 
       const worker = await startWorker(other, later);
       try {
-        await laterApi.waitForOrder(order.orderId, ({ status }) => status === 'completed', 'completed');
+        await laterApi.waitForOrderStatus(order.orderId, 'completed');
         expect((await laterApi.get('/readyz')).status).toBe(200);
       } finally {
         await worker.stop();

@@ -10,7 +10,7 @@ import { waitUntil } from '../support/processes.js';
 import { startApi } from '../support/api/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../support/shop/shop.js';
-import { startWorker, startSingleWorkerProcess } from '../support/temporal/workers.js';
+import { startWorker, startSingleWorkerProcess } from '../support/workers/workers.js';
 
 const DEADLINE_MS = 30_000;
 

@@ -9,7 +9,7 @@ import { CALL_TIMEOUT_MS } from '../../../src/activities/external/external-calls
 import { createPaymentActivities } from '../../../src/activities/payments.js';
 import { createShippingActivities } from '../../../src/activities/shipping.js';
 import { freePort } from '../../support/processes.js';
-import { createActivityEnvironment, runActivity } from '../../support/temporal/activity-environment.js';
+import { createActivityEnvironment, runActivity } from '../../support/workers/activity-environment.js';
 import { stubStockJustHeld, KEY_RETENTION, OWNER_RUN_ID } from '../../support/shop/stock-stubs.js';
 import { startFakes, type RunningFakes } from '../../support/fakes/running-fakes.js';
 

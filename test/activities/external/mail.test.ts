@@ -7,7 +7,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createMailer, type MailMessage } from '../../../src/activities/external/mail.js';
 import { freePort } from '../../support/processes.js';
-import { createActivityEnvironment, runActivity } from '../../support/temporal/activity-environment.js';
+import { createActivityEnvironment, runActivity } from '../../support/workers/activity-environment.js';
 
 const PASSWORD = 'p@ss w0rd';
 

@@ -9,7 +9,7 @@ import { CALL_TIMEOUT_MS } from '../../../src/activities/external/external-calls
 import { createWebhooks, type WebhookMessage } from '../../../src/activities/external/webhooks.js';
 import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
 import { freePort } from '../../support/processes.js';
-import { createActivityEnvironment, runActivity } from '../../support/temporal/activity-environment.js';
+import { createActivityEnvironment, runActivity } from '../../support/workers/activity-environment.js';
 
 const secrets = ['new', 'old'].map((name) => `whsec_${Buffer.from(name.repeat(8)).toString('base64')}`);
 

@@ -13,7 +13,7 @@ import { makeApproval, makeApprover, startApproval, makeStage, DAY_SECONDS } fro
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { startWebhookReceiver } from '../../support/network/webhook-receiver.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorker } from '../../support/temporal/workers.js';
+import { startWorker } from '../../support/workers/workers.js';
 
 type Body = ApprovalResource & Omit<Problem, 'status' | 'title'>;
 
@@ -321,7 +321,7 @@ describeOnDevServer('/v1/approvals', () => {
     test('a terminated approval rejects its order, like a withdrawn approval', async () => {
       const { orderId, approvalId } = await placeOrderAwaitingApproval();
       await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).terminate();
-      expect(await api.waitForOrder(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
+      expect(await api.waitForOrderStage(orderId, 'done')).toMatchObject({
         status: 'rejected',
         reason: { type: 'ApprovalWithdrawn' },
         approval: { status: 'withdrawn' },

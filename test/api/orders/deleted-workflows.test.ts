@@ -4,9 +4,10 @@ import type { OrderInput, OrderResource } from '../../../src/schemas/order.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
+import { placeDeliveredOrder, placeShippedOrder } from '../../support/api/orders.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { replayAdvancedRuns } from '../../support/replay/run-tracker.js';
-import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { startShop, type Shop } from '../../support/shop/shop.js';
 
 /**
  * The server deletes a workflow only after it has recorded that the close is processed. These settings shorten the
@@ -32,18 +33,6 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     await shop?.close();
   });
 
-  /** Places an order and waits until the order awaits pickup. */
-  async function placeShippedOrder() {
-    const product = await addProduct(shop.store);
-    const order = makeOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
-    expect((await api.post('/v1/orders', order)).status).toBe(202);
-    await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
-    return { product, order };
-  }
-
-  const waitForOrder = (order: OrderInput, status: OrderResource['status']) =>
-    api.waitForOrder(order.orderId, (seen) => seen.status === status, status);
-
   /** Deletes the workflow execution, like Temporal after the retention period. */
   async function deleteWorkflow({ orderId }: OrderInput): Promise<void> {
     const workflowId = orderWorkflowId(orderId);
@@ -62,15 +51,6 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     await waitUntil(isGone, { description: `the deletion of ${workflowId}`, timeoutMs: 20_000 });
   }
 
-  async function placeDeliveredOrder() {
-    const made = await placeShippedOrder();
-    for (const status of ['in_transit', 'delivered'] as const)
-      await shop.fakes.carrier.reportNow(made.order.orderId, status);
-    const completed = await waitForOrder(made.order, 'completed');
-    await shop.client.workflow.getHandle(orderWorkflowId(made.order.orderId)).result();
-    return { ...made, completed };
-  }
-
   const listRunIds = async ({ orderId }: OrderInput): Promise<string[]> => {
     const runs: string[] = [];
     for await (const { runId } of shop.client.workflow.list({ query: `WorkflowId = '${orderWorkflowId(orderId)}'` }))
@@ -79,7 +59,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   };
 
   test('the id of an order stays taken after Temporal deletes the workflow', async () => {
-    const { order } = await placeDeliveredOrder();
+    const { order } = await placeDeliveredOrder({ shop, api });
     await deleteWorkflow(order);
 
     const same = await api.post('/v1/orders', order);
@@ -92,7 +72,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   });
 
   test('shows the final view of an order after Temporal deletes the workflow', async () => {
-    const { order, completed } = await placeDeliveredOrder();
+    const { order, completed } = await placeDeliveredOrder({ shop, api });
     await deleteWorkflow(order);
 
     const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
@@ -103,7 +83,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   });
 
   test('shows an order as failed when Temporal deletes the workflow of an open order', async () => {
-    const { order } = await placeShippedOrder();
+    const { order } = await placeShippedOrder({ shop, api });
     await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
     await deleteWorkflow(order);
 
@@ -117,9 +97,9 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   });
 
   test('after Temporal deletes the workflow, accepts a cancel only for an order that is already cancelled', async () => {
-    const [cancelled, completed] = [await placeShippedOrder(), await placeDeliveredOrder()];
+    const [cancelled, completed] = [await placeShippedOrder({ shop, api }), await placeDeliveredOrder({ shop, api })];
     await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
-    const end = await waitForOrder(cancelled.order, 'cancelled');
+    const end = await api.waitForOrderStatus(cancelled.order.orderId, 'cancelled');
     await shop.client.workflow.getHandle(orderWorkflowId(cancelled.order.orderId)).result();
     for (const { order } of [cancelled, completed]) await deleteWorkflow(order);
 

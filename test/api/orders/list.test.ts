@@ -58,7 +58,7 @@ describeOnDevServer('GET /v1/orders', () => {
     const open = await placeCompletedOrder(customerId);
     const closed = await placeCompletedOrder(customerId, 'tok_declined');
     await placeCompletedOrder(somebodyElse);
-    await api.waitForOrder(closed.orderId, ({ status }) => status === 'rejected', 'rejected');
+    await api.waitForOrderStatus(closed.orderId, 'rejected');
 
     const items = await waitUntil(
       async () => {
@@ -78,7 +78,7 @@ describeOnDevServer('GET /v1/orders', () => {
   test('lists an order under its current status as the status changes', async () => {
     const customerId = newCustomerId();
     const order = await placeCompletedOrder(customerId);
-    await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    await api.waitForOrderStage(order.orderId, 'awaiting_pickup');
     await listOrders({ customerId, status: 'processing' }, [order]);
     shop.fakes.faults.add({ on: 'refund', orderId: order.orderId, fault: 'error', status: 400 });
 
@@ -158,9 +158,9 @@ describeOnDevServer('GET /v1/orders', () => {
       const page: Page = await list({ customerId, limit: '1', ...(cursor && { cursor }) });
       for (const { orderId } of page.items) {
         seen.push(orderId);
-        await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+        await api.waitForOrderStage(orderId, 'awaiting_pickup');
         await api.post(`/v1/orders/${orderId}/cancel`);
-        await api.waitForOrder(orderId, ({ status }) => status === 'cancelled', 'cancelled');
+        await api.waitForOrderStatus(orderId, 'cancelled');
       }
       cursor = page.nextCursor;
     }

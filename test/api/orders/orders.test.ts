@@ -4,10 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OrderInput, OrderResource } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
-import { readBalance } from '../../support/shop/balance.js';
+import { readBalance, readReservation } from '../../support/shop/balance.js';
 import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
+import { makeProductOrder, placeDeliveredOrder, placeShippedOrder } from '../../support/api/orders.js';
 import { createUnreachableBackends } from '../../support/api/unreachable-backends.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
@@ -24,46 +25,12 @@ describeOnDevServer('orders over HTTP', () => {
     await shop?.close();
   });
 
-  async function makeOrderForOnePiece(overrides: Partial<OrderInput> = {}) {
-    const product = await addProduct(shop.store);
-    return { product, order: makeOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides }) };
-  }
-
-  /** Places an order and waits until the order awaits pickup. */
-  async function placeShippedOrder(overrides?: Partial<OrderInput>) {
-    const made = await makeOrderForOnePiece(overrides);
-    expect((await api.post('/v1/orders', made.order)).status).toBe(202);
-    const waits = await api.waitForOrder(
-      made.order.orderId,
-      ({ stage }) => stage === 'awaiting_pickup',
-      'awaits pickup',
-    );
-    return { ...made, waits };
-  }
-
-  const waitForOrder = (order: OrderInput, status: OrderResource['status']) =>
-    api.waitForOrder(order.orderId, (seen) => seen.status === status, status);
-
   const readVerdict = async (order: OrderInput, product: Product) =>
     (await readBalance(shop, { ...order, products: [product], token: order.payment.token })).verdict;
 
-  /** Reads the state of an order's stock reservation from the store. */
-  const reservationOf = async ({ orderId }: OrderInput) =>
-    (await shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', orderId).executeTakeFirst())
-      ?.reservation;
-
-  async function placeDeliveredOrder() {
-    const made = await placeShippedOrder();
-    for (const status of ['in_transit', 'delivered'] as const)
-      await shop.fakes.carrier.reportNow(made.order.orderId, status);
-    const completed = await waitForOrder(made.order, 'completed');
-    await shop.client.workflow.getHandle(orderWorkflowId(made.order.orderId)).result();
-    return { ...made, completed };
-  }
-
   describe('POST /v1/orders', () => {
     test('placing an order returns 202 with the location and starts the workflow', async () => {
-      const { order } = await makeOrderForOnePiece();
+      const { order } = await makeProductOrder(shop);
 
       const { status, headers, body } = await api.post('/v1/orders', order);
 
@@ -76,7 +43,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('generates an order id when the request has none', async () => {
-      const { order } = await makeOrderForOnePiece();
+      const { order } = await makeProductOrder(shop);
       const { orderId: _none, ...anonymous } = order;
 
       const first = await api.post<{ orderId: string }>('/v1/orders', anonymous);
@@ -89,7 +56,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('returns the existing order for a repeated order request', async () => {
-      const { order } = await makeOrderForOnePiece();
+      const { order } = await makeProductOrder(shop);
       // The sequence of the fields does not change the content.
       const reversed = Object.fromEntries(Object.entries(order).reverse());
 
@@ -108,9 +75,9 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('returns the status of a closed order for a repeated order request, and starts no workflow', async () => {
-      const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
+      const { order } = await makeProductOrder(shop, { payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
-      const rejected = await waitForOrder(order, 'rejected');
+      const rejected = await api.waitForOrderStatus(order.orderId, 'rejected');
 
       const { status, body } = await api.post('/v1/orders', order);
 
@@ -121,17 +88,13 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('accepts an order whose total equals the expected total', async () => {
-      const { order, product } = await makeOrderForOnePiece();
+      const { order, product } = await makeProductOrder(shop);
       const expectedTotal = { value: 2 * product.price.value, currency: 'EUR' };
 
       const { status } = await api.post('/v1/orders', { ...order, expectedTotal });
 
       expect(status).toBe(202);
-      const { total } = await api.waitForOrder(
-        order.orderId,
-        ({ stage }) => stage === 'awaiting_pickup',
-        'awaits pickup',
-      );
+      const { total } = await api.waitForOrderStage(order.orderId, 'awaiting_pickup');
       expect(total).toEqual(expectedTotal);
     });
 
@@ -141,7 +104,7 @@ describeOnDevServer('orders over HTTP', () => {
     ])(
       'rejects an expected total with another %s: returns 409 with both totals and does not start the order',
       async (_description, expectedTotal) => {
-        const { order, product } = await makeOrderForOnePiece();
+        const { order, product } = await makeProductOrder(shop);
 
         const { status, body } = await api.post('/v1/orders', { ...order, expectedTotal });
 
@@ -160,10 +123,10 @@ describeOnDevServer('orders over HTTP', () => {
     );
 
     test('after a price change, returns the existing order for a repeated order request', async () => {
-      const { order, product } = await makeOrderForOnePiece();
+      const { order, product } = await makeProductOrder(shop);
       const request = { ...order, expectedTotal: { value: 2 * product.price.value, currency: 'EUR' } };
       expect((await api.post('/v1/orders', request)).status).toBe(202);
-      await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      await api.waitForOrderStage(order.orderId, 'awaiting_pickup');
       await shop.ownerStore.db
         .updateTable('products')
         .set({ price_value: product.price.value + 1 })
@@ -178,7 +141,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('returns the status "failed" for a repeated request when the order was terminated', async () => {
-      const { order } = await placeShippedOrder();
+      const { order } = await placeShippedOrder({ shop, api });
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
       expect((await api.post('/v1/orders', order)).body).toEqual({ orderId: order.orderId, status: 'failed' });
@@ -190,7 +153,7 @@ describeOnDevServer('orders over HTTP', () => {
       ['another token', (order) => ({ ...order, payment: { token: 'tok_declined' } })],
       ['one more line', (order) => ({ ...order, lines: [...order.lines, ...order.lines] })],
     ])('returns 409 for an existing order id with %s', async (_description, change) => {
-      const { order } = await makeOrderForOnePiece();
+      const { order } = await makeProductOrder(shop);
       await api.post('/v1/orders', order);
 
       const { status, headers, body } = await api.post('/v1/orders', change(order));
@@ -210,9 +173,9 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('shows prices, shipment and completed steps of an order that awaits pickup', async () => {
-      const { order, product, waits } = await placeShippedOrder();
+      const { order, product, shipped } = await placeShippedOrder({ shop, api });
 
-      expect(waits).toMatchObject({
+      expect(shipped).toMatchObject({
         orderId: order.orderId,
         customerId: order.customerId,
         status: 'processing',
@@ -223,22 +186,22 @@ describeOnDevServer('orders over HTTP', () => {
         compensations: [],
         workflow: { workflowId: `order:${order.orderId}` },
       });
-      expect(waits.steps.map(({ name, status }) => [name, status])).toEqual([
+      expect(shipped.steps.map(({ name, status }) => [name, status])).toEqual([
         ['reserveStock', 'completed'],
         ['chargePayment', 'completed'],
         ['requestShipment', 'completed'],
       ]);
-      const times = waits.steps.flatMap(({ startedAt, endedAt }) => [startedAt, endedAt!]);
+      const times = shipped.steps.flatMap(({ startedAt, endedAt }) => [startedAt, endedAt!]);
       expect(times).toEqual([...times].sort());
     });
 
     test('shows shipment and completed steps of a delivered order', async () => {
-      const { order, product } = await placeShippedOrder();
+      const { order, product } = await placeShippedOrder({ shop, api });
       expect(await shop.fakes.carrier.reportNow(order.orderId, 'in_transit')).toMatchObject({ status: 202 });
-      await api.waitForOrder(order.orderId, ({ stage }) => stage === 'in_transit', 'is in transit');
+      await api.waitForOrderStage(order.orderId, 'in_transit');
       expect(await shop.fakes.carrier.reportNow(order.orderId, 'delivered')).toMatchObject({ status: 202 });
 
-      const completed = await waitForOrder(order, 'completed');
+      const completed = await api.waitForOrderStatus(order.orderId, 'completed');
 
       expect(completed).toMatchObject({ stage: 'done', shipment: { status: 'delivered' }, compensations: [] });
       expect(completed.steps).toHaveLength(3);
@@ -247,7 +210,7 @@ describeOnDevServer('orders over HTTP', () => {
         timeoutMs: 10_000,
       });
       expect((await shop.store.findOrder(order.orderId))?.status).toBe('completed');
-      expect(await reservationOf(order)).toBe('sold');
+      expect(await readReservation(shop.store, order.orderId)).toBe('sold');
       expect(completed.reason).toBeUndefined();
       expect(await readVerdict(order, product)).toBe('sold');
     });
@@ -256,10 +219,10 @@ describeOnDevServer('orders over HTTP', () => {
       ['tok_declined', 'CardDeclined'],
       ['tok_insufficient_funds', 'InsufficientFunds'],
     ])('shows the reason and the compensations of an order whose payment with %s is declined', async (token, type) => {
-      const { order, product } = await makeOrderForOnePiece({ payment: { token } });
+      const { order, product } = await makeProductOrder(shop, { payment: { token } });
       await api.post('/v1/orders', order);
 
-      const rejected = await waitForOrder(order, 'rejected');
+      const rejected = await api.waitForOrderStatus(order.orderId, 'rejected');
 
       expect(rejected).toMatchObject({ stage: 'done', reason: { type } });
       expect(rejected.steps.at(-1)).toMatchObject({ name: 'chargePayment', status: 'failed', reason: { type } });
@@ -278,14 +241,14 @@ describeOnDevServer('orders over HTTP', () => {
       const order = makeOrder({ lines: [{ sku: scarce.sku, quantity: 2 }], ...overrides });
       await api.post('/v1/orders', order);
 
-      const rejected = await waitForOrder(order, 'rejected');
+      const rejected = await api.waitForOrderStatus(order.orderId, 'rejected');
 
       expect(rejected.reason).toMatchObject({ type });
       expect(shop.fakes.records(order.orderId).charges).toEqual([]);
     });
 
     test('shows payment attempts while the gateway is unavailable, and the order can still be cancelled', async () => {
-      const { order, product } = await makeOrderForOnePiece({ payment: { token: 'tok_gateway_down' } });
+      const { order, product } = await makeProductOrder(shop, { payment: { token: 'tok_gateway_down' } });
       await api.post('/v1/orders', order);
 
       const retrying = await api.waitForOrder(order.orderId, (seen) => seen.retrying !== undefined, 'is retrying');
@@ -300,12 +263,12 @@ describeOnDevServer('orders over HTTP', () => {
       ]);
 
       await api.post(`/v1/orders/${order.orderId}/cancel`);
-      await waitForOrder(order, 'cancelled');
+      await api.waitForOrderStatus(order.orderId, 'cancelled');
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('an order stays open and shows the failure when the gateway rejects the credentials of the shop', async () => {
-      const { order, product } = await makeOrderForOnePiece();
+      const { order, product } = await makeProductOrder(shop);
       const { orderId } = order;
       shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 401, code: null, times: -1 });
       await api.post('/v1/orders', order);
@@ -327,12 +290,12 @@ describeOnDevServer('orders over HTTP', () => {
       expect(Date.parse(seen.retrying![0]!.nextAttemptAt!) - Date.now()).toBeGreaterThan(2 * 60_000);
 
       await api.post(`/v1/orders/${orderId}/cancel`);
-      await waitForOrder(order, 'cancelled');
+      await api.waitForOrderStatus(order.orderId, 'cancelled');
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('returns the final view of a closed order while Temporal is unreachable', async () => {
-      const { order, completed } = await placeDeliveredOrder();
+      const { order, completed } = await placeDeliveredOrder({ shop, api });
       const away = await createUnreachableBackends();
       const lonely = await startApi({ client: away.client, store: shop.store });
       try {
@@ -344,7 +307,7 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('shows an order as failed with the reason after its workflow is terminated', async () => {
-      const { order } = await placeShippedOrder();
+      const { order } = await placeShippedOrder({ shop, api });
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
       const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
@@ -356,7 +319,7 @@ describeOnDevServer('orders over HTTP', () => {
 
   describe('POST /v1/orders/{id}/cancel', () => {
     test('a cancel before pickup returns 202 and compensates the order, and a repeated cancel returns the result', async () => {
-      const { order, product } = await placeShippedOrder();
+      const { order, product } = await placeShippedOrder({ shop, api });
 
       const { status, body } = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
         reason: 'too many mugs',
@@ -364,7 +327,7 @@ describeOnDevServer('orders over HTTP', () => {
 
       expect(status).toBe(202);
       expect(body).toMatchObject({ orderId: order.orderId, cancellation: { reason: 'too many mugs' } });
-      const cancelled = await waitForOrder(order, 'cancelled');
+      const cancelled = await api.waitForOrderStatus(order.orderId, 'cancelled');
       expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
         ['refundPayment', 'completed'],
@@ -377,15 +340,15 @@ describeOnDevServer('orders over HTTP', () => {
       });
       expect(again.status).toBe(202);
       expect(again.body).toEqual(cancelled);
-      expect(await reservationOf(order)).toBe('released');
+      expect(await readReservation(shop.store, order.orderId)).toBe('released');
     });
 
     test('a repeated cancel of a stuck order returns the order and writes no history event', async () => {
-      const { order } = await placeShippedOrder();
+      const { order } = await placeShippedOrder({ shop, api });
       const { orderId } = order;
       shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
       await api.post(`/v1/orders/${orderId}/cancel`, { reason: 'the first' });
-      await waitForOrder(order, 'compensation_stuck');
+      await api.waitForOrderStatus(order.orderId, 'compensation_stuck');
       const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
       const waitForStableHistoryLength = async () => {
         const { historyLength, raw } = await handle.describe();
@@ -403,7 +366,7 @@ describeOnDevServer('orders over HTTP', () => {
 
       expect((await handle.describe()).historyLength).toBe(before);
       await api.post(`/v1/orders/${orderId}/compensation`, retryRefund(1));
-      await waitForOrder(order, 'cancelled');
+      await api.waitForOrderStatus(order.orderId, 'cancelled');
     });
 
     test('an accepted cancel takes effect even when the running step fails before it receives the cancellation', async () => {
@@ -417,7 +380,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
       await hold.release();
 
-      expect(await api.waitForOrder(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
+      expect(await api.waitForOrderStage(orderId, 'done')).toMatchObject({
         status: 'cancelled',
         steps: [{}, { name: 'chargePayment', status: 'failed', reason: { type: 'PaymentGatewayUnavailable' } }],
       });
@@ -425,24 +388,24 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('accepts a cancel of an order without a request body', async () => {
-      const { order } = await placeShippedOrder();
+      const { order } = await placeShippedOrder({ shop, api });
 
       expect((await api.request('POST', `/v1/orders/${order.orderId}/cancel`)).status).toBe(202);
-      await waitForOrder(order, 'cancelled');
+      await api.waitForOrderStatus(order.orderId, 'cancelled');
     });
 
     test('two simultaneous cancels of an order both return 202, and the order is compensated once', async () => {
-      const { order, product } = await placeShippedOrder();
+      const { order, product } = await placeShippedOrder({ shop, api });
 
       const responses = await Promise.all([1, 2].map(() => api.post(`/v1/orders/${order.orderId}/cancel`)));
 
       expect(responses.map(({ status }) => status)).toEqual([202, 202]);
-      await waitForOrder(order, 'cancelled');
+      await api.waitForOrderStatus(order.orderId, 'cancelled');
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
     test('rejects a cancel after pickup with 409, and the order completes', async () => {
-      const { order, product } = await placeShippedOrder();
+      const { order, product } = await placeShippedOrder({ shop, api });
       await shop.fakes.carrier.reportNow(order.orderId, 'in_transit');
 
       const { status, headers, body } = await api.post(`/v1/orders/${order.orderId}/cancel`);
@@ -451,14 +414,14 @@ describeOnDevServer('orders over HTTP', () => {
       expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
       expect(body).toMatchObject({ type: '/problems/already-picked-up', orderId: order.orderId });
       await shop.fakes.carrier.reportNow(order.orderId, 'delivered');
-      await waitForOrder(order, 'completed');
+      await api.waitForOrderStatus(order.orderId, 'completed');
       expect(await readVerdict(order, product)).toBe('sold');
     });
 
     test('rejects a cancel of a rejected order with 409 and the order status', async () => {
-      const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
+      const { order } = await makeProductOrder(shop, { payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
-      await waitForOrder(order, 'rejected');
+      await api.waitForOrderStatus(order.orderId, 'rejected');
 
       const { status, body } = await api.post(`/v1/orders/${order.orderId}/cancel`);
 
@@ -477,7 +440,7 @@ describeOnDevServer('orders over HTTP', () => {
   describe('POST /v1/orders/{id}/compensation', () => {
     /** Places and cancels an order whose refund the gateway rejects `countRejectedCalls` times. */
     async function placeStuckOrder(countRejectedCalls: number) {
-      const made = await placeShippedOrder();
+      const made = await placeShippedOrder({ shop, api });
       const { orderId } = made.order;
       shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: countRejectedCalls });
       await api.post(`/v1/orders/${orderId}/cancel`);
@@ -503,7 +466,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(status).toBe(202);
       expect(body.compensations[1]).toMatchObject({ name: 'refundPayment', attempt: 2 });
       expect(body.compensations[1]!.status).not.toBe('stuck');
-      const cancelled = await waitForOrder(order, 'cancelled');
+      const cancelled = await api.waitForOrderStatus(order.orderId, 'cancelled');
       expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
         ['refundPayment', 'completed'],
@@ -528,7 +491,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(late).toMatchObject({ status: 409, body: { type: '/problems/compensation-not-stuck' } });
       expect(late.body.detail).toContain('refundPayment (attempt 2)');
       expect((await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(2))).status).toBe(202);
-      await waitForOrder(order, 'cancelled');
+      await api.waitForOrderStatus(order.orderId, 'cancelled');
       expect(await readVerdict(order, product)).toBe('rolled back');
     });
 
@@ -540,7 +503,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(response.status).toBe(202);
       expect(response.body.compensations[1]).toMatchObject({ name: 'refundPayment', status: 'skipped' });
 
-      const cancelled = await waitForOrder(order, 'cancelled');
+      const cancelled = await api.waitForOrderStatus(order.orderId, 'cancelled');
       expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
         ['refundPayment', 'skipped'],
@@ -559,11 +522,11 @@ describeOnDevServer('orders over HTTP', () => {
       );
 
       expect(responses.map(({ status }) => status).sort()).toEqual([202, 409]);
-      await waitForOrder(order, 'cancelled');
+      await api.waitForOrderStatus(order.orderId, 'cancelled');
     });
 
     test('rejects a compensation decision with 409 when no compensation is stuck', async () => {
-      const { order } = await placeShippedOrder();
+      const { order } = await placeShippedOrder({ shop, api });
 
       const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
 
@@ -572,9 +535,9 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test('rejects a compensation decision about a closed order with 409', async () => {
-      const { order } = await makeOrderForOnePiece({ payment: { token: 'tok_declined' } });
+      const { order } = await makeProductOrder(shop, { payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
-      await waitForOrder(order, 'rejected');
+      await api.waitForOrderStatus(order.orderId, 'rejected');
 
       const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
 

@@ -25,7 +25,7 @@ import { quantitiesOf, type CartBody } from '../../support/shop/carts.js';
 import { lockCatalogue } from '../../support/database/database-lock.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
-import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { readStock, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
 /** A request that must take effect only once when the tests repeat it. */
 interface RepeatedRequest extends RequestOptions {
@@ -194,8 +194,6 @@ describeOnDevServer('Idempotency-Key', () => {
     return { path: `/v1/batches/${batchId}`, batch: handle(batchWorkflowId(batchId)), batchId, items };
   }
 
-  const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
-
   const uploadOf = (text: string, query: Record<string, string> = {}) => ({
     method: 'POST',
     path: `/v1/batches?${new URLSearchParams({ operation: 'restock', ...query }).toString()}`,
@@ -357,7 +355,7 @@ describeOnDevServer('Idempotency-Key', () => {
         changedContent: { text: ndjson({ sku, quantity: 6 }) },
         async readEffect({ body }) {
           await waitForBatch(body.batchId!, ({ status }) => status === 'completed', 'completed');
-          return await stockOf(sku);
+          return await readStock(shop.store, sku);
         },
         expectedEffect: 5,
       };
@@ -743,7 +741,7 @@ describeOnDevServer('Idempotency-Key', () => {
         expectProblem(other, 422, 'idempotency-key-reused');
         expectReplayed(again, first);
         await waitForBatch(first.body.batchId!, ({ status }) => status === 'completed', 'completed');
-        expect(await stockOf(item.sku)).toBe(5);
+        expect(await readStock(shop.store, item.sku)).toBe(5);
       },
     );
 
@@ -772,7 +770,7 @@ describeOnDevServer('Idempotency-Key', () => {
 
       expect([repeated.status, repeated.body.batchId]).toEqual([202, expect.any(String)]);
       await waitForBatch(repeated.body.batchId!, ({ status }) => status === 'completed', 'completed');
-      expect(await stockOf(item.sku)).toBe(5);
+      expect(await readStock(shop.store, item.sku)).toBe(5);
       expectReplayed(await send(api, key, uploadOf(ndjson(item))), repeated);
     });
 

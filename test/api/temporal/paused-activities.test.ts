@@ -4,7 +4,7 @@ import { startApi, type Api } from '../../support/api/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
-import { startWorker } from '../../support/temporal/workers.js';
+import { startWorker } from '../../support/workers/workers.js';
 
 describeOnDevServer('an activity paused by an operator', () => {
   let server: DevServer;
@@ -28,7 +28,7 @@ describeOnDevServer('an activity paused by an operator', () => {
     const order = makeOrder({ lines: [{ sku: (await addProduct(shop.store)).sku, quantity: 1 }], payment: { token } });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
     const { orderId } = order;
-    await api.waitForOrder(orderId, ({ stage }) => stage === 'charging_payment', 'charges');
+    await api.waitForOrderStage(orderId, 'charging_payment');
     return orderId;
   }
 

@@ -34,7 +34,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     const order = makeOrder({ lines: [{ sku, quantity: 1 }] });
     const { orderId } = order;
     await api.post('/v1/orders', order);
-    await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    await api.waitForOrderStage(orderId, 'awaiting_pickup');
     shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: MAX_UPDATES });
     expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
     await waitForStuckAttempt(orderId, 1);
@@ -87,7 +87,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     });
     expect((await decide(orderId, 3, 'skip')).status).toBe(202);
 
-    const cancelled = await api.waitForOrder(orderId, ({ status }) => status === 'cancelled', 'cancelled');
+    const cancelled = await api.waitForOrderStatus(orderId, 'cancelled');
     expect(cancelled.compensations).toContainEqual(
       expect.objectContaining({ name: 'refundPayment', status: 'skipped', attempt: 3 }),
     );

@@ -10,7 +10,7 @@ import {
 import { lockProduct } from '../../support/database/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorkerProcess, type WorkerProcess } from '../../support/temporal/workers.js';
+import { startWorkerProcess, type WorkerProcess } from '../../support/workers/workers.js';
 
 const ITEMS = 100_000;
 const KILLS = 3;

@@ -46,7 +46,7 @@ describeOnDevServer('checkout terms of a cart', () => {
 
     const { status, body } = await checkout(cart, 2_500);
     expect(status).toBe(202);
-    const order = await api.waitForOrder(body.orderId!, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    const order = await api.waitForOrderStage(body.orderId!, 'awaiting_pickup');
     expect(order.total).toEqual({ value: 2_500, currency: 'EUR' });
   });
 
@@ -57,7 +57,7 @@ describeOnDevServer('checkout terms of a cart', () => {
 
     const orderId = (await checkout(cart, 0)).body.orderId!;
 
-    await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    await api.waitForOrderStage(orderId, 'awaiting_pickup');
     expect(shop.fakes.records(orderId).charges).toEqual([]);
   });
 
@@ -102,7 +102,7 @@ describeOnDevServer('checkout terms of a cart', () => {
     expect([listed?.status, listed?.orderId]).toEqual(['open', undefined]);
 
     expect(await cart.checkout()).toMatchObject({ status: 202, body: { status: 'checked_out', orderId: runId } });
-    const order = await api.waitForOrder(runId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    const order = await api.waitForOrderStage(runId, 'awaiting_pickup');
     expect(order.lines).toMatchObject([{ sku, quantity: 2 }]);
   });
 

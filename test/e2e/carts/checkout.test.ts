@@ -29,7 +29,8 @@ import { lockCatalogue } from '../../support/database/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorkerProcess } from '../../support/temporal/workers.js';
+import { startWorkerProcess } from '../../support/workers/workers.js';
+import { deliverParcel } from '../../support/fakes/running-fakes.js';
 
 describeOnDevServer('closing a cart', () => {
   let server: DevServer;
@@ -112,8 +113,8 @@ describeOnDevServer('closing a cart', () => {
       const { body } = await cart.checkout();
       const orderId = body.orderId!;
       await waitUntilSettled(orderId);
-      for (const status of ['in_transit', 'delivered'] as const) await shop.fakes.carrier.reportNow(orderId, status);
-      await api.waitForOrder(orderId, ({ status }) => status === 'completed', 'completed');
+      await deliverParcel(shop.fakes, orderId);
+      await api.waitForOrderStatus(orderId, 'completed');
 
       const order = { orderId, products: [product], token: 'tok_ok', lines: [{ sku: product.sku, quantity: 2 }] };
       expect((await readBalance(shop, order)).verdict).toBe('sold');
@@ -554,7 +555,7 @@ describeOnDevServer('a cart checkout during an outage', () => {
       expect((await busy.checkout('leave')).body.orderId).toBe(runIds[0]);
 
       for (const orderId of runIds) {
-        await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+        await api.waitForOrderStage(orderId, 'awaiting_pickup');
         const { charges, shipments } = shop.fakes.records(orderId);
         expect([charges.length, shipments.length]).toEqual([1, 1]);
       }

@@ -7,7 +7,7 @@ import { startApi, type Api } from '../../support/api/api.js';
 import { newCartId, CartClient, quantitiesOf, startCart } from '../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { waitForClose, resetRun, resetPoints } from '../../support/temporal/resets.js';
-import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { readStock, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
 /**
  * The index, from the end, of the last reset point before the checkout. A checkout takes three workflow tasks: to
@@ -27,8 +27,6 @@ describeOnDevServer('a cart after a reset', () => {
     await api?.close();
     await shop?.close();
   });
-
-  const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)!.available;
 
   const handleOf = ({ cartId }: CartClient) =>
     shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
@@ -51,8 +49,7 @@ describeOnDevServer('a cart after a reset', () => {
     return { cart, kept, removed, orderId: runId, run: { workflowId: cartWorkflowId(cart.cartId), runId } };
   }
 
-  const isShipped = (orderId: string) =>
-    api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+  const isShipped = (orderId: string) => api.waitForOrderStage(orderId, 'awaiting_pickup');
 
   type CheckedOut = Awaited<ReturnType<typeof checkOutCart>>;
 
@@ -67,7 +64,7 @@ describeOnDevServer('a cart after a reset', () => {
     expect([...orders]).toEqual([`order:${orderId}`]);
     const { charges, refunds, shipments } = shop.fakes.records(orderId);
     expect([charges.length, refunds.length, shipments.length]).toEqual([1, 0, 1]);
-    expect([await stockOf(kept), await stockOf(removed)]).toEqual([7, 10]);
+    expect([await readStock(shop.store, kept), await readStock(shop.store, removed)]).toEqual([7, 10]);
   }
 
   /** Waits until the workflow has no pending activity or workflow task. @returns the view of the cart. */
@@ -149,7 +146,7 @@ describeOnDevServer('a cart after a reset', () => {
     expect(second).not.toBe(orderId);
     expect((await isShipped(second)).lines).toMatchObject([{ sku: kept, quantity: 1 }]);
     expect(shop.fakes.records(orderId).charges).toHaveLength(1);
-    expect(await stockOf(kept)).toBe(6);
+    expect(await readStock(shop.store, kept)).toBe(6);
   });
 
   test('an expired cart that is reset to any workflow task sends no notification a second time', async () => {

@@ -8,7 +8,7 @@ import { newCartId, CartClient, startCart } from '../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { fetchEventSummaries, waitForHandledCancellation } from '../../support/temporal/event-summaries.js';
-import { startWorker } from '../../support/temporal/workers.js';
+import { startWorker } from '../../support/workers/workers.js';
 
 describeOnDevServer('cart robustness', () => {
   let server: DevServer;

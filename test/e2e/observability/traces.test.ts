@@ -19,7 +19,7 @@ import { startTraceCollector, type TraceCollector, type Span } from '../../suppo
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { recordedHistories } from '../../support/replay/recorded-histories.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
+import { startSingleWorkerProcess } from '../../support/workers/workers.js';
 
 const DEADLINE_MS = 30_000;
 

@@ -14,6 +14,7 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../../suppo
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
+import { deliverParcel } from '../../support/fakes/running-fakes.js';
 
 describeOnDevServer('an order used with the Temporal CLI', () => {
   let server: DevServer;
@@ -55,7 +56,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
     const order = makeOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
     const workflowId = orderWorkflowId(order.orderId);
     await startByCli(workflowId, '--input', JSON.stringify(order));
-    const seen = await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    const seen = await api.waitForOrderStage(order.orderId, 'awaiting_pickup');
     return { order, product, workflowId, shipmentId: seen.shipment!.shipmentId, seen };
   }
 
@@ -91,9 +92,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
   }
 
   async function deliverOrder({ order, workflowId }: Sale): Promise<OrderView> {
-    for (const status of ['in_transit', 'delivered'] as const) {
-      expect(await shop.fakes.carrier.reportNow(order.orderId, status)).toMatchObject({ status: 202 });
-    }
+    expect(await deliverParcel(shop.fakes, order.orderId)).toMatchObject([{ status: 202 }, { status: 202 }]);
     return await waitForEnd(workflowId);
   }
 
@@ -174,7 +173,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       const id = orderId();
       await startByCli(orderWorkflowId(id), ...json(withQuantity(id, -1)));
 
-      const failed = await api.waitForOrder(id, ({ status }) => status === 'failed', 'failed');
+      const failed = await api.waitForOrderStatus(id, 'failed');
 
       expect(failed).toMatchObject({ stage: 'done', reason: { type: 'InvalidInput' }, compensations: [] });
       expect(failed.reason!.message).toContain('/lines/0/quantity');
@@ -190,7 +189,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       const ended = await waitForEnd(sale.workflowId).catch(rootCauseOf);
       expect(ended).toBeInstanceOf(CancelledFailure);
       expect((await handleOf(sale.workflowId).describe()).status.name).toBe('CANCELLED');
-      const order = await api.waitForOrder(sale.order.orderId, ({ status }) => status === 'cancelled', 'cancelled');
+      const order = await api.waitForOrderStatus(sale.order.orderId, 'cancelled');
       expect(order.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
         ['refundPayment', 'completed'],
@@ -220,7 +219,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       const { orderId } = sale.order;
       shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400 });
       await cli('workflow', 'cancel', '--workflow-id', sale.workflowId);
-      await api.waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
+      await api.waitForOrderStatus(orderId, 'compensation_stuck');
       return sale;
     }
 
@@ -238,7 +237,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
 
       expect(await resolve(sale, '--input', JSON.stringify(decision(action)))).toMatchObject({ code: 0 });
 
-      const order = await api.waitForOrder(orderId, ({ status }) => status === 'cancelled', 'cancelled');
+      const order = await api.waitForOrderStatus(orderId, 'cancelled');
       expect(order.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
         ['refundPayment', outcome],
@@ -259,11 +258,11 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
         expect(stderr).toContain('InvalidInput');
       }
 
-      await api.waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'still stuck');
+      await api.waitForOrderStatus(orderId, 'compensation_stuck');
       const refunds = () => shop.fakes.records(orderId).requests.filter(({ path }) => path === '/payments/refunds');
       expect(refunds()).toHaveLength(1);
       expect(await resolve(sale, '--input', JSON.stringify(decision('retry')))).toMatchObject({ code: 0 });
-      await api.waitForOrder(orderId, ({ status }) => status === 'cancelled', 'cancelled');
+      await api.waitForOrderStatus(orderId, 'cancelled');
       expect(await readVerdict(sale)).toBe('rolled back');
       expect(await typesIn(sale.workflowId)).not.toContain('WorkflowTaskFailed');
     });

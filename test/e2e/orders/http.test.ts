@@ -7,7 +7,7 @@ import { startApi, type Api } from '../../support/api/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorkerProcess, type WorkerProcess } from '../../support/temporal/workers.js';
+import { startWorkerProcess, type WorkerProcess } from '../../support/workers/workers.js';
 
 const MAX_EVENTS = 42;
 

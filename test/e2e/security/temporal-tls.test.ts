@@ -148,7 +148,7 @@ describeIfFound('missing' in found ? `${title} (skipped, there is no such server
       const product = await addProduct(shop.store);
       const order = makeOrder({ lines: [{ sku: product.sku, quantity: 1 }] });
       expect((await api.post('/v1/orders', order)).status).toBe(202);
-      await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      await api.waitForOrderStage(order.orderId, 'awaiting_pickup');
       const sale = { orderId: order.orderId, products: [product], lines: order.lines, token: order.payment.token };
       expect(await readBalance(shop, sale)).toMatchObject({ verdict: 'sold' });
     } finally {

@@ -26,7 +26,7 @@ import {
 } from '../../support/temporal/unexpected-payloads.js';
 import { failuresIn, payloadsIn, fetchRawRuns } from '../../support/temporal/raw-runs.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
+import { startSingleWorkerProcess } from '../../support/workers/workers.js';
 
 type WorkflowType = keyof typeof workflows;
 

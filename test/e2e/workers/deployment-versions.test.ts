@@ -23,7 +23,7 @@ import { stageTestBatch } from '../../support/shop/batches.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
-import { startSingleWorkerProcess, startWorker } from '../../support/temporal/workers.js';
+import { startSingleWorkerProcess, startWorker } from '../../support/workers/workers.js';
 
 const DEPLOYMENT_NAME = 'shop';
 const DEADLINE_MS = 40_000;

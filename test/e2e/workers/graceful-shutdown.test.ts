@@ -7,7 +7,7 @@ import { freePort, type ManagedProcess, waitUntil } from '../../support/processe
 import { startApi, type Api } from '../../support/api/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
+import { startSingleWorkerProcess } from '../../support/workers/workers.js';
 
 /** Longer than any gateway call in this test, and shorter than the timeout of a charge (15 s). */
 const GRACE_SECONDS = 12;
@@ -80,7 +80,7 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
     expect(await ending).toEqual({ code: 0, signal: null });
     try {
       for (const { orderId } of orders) {
-        await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+        await api.waitForOrderStage(orderId, 'awaiting_pickup');
       }
     } finally {
       await next.stop(30_000);

@@ -5,13 +5,14 @@ import type { OrderInput, OrderView } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import { cancelOrderUpdate, orderQuery, orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
-import { type Balance, readBalance } from '../../support/shop/balance.js';
+import { readReservation, type Balance, readBalance } from '../../support/shop/balance.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { startCommitProxy, type CommitProxy } from '../../support/database/commit-proxy.js';
 import { lockProduct } from '../../support/database/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorkerProcess, type WorkerProcess } from '../../support/temporal/workers.js';
+import { startWorkerProcess, type WorkerProcess } from '../../support/workers/workers.js';
+import { deliverParcel } from '../../support/fakes/running-fakes.js';
 
 interface OrderedProduct {
   order: OrderInput;
@@ -58,12 +59,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
     };
 
   const awaitPickup = async ({ order }: OrderedProduct) => {
-    await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
-  };
-
-  const reservationOf = async ({ order }: OrderedProduct) => {
-    const query = shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', order.orderId);
-    return (await query.executeTakeFirst())?.reservation;
+    await api.waitForOrderStage(order.orderId, 'awaiting_pickup');
   };
 
   const duringCompensation: BringOrderTo = async (sale) => {
@@ -107,7 +103,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
         await start(sale);
         await lock.waitForBlocked();
         return async () => {
-          expect(await reservationOf(sale)).toBeUndefined();
+          expect(await readReservation(shop.store, sale.order.orderId)).toBeUndefined();
           await lock.release();
         };
       },
@@ -119,7 +115,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
         const committed = gate.withholdNextCommit(sale.order.orderId);
         await start(sale);
         await committed;
-        return async () => expect(await reservationOf(sale)).toBe('reserved');
+        return async () => expect(await readReservation(shop.store, sale.order.orderId)).toBe('reserved');
       },
       status: 'completed',
       verdict: 'sold',
@@ -130,7 +126,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
         await start(sale);
         await committed;
         return async () => {
-          expect(await reservationOf(sale)).toBe('reserved');
+          expect(await readReservation(shop.store, sale.order.orderId)).toBe('reserved');
           await handleOf(sale.order).cancel();
         };
       },
@@ -151,9 +147,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
         await start(sale);
         await awaitPickup(sale);
         return async () => {
-          for (const status of ['in_transit', 'delivered'] as const) {
-            expect(await shop.fakes.carrier.reportNow(orderId, status)).toMatchObject({ status: 202 });
-          }
+          expect(await deliverParcel(shop.fakes, orderId)).toMatchObject([{ status: 202 }, { status: 202 }]);
         };
       },
       status: 'completed',

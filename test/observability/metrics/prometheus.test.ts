@@ -32,7 +32,7 @@ import {
   scrapeConfig,
   withoutThreshold,
 } from '../../support/deploy/monitoring-config.js';
-import { CARRIER_WEBHOOK_SECRET } from '../../support/fakes/running-fakes.js';
+import { deliverParcel, CARRIER_WEBHOOK_SECRET } from '../../support/fakes/running-fakes.js';
 import {
   describeWithPrometheus,
   prometheusProgramPath,
@@ -41,7 +41,7 @@ import {
   type Sample,
 } from '../../support/deploy/prometheus.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
+import { startSingleWorkerProcess } from '../../support/workers/workers.js';
 
 /** The timeout is long, because a machine that also runs other tests may be several times slower. */
 const WAIT_TIMEOUT_MS = 60_000;
@@ -170,7 +170,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
   async function sendTraffic(): Promise<void> {
     const isCompleted = async () => {
       const orderId = await placeAndCharge();
-      for (const status of ['in_transit', 'delivered'] as const) await shop.fakes.carrier.reportNow(orderId, status);
+      await deliverParcel(shop.fakes, orderId);
     };
     const uploads = async () => {
       const other = await addProduct(shop.store);

@@ -61,6 +61,8 @@ export interface Api {
   post: <Body = Problem>(path: string, json?: unknown) => Promise<ApiResponse<Body>>;
   /** Polls the order until `expected` returns true. */
   waitForOrder: (orderId: string, expected: (order: OrderResource) => boolean, what: string) => Promise<OrderResource>;
+  waitForOrderStage: (orderId: string, stage: OrderResource['stage']) => Promise<OrderResource>;
+  waitForOrderStatus: (orderId: string, status: OrderResource['status']) => Promise<OrderResource>;
   close: () => Promise<void>;
 }
 
@@ -133,24 +135,29 @@ export async function startApi(deps: ApiOptions): Promise<Api> {
     };
   }
 
+  const waitForOrder: Api['waitForOrder'] = async (orderId, expected, what) => {
+    let seen: unknown;
+    const poll = async () => {
+      const { status, body } = await request<OrderResource>('GET', `/v1/orders/${orderId}`);
+      seen = body;
+      return status === 200 && expected(body) ? body : undefined;
+    };
+    return await waitUntil(poll, { description: `order ${orderId}: ${what}`, timeoutMs: 20_000 }).catch(
+      (error: unknown) => {
+        throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
+      },
+    );
+  };
+
   return {
     url,
     request,
     get: (path) => request('GET', path),
     post: (path, json) => request('POST', path, { json }),
-    async waitForOrder(orderId, expected, what) {
-      let seen: unknown;
-      const poll = async () => {
-        const { status, body } = await request<OrderResource>('GET', `/v1/orders/${orderId}`);
-        seen = body;
-        return status === 200 && expected(body) ? body : undefined;
-      };
-      return await waitUntil(poll, { description: `order ${orderId}: ${what}`, timeoutMs: 20_000 }).catch(
-        (error: unknown) => {
-          throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
-        },
-      );
-    },
+    waitForOrder,
+    waitForOrderStage: (orderId, stage) => waitForOrder(orderId, (order) => order.stage === stage, `stage ${stage}`),
+    waitForOrderStatus: (orderId, status) =>
+      waitForOrder(orderId, (order) => order.status === status, `status ${status}`),
     async close() {
       await Promise.all(apps.map((app) => app.close()));
     },

@@ -5,7 +5,7 @@ import type { BatchResource } from '../../../src/schemas/batch.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { waitUntil } from '../processes.js';
 import { createMany, makeItems, stageTestBatch, TestOperations } from '../shop/batches.js';
-import { addProduct, startShop, type Shop } from '../shop/shop.js';
+import { addProduct, readStock, startShop, type Shop } from '../shop/shop.js';
 import { startDevServer, type DevServer } from '../temporal/dev-server.js';
 import { startApi, type Api, type ApiResponse } from './api.js';
 
@@ -117,7 +117,7 @@ export class BatchApi {
   readonly sendCommand = (batchId: string, command: string) =>
     this.api.post<BatchBody>(`/v1/batches/${batchId}/${command}`);
 
-  readonly stockOf = async (sku: string) => (await this.shop.store.findProducts([sku])).get(sku)?.available;
+  readonly stockOf = (sku: string) => readStock(this.shop.store, sku);
 
   /** Polls the batch until `isExpected` returns true. @throws after 20 seconds; the error contains the last batch. */
   readonly waitForBatch = async (

@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest';
 import { buildFakes } from '../../../tools/fakes/app.js';
 import type { Fakes } from '../../../tools/fakes/fakes.js';
 
@@ -18,4 +19,19 @@ export async function startFakes(): Promise<RunningFakes> {
   const url = await fakes.app.listen({ host: '127.0.0.1', port: 0 });
   const smtpUrl = await fakes.listenSmtp({ host: '127.0.0.1', port: 0 });
   return Object.assign(fakes, { paymentsUrl: `${url}/payments`, carrierUrl: `${url}/carrier`, smtpUrl });
+}
+
+/**
+ * Lets the carrier report that it picked up and delivered the parcel of an order.
+ *
+ * @returns the responses to the two reports.
+ */
+export async function deliverParcel({ carrier }: Pick<Fakes, 'carrier'>, orderId: string) {
+  return [await carrier.reportNow(orderId, 'in_transit'), await carrier.reportNow(orderId, 'delivered')];
+}
+
+/** Expires all idempotency keys of the fakes until the test ends. */
+export function expireIdempotencyKeys({ idempotencyKeys }: Pick<Fakes, 'idempotencyKeys'>): void {
+  idempotencyKeys.retentionSeconds = 0;
+  onTestFinished(() => void (idempotencyKeys.retentionSeconds = null));
 }

@@ -19,6 +19,12 @@ export async function readBalance(
   return checkBalance(order, fakes.records(order.orderId), await readHeldStock(store, order, others));
 }
 
+/** Returns the state of the order's stock reservation. Undefined if the store does not contain the order. */
+export async function readReservation({ db }: Store, orderId: string) {
+  const query = db.selectFrom('orders').select('reservation').where('order_id', '=', orderId);
+  return (await query.executeTakeFirst())?.reservation;
+}
+
 /**
  * Returns the units that the order holds, by SKU. @throws when stock plus reservations differ from the stock before the
  * order.

@@ -20,7 +20,7 @@ import {
 } from '../../../src/workflows/order/contract.js';
 import type { order } from '../../../src/workflows/order/workflow.js';
 import { createTestActivities } from './test-activities.js';
-import { createTestWorkers } from '../temporal/create-test-workers.js';
+import { createTestWorkers } from '../workers/create-test-workers.js';
 import { fetchEventSummaries } from '../temporal/event-summaries.js';
 import { startCarrierWebhookReceiver, type CarrierWebhookReceiver } from '../network/carrier-webhook-receiver.js';
 import { makeOrder, addProduct, startShop, type Shop } from './shop.js';

@@ -8,7 +8,7 @@ import type { Product } from '../../../src/schemas/product.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { TASK_QUEUES, type TaskQueue } from '../../../src/temporal/task-queues.js';
 import { createTestActivities } from './test-activities.js';
-import { createTestWorkers } from '../temporal/create-test-workers.js';
+import { createTestWorkers } from '../workers/create-test-workers.js';
 import { createDatabase } from '../database/database.js';
 import { startFakes, type RunningFakes } from '../fakes/running-fakes.js';
 import '../setup/quiet-runtime.js';
@@ -105,6 +105,14 @@ export async function addProduct(store: Store, overrides: Partial<Product> = {})
   };
   await store.addProducts([product]);
   return product;
+}
+
+/** Returns the available units of a product. Undefined if the product does not exist. */
+export async function readStock(
+  { findProducts }: Pick<Store, 'findProducts'>,
+  sku: string,
+): Promise<number | undefined> {
+  return (await findProducts([sku])).get(sku)?.available;
 }
 
 /** Makes the input of an order with a new id. By default, the order can complete. */

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from '@temporalio/client';
-import { register } from 'tsx/cjs/api';
 import { createClientDataConverter } from '../../../src/temporal/encryption/data-converters.js';
 import { encryptionKeys, type EncryptionKey } from '../../../src/temporal/encryption/keys.js';
 import type { TemporalServer } from '../shop/shop.js';
@@ -21,14 +20,4 @@ export function createEncryptingClient(
     namespace,
     dataConverter: createClientDataConverter({ keys, namespace }),
   });
-}
-
-/** Lets `require` load TypeScript while `run` runs. The SDK loads the converters of a worker with `require`. */
-export async function withTypeScriptRequire<T>(run: () => Promise<T>): Promise<T> {
-  const unregister = register();
-  try {
-    return await run();
-  } finally {
-    unregister();
-  }
 }

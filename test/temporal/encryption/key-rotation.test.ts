@@ -16,7 +16,7 @@ import {
   parseEncryptionKeys,
 } from '../../support/temporal/encryption.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorker } from '../../support/temporal/workers.js';
+import { startWorker } from '../../support/workers/workers.js';
 
 const keyA = generateEncryptionKey('a');
 const keyB = generateEncryptionKey('b');

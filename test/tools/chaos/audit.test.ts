@@ -79,7 +79,7 @@ describeOnDevServer('the audit of a load run', () => {
       lines,
       token: 'tok_ok',
     });
-    await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    await api.waitForOrderStage(orderId, 'awaiting_pickup');
     return orderId;
   }
 
@@ -355,7 +355,7 @@ describeOnDevServer('the audit of a load run', () => {
     const orderId = await placeLoggedOrder('parked');
     shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: -1 });
     expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
-    await api.waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'parked');
+    await api.waitForOrderStatus(orderId, 'compensation_stuck');
     return orderId;
   }
 
@@ -377,7 +377,7 @@ describeOnDevServer('the audit of a load run', () => {
       lines,
       token: 'tok_ok',
     });
-    await api.waitForOrder(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
+    await api.waitForOrderStatus(orderId, 'delivery_overdue');
     return orderId;
   }
 

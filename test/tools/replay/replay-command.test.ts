@@ -16,8 +16,8 @@ import {
   generateEncryptionKey,
   createEncryptingClient,
   parseEncryptionKeys,
-  withTypeScriptRequire,
 } from '../../support/temporal/encryption.js';
+import { withTypeScriptRequire } from '../../support/workers/create-test-workers.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
 interface CommandOutcome {

@@ -1,7 +1,7 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowFailedError } from '@temporalio/client';
-import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { WithStartWorkflowOperation } from '@temporalio/client';
+import { type ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -31,6 +31,7 @@ import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { startWebhookReceiver, type WebhookReceiver } from '../../support/network/webhook-receiver.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
+import { rejectionTypeOf } from '../../support/temporal/update-rejections.js';
 
 describeWithTimeSkipping('an approval (time-skipping server)', () => {
   let env: TestWorkflowEnvironment;
@@ -96,19 +97,6 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     );
   const decide = (handle: ApprovalHandle, decision: Decision) =>
     handle.executeUpdate(decideUpdate, { args: [decision] });
-
-  /** Returns the error type of a rejected update. */
-  async function rejectionTypeOf(update: Promise<unknown>): Promise<string | undefined | null> {
-    try {
-      await update;
-    } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-        return error.cause.type;
-      }
-      throw error;
-    }
-    throw new Error('the update was not rejected');
-  }
 
   const HOUR = 3_600;
   const trailEvents = ({ trail }: ApprovalView) => trail.map(({ event }) => event);

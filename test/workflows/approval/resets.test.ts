@@ -17,7 +17,7 @@ import {
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { startWebhookReceiver, type WebhookReceiver } from '../../support/network/webhook-receiver.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorker } from '../../support/temporal/workers.js';
+import { startWorker } from '../../support/workers/workers.js';
 
 describeOnDevServer('an approval (dev server)', () => {
   let server: DevServer;
@@ -211,7 +211,7 @@ describeOnDevServer('an approval (dev server)', () => {
     expect(await resetToTask({ workflowId }, runId, tasks[0]!)).not.toBe(runId);
     await waitUntil(isNotified, { description: 'the reopened approval', timeoutMs: 20_000 });
     await child.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'reject' }] });
-    expect(await api.waitForOrder(order.orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
+    expect(await api.waitForOrderStage(order.orderId, 'done')).toMatchObject({
       status: 'rejected',
       reason: { type: 'ApprovalRejected' },
       approval: { status: 'rejected' },

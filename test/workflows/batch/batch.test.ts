@@ -21,7 +21,7 @@ import {
   type BatchHandle,
 } from '../../support/shop/batches.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
-import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { readStock, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
 
 /** Returns the failure of a run. */
@@ -43,7 +43,6 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
   });
   afterAll(() => shop?.close());
 
-  const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
   const failuresOf = (batchId: string) => shop.store.listBatchFailures(batchId, { limit: 200 });
 
   test('a batch processes every item once and keeps the items out of the workflow history', async () => {
@@ -65,7 +64,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       chunks: 3,
     });
     expect(await handle.query(batchQuery)).toEqual(await handle.result());
-    expect(await stockOf(sku)).toBe(5 + 25 * 2);
+    expect(await readStock(shop.store, sku)).toBe(5 + 25 * 2);
     expect(await chunksOf(shop.store, batchId)).toEqual(Array(3).fill({ outcome: 'done' }));
     expect(JSON.stringify(await handle.fetchHistory())).not.toContain(sku);
     const scheduled = (await fetchEventSummaries(handle)).filter(({ type }) => type === 'ActivityTaskScheduled');
@@ -94,7 +93,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
       succeeded: 2,
       failed: 2,
     });
-    expect(await stockOf(sku)).toBe(1_000_000_000);
+    expect(await readStock(shop.store, sku)).toBe(1_000_000_000);
     expect(await failuresOf(batchId)).toMatchObject([
       { line: 2, item: { sku: 'NOT-THERE', quantity: 1 }, reason: { type: 'UnknownSku' } },
       { line: 3, item: { sku, quantity: 7 }, reason: { type: 'StockLimit' } },

@@ -29,7 +29,7 @@ import {
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { fetchEventSummaries, waitForHandledCancellation } from '../../support/temporal/event-summaries.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorker } from '../../support/temporal/workers.js';
+import { startWorker } from '../../support/workers/workers.js';
 
 /** Temporal's size limit for the history of one run. */
 const MAX_BYTES = 50 * 1024 * 1024;

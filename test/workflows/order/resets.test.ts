@@ -22,7 +22,7 @@ import {
 } from '../../support/network/carrier-webhook-receiver.js';
 import { waitForClose, resetRun, resetPoints } from '../../support/temporal/resets.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-import { startWorker } from '../../support/temporal/workers.js';
+import { startWorker } from '../../support/workers/workers.js';
 
 const WAIT_OPTIONS = { timeoutMs: 60_000, intervalMs: 50 };
 

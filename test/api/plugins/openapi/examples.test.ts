@@ -18,6 +18,7 @@ import {
 } from '../../../support/api/openapi-document.js';
 import { startWebhookReceiver, type WebhookReceiver } from '../../../support/network/webhook-receiver.js';
 import { startShop, type Shop } from '../../../support/shop/shop.js';
+import { deliverParcel } from '../../../support/fakes/running-fakes.js';
 
 /**
  * Request values that depend on the environment, for example a token or a signature. The document cannot contain them.
@@ -78,15 +79,15 @@ describeOnDevServer('the examples of the API', () => {
 
   async function placeDeliveredOrder(orderId: string): Promise<void> {
     if ((await placeShippedOrder(orderId)).status === 'completed') return;
-    for (const status of ['in_transit', 'delivered'] as const) await shop.fakes.carrier.reportNow(orderId, status);
-    await api.waitForOrder(orderId, ({ status }) => status === 'completed', 'completed');
+    await deliverParcel(shop.fakes, orderId);
+    await api.waitForOrderStatus(orderId, 'completed');
   }
 
   async function placeStuckOrder(orderId: string): Promise<void> {
     await placeShippedOrder(orderId);
     shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
     await sendSuccessfully(`/v1/orders/${orderId}/cancel`);
-    await api.waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
+    await api.waitForOrderStatus(orderId, 'compensation_stuck');
   }
 
   /** Starts an order with a delivery timeout of one second, and waits until the delivery is overdue. */
@@ -100,7 +101,7 @@ describeOnDevServer('the examples of the API', () => {
     shop.fakes.carrier.configure({ autoDeliver: false }, orderId);
     await api.waitForOrder(orderId, ({ shipment }) => shipment !== undefined, 'shipped');
     await shop.fakes.carrier.reportNow(orderId, 'in_transit');
-    await api.waitForOrder(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
+    await api.waitForOrderStatus(orderId, 'delivery_overdue');
   }
 
   const fillCart = (cartId: string) => sendSuccessfully(`/v1/carts/${cartId}/items`, OPERATION_EXAMPLES.addItem!.body);

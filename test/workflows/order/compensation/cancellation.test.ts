@@ -1,4 +1,4 @@
-import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { WithStartWorkflowOperation } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import {
   cancelOrderUpdate,
@@ -18,6 +18,7 @@ import {
 } from '../../../support/shop/order-shop.js';
 import { makeOrder, addProduct } from '../../../support/shop/shop.js';
 import type { ActivityName } from '../../../support/shop/activity-spy.js';
+import { rejectionTypeOf } from '../../../support/temporal/update-rejections.js';
 
 /** A point in the lifetime of an order at which the test cancels the order. */
 interface CancellationPoint {
@@ -127,16 +128,6 @@ const cancellationPoints: CancellationPoint[] = [
 async function waitForCancelRequest(order: PlacedOrder): Promise<void> {
   const hasCancelRequest = async () => (await order.eventTypes()).includes('ActivityTaskCancelRequested') || undefined;
   await waitUntil(hasCancelRequest, { description: 'a cancellation request', timeoutMs: 20_000, intervalMs: 50 });
-}
-
-/** Returns the error type of a rejected update. */
-async function rejectionTypeOf(update: Promise<unknown>): Promise<string> {
-  const error = await update.then(
-    () => new Error('the update was accepted'),
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof WorkflowUpdateFailedError)) throw error;
-  return (error.cause as { type?: string }).type ?? 'no type';
 }
 
 /** Returns the compensations among the completed activities, as they appear in the view. */

@@ -15,8 +15,8 @@ import { bundlePath } from '../../../src/temporal/workflow-bundle.js';
 import type { WorkersOptions } from '../../../src/temporal/workers.js';
 import { createTestActivities, approvalEnvironment } from '../shop/test-activities.js';
 import { createTestWorkers } from './create-test-workers.js';
-import type { DevServer } from './dev-server.js';
-import { parseEncryptionKeys } from './encryption.js';
+import type { DevServer } from '../temporal/dev-server.js';
+import { parseEncryptionKeys } from '../temporal/encryption.js';
 import { trackNamespace } from '../replay/run-tracker.js';
 import type { Shop, TemporalServer } from '../shop/shop.js';
 
