@@ -1,18 +1,25 @@
 import { z } from 'zod';
 import { parseHostPattern } from '../http-client/addresses.js';
 
+// The metadata `values` names the accepted values of a variable in docs/reference/configuration.md.
+
 /** Parses an http or https URL and removes its trailing slashes. */
 export const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-  .transform((value) => value.replace(/\/+$/, ''));
+  .transform((value) => value.replace(/\/+$/, ''))
+  .meta({ values: 'http or https URL' });
 
-export const nonEmptyText = z.string().min(1);
+export const nonEmptyText = z.string().min(1).meta({ values: 'text' });
 
 export const integer = (min: number, max: number) =>
-  decimalNumber({ problem: `must be an integer from ${min} to ${max}`, min, max, pattern: /^\d+$/ });
+  decimalNumber({ problem: `must be an integer from ${min} to ${max}`, min, max, pattern: /^\d+$/ }).meta({
+    values: `integer from ${min} to ${max}`,
+  });
 
 export const decimal = (min: number, max: number) =>
-  decimalNumber({ problem: `must be a number from ${min} to ${max}`, min, max, pattern: /^\d+(\.\d+)?$/ });
+  decimalNumber({ problem: `must be a number from ${min} to ${max}`, min, max, pattern: /^\d+(\.\d+)?$/ }).meta({
+    values: `number from ${min} to ${max}`,
+  });
 
 /** Accepts only plain decimal digits. `1e3`, `0x10` and ` 7` are invalid. */
 const decimalNumber = ({
@@ -29,7 +36,10 @@ const decimalNumber = ({
 
 export const port = integer(1, 65_535);
 
-export const booleanFlag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
+export const booleanFlag = z
+  .enum(['true', 'false'], 'must be true or false')
+  .transform((value) => value === 'true')
+  .meta({ values: '`true` or `false`' });
 
 export const commaSeparated = z.string().transform((value) =>
   value
@@ -41,26 +51,31 @@ export const commaSeparated = z.string().transform((value) =>
 /** Key-value pairs in the format of OpenTelemetry, with percent-encoded values. */
 export const keyValuePairs = z
   .string()
-  .regex(/^\s*[^\s,=]+=[^\s,]*(\s*,\s*[^\s,=]+=[^\s,]*)*\s*$/, 'must be a comma-separated list of name=value pairs');
+  .regex(/^\s*[^\s,=]+=[^\s,]*(\s*,\s*[^\s,=]+=[^\s,]*)*\s*$/, 'must be a comma-separated list of name=value pairs')
+  .meta({ values: 'comma-separated `name=value` pairs' });
 
-export const origins = commaSeparated.pipe(
-  z.array(z.string().refine(isOrigin, 'must be a comma-separated list of origins such as https://shop.example.com')),
-);
+export const origins = commaSeparated
+  .pipe(
+    z.array(z.string().refine(isOrigin, 'must be a comma-separated list of origins such as https://shop.example.com')),
+  )
+  .meta({ values: 'comma-separated origins' });
 
 function isOrigin(value: string): boolean {
   return /^https?:\/\/[^*]+$/.test(value) && URL.canParse(value) && new URL(value).origin === value;
 }
 
-export const allowedHosts = commaSeparated.pipe(
-  z.array(
-    z
-      .string()
-      .refine(
-        (host) => parseHostPattern(host) !== undefined,
-        'must be a comma-separated list of hosts such as hooks.example.com or *.partner.example',
-      ),
-  ),
-);
+export const allowedHosts = commaSeparated
+  .pipe(
+    z.array(
+      z
+        .string()
+        .refine(
+          (host) => parseHostPattern(host) !== undefined,
+          'must be a comma-separated list of hosts such as hooks.example.com or *.partner.example',
+        ),
+    ),
+  )
+  .meta({ values: 'comma-separated hosts' });
 
 /** One secret, or two during a rotation, separated by a comma. The first secret signs, and both verify. */
 const rotatingSecrets = (pattern: RegExp, problem: string) =>
@@ -75,24 +90,30 @@ const rotatingSecrets = (pattern: RegExp, problem: string) =>
 export const webhookSecrets = rotatingSecrets(
   /^whsec_[A-Za-z0-9+/]{32,}={0,2}$/,
   'must be whsec_ followed by at least 24 bytes in base64',
-);
+).meta({ values: '`whsec_` and at least 24 bytes in base64' });
 
-export const plainSecrets = rotatingSecrets(/^[^\s,]{32,}$/, 'must be at least 32 characters without spaces or commas');
+export const plainSecrets = rotatingSecrets(
+  /^[^\s,]{32,}$/,
+  'must be at least 32 characters without spaces or commas',
+).meta({ values: 'at least 32 characters without spaces or commas' });
 
 /**
  * Parses JSON in a variable and validates it with a schema. Error messages contain the JSON pointer of the invalid
  * value.
  */
 export const jsonOf = <T extends z.ZodType>(schema: T) =>
-  z.string().transform((value, context): z.output<T> => {
-    try {
-      const parsed = schema.safeParse(JSON.parse(value));
-      if (parsed.success) return parsed.data;
-      for (const { path, message } of parsed.error.issues) {
-        context.addIssue({ code: 'custom', message: `/${path.map(String).join('/')}: ${message}` });
+  z
+    .string()
+    .transform((value, context): z.output<T> => {
+      try {
+        const parsed = schema.safeParse(JSON.parse(value));
+        if (parsed.success) return parsed.data;
+        for (const { path, message } of parsed.error.issues) {
+          context.addIssue({ code: 'custom', message: `/${path.map(String).join('/')}: ${message}` });
+        }
+      } catch {
+        context.addIssue({ code: 'custom', message: 'must be valid JSON' });
       }
-    } catch {
-      context.addIssue({ code: 'custom', message: 'must be valid JSON' });
-    }
-    return z.NEVER;
-  });
+      return z.NEVER;
+    })
+    .meta({ values: 'JSON' });

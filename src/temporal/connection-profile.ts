@@ -35,6 +35,24 @@ export const PROFILE_VARIABLES = [
   ...Object.values(PEM_VARIABLES).flatMap((name) => [`${name}_PATH`, `${name}_DATA`] as const),
 ] as const;
 
+/** What each variable of a profile sets. docs/reference/configuration.md shows these texts. */
+export const PROFILE_DESCRIPTIONS: Readonly<Record<(typeof PROFILE_VARIABLES)[number], string>> = {
+  TEMPORAL_ADDRESS: 'The address of the Temporal service, as host:port. By default 127.0.0.1:7233.',
+  TEMPORAL_NAMESPACE: 'The namespace. By default `default`.',
+  TEMPORAL_PROFILE: 'The name of a profile in the configuration file. The other variables override the profile.',
+  TEMPORAL_CONFIG_FILE: 'The path of a configuration file in the format of the Temporal CLI.',
+  TEMPORAL_API_KEY: 'An API key of the Temporal service.',
+  TEMPORAL_TLS:
+    '`true` or `false`. By default, TLS is on if an API key or a certificate is set. A connection to another machine needs TLS or `false`.',
+  TEMPORAL_TLS_SERVER_NAME: "The name in the server's certificate, if the name differs from the address.",
+  TEMPORAL_TLS_SERVER_CA_CERT_PATH: "The path of the server's CA certificate in PEM format.",
+  TEMPORAL_TLS_SERVER_CA_CERT_DATA: "The server's CA certificate in PEM format.",
+  TEMPORAL_TLS_CLIENT_CERT_PATH: "The path of the client's certificate in PEM format, for mutual TLS.",
+  TEMPORAL_TLS_CLIENT_CERT_DATA: "The client's certificate in PEM format, for mutual TLS.",
+  TEMPORAL_TLS_CLIENT_KEY_PATH: "The path of the client's private key in PEM format, for mutual TLS.",
+  TEMPORAL_TLS_CLIENT_KEY_DATA: "The client's private key in PEM format, for mutual TLS.",
+};
+
 /**
  * The variables that can be read from a secret file. The client's private key is missing here, because
  * `TEMPORAL_TLS_CLIENT_KEY_PATH` already names a file.

@@ -21,14 +21,14 @@ export const API_VARIABLES = {
   API_KEYS: {
     schema: jsonOf(apiKeys).optional(),
     description:
-      'The API keys as JSON: the owner, the roles and the SHA-256 hashes of each key. If HOST is not a loopback address, API_KEYS or JWT_ISSUER is required.',
+      'The API keys as JSON: the owner, the roles and the SHA-256 hashes of each key. If `HOST` is not a loopback address, API_KEYS or JWT_ISSUER is required.',
     example: `'[{"id":"ada","roles":["shopper"],"hashes":["…"]}]', as npm run api-key prints it`,
     readBy: ['api'],
     secret: true,
   },
   JWT_ISSUER: {
     schema: nonEmptyText.optional(),
-    description: 'The issuer of accepted access tokens. Set together with JWT_AUDIENCE and JWT_JWKS_URL.',
+    description: 'The issuer of accepted access tokens. Set JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL together.',
     example: 'https://login.example.com/',
     readBy: ['api'],
   },
@@ -46,6 +46,7 @@ export const API_VARIABLES = {
         (value) => value.startsWith('https:') || (URL.canParse(value) && isLoopback(new URL(value).hostname)),
         'must be an https URL',
       )
+      .meta({ values: 'https URL' })
       .optional(),
     description: 'The URL of the public keys of the token issuer. http is allowed only on loopback.',
     example: 'https://login.example.com/.well-known/jwks.json',
@@ -65,7 +66,8 @@ export const API_VARIABLES = {
   },
   CURSOR_SECRET: {
     schema: plainSecrets,
-    description: 'Signs page cursors and sessions. One secret, or two separated by a comma during a rotation.',
+    description:
+      'Signs list cursors and the sessions of the codec server. One secret, or two separated by a comma during a rotation.',
     example: '$(openssl rand -hex 32)',
     readBy: ['api'],
     secret: true,

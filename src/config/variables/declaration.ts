@@ -5,9 +5,12 @@ export type ProcessName = 'worker' | 'api' | 'setup' | 'replay';
 
 /** An environment variable. */
 export interface VariableDeclaration {
-  /** Parses the value of the variable. A schema that accepts undefined makes the variable optional. */
+  /**
+   * Parses the value of the variable. A schema that accepts undefined makes the variable optional. The metadata `values`
+   * names the accepted values, unless the schema is an enum or a literal.
+   */
   schema: z.ZodType;
-  /** What the variable sets, in one or two sentences for readers of this file. */
+  /** What the variable sets, in one or two sentences. docs/reference/configuration.md shows this text. */
   description: string;
   /** A valid value. */
   example: string;

@@ -19,6 +19,7 @@ const collectorUrl = z
     (value) => !URL.canParse(value) || (!new URL(value).username && !new URL(value).password),
     'must not contain a user name or a password; use OTEL_EXPORTER_OTLP_HEADERS for credentials',
   )
+  .meta({ values: 'http or https URL without a user name and a password' })
   .optional();
 
 const otlpProtocol = z.literal('http/json', 'must be http/json').optional();

@@ -18,7 +18,7 @@ export const PARTNER_VARIABLES = {
   PAYMENTS_KEY_RETENTION_HOURS: {
     schema: integer(1, 8_760).default(24),
     description:
-      'How long the payment gateway keeps an idempotency key. For an older order, the worker looks up the charge before it charges.',
+      'How long the payment gateway keeps an idempotency key, in hours. For an older order, the worker looks up the charge before it charges.',
     example: '24',
     readBy: ['worker'],
   },
@@ -31,7 +31,7 @@ export const PARTNER_VARIABLES = {
   CARRIER_KEY_RETENTION_HOURS: {
     schema: integer(1, 8_760).default(24),
     description:
-      'How long the carrier keeps an idempotency key. For an older order, the worker looks up the shipment before it requests one.',
+      'How long the carrier keeps an idempotency key, in hours. For an older order, the worker looks up the shipment before it requests one.',
     example: '24',
     readBy: ['worker'],
   },
@@ -44,7 +44,7 @@ export const PARTNER_VARIABLES = {
   },
   APPROVAL_WEBHOOK_SECRET: {
     schema: webhookSecrets,
-    description: 'Verifies the decisions of approval systems. One secret, or two during a rotation.',
+    description: 'Verifies the decisions of systems that approve. One secret, or two during a rotation.',
     example: WEBHOOK_SECRET_EXAMPLE,
     readBy: ['api'],
     secret: true,
@@ -70,14 +70,19 @@ export const PARTNER_VARIABLES = {
     readBy: ['worker'],
   },
   SMTP_URL: {
-    schema: z.url({ protocol: /^smtps?$/, error: 'must be an smtp or smtps URL' }),
-    description: 'The mail server. Use smtps:// or ?requireTLS=true for a mail server on another machine.',
+    schema: z
+      .url({ protocol: /^smtps?$/, error: 'must be an smtp or smtps URL' })
+      .meta({ values: 'smtp or smtps URL' }),
+    description: 'The mail server. Use `smtps://` or `?requireTLS=true` for a mail server on another machine.',
     example: 'smtps://user:password@mail.example.com',
     readBy: ['worker'],
     secret: true,
   },
   MAIL_FROM: {
-    schema: z.string().regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an e-mail address'),
+    schema: z
+      .string()
+      .regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an e-mail address')
+      .meta({ values: 'e-mail address, with or without a name' }),
     description: 'The sender of e-mails.',
     example: 'The shop <no-reply@example.com>',
     readBy: ['worker'],
@@ -103,7 +108,7 @@ export const PARTNER_VARIABLES = {
   },
   ORDER_APPROVAL_STAGES: {
     schema: jsonOf(approvalStages).optional(),
-    description: 'The approval stages of orders, as JSON in the format of `stages` in examples/approval.json.',
+    description: 'The approval stages of orders, as JSON in the format of `stages` in `examples/approval.json`.',
     example: `'[{"approvers":[{"id":"lead","email":"lead@example.com"}],"timeoutSeconds":86400}]'`,
     readBy: ['worker'],
     secret: true,

@@ -5,7 +5,9 @@ import type { VariableDeclaration } from './declaration.js';
 /** Variables for the connection to PostgreSQL. */
 export const STORAGE_VARIABLES = {
   DATABASE_URL: {
-    schema: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a PostgreSQL connection URL' }),
+    schema: z
+      .url({ protocol: /^postgres(ql)?$/, error: 'must be a PostgreSQL connection URL' })
+      .meta({ values: 'PostgreSQL connection URL' }),
     description: 'The PostgreSQL database, version 15 or newer.',
     example: 'postgres://user:password@127.0.0.1:5432/shop',
     readBy: ['worker', 'api', 'setup'],
@@ -18,7 +20,7 @@ export const STORAGE_VARIABLES = {
     readBy: ['worker', 'api', 'setup'],
   },
   DATABASE_APP_ROLE: {
-    schema: z.string().min(1).max(63).optional(),
+    schema: z.string().min(1).max(63).meta({ values: 'name of at most 63 characters' }).optional(),
     description:
       'The database role of workers and API. Setup grants this role only the privileges that workers and API need.',
     example: 'shop',

@@ -7,9 +7,9 @@ import type { VariableDeclaration } from './declaration.js';
  */
 export const TEMPORAL_VARIABLES = {
   PAYLOAD_ENCRYPTION_KEYS: {
-    schema: encryptionKeys.optional(),
+    schema: encryptionKeys.meta({ values: 'comma-separated `id:key` pairs; a key has 32 bytes in base64' }).optional(),
     description:
-      'Encrypts the payloads that Temporal stores, as a comma-separated list of id:key. The first key encrypts; all keys decrypt.',
+      'Encrypts the payloads that Temporal stores, such as inputs and results. The first key encrypts; all keys decrypt.',
     example: '2026-11:$(openssl rand -base64 32)',
     readBy: ['worker', 'api', 'replay'],
     secret: true,

@@ -13,10 +13,12 @@ const deploymentName = z
   .regex(
     /^(?!__)[^\s.:]{1,200}$/,
     'must be at most 200 characters without spaces, dots or colons, and not start with __',
-  );
+  )
+  .meta({ values: 'at most 200 characters without spaces, dots or colons' });
 const buildId = z
   .string()
-  .regex(/^(?!__)\S{1,200}$/, 'must be at most 200 characters without spaces, and not start with __');
+  .regex(/^(?!__)\S{1,200}$/, 'must be at most 200 characters without spaces, and not start with __')
+  .meta({ values: 'at most 200 characters without spaces' });
 
 /** Variables of workers: task queues, concurrency, versioning and shutdown. */
 export const WORKER_VARIABLES = {
@@ -24,6 +26,7 @@ export const WORKER_VARIABLES = {
     schema: commaSeparated
       .pipe(z.array(z.enum(TASK_QUEUES, QUEUES_PROBLEM)).min(1, QUEUES_PROBLEM))
       .transform((queues) => TASK_QUEUES.filter((queue) => queues.includes(queue)))
+      .meta({ values: `comma-separated list of ${TASK_QUEUES.map((queue) => `\`${queue}\``).join(', ')}` })
       .default([...TASK_QUEUES]),
     description: 'The task queues that a worker polls. By default, all task queues.',
     example: 'orders,payments',
@@ -104,7 +107,7 @@ export const WORKER_VARIABLES = {
   },
   SHUTDOWN_GRACE_SECONDS: {
     schema: decimal(0, 3_600).default(20),
-    description: 'How long a stopping worker waits for running activities.',
+    description: 'How long a stopping worker waits for running activities, in seconds.',
     example: '20',
     readBy: ['worker'],
   },
