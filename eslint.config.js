@@ -20,7 +20,7 @@ const nodeBuiltins = {
 const onlyTypes = (group, message) => ({ group, message, allowTypeImports: true });
 
 export default defineConfig(
-  { ignores: ['node_modules', 'dist', '.data', 'coverage', 'tools/api-client/schema.d.ts'] },
+  { ignores: ['node_modules', 'dist', '.data', 'coverage', 'docs/.vitepress/dist', 'tools/api-client/schema.d.ts'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { runCommand } from '../processes/commands.js';
 import { updateClientTypes } from '../openapi/client-types.js';
 import { checkDependencies } from './check-dependencies.js';
+import { checkLinks } from './check-links.js';
 import { checkPhrases } from './check-phrases.js';
 import { createReporter } from '../terminal/reporter.js';
 import { projectRoot } from '../settings/environment.js';
@@ -64,6 +65,7 @@ const steps: Record<string, () => Promise<unknown>> = {
       '.',
     ),
   phrases: () => checkPhrases(projectRoot),
+  links: () => checkLinks(projectRoot),
   dependencies: () => checkDependencies(projectRoot),
 };
 
