@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { ExternalOperation } from '../batch-operations/operation.js';
 import type { Operations } from '../batch-operations/index.js';
+import { rejectionFailure } from '../failures/rejections.js';
 import { truncateText } from '../text/well-formed-text.js';
 import { batchInput, type BatchStatus, type BatchProgress } from '../schemas/batch.js';
 import type { Reason } from '../schemas/shared/reason.js';
@@ -10,7 +11,7 @@ import type { StagedItem } from '../store/batches/staging.js';
 import type { Store } from '../store/index.js';
 import { batchWorkflowId } from '../workflows/batch/contract.js';
 import { runConcurrently } from '../async/concurrency.js';
-import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
+import { assertWorkflowId, parseInput } from './failures.js';
 import { withHeartbeat } from './external/heartbeat.js';
 
 /** A chunk of an external operation records its progress after this number of items. */

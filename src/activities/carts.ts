@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
+import { rejectionFailure } from '../failures/rejections.js';
 import { hashContent } from '../store/content-hash.js';
 import { cartInput, type CartStatus } from '../schemas/cart.js';
 import { money, formatMoney, type Money } from '../schemas/shared/money.js';
@@ -9,7 +10,7 @@ import { calculateTotal } from '../store/products.js';
 import type { Store } from '../store/index.js';
 import { cartWorkflowId } from '../workflows/cart/contract.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
-import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
+import { assertWorkflowId, parseInput } from './failures.js';
 
 export function createCartActivities({ store }: { store: Store }) {
   return {

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { z } from 'zod';
+import { rejectionFailure } from '../failures/rejections.js';
 import { UNREADABLE_VALUE, UNREADABLE_VALUE_DETAIL } from '../temporal/payloads/unreadable-value.js';
 import { toInputProblems, type InputProblem } from '../schemas/shared/input-problems.js';
 
@@ -34,14 +35,6 @@ export function assertWorkflowId(pointer: string, expectedId: string, workflowId
   if (workflowId === expectedId) return;
   const detail = `requires the workflow id "${expectedId}", but the workflow id is "${workflowId}"`;
   throw invalidInputFailure([{ pointer, detail }]);
-}
-
-/**
- * Creates the failure for a rejection by a business rule. The category BENIGN keeps the failure out of error logs and
- * metrics.
- */
-export function rejectionFailure(type: string, message: string, ...details: unknown[]): ApplicationFailure {
-  return ApplicationFailure.create({ type, message, nonRetryable: true, details, category: 'BENIGN' });
 }
 
 /** Creates a retryable failure. Without `delayMs`, the retry policy determines the delay. */

@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { rejectionFailure } from '../failures/rejections.js';
 import { hashContent } from '../store/content-hash.js';
 import {
   approvalIdOfOrder,
@@ -23,7 +24,7 @@ import type { NewOrder } from '../store/orders/order-row.js';
 import type { FinalReservation, ReservationOutcome } from '../store/orders/reservations.js';
 import { truncateText } from '../text/well-formed-text.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
-import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
+import { assertWorkflowId, parseInput } from './failures.js';
 
 /** An order with reserved stock. It has one line per SKU, with catalogue prices. */
 export interface ReservedOrder {

@@ -1,10 +1,10 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
+import { rejectionFailure } from '../failures/rejections.js';
 import { money, type Money } from '../schemas/shared/money.js';
 import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
-import { rejectionFailure } from './failures.js';
 import { assertStockHeld } from './orders.js';
 import { callExternalSystem, mayKeyHaveExpired, readExternalSystem } from './external/external-calls.js';
 

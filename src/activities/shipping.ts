@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { rejectionFailure } from '../failures/rejections.js';
 import { shipmentId as shipmentIdSchema, shipmentStatus } from '../schemas/order.js';
 import type { OrderLine, ShipmentReport } from '../schemas/order.js';
 import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
-import { rejectionFailure } from './failures.js';
 import { assertStockHeld } from './orders.js';
 import { callExternalSystem, mayKeyHaveExpired, readExternalSystem } from './external/external-calls.js';
 

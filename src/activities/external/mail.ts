@@ -4,7 +4,8 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
 import { email, toAsciiAddress } from '../../schemas/shared/email.js';
 import { timeoutSignal } from '../../async/timeout-signal.js';
-import { misconfiguredFailure, rejectionFailure, unavailableFailure } from '../failures.js';
+import { rejectionFailure } from '../../failures/rejections.js';
+import { misconfiguredFailure, unavailableFailure } from '../failures.js';
 import { withHeartbeat } from './heartbeat.js';
 
 /**

@@ -2,7 +2,8 @@ import { Context } from '@temporalio/activity';
 import { Webhook } from 'standardwebhooks';
 import { ForbiddenUrlError, type OutgoingHttpClient } from '../../http-client/outgoing-http-client.js';
 import { CALL_TIMEOUT_MS, retryAfterMs } from './external-calls.js';
-import { rejectionFailure, unavailableFailure } from '../failures.js';
+import { rejectionFailure } from '../../failures/rejections.js';
+import { unavailableFailure } from '../failures.js';
 import { withHeartbeat } from './heartbeat.js';
 
 /** The shortest retry delay that a receiver can set with `Retry-After`. */

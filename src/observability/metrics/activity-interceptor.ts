@@ -2,7 +2,7 @@ import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { ActivityInterceptors, ActivityInterceptorsFactory } from '@temporalio/worker';
 import { msOptionalToNumber } from '../../temporal/sdk/time.js';
-import { NON_RETRYABLE_ERROR_TYPES } from '../../workflows/shared/failures.js';
+import { NON_RETRYABLE_ERROR_TYPES } from '../../failures/rejections.js';
 
 /** Failure types that have their own label value. All other types get `other`, which bounds the number of series. */
 const LABELLED_FAILURE_TYPES: ReadonlySet<string> = new Set([

@@ -1,8 +1,8 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
-import { NON_RETRYABLE_ERROR_TYPES } from '../shared/failures.js';
+import { NON_RETRYABLE_ERROR_TYPES } from '../../failures/rejections.js';
 
-const nonRetryableErrorTypes = [...NON_RETRYABLE_ERROR_TYPES];
+const nonRetryableErrorTypes = NON_RETRYABLE_ERROR_TYPES;
 
 /**
  * Options for activities that call only the store, so only a store outage can make them fail. They retry forever,

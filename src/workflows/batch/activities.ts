@@ -1,8 +1,8 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
-import { NON_RETRYABLE_ERROR_TYPES } from '../shared/failures.js';
+import { NON_RETRYABLE_ERROR_TYPES } from '../../failures/rejections.js';
 
-const nonRetryableErrorTypes = [...NON_RETRYABLE_ERROR_TYPES];
+const nonRetryableErrorTypes = NON_RETRYABLE_ERROR_TYPES;
 
 /**
  * Options for activities that count the items of a batch or divide them into chunks again. The timeout is long enough

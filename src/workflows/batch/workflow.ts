@@ -1,7 +1,7 @@
 import { TemporalFailure } from '@temporalio/common';
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { rejectionFailure } from '../../failures/rejections.js';
 import type { BatchInput, BatchView } from '../../schemas/batch.js';
-import { rejectionFailure } from '../shared/failures.js';
 import { closeBatch, openBatch } from './activities.js';
 import { finalStatusOf, isSuperseded } from './contract.js';
 import { registerHandlers, registerShardHandlers } from './handlers.js';
@@ -28,7 +28,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   await CancellationScope.nonCancellable(() => close(state, cancellation));
   if (cancellation) throw cancellation;
   if (isSuperseded(state.view, state.ownAttempt)) {
-    throw rejectionFailure({ type: 'Superseded', message: 'a later run has replaced this run of the batch' });
+    throw rejectionFailure('Superseded', 'a later run has replaced this run of the batch');
   }
   return state.view;
 }
@@ -39,10 +39,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
  */
 export async function batchShard(input: ShardInput): Promise<void> {
   if (!isShardInput(input)) {
-    throw rejectionFailure({
-      type: 'InvalidInput',
-      message: 'invalid shard input: only a batch may start this workflow',
-    });
+    throw rejectionFailure('InvalidInput', 'invalid shard input: only a batch may start this workflow');
   }
   const shard = new Shard(input);
   registerShardHandlers(shard);

@@ -1,7 +1,8 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { isCancellation, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
-import { NON_RETRYABLE_ERROR_TYPES, rootFailure } from '../shared/failures.js';
+import { NON_RETRYABLE_ERROR_TYPES } from '../../failures/rejections.js';
+import { rootFailure } from '../shared/failures.js';
 
 /**
  * Time limit of a cart change. It is shorter than the API's limit of eight seconds, so that callers get a failure that

@@ -1,7 +1,7 @@
 import { TemporalFailure } from '@temporalio/common';
 import { CancellationScope, log } from '@temporalio/workflow';
 import type { CartView } from '../../schemas/cart.js';
-import { reasonOf, rejectionFailure } from '../shared/failures.js';
+import { reasonOf, throwIfRejected } from '../shared/failures.js';
 import { CHANGE_DEADLINE_MS, runStoreActivity } from './activities.js';
 import { isChangeKind, validateChange } from './argument-validation.js';
 import {
@@ -73,8 +73,7 @@ async function applyOnce(state: CartState, change: Change, deadline: number): Pr
   if (state.openFailure) throw state.openFailure;
   if (checkLedger(state.content, change) === 'repeated') return state.view();
   try {
-    const rejection = state.closedRejectionOf(change) ?? changeRejectionOf(state.content, change);
-    if (rejection) throw rejectionFailure(rejection);
+    throwIfRejected(state.closedRejectionOf(change) ?? changeRejectionOf(state.content, change));
     await assertAvailable(state, change, deadline);
   } catch (error) {
     state.closeIfNeverChanged();

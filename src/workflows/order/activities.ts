@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
-import { NON_RETRYABLE_ERROR_TYPES } from '../shared/failures.js';
+import { NON_RETRYABLE_ERROR_TYPES } from '../../failures/rejections.js';
 import { PAYMENT_TASK_QUEUE } from './contract.js';
 
 const nonRetryableErrorTypes = NON_RETRYABLE_ERROR_TYPES;

@@ -3,7 +3,7 @@ import { ChildWorkflowCancellationType, executeChild, isCancellation, ParentClos
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 import { APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../approval/contract.js';
-import { rejectionFailure } from '../shared/failures.js';
+import { throwIfRejected } from '../shared/failures.js';
 import { awaitExistingApproval } from './activities.js';
 import type { OrderState } from './state.js';
 
@@ -33,8 +33,7 @@ export async function awaitApproval(state: OrderState, input: ApprovalInput): Pr
     throw error;
   });
   state.view.approval = { approvalId, status };
-  const rejection = APPROVAL_REJECTIONS[status];
-  if (rejection) throw rejectionFailure(rejection);
+  throwIfRejected(APPROVAL_REJECTIONS[status]);
 }
 
 async function runApproval({ cancellableScope }: OrderState, input: ApprovalInput): Promise<ApprovalStatus> {

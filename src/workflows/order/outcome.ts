@@ -1,14 +1,10 @@
 import { CancelledFailure, type ApplicationFailureOptions, type TemporalFailure } from '@temporalio/common';
 import { isCancellation } from '@temporalio/workflow';
+import { ORDER_REJECTION_TYPES } from '../../failures/rejections.js';
 import type { OrderView } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { isRejection, reasonOf } from '../shared/failures.js';
+import { reasonOf } from '../shared/failures.js';
 import type { OrderState } from './state.js';
-
-export const NO_APPROVER = {
-  type: 'NoApprover',
-  message: 'the order needs an approval, but its customer is the only approver',
-} satisfies Reason;
 
 // Failures that end the delivery of an order. The category BENIGN keeps expected outcomes out of error logs and
 // metrics.
@@ -48,17 +44,22 @@ export function preferCancellation(
   return new CancelledFailure(`cancelled during: ${reasonOf(failure).message}`, [], failure);
 }
 
+/** Whether a failure is a rejection by a business rule. The final status of the order is then `rejected`. */
+export function isOrderRejection(failure: TemporalFailure): boolean {
+  return (ORDER_REJECTION_TYPES as readonly string[]).includes(reasonOf(failure).type);
+}
+
 /**
  * Whether a failure proves that no stock is reserved, because the input is invalid or the store rejected the
  * reservation.
  */
 export const provesNothingReserved = (failure: TemporalFailure): boolean =>
-  isRejection(failure) || reasonOf(failure).type === 'InvalidInput';
+  isOrderRejection(failure) || reasonOf(failure).type === 'InvalidInput';
 
 export function finalStatusOf(failure: TemporalFailure | undefined): OrderView['status'] {
   if (!failure) return 'completed';
   if (isCancellation(failure)) return 'cancelled';
-  return isRejection(failure) ? 'rejected' : 'failed';
+  return isOrderRejection(failure) ? 'rejected' : 'failed';
 }
 
 /** Returns the reason that the view shows for an order that was not completed. */

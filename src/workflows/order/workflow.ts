@@ -1,8 +1,9 @@
 import { TemporalFailure } from '@temporalio/common';
 import { allHandlersFinished, CancellationScope, condition, workflowInfo } from '@temporalio/workflow';
 import type { ReservedOrder } from '../../activities/orders.js';
+import { rejectionFailure } from '../../failures/rejections.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
-import { catchTemporalFailure, reasonOf, rejectionFailure } from '../shared/failures.js';
+import { catchTemporalFailure, reasonOf } from '../shared/failures.js';
 import type { Compensation } from '../shared/saga.js';
 import { chargePayment, closeOrder, refundPayment, releaseStock, requestShipment, reserveStock } from './activities.js';
 import { awaitApproval } from './approval.js';
@@ -13,7 +14,6 @@ import {
   failureReasonOf,
   finalStatusOf,
   isExpectedOutcome,
-  NO_APPROVER,
   preferCancellation,
   provesNothingReserved,
   reservationAfter,
@@ -78,7 +78,9 @@ function settleFailedReservation(state: OrderState, failure: TemporalFailure): v
 }
 
 async function approve(state: OrderState, { approval, hasNoEligibleApprover }: ReservedOrder): Promise<void> {
-  if (hasNoEligibleApprover) throw rejectionFailure(NO_APPROVER);
+  if (hasNoEligibleApprover) {
+    throw rejectionFailure('NoApprover', 'the order needs an approval, but its customer is the only approver');
+  }
   if (!approval) return;
   await state.runStep({ name: 'approval', stage: 'awaiting_approval', run: () => awaitApproval(state, approval) });
 }

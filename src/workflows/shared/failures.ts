@@ -1,41 +1,7 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
+import { rejectionFailure } from '../../failures/rejections.js';
 import { truncateText } from '../../text/well-formed-text.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-
-/**
- * Types of rejections by business rules. A rejection ends an order as `rejected`. A retry would have the same result.
- */
-export const REJECTION_TYPES = [
-  'UnknownSku',
-  'OutOfStock',
-  'OrderIdTaken',
-  'PriceChanged',
-  'MixedCurrencies',
-  'CardDeclined',
-  'InsufficientFunds',
-  'NoApprover',
-  'ApprovalRejected',
-  'ApprovalTimedOut',
-  'ApprovalWithdrawn',
-] as const;
-
-/** Types of failures that a retry cannot fix. Retry policies use this list as `nonRetryableErrorTypes`. */
-export const NON_RETRYABLE_ERROR_TYPES: string[] = [
-  'InvalidInput',
-  ...REJECTION_TYPES,
-  'ApprovalIdTaken',
-  'ReservationReleased',
-  'ChargeVoided',
-  'ShipmentCancelled',
-  'UnknownShipmentStatus',
-  'RejectedByExternalSystem',
-  'AddressForbidden',
-  'ReceiverGone',
-  'MailRejected',
-  'AlreadyOrdered',
-  'BatchNotFound',
-  'Superseded',
-];
 
 /**
  * Returns the root cause of a failure. The SDK wraps the failure of an activity in an `ActivityFailure`, and the
@@ -63,21 +29,9 @@ export function reasonOf(failure: TemporalFailure): Reason {
   };
 }
 
-/**
- * Creates the failure that rejects a caller's request. The category BENIGN keeps this expected result out of error logs
- * and metrics.
- */
-export const rejectionFailure = ({ type, message }: Reason): ApplicationFailure =>
-  ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
-
 /** Throws a rejection, if there is one. A rejection that a validator throws writes no event. */
 export function throwIfRejected(rejection: Reason | undefined): void {
-  if (rejection) throw rejectionFailure(rejection);
-}
-
-/** Whether a failure is a rejection by a business rule. */
-export function isRejection(failure: TemporalFailure): boolean {
-  return (REJECTION_TYPES as readonly string[]).includes(reasonOf(failure).type);
+  if (rejection) throw rejectionFailure(rejection.type, rejection.message);
 }
 
 /**

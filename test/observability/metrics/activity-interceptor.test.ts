@@ -2,7 +2,7 @@ import { ApplicationFailure, CancelledFailure, type MetricMeter, type MetricTags
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { expect, test } from 'vitest';
-import { rejectionFailure } from '../../../src/activities/failures.js';
+import { rejectionFailure } from '../../../src/failures/rejections.js';
 import { activityMetricsInterceptor } from '../../../src/observability/metrics/activity-interceptor.js';
 
 type RecordedMetric = [name: string, value: number, tags: MetricTags];

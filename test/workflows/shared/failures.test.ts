@@ -8,13 +8,7 @@ import {
   type TemporalFailure,
 } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import {
-  isRejection,
-  NON_RETRYABLE_ERROR_TYPES,
-  reasonOf,
-  REJECTION_TYPES,
-  rootFailure,
-} from '../../../src/workflows/shared/failures.js';
+import { reasonOf, rootFailure } from '../../../src/workflows/shared/failures.js';
 
 const wrapInActivityFailure = (cause?: Error) =>
   new ActivityFailure('activity failed', 'chargePayment', '1', RetryState.MAXIMUM_ATTEMPTS_REACHED, 'worker', cause);
@@ -61,18 +55,4 @@ describe('reasonOf', () => {
   ])('reasonOf returns type and message of a failure that %s', (_description, failure, reason) => {
     expect(reasonOf(failure)).toEqual(reason);
   });
-});
-
-describe('isRejection', () => {
-  test.each(REJECTION_TYPES)('isRejection returns true for the non-retryable type %s', (type) => {
-    expect(isRejection(wrapInActivityFailure(ApplicationFailure.nonRetryable('no', type)))).toBe(true);
-    expect(NON_RETRYABLE_ERROR_TYPES).toContain(type);
-  });
-
-  test.each(['InvalidInput', 'PaymentGatewayUnavailable', 'DeliveryTimeout', 'ChargeVoided'])(
-    'isRejection returns false for %s',
-    (type) => {
-      expect(isRejection(wrapInActivityFailure(ApplicationFailure.nonRetryable('no', type)))).toBe(false);
-    },
-  );
 });
