@@ -112,8 +112,8 @@ export default defineConfig(
     },
   },
   {
-    // Activities and the API import contracts, so they would also load every module that a contract imports.
-    files: ['src/workflows/*/contract.ts'],
+    // Activities and the API import these files, so they would also load every module that such a file imports.
+    files: ['src/workflows/*/contract.ts', 'src/workflows/approval/decisions.ts', 'src/workflows/batch/progress.ts'],
     rules: restrictSourceImports(
       onlyTypes(['**/schemas/**'], 'a workflow contract may import schemas only with "import type"'),
       {
@@ -144,8 +144,9 @@ export default defineConfig(
     files: ['src/api/**/*.ts'],
     rules: restrictSourceImports(
       {
-        regex: '/workflows/(?!index\\.js$|[a-z]+/contract\\.js$)',
-        message: 'the API may import only workflows/index.js and contract.js files of workflows',
+        regex: '/workflows/(?!index\\.js$|[a-z]+/contract\\.js$|approval/decisions\\.js$|batch/progress\\.js$)',
+        message:
+          'the API may import only workflows/index.js, the contract.js files of workflows, approval/decisions.js and batch/progress.js',
       },
       onlyTypes(
         ['**/workflows/index.js', '**/activities/**'],

@@ -18,6 +18,7 @@ async function lintErrors(file: string, code: string): Promise<string[]> {
 
 const workflow = 'src/workflows/order/workflow.ts';
 const contract = 'src/workflows/order/contract.ts';
+const sharedRules = 'src/workflows/batch/progress.ts';
 const activity = 'src/activities/orders.ts';
 const route = 'src/api/orders/routes.ts';
 const schema = 'src/schemas/order.ts';
@@ -48,11 +49,14 @@ test.each([
   [contract, `import { Parcel } from './parcel.js'; void Parcel;`],
   [contract, `import { reasonOf } from '../shared/failures.js'; void reasonOf;`],
   [contract, `import { z } from 'zod'; void z;`],
+  [sharedRules, `import { batchProgress } from '../../schemas/batch.js'; void batchProgress;`],
+  [sharedRules, `import { countProgress } from './activities.js'; void countProgress;`],
   [activity, `import { order } from '../workflows/index.js'; void order;`],
   [activity, `import { order } from '../workflows/order/workflow.js'; void order;`],
   [activity, `import { Saga } from '../workflows/shared/saga.js'; void Saga;`],
   [activity, `void process.env.PATH;`],
   [route, `import { order } from '../../workflows/order/workflow.js'; void order;`],
+  [route, `import { pollProgress } from '../../workflows/batch/progress-polls.js'; void pollProgress;`],
   [route, `import * as workflows from '../../workflows/index.js'; void workflows;`],
   [route, `void process.env.PATH;`],
   [schema, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
@@ -74,6 +78,9 @@ test.each([
   [activity, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [activity, `import type { OrderView } from '../schemas/order.js'; export type X = OrderView;`],
   [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+  [route, `import { finalStatusOf } from '../../workflows/batch/progress.js'; void finalStatusOf;`],
+  [route, `import { closedRejectionOf } from '../../workflows/approval/decisions.js'; void closedRejectionOf;`],
+  [sharedRules, `import type { BatchProgress } from '../../schemas/batch.js'; export type X = BatchProgress;`],
   [route, `import type * as workflows from '../../workflows/index.js'; export type X = typeof workflows;`],
   ['src/config/read.ts', `void process.env.PATH;`],
   [apiTest, `import { waitUntil } from '../support/processes.js'; void waitUntil;`],

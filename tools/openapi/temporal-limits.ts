@@ -7,20 +7,19 @@ import { MAX_CALLER_ID_LENGTH } from '../../src/schemas/shared/primitives.js';
 import { TASK_QUEUES } from '../../src/temporal/task-queues.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
+import { pollDelayMs } from '../../src/workflows/batch/progress-polls.js';
 import {
-  batchWorkflowId,
-  MAX_CHILDREN,
-  MAX_CHUNKS,
   CONCURRENT_CHILDREN,
   CONCURRENT_CHUNKS,
-} from '../../src/workflows/batch/contract.js';
-import { pollDelayMs } from '../../src/workflows/batch/plan.js';
-import { cartWorkflowId, LIMITS as CART } from '../../src/workflows/cart/contract.js';
-import {
-  CARRIER_POLL_INTERVAL_SECONDS,
-  MAX_STUCK_RETRIES,
-  orderWorkflowId,
-} from '../../src/workflows/order/contract.js';
+  MAX_CHILDREN,
+  MAX_CHUNKS,
+} from '../../src/workflows/batch/shard-tree.js';
+import { LIMITS as CART } from '../../src/workflows/cart/changes.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { CARRIER_POLL_INTERVAL_SECONDS } from '../../src/workflows/order/delivery-monitor.js';
+import { MAX_STUCK_RETRIES } from '../../src/workflows/order/timeline.js';
 
 /** A limit of Temporal, and the largest value that this project can reach. */
 export interface TemporalLimit {

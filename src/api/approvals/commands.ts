@@ -1,16 +1,12 @@
 import { WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
 import type { ApprovalResource, ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import type { Store } from '../../store/index.js';
 import { firstRunIdOf } from '../../temporal/client/describe-execution.js';
 import { updateOptionsOf } from '../../temporal/client/operation-ids.js';
 import { updateRejectionOf } from '../../temporal/client/update-rejection.js';
-import {
-  closedRejectionOf,
-  decideUpdate,
-  isRepeatRejection,
-  isSameDecision,
-  withdrawUpdate,
-} from '../../workflows/approval/contract.js';
+import { decideUpdate, withdrawUpdate } from '../../workflows/approval/contract.js';
+import { closedRejectionOf, isSameDecision } from '../../workflows/approval/decisions.js';
 import type * as workflows from '../../workflows/index.js';
 import type { Backends } from '../dependencies.js';
 import { forbidden, HttpProblem } from '../problems/http-problem.js';
@@ -124,3 +120,6 @@ async function updateApproval(
   await onAlreadyApplied(approval);
   return await getApproval(deps, approvalId, lookup);
 }
+
+/** Whether an update was rejected because an earlier update had the same effect. The view contains the outcome. */
+const isRepeatRejection = ({ type }: Reason): boolean => type === 'DecisionRepeated' || type === 'AlreadyWithdrawn';

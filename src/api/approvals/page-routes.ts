@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ApprovalLink } from '../../approval-links/links.js';
 import { decisionRequest, MAX_COMMENT_LENGTH, verdict, type ApprovalView } from '../../schemas/approval.js';
-import { isSameDecision } from '../../workflows/approval/contract.js';
+import { isSameDecision } from '../../workflows/approval/decisions.js';
 import type { AppDependencies, Backends } from '../dependencies.js';
 import { HttpProblem } from '../problems/http-problem.js';
 import { HTML_PAGE_HEADERS } from '../http/html-layout.js';

@@ -1,7 +1,8 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import type { BatchProgress, BatchResource } from '../../schemas/batch.js';
 import { pendingActivityFields, workflowField } from '../../temporal/client/pending-activities.js';
-import { batchWorkflowId, estimateSecondsLeft } from '../../workflows/batch/contract.js';
+import { batchWorkflowId } from '../../workflows/batch/contract.js';
+import { estimateSecondsLeft } from '../../workflows/batch/progress.js';
 import type { Backends } from '../dependencies.js';
 import { notFound } from '../problems/http-problem.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';

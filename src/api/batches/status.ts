@@ -1,6 +1,7 @@
 import { batchStatus, isOpenBatch, type BatchProgress, type BatchStatus } from '../../schemas/batch.js';
 import type { Execution } from '../../temporal/client/visibility.js';
-import { batchStatusAttribute, finalStatusOf } from '../../workflows/batch/contract.js';
+import { batchStatusAttribute } from '../../workflows/batch/contract.js';
+import { finalStatusOf } from '../../workflows/batch/progress.js';
 
 /** Whether the batch has started and not ended. */
 export const isRunningOrPaused = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';

@@ -1,7 +1,6 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
-import type { Reason } from '../../schemas/shared/reason.js';
 
 export const APPROVAL_TASK_QUEUE = 'approvals';
 
@@ -31,17 +30,3 @@ export const approversAttribute = defineSearchAttributeKey('Approvers', 'KEYWORD
 
 /** The deadline of the first stage. Later stages start only if the first stage times out. */
 export const approvalDueAtAttribute = defineSearchAttributeKey('ApprovalDueAt', 'DATETIME');
-
-/** Whether a decision repeats the decision that counted. A repeated decision gets the same response. */
-export const isSameDecision = (decided: ApprovalView['decision'], { approver, decision }: Decision): boolean =>
-  decided?.approver === approver && decided.decision === decision;
-
-/** Whether an update was rejected because an earlier update had the same effect. The view contains the outcome. */
-export const isRepeatRejection = ({ type }: Reason): boolean =>
-  type === 'DecisionRepeated' || type === 'AlreadyWithdrawn';
-
-/** Returns why a closed approval rejects a request. */
-export function closedRejectionOf({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
-  if (!decision) return { type: 'ApprovalClosed', message: `the approval is already closed: ${status}` };
-  return { type: 'AlreadyDecided', message: `${decision.approver} has already decided: ${decision.decision}` };
-}

@@ -1,12 +1,18 @@
-import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas/approval.js';
+import type { ApprovalView, Approver, Decision, Stage, TrailEntry } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { closedRejectionOf, isSameDecision } from './contract.js';
+
+// The rules for decisions, as pure functions. The API also uses some of these rules.
 
 /** The data that determines whether a decision counts. */
 export interface DecisionContext {
   view: Pick<ApprovalView, 'status' | 'stage' | 'decision' | 'requestedBy'>;
   /** The approvers of the current stage, or of the last stage once the approval is closed. */
   eligibleApprovers: readonly Approver[];
+}
+
+/** Returns the approvers who can decide. Requesters cannot decide their own request. */
+export function eligibleApproversOf({ approvers }: Stage, requestedBy: string): Approver[] {
+  return approvers.filter(({ id }) => id !== requestedBy);
 }
 
 /**
@@ -36,6 +42,16 @@ export function evaluateDecision(
     return { type: 'NotAnApprover', message: `${decision.approver} cannot decide by webhook` };
   }
   return 'counts';
+}
+
+/** Whether a decision repeats the decision that counted. A repeated decision gets the same response. */
+export const isSameDecision = (decided: ApprovalView['decision'], { approver, decision }: Decision): boolean =>
+  decided?.approver === approver && decided.decision === decision;
+
+/** Returns why a closed approval rejects a request. */
+export function closedRejectionOf({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
+  if (!decision) return { type: 'ApprovalClosed', message: `the approval is already closed: ${status}` };
+  return { type: 'AlreadyDecided', message: `${decision.approver} has already decided: ${decision.decision}` };
 }
 
 /** Converts a decision to the outcome of the approval. */

@@ -3,8 +3,9 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { ApprovalView, Approver, Notification } from '../../schemas/approval.js';
 import { reasonOf } from '../shared/failures.js';
 import { notificationActivities } from './activities.js';
-import { recipientsOf, type Recipient } from './plan.js';
 import type { ApprovalState } from './state.js';
+
+export type Recipient = readonly [approver: Approver, channel: Notification['channel']];
 
 /**
  * Sends the messages of one stage while the workflow waits for the decision. The view shows the status of each message.
@@ -61,6 +62,14 @@ export class StageNotifications {
     }
     this.state.publish();
   }
+}
+
+/** Returns the recipients of a request: one recipient per approver and channel. */
+export function recipientsOf(approvers: readonly Approver[]): Recipient[] {
+  return approvers.flatMap((approver): Recipient[] => [
+    ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
+    ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as const]),
+  ]);
 }
 
 /** Returns the content of a message. It is small, because the history contains a copy per approver and reminder. */

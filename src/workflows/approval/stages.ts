@@ -1,7 +1,7 @@
 import { condition } from '@temporalio/workflow';
 import { recordStage } from './activities.js';
 import { StageNotifications } from './notifications.js';
-import { nextReminder, reminderTimesOf, stageEndOf } from './plan.js';
+import { nextReminder, reminderTimesOf, stageEndOf } from './stage-schedule.js';
 import type { ApprovalState } from './state.js';
 
 /** The timeout of a stage restarts if recording the stage took longer than this, for example during a store outage. */

@@ -12,9 +12,16 @@ import type {
 import type { Reason } from '../../schemas/shared/reason.js';
 import { readStages, readText } from './argument-validation.js';
 import { approvalDueAtAttribute, approvalIdOf, approvalStatusAttribute, approversAttribute } from './contract.js';
-import { evaluateDecision, hasNewComment, isTrailFull, outcomeOf, toTrailFields } from './decisions.js';
+import {
+  eligibleApproversOf,
+  evaluateDecision,
+  hasNewComment,
+  isTrailFull,
+  outcomeOf,
+  toTrailFields,
+} from './decisions.js';
 import { describeApproval } from './details.js';
-import { eligibleApproversOf, stageEndOf } from './plan.js';
+import { stageEndOf } from './stage-schedule.js';
 
 /** The complete state of an approval, and its transitions. Queries, updates and the workflow result return `view`. */
 export class ApprovalState {

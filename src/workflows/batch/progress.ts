@@ -1,30 +1,30 @@
-import { TemporalFailure } from '@temporalio/common';
-import { condition, isCancellation } from '@temporalio/workflow';
-import { countProgress } from './activities.js';
-import { pollDelayMs } from './plan.js';
-import type { BatchState } from './state.js';
+import type { BatchProgress } from '../../schemas/batch.js';
+
+// What the counts of a batch mean, as pure functions. The API also uses some of these rules.
+
+/** Returns the remaining time in seconds at the current rate, or undefined when no item is left or the rate is 0. */
+export function estimateSecondsLeft({
+  total,
+  succeeded,
+  failed,
+  itemsPerSecond,
+}: Pick<BatchProgress, 'total' | 'succeeded' | 'failed' | 'itemsPerSecond'>): number | undefined {
+  const itemsLeft = total - succeeded - failed;
+  return itemsLeft > 0 && itemsPerSecond ? Math.ceil(itemsLeft / itemsPerSecond) : undefined;
+}
+
+/** Returns the final status of a batch that was not cancelled. */
+export function finalStatusOf({ failed }: Pick<BatchProgress, 'failed'>): 'completed' | 'completed_with_failures' {
+  return failed > 0 ? 'completed_with_failures' : 'completed';
+}
 
 /**
- * Polls the progress until the scope is cancelled. A pause or resume triggers an immediate poll, so that lists are up
- * to date.
- *
- * @throws the cancellation.
+ * Whether another execution of the batch has replaced the execution with `ownAttempt`. The final counts then belong to
+ * another attempt, or some items are not finished.
  */
-export async function pollProgress(state: BatchState): Promise<void> {
-  const startedAt = Date.now();
-  let wasPaused = false;
-  for (;;) {
-    const hasChanged = () => state.isPaused !== wasPaused;
-    const delayMs = pollDelayMs(Date.now() - startedAt);
-    const isChanged = await condition(hasChanged, delayMs, { summary: 'Next progress poll' });
-    wasPaused = state.isPaused;
-    try {
-      state.setProgress(await countProgress(state.progressReport(wasPaused ? 'paused' : 'running')));
-    } catch (error) {
-      if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
-    }
-    state.describe();
-    // At the second poll after a pause, all running chunks have ended, so nothing changes until the batch is resumed.
-    if (wasPaused && !isChanged) await condition(() => !state.isPaused);
-  }
+export function isSuperseded(
+  { attempt, total, succeeded, failed }: Pick<BatchProgress, 'attempt' | 'total' | 'succeeded' | 'failed'>,
+  ownAttempt: number | undefined,
+): boolean {
+  return attempt !== ownAttempt || succeeded + failed < total;
 }

@@ -1,5 +1,5 @@
 import type { PauseState } from './contract.js';
-import type { ChunkRange } from './plan.js';
+import type { ChunkRange } from './shard-tree.js';
 
 /** The input of `batchShard`: the chunks to process, and the data that their activities need. */
 export interface ShardInput {

@@ -12,15 +12,17 @@ import {
 import { runConcurrently } from '../../async/concurrency.js';
 import { reasonOf } from '../shared/failures.js';
 import { chunkActivity, giveUpBatchChunks } from './activities.js';
-import { CONCURRENT_CHILDREN, CONCURRENT_CHUNKS, pauseStateSignal, type PauseState } from './contract.js';
+import { pauseStateSignal, type PauseState } from './contract.js';
+import type { ShardInput, ShardWorkflow } from './shard-input.js';
 import {
+  childStartDelayMs,
   childWorkflowId,
+  CONCURRENT_CHILDREN,
+  CONCURRENT_CHUNKS,
   divideAmongChildren,
   MAX_CHILD_START_ATTEMPTS,
-  childStartDelayMs,
   type ChunkRange,
-} from './plan.js';
-import type { ShardInput, ShardWorkflow } from './shard-input.js';
+} from './shard-tree.js';
 
 /**
  * A pause cancels running chunks, so that the pause takes effect within seconds. After this many pauses, running chunks

@@ -1,8 +1,9 @@
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { BatchRun, OpenedBatch, ProgressReport } from '../../activities/batches.js';
 import type { BatchProgress, BatchStatus, BatchView } from '../../schemas/batch.js';
-import { batchIdOf, batchStatusAttribute, estimateSecondsLeft, type PauseState } from './contract.js';
+import { batchIdOf, batchStatusAttribute, type PauseState } from './contract.js';
 import { describeBatch } from './details.js';
+import { estimateSecondsLeft } from './progress.js';
 import { Shard } from './shard.js';
 
 /**

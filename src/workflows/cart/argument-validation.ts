@@ -1,6 +1,6 @@
 import { isCallerId, isText } from '../shared/arguments.js';
-import type { ChangeKind, ChangeRejection } from './changes.js';
-import { CHANGE_KINDS, LIMITS } from './contract.js';
+import { LIMITS, type ChangeKind, type ChangeRejection } from './changes.js';
+import { CHANGE_KINDS } from './contract.js';
 
 export function isChangeKind(name: string): name is ChangeKind {
   return (CHANGE_KINDS as readonly string[]).includes(name);

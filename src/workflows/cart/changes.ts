@@ -7,9 +7,24 @@ import type {
   RemoveItemInput,
   SetQuantityInput,
 } from '../../schemas/cart.js';
-import { LIMITS } from './contract.js';
 
 // The rules of a cart, as pure functions of the cart and a change.
+
+/**
+ * These limits repeat the limits in `schemas/`, which workflow code must not import at run time. A test compares both.
+ */
+export const LIMITS = {
+  /** Maximum number of lines of a cart. */
+  lines: 100,
+  /** Maximum number of pieces of a line. */
+  quantity: 1_000,
+  /** Maximum number of idempotency keys that a cart remembers. */
+  ledger: 500,
+  /** Maximum number of characters of an idempotency key. */
+  idempotencyKey: 255,
+  /** Maximum time until the reminder or the expiry: ten years. */
+  seconds: 315_360_000,
+} as const;
 
 /** A change of a cart, from an update or a signal. */
 export type Change =

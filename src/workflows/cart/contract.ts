@@ -10,10 +10,6 @@ import type {
 
 export const CART_TASK_QUEUE = 'carts';
 
-/** By default, an idle cart gets a reminder after one day and expires after 30 days. */
-export const DEFAULT_REMIND_AFTER_SECONDS = 24 * 60 * 60;
-export const DEFAULT_EXPIRE_AFTER_SECONDS = 30 * 24 * 60 * 60;
-
 const PREFIX = 'cart:';
 
 /** Returns the workflow id of a cart. An open cart has one execution. */
@@ -22,22 +18,6 @@ export const cartWorkflowId = (cartId: string): string => `${PREFIX}${cartId}`;
 /** Returns the cart id that a workflow id contains. */
 export const cartIdOf = (workflowId: string): string =>
   workflowId.startsWith(PREFIX) ? workflowId.slice(PREFIX.length) : workflowId;
-
-/**
- * These limits repeat the limits in `schemas/`, which workflow code must not import at run time. A test compares both.
- */
-export const LIMITS = {
-  /** Maximum number of lines of a cart. */
-  lines: 100,
-  /** Maximum number of pieces of a line. */
-  quantity: 1_000,
-  /** Maximum number of idempotency keys that a cart remembers. */
-  ledger: 500,
-  /** Maximum number of characters of an idempotency key. */
-  idempotencyKey: 255,
-  /** Maximum time until the reminder or the expiry: ten years. */
-  seconds: 315_360_000,
-} as const;
 
 export const cartQuery = defineQuery<CartView>('cart');
 

@@ -4,8 +4,12 @@ import type { CartInput, CartSnapshot, CartStatus, CartView } from '../../schema
 import { customerIdAttribute } from '../order/contract.js';
 import { Mutex } from '../shared/mutex.js';
 import { applyChange, checkLedger, emptyCart, type Change, type ChangeRejection } from './changes.js';
-import { cartIdOf, DEFAULT_EXPIRE_AFTER_SECONDS, DEFAULT_REMIND_AFTER_SECONDS } from './contract.js';
+import { cartIdOf } from './contract.js';
 import { describeCart } from './details.js';
+
+/** By default, an idle cart gets a reminder after one day and expires after 30 days. */
+const DEFAULT_REMIND_AFTER_SECONDS = 24 * 60 * 60;
+const DEFAULT_EXPIRE_AFTER_SECONDS = 30 * 24 * 60 * 60;
 
 /** The latest time that a view can show: the end of the year 9999. Later years have more than four digits. */
 const MAX_DATE_MS = Date.UTC(10_000, 0) - 1;

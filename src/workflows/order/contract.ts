@@ -21,28 +21,6 @@ export const ORDER_WORKFLOW_TYPE = 'order';
 /** Visibility query for all orders. */
 export const ORDERS_VISIBILITY_QUERY = `WorkflowType = '${ORDER_WORKFLOW_TYPE}'`;
 
-/** Default time limit for the carrier: 14 days until the pickup, and again 14 days from the pickup to the delivery. */
-export const DEFAULT_DELIVERY_TIMEOUT_SECONDS = 14 * 24 * 60 * 60;
-
-/** The workflow polls the carrier after one day without reports, because carriers scan parcels daily. */
-export const CARRIER_POLL_INTERVAL_SECONDS = 24 * 60 * 60;
-
-/**
- * If the carrier does not respond when a delivery is due, the workflow polls the carrier every hour for one day. After
- * that, an operator decides.
- */
-export const CARRIER_POLL_RETRY_SECONDS = 60 * 60;
-export const MAX_UNANSWERED_POLLS = 24;
-
-/**
- * A stuck compensation is retried after one hour. The delay doubles with each retry, up to one day. After about a year,
- * only an operator can retry the compensation. Each retry adds up to 27 events to the history, whose limit is 51,200
- * events (docs/reference/limits.md).
- */
-export const STUCK_RETRY_INITIAL_SECONDS = 60 * 60;
-export const STUCK_RETRY_MAXIMUM_SECONDS = 24 * 60 * 60;
-export const MAX_STUCK_RETRIES = 365;
-
 const PREFIX = 'order:';
 
 /** Returns the workflow id of an order. The id makes the start idempotent: each order has one execution. */

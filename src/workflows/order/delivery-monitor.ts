@@ -1,6 +1,18 @@
 import { CancellationScope, condition, sleep } from '@temporalio/workflow';
-import { CARRIER_POLL_RETRY_SECONDS, CARRIER_POLL_INTERVAL_SECONDS, MAX_UNANSWERED_POLLS } from './contract.js';
 import type { Parcel } from './parcel.js';
+
+/** Default time limit for the carrier: 14 days until the pickup, and again 14 days from the pickup to the delivery. */
+export const DEFAULT_DELIVERY_TIMEOUT_SECONDS = 14 * 24 * 60 * 60;
+
+/** The workflow polls the carrier after one day without reports, because carriers scan parcels daily. */
+export const CARRIER_POLL_INTERVAL_SECONDS = 24 * 60 * 60;
+
+/**
+ * If the carrier does not respond when a delivery is due, the workflow polls the carrier every hour for one day. After
+ * that, an operator decides.
+ */
+const CARRIER_POLL_RETRY_SECONDS = 60 * 60;
+const MAX_UNANSWERED_POLLS = 24;
 
 const POLL_INTERVAL_MS = CARRIER_POLL_INTERVAL_SECONDS * 1000;
 

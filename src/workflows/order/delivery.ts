@@ -4,12 +4,12 @@ import type { DeliveryDecision } from '../../schemas/order.js';
 import { reasonOf } from '../shared/failures.js';
 import { PointOfNoReturn } from '../shared/saga.js';
 import { cancelShipment, trackShipment } from './activities.js';
-import { DeliveryMonitor } from './delivery-monitor.js';
+import { DEFAULT_DELIVERY_TIMEOUT_SECONDS, DeliveryMonitor } from './delivery-monitor.js';
 import { CANCELLED_BY_CARRIER, DELIVERY_TIMEOUT, SHIPMENT_LOST, WRITTEN_OFF } from './outcome.js';
 import type { OrderState } from './state.js';
 
 /** Starts the carrier's time limit. The limit covers the pickup, and restarts for the delivery. */
-export function startDeliveryMonitor(state: OrderState, timeoutSeconds: number): void {
+export function startDeliveryMonitor(state: OrderState, timeoutSeconds = DEFAULT_DELIVERY_TIMEOUT_SECONDS): void {
   const pollCarrierOnce = () => pollCarrier(state);
   const monitor = new DeliveryMonitor({ timeoutSeconds, parcel: state.parcel, pollCarrier: pollCarrierOnce });
   state.setDeliveryMonitor(monitor);

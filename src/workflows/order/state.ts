@@ -19,12 +19,11 @@ import type {
 import { reasonOf } from '../shared/failures.js';
 import { Saga, type Compensation } from '../shared/saga.js';
 import { recordContradictingReport, recordOrderStatus } from './activities.js';
-import { Compensations } from './compensations.js';
 import { customerIdAttribute, orderIdOf, orderStatusAttribute } from './contract.js';
 import type { DeliveryMonitor } from './delivery-monitor.js';
 import { describeOrder } from './details.js';
 import { Parcel } from './parcel.js';
-import { Timeline } from './timeline.js';
+import { CompensationTimeline, Timeline } from './timeline.js';
 
 interface OrderStep<T> {
   /** The name of the step in the timeline. */
@@ -43,7 +42,7 @@ export class OrderState {
    * work.
    */
   readonly cancellableScope = new CancellationScope();
-  readonly compensations: Compensations;
+  readonly compensations: CompensationTimeline;
   readonly saga: Saga;
   deliveryMonitor: DeliveryMonitor | undefined;
   hasInvalidInput = false;
@@ -64,7 +63,7 @@ export class OrderState {
     this.key = { orderId, firstRunId, placedAt: startTime.toISOString(), input };
     this.view = { orderId, status: 'processing', stage: 'reserving_stock', steps: [], compensations: [] };
     this.steps = new Timeline(this.view.steps, (name, startedAt) => ({ name, status: 'started', startedAt }));
-    this.compensations = new Compensations(this.view.compensations, (entry) => this.onCompensationChange(entry));
+    this.compensations = new CompensationTimeline(this.view.compensations, (entry) => this.onCompensationChange(entry));
     this.saga = new Saga(this.compensations);
   }
 

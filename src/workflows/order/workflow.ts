@@ -7,7 +7,6 @@ import { catchTemporalFailure, reasonOf } from '../shared/failures.js';
 import type { Compensation } from '../shared/saga.js';
 import { chargePayment, closeOrder, refundPayment, releaseStock, requestShipment, reserveStock } from './activities.js';
 import { awaitApproval } from './approval.js';
-import { DEFAULT_DELIVERY_TIMEOUT_SECONDS } from './contract.js';
 import { awaitDelivery, awaitPickup, recallParcel, startDeliveryMonitor } from './delivery.js';
 import { registerHandlers } from './handlers.js';
 import {
@@ -107,7 +106,7 @@ async function ship(state: OrderState, reserved: ReservedOrder): Promise<void> {
     name: 'requestShipment',
     stage: 'requesting_shipment',
     run: async () => {
-      startDeliveryMonitor(state, reserved.deliveryTimeoutSeconds ?? DEFAULT_DELIVERY_TIMEOUT_SECONDS);
+      startDeliveryMonitor(state, reserved.deliveryTimeoutSeconds);
       const lines = reserved.lines.map(({ sku, quantity }) => ({ sku, quantity }));
       const { shipmentId } = await requestShipment({ orderId, firstRunId, lines });
       state.onShipmentConfirmed(shipmentId);

@@ -23,9 +23,9 @@ import {
   quantityAfter,
   type Change,
   type ChangeKind,
+  LIMITS,
 } from '../../../src/workflows/cart/changes.js';
 import { validateChange } from '../../../src/workflows/cart/argument-validation.js';
-import { LIMITS } from '../../../src/workflows/cart/contract.js';
 
 const NOW = '2030-01-01T00:00:00.000Z';
 const LATER = '2030-01-02T00:00:00.000Z';

@@ -2,7 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { expect, inject, test } from 'vitest';
 import type { OrderView } from '../../../../src/schemas/order.js';
 import { resolveCompensationUpdate } from '../../../../src/workflows/order/contract.js';
-import { stuckRetryDelaySeconds } from '../../../../src/workflows/order/compensations.js';
+import { stuckRetryDelaySeconds } from '../../../../src/workflows/order/timeline.js';
 import { waitUntil } from '../../../support/processes.js';
 import {
   newOrderId,

@@ -1,11 +1,8 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import type { OrderView, ShipmentReport } from '../../../../src/schemas/order.js';
-import {
-  cancelOrderUpdate,
-  DEFAULT_DELIVERY_TIMEOUT_SECONDS,
-  shipmentReportedSignal,
-} from '../../../../src/workflows/order/contract.js';
+import { cancelOrderUpdate, shipmentReportedSignal } from '../../../../src/workflows/order/contract.js';
+import { DEFAULT_DELIVERY_TIMEOUT_SECONDS } from '../../../../src/workflows/order/delivery-monitor.js';
 import {
   newOrderId,
   describeWithOrderShop,

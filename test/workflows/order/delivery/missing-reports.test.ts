@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { CARRIER_POLL_INTERVAL_SECONDS, cancelOrderUpdate } from '../../../../src/workflows/order/contract.js';
+import { cancelOrderUpdate } from '../../../../src/workflows/order/contract.js';
+import { CARRIER_POLL_INTERVAL_SECONDS } from '../../../../src/workflows/order/delivery-monitor.js';
 import { describeWithOrderShop, type OrderShop, type PlaceOrderOptions } from '../../../support/shop/order-shop.js';
 
 const DAY_MS = CARRIER_POLL_INTERVAL_SECONDS * 1000;

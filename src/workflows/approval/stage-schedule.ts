@@ -1,6 +1,4 @@
-import type { Approver, Notification, Stage } from '../../schemas/approval.js';
-
-export type Recipient = readonly [approver: Approver, channel: Notification['channel']];
+import type { Stage } from '../../schemas/approval.js';
 
 /** A reminder that is overdue for longer than this counts as missed, for example after an outage. */
 const MISSED_AFTER_MS = 10_000;
@@ -10,19 +8,6 @@ const MISSED_AFTER_MS = 10_000;
  * the delay spreads them.
  */
 const MAX_JITTER_MS = 5 * 60_000;
-
-/** Returns the approvers who can decide. Requesters cannot decide their own request. */
-export function eligibleApproversOf({ approvers }: Stage, requestedBy: string): Approver[] {
-  return approvers.filter(({ id }) => id !== requestedBy);
-}
-
-/** Returns the recipients of a request: one recipient per approver and channel. */
-export function recipientsOf(approvers: readonly Approver[]): Recipient[] {
-  return approvers.flatMap((approver): Recipient[] => [
-    ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
-    ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as const]),
-  ]);
-}
 
 /** Returns when a stage that began at `startedAt` ends. Times are in ms since the epoch. */
 export function stageEndOf({ timeoutSeconds }: Stage, startedAt: number): number {

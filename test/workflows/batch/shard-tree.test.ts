@@ -1,19 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  MAX_CHILDREN,
-  MAX_CHUNKS,
+  childStartDelayMs,
+  childWorkflowId,
   CONCURRENT_CHILDREN,
   CONCURRENT_CHUNKS,
-} from '../../../src/workflows/batch/contract.js';
-import {
-  childWorkflowId,
   divideAmongChildren,
   MAX_CHILD_START_ATTEMPTS,
-  pollDelayMs,
-  childStartDelayMs,
+  MAX_CHILDREN,
+  MAX_CHUNKS,
   type ChunkRange,
-} from '../../../src/workflows/batch/plan.js';
+} from '../../../src/workflows/batch/shard-tree.js';
 
 /**
  * Returns the numbers of leaves, parents and levels in the tree that runs a chunk range, and the largest number of
@@ -106,24 +103,5 @@ describe('the child ids of a batch', () => {
     expect(waits.slice(0, 7)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
     expect(waits.at(-1)).toBe(60_000);
     expect(waits.reduce((sum, wait) => sum + wait)).toBe(722_000);
-  });
-});
-
-describe('the progress polls of a batch', () => {
-  test.each([
-    [0, 2_000],
-    [50_000, 2_000],
-    [51_000, 2_040],
-    [3_600_000, 144_000],
-  ])('a batch that has run for %i ms waits %i ms before the next progress poll', (elapsedMs, waitMs) => {
-    expect(pollDelayMs(elapsedMs)).toBe(waitMs);
-  });
-
-  test('a batch polls its progress about 215 times on its first day', () => {
-    let polls = 0;
-    for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += pollDelayMs(elapsedMs)) polls += 1;
-
-    expect(polls).toBeGreaterThan(205);
-    expect(polls).toBeLessThan(225);
   });
 });

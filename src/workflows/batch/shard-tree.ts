@@ -1,4 +1,19 @@
-import { MAX_CHILDREN, MAX_CHUNKS } from './contract.js';
+// The tree of shards that processes a batch: how many chunks and children a shard has, and how its children start.
+
+/**
+ * Maximum number of chunks and of children per workflow. A batch of one million chunks has 1,000 children with 1,000
+ * chunks each. A child writes about 3,400 events (0.9 MB), and its parent writes about 12 events per child. A test
+ * asserts that both histories stay below Temporal's limits (51,200 events, 50 MB).
+ */
+export const MAX_CHUNKS = 1_000;
+export const MAX_CHILDREN = 1_000;
+
+/**
+ * Maximum number of open chunks and of open children. Temporal allows 2,000 of each. These numbers keep the workers
+ * busy while the next chunk is scheduled.
+ */
+export const CONCURRENT_CHUNKS = 20;
+export const CONCURRENT_CHILDREN = 10;
 
 /** The chunks with the indexes `first` to `first + count - 1`. */
 export interface ChunkRange {
@@ -37,15 +52,4 @@ export const MAX_CHILD_START_ATTEMPTS = 17;
 /** Returns the delay in ms before the next attempt to start a child. */
 export function childStartDelayMs(attempts: number): number {
   return Math.min(2 ** attempts, 60) * 1000;
-}
-
-const MIN_POLL_INTERVAL_MS = 2_000;
-const POLL_INTERVAL_SHARE = 1 / 25;
-
-/**
- * Returns the delay in ms before the next poll of the progress: 4 % of the running time, but at least two seconds. A
- * poll writes at most eleven events, so a batch that runs for a day writes about 2,400 events for polls.
- */
-export function pollDelayMs(elapsedMs: number): number {
-  return Math.max(MIN_POLL_INTERVAL_MS, elapsedMs * POLL_INTERVAL_SHARE);
 }

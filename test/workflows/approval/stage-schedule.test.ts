@@ -1,35 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Approver, Stage } from '../../../src/schemas/approval.js';
-import {
-  recipientsOf,
-  eligibleApproversOf,
-  stageEndOf,
-  nextReminder,
-  reminderTimesOf,
-} from '../../../src/workflows/approval/plan.js';
+import type { Stage } from '../../../src/schemas/approval.js';
+import { nextReminder, reminderTimesOf, stageEndOf } from '../../../src/workflows/approval/stage-schedule.js';
 
 const REQUESTED_AT = Date.parse('2030-01-01T00:00:00.000Z');
-
-describe('recipients and eligible approvers', () => {
-  const mailed: Approver = { id: 'lead', email: 'lead@example.com' };
-  const called: Approver = { id: 'robot', webhookUrl: 'https://example.com/hook' };
-  const both: Approver = { id: 'boss', email: 'boss@example.com', webhookUrl: 'https://example.com/boss' };
-
-  test('an approver receives one message per channel, in the order of the approvers', () => {
-    expect(recipientsOf([mailed, { id: 'silent' }, both, called])).toEqual([
-      [mailed, 'email'],
-      [both, 'email'],
-      [both, 'webhook'],
-      [called, 'webhook'],
-    ]);
-  });
-
-  test('the eligible approvers do not include the requester', () => {
-    expect(eligibleApproversOf({ approvers: [both, mailed], timeoutSeconds: 1 }, 'boss')).toEqual([mailed]);
-    expect(eligibleApproversOf({ approvers: [both], timeoutSeconds: 1 }, 'boss')).toEqual([]);
-  });
-});
 
 describe('the next reminder', () => {
   const times = [60, 120, 180].map((seconds) => REQUESTED_AT + seconds * 1000);
