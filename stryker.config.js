@@ -4,10 +4,11 @@
  */
 export default {
   mutate: [
-    'src/workflows/approval/{argument-validation,contract,decisions,plan}.ts',
-    'src/workflows/batch/{contract,details,plan,shard-input}.ts',
+    'src/workflows/approval/{argument-validation,contract,decisions,stage-schedule}.ts',
+    'src/workflows/batch/{contract,details,progress,shard-input,shard-tree}.ts',
     'src/workflows/cart/{argument-validation,changes}.ts',
-    'src/workflows/shared/{concurrency,saga}.ts',
+    'src/workflows/shared/saga.ts',
+    'src/async/concurrency.ts',
   ],
   testRunner: 'vitest',
   vitest: { configFile: 'vitest.mutation.config.ts' },

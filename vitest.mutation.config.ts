@@ -7,10 +7,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: [
-      'test/workflows/approval/{argument-validation,contract,decisions,plan}.test.ts',
-      'test/workflows/batch/{contract,details,plan,shard-input}.test.ts',
+      'test/workflows/approval/{argument-validation,contract,decisions,recipients,stage-schedule}.test.ts',
+      'test/workflows/batch/{contract,details,progress,shard-input,shard-tree}.test.ts',
       'test/workflows/cart/changes.test.ts',
-      'test/workflows/shared/{concurrency,saga}.test.ts',
+      'test/workflows/shared/saga.test.ts',
+      'test/async/concurrency.test.ts',
     ],
     testTimeout: 60_000,
     setupFiles: ['test/support/setup/cancellation-scopes.ts', 'test/support/setup/fixed-seed.ts'],

@@ -8,7 +8,7 @@ import { TASK_QUEUES } from '../../src/temporal/task-queues.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
-import { pollDelayMs } from '../../src/workflows/batch/progress-polls.js';
+import { pollDelayMs } from '../../src/workflows/batch/progress.js';
 import {
   CONCURRENT_CHILDREN,
   CONCURRENT_CHUNKS,

@@ -60,7 +60,7 @@ export function outcomeOf({ decision }: Decision): 'approved' | 'rejected' {
 }
 
 /** Returns why an approval cannot be withdrawn, or undefined when the approval is pending or already withdrawn. */
-export function withdrawalRejection(view: Pick<ApprovalView, 'status' | 'decision'>): Reason | undefined {
+export function withdrawalRejectionOf(view: Pick<ApprovalView, 'status' | 'decision'>): Reason | undefined {
   return view.status === 'pending' || view.status === 'withdrawn' ? undefined : closedRejectionOf(view);
 }
 

@@ -5,7 +5,7 @@ import { validateReasonRequest } from '../shared/arguments.js';
 import { throwIfRejected } from '../shared/failures.js';
 import { validateDecision } from './argument-validation.js';
 import { approvalQuery, decideSignal, decideUpdate, withdrawUpdate } from './contract.js';
-import { evaluateDecision, hasNewComment, isTrailFull, toTrailFields, withdrawalRejection } from './decisions.js';
+import { evaluateDecision, hasNewComment, isTrailFull, toTrailFields, withdrawalRejectionOf } from './decisions.js';
 import type { ApprovalState } from './state.js';
 
 /**
@@ -60,10 +60,10 @@ async function handleDecideSignal(state: ApprovalState, decision: Decision): Pro
 }
 
 async function handleWithdrawUpdate(state: ApprovalState, request: WithdrawRequest | undefined): Promise<ApprovalView> {
-  throwIfRejected((await waitUntilOpened(state)) ?? withdrawalRejection(state.view));
+  throwIfRejected((await waitUntilOpened(state)) ?? withdrawalRejectionOf(state.view));
   state.withdraw(request?.reason);
   await waitUntilRecorded(state);
-  throwIfRejected(withdrawalRejection(state.view));
+  throwIfRejected(withdrawalRejectionOf(state.view));
   return state.view;
 }
 
@@ -71,7 +71,7 @@ function validateWithdrawUpdate({ view, isOutcomeRecorded }: ApprovalState, requ
   const isWithdrawn = isOutcomeRecorded && view.status === 'withdrawn';
   return (
     validateReasonRequest(request) ??
-    withdrawalRejection(view) ??
+    withdrawalRejectionOf(view) ??
     (isWithdrawn ? REPEAT_REJECTIONS.withdrawal : undefined)
   );
 }
@@ -90,7 +90,7 @@ async function waitUntilOpened(state: ApprovalState): Promise<Reason | undefined
   state.earlyMessageCount += 1;
   await CancellationScope.nonCancellable(() => condition(() => state.phase !== 'opening'));
   state.earlyMessageCount -= 1;
-  return state.rejection;
+  return state.openFailure;
 }
 
 async function waitUntilRecorded(state: ApprovalState): Promise<void> {

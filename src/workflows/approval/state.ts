@@ -33,10 +33,10 @@ export class ApprovalState {
   eligibleApprovers: readonly Approver[] = [];
   /** When the current stage began, in ms since the epoch. */
   stageStartedAt: number;
-  /** `rejected` means that the approval did not open, because its input or its id is invalid. */
-  phase: 'opening' | 'open' | 'rejected' = 'opening';
+  /** `failed` means that the approval did not open, because its input or its id is invalid. */
+  phase: 'opening' | 'open' | 'failed' = 'opening';
   /** Why the approval did not open. */
-  rejection: Reason | undefined;
+  openFailure: Reason | undefined;
   /** Number of messages that arrived before the approval opened and have not taken effect yet. */
   earlyMessageCount = 0;
   /** Whether the store has the outcome. */
@@ -104,10 +104,10 @@ export class ApprovalState {
     this.phase = 'open';
   }
 
-  /** Marks the approval as rejected. All waiting messages are then rejected with this reason. */
-  reject(reason: Reason): void {
-    this.rejection = reason;
-    this.phase = 'rejected';
+  /** Marks the approval as not opened. All waiting messages are then rejected with this reason. */
+  failToOpen(reason: Reason): void {
+    this.openFailure = reason;
+    this.phase = 'failed';
   }
 
   /** Replaces the view with the recorded view, whose outcome is final. */

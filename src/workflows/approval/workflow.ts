@@ -2,8 +2,9 @@ import { TemporalFailure } from '@temporalio/common';
 import { allHandlersFinished, CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { ApprovalInput, ApprovalView } from '../../schemas/approval.js';
 import { reasonOf, rootFailure } from '../shared/failures.js';
-import { openApproval, recordOutcome, reportOutcome } from './activities.js';
+import { openApproval } from './activities.js';
 import { registerHandlers } from './handlers.js';
+import { conclude } from './outcome.js';
 import { awaitDecision, recordCurrentStage, restartLateStage } from './stages.js';
 import { ApprovalState } from './state.js';
 
@@ -25,11 +26,7 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   await applyEarlyMessages(state);
   const cancellation = await catchCancellation(() => askStageByStage(state, input));
   if (cancellation) state.withdraw();
-  await CancellationScope.nonCancellable(async () => {
-    await recordChanges(state);
-    await reportToCallback(state, input);
-    await recordLateMessages(state);
-  });
+  await CancellationScope.nonCancellable(() => conclude(state, input));
   if (cancellation && state.view.status === 'withdrawn') throw cancellation;
   return state.view;
 }
@@ -45,7 +42,7 @@ async function open(state: ApprovalState, input: ApprovalInput): Promise<void> {
     else state.open(input);
   } catch (error) {
     if (!(error instanceof TemporalFailure)) throw error;
-    state.reject(reasonOf(error));
+    state.failToOpen(reasonOf(error));
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
     throw rootFailure(error);
   }
@@ -68,50 +65,6 @@ async function askStageByStage(state: ApprovalState, { onTimeout }: ApprovalInpu
     if (state.isClosed) return;
     if (state.escalate()) await recordCurrentStage(state);
     else state.timeOut(onTimeout);
-  }
-}
-
-/**
- * Records the view until the store has all changes. The recorded view then replaces the view, because its outcome is
- * final.
- */
-async function recordChanges(state: ApprovalState): Promise<void> {
-  while (state.hasChanges) {
-    state.hasChanges = false;
-    const recorded = await recordOutcome(state.view, new Date().toISOString());
-    if (!state.hasChanges) state.replaceView(recorded);
-  }
-}
-
-/**
- * Reports the outcome to the callback URL, if there is one. If the report fails, the view shows the failure and the
- * outcome does not change.
- */
-async function reportToCallback(state: ApprovalState, { callbackUrl }: ApprovalInput): Promise<void> {
-  const { approvalId, status, decision, withdrawal, callbackDelivery } = state.view;
-  if (callbackUrl === undefined || callbackDelivery?.status === 'delivered') return;
-  state.setCallbackDelivery({ status: 'pending' });
-  try {
-    await reportOutcome({
-      callbackUrl,
-      firstRunId: state.firstRunId,
-      outcome: { approvalId, status, ...(decision && { decision }), ...(withdrawal && { withdrawal }) },
-    });
-    state.setCallbackDelivery({ status: 'delivered' });
-  } catch (error) {
-    if (!(error instanceof TemporalFailure)) throw error;
-    state.setCallbackDelivery({ status: 'failed', reason: reasonOf(error) });
-  }
-}
-
-/**
- * Waits until all handlers have responded. Records the changes that the callback report and late messages have made.
- */
-async function recordLateMessages(state: ApprovalState): Promise<void> {
-  await condition(allHandlersFinished);
-  while (state.hasChanges) {
-    await recordChanges(state);
-    await condition(allHandlersFinished);
   }
 }
 

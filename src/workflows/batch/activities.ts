@@ -29,7 +29,7 @@ export const { countProgress } = proxyActivities<Activities>({
 });
 
 /**
- * Options for the activity of a chunk. After 15 attempts, with about ten minutes of backoff in total, the unfinished
+ * Options for the activity of a chunk. After 15 attempts of the activity, with about ten minutes of backoff in total, the unfinished
  * items of the chunk count as failed. A retry of the batch can process them later.
  */
 const chunkOptions = {
@@ -45,9 +45,9 @@ const chunkOptions = {
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
 } as const;
 
-/** Returns the activity that processes a chunk. The Web UI shows the number of the chunk, starting at 1. */
-export const chunkActivity = (chunkIndex: number) =>
-  proxyActivities<Activities>({ ...chunkOptions, summary: `Chunk ${chunkIndex + 1}` }).processBatchChunk;
+/** Returns the activities for one chunk. The Web UI shows the number of the chunk, starting at 1. */
+export const chunkActivities = (chunkIndex: number) =>
+  proxyActivities<Activities>({ ...chunkOptions, summary: `Chunk ${chunkIndex + 1}` });
 
 /** Retries forever, because the outcome of the batch is unknown without these counts. */
 export const { giveUpBatchChunks } = proxyActivities<Activities>({

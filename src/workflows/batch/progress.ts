@@ -1,6 +1,6 @@
 import type { BatchProgress } from '../../schemas/batch.js';
 
-// What the counts of a batch mean, as pure functions. The API also uses some of these rules.
+// The rules for the progress of a batch, as pure functions. The API also uses some of these rules.
 
 /** Returns the remaining time in seconds at the current rate, or undefined when no item is left or the rate is 0. */
 export function estimateSecondsLeft({
@@ -27,4 +27,15 @@ export function isSuperseded(
   ownAttempt: number | undefined,
 ): boolean {
   return attempt !== ownAttempt || succeeded + failed < total;
+}
+
+const MIN_POLL_INTERVAL_MS = 2_000;
+const POLL_INTERVAL_SHARE = 1 / 25;
+
+/**
+ * Returns the delay in ms before the next poll of the progress: 4 % of the running time, but at least two seconds. A
+ * poll writes at most eleven events, so a batch that runs for a day writes about 2,400 events for polls.
+ */
+export function pollDelayMs(elapsedMs: number): number {
+  return Math.max(MIN_POLL_INTERVAL_MS, elapsedMs * POLL_INTERVAL_SHARE);
 }

@@ -44,12 +44,12 @@ export function childWorkflowId(parentId: string, n: number, attempt: number): s
 }
 
 /**
- * Maximum number of attempts to start a child whose id is still in use. All attempts together take more than twelve
- * minutes.
+ * A shard starts a child again while the id of the child is in use. This is the maximum number of starts. All of them
+ * together take more than twelve minutes.
  */
-export const MAX_CHILD_START_ATTEMPTS = 17;
+export const MAX_CHILD_STARTS = 17;
 
-/** Returns the delay in ms before the next attempt to start a child. */
-export function childStartDelayMs(attempts: number): number {
-  return Math.min(2 ** attempts, 60) * 1000;
+/** Returns the delay in ms before a child is started again, after it was started `starts` times. */
+export function childStartDelayMs(starts: number): number {
+  return Math.min(2 ** starts, 60) * 1000;
 }

@@ -11,7 +11,7 @@ import {
 } from '@temporalio/workflow';
 import { runConcurrently } from '../../async/concurrency.js';
 import { reasonOf } from '../shared/failures.js';
-import { chunkActivity, giveUpBatchChunks } from './activities.js';
+import { chunkActivities, giveUpBatchChunks } from './activities.js';
 import { pauseStateSignal, type PauseState } from './contract.js';
 import type { ShardInput, ShardWorkflow } from './shard-input.js';
 import {
@@ -20,7 +20,7 @@ import {
   CONCURRENT_CHILDREN,
   CONCURRENT_CHUNKS,
   divideAmongChildren,
-  MAX_CHILD_START_ATTEMPTS,
+  MAX_CHILD_STARTS,
   type ChunkRange,
 } from './shard-tree.js';
 
@@ -72,11 +72,12 @@ export class Shard {
 
   private async runChunk(chunkIndex: number): Promise<void> {
     const { batchId, batchNumber, operation, attemptId } = this.input;
+    const { processBatchChunk } = chunkActivities(chunkIndex);
     for (;;) {
       await this.waitWhilePaused();
       const scope = (this.chunkScope ??= new CancellationScope());
       try {
-        await scope.run(() => chunkActivity(chunkIndex)({ batchId, batchNumber, operation, attemptId, chunkIndex }));
+        await scope.run(() => processBatchChunk({ batchId, batchNumber, operation, attemptId, chunkIndex }));
         return;
       } catch (error) {
         if (!(error instanceof TemporalFailure)) throw error;
@@ -104,7 +105,7 @@ export class Shard {
    * keep their ids until they close.
    */
   private async startChild(n: number, range: ChunkRange): Promise<ChildWorkflowHandle<ShardWorkflow>> {
-    for (let attempts = 1; ; attempts += 1) {
+    for (let starts = 1; ; starts += 1) {
       const { pauseState } = this;
       try {
         const child = await startChild<ShardWorkflow>('batchShard', {
@@ -117,10 +118,9 @@ export class Shard {
         if (this.pauseState.sequence > pauseState.sequence) signalPauseState(child, this.pauseState);
         return child;
       } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError) || attempts === MAX_CHILD_START_ATTEMPTS)
-          throw error;
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError) || starts === MAX_CHILD_STARTS) throw error;
       }
-      await sleep(childStartDelayMs(attempts), { summary: 'Wait until the id of the child is free' });
+      await sleep(childStartDelayMs(starts), { summary: 'Wait until the id of the child is free' });
     }
   }
 

@@ -14,8 +14,8 @@ export class BatchState {
   /** Identifies this execution for `openBatch`. */
   readonly run: BatchRun;
   private pauseState: PauseState = { sequence: 0, paused: false };
-  /** The attempt that `openBatch` returned for this execution. */
-  private attempt: Pick<OpenedBatch, 'attemptId' | 'attempt'> | undefined;
+  /** The attempt of the batch that this execution works on, as `openBatch` returned it. */
+  private openedAttempt: Pick<OpenedBatch, 'attemptId' | 'attempt'> | undefined;
   private shard: Shard | undefined;
   private isClosed = false;
   /** The current value of the search attribute. The API sets the attribute at the start. */
@@ -45,16 +45,15 @@ export class BatchState {
 
   /** The attempt number of this execution. `view.attempt` belongs to the latest execution. */
   get ownAttempt(): number | undefined {
-    return this.attempt?.attempt;
+    return this.openedAttempt?.attempt;
   }
 
   /** Opens the batch. @returns the shard for all chunks of the batch. The caller must run the shard. */
   open({ progress, chunks, ...attempt }: OpenedBatch): Shard {
-    this.attempt = attempt;
+    this.openedAttempt = attempt;
     this.setProgress(progress);
     const range = { first: 0, count: chunks };
     this.shard = new Shard({ batchId: this.view.batchId, ...attempt, range, pauseState: this.pauseState });
-    this.publish();
     return this.shard;
   }
 
@@ -73,9 +72,11 @@ export class BatchState {
     this.clearRate();
     const { itemsPerSecond, ...counts } = progress;
     Object.assign(this.view, counts, { asOf: new Date().toISOString() });
-    if (this.view.status !== 'running' || itemsPerSecond === undefined) return;
-    const secondsLeft = estimateSecondsLeft(progress);
-    Object.assign(this.view, { itemsPerSecond, ...(secondsLeft !== undefined && { secondsLeft }) });
+    if (this.view.status === 'running' && itemsPerSecond !== undefined) {
+      const secondsLeft = estimateSecondsLeft(progress);
+      Object.assign(this.view, { itemsPerSecond, ...(secondsLeft !== undefined && { secondsLeft }) });
+    }
+    this.publish();
   }
 
   /** Sets the final status. Later signals have no effect. */
@@ -88,18 +89,13 @@ export class BatchState {
 
   /** The argument of the activities that count the progress. The batch must be open. */
   progressReport(status: BatchStatus): ProgressReport {
-    const { attemptId } = this.attempt!;
+    const { attemptId } = this.openedAttempt!;
     return { batchId: this.view.batchId, attemptId, status, at: new Date().toISOString() };
-  }
-
-  /** Updates the current details of the Web UI from the view. */
-  describe(): void {
-    setCurrentDetails(describeBatch(this.view));
   }
 
   /** Updates the current details. If the status changed, also updates the search attribute. */
   private publish(): void {
-    this.describe();
+    setCurrentDetails(describeBatch(this.view));
     const { status } = this.view;
     if (this.publishedStatus === status) return;
     this.publishedStatus = status;

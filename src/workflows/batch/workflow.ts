@@ -22,10 +22,10 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   const state = new BatchState();
   registerHandlers(state);
 
-  // Not cancellable: once opened, the store has the batch as running until `close` records how the attempt ended.
+  // Not cancellable: once opened, the store has the batch as running until `conclude` records how the attempt ended.
   const shard = state.open(await CancellationScope.nonCancellable(() => openBatch(input, state.run)));
   const cancellation = await processChunks(state, shard);
-  await CancellationScope.nonCancellable(() => close(state, cancellation));
+  await CancellationScope.nonCancellable(() => conclude(state, cancellation));
   if (cancellation) throw cancellation;
   if (isSuperseded(state.view, state.ownAttempt)) {
     throw rejectionFailure('Superseded', 'a later run has replaced this run of the batch');
@@ -66,7 +66,7 @@ async function processChunks(state: BatchState, shard: Shard): Promise<TemporalF
 }
 
 /** Counts the final progress of the batch and records the outcome. */
-async function close(state: BatchState, cancellation: TemporalFailure | undefined): Promise<void> {
+async function conclude(state: BatchState, cancellation: TemporalFailure | undefined): Promise<void> {
   state.setProgress(await closeBatch(state.progressReport(cancellation ? 'cancelled' : 'completed')));
   state.close(cancellation ? 'cancelled' : finalStatusOf(state.view));
 }

@@ -27,7 +27,9 @@ export function arrivalRejectionOf(state: CartState, name: string, argument: unk
     return { type: 'NotTheOwner', message: 'the cart belongs to another customer' };
   }
   if (checkLedger(state.content, change) === 'repeated') return undefined;
-  return state.closedRejectionOf(change) ?? (state.mutex.isIdle ? changeRejectionOf(state.content, change) : undefined);
+  return (
+    state.admissionRejectionOf(change) ?? (state.mutex.isIdle ? changeRejectionOf(state.content, change) : undefined)
+  );
 }
 
 /** Reads the customer id from the raw input. */
@@ -71,9 +73,9 @@ async function runExclusive<T>({ mutex }: CartState, work: () => Promise<T>): Pr
 
 async function applyOnce(state: CartState, change: Change, deadline: number): Promise<CartView> {
   if (state.openFailure) throw state.openFailure;
-  if (checkLedger(state.content, change) === 'repeated') return state.view();
+  if (checkLedger(state.content, change) === 'repeated') return state.view;
   try {
-    throwIfRejected(state.closedRejectionOf(change) ?? changeRejectionOf(state.content, change));
+    throwIfRejected(state.admissionRejectionOf(change) ?? changeRejectionOf(state.content, change));
     await assertAvailable(state, change, deadline);
   } catch (error) {
     state.closeIfNeverChanged();
@@ -84,7 +86,7 @@ async function applyOnce(state: CartState, change: Change, deadline: number): Pr
     await recordClosed(state, { status: 'abandoned', summary: 'Record that it was abandoned', deadline });
   }
   state.apply(change);
-  return state.view();
+  return state.view;
 }
 
 /** Checks that the stock covers the change. @throws `UnknownSku`, `OutOfStock`, or `StoreUnavailable`. */

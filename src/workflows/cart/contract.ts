@@ -10,14 +10,11 @@ import type {
 
 export const CART_TASK_QUEUE = 'carts';
 
-const PREFIX = 'cart:';
-
 /** Returns the workflow id of a cart. An open cart has one execution. */
-export const cartWorkflowId = (cartId: string): string => `${PREFIX}${cartId}`;
+export const cartWorkflowId = (cartId: string): string => `cart:${cartId}`;
 
 /** Returns the cart id that a workflow id contains. */
-export const cartIdOf = (workflowId: string): string =>
-  workflowId.startsWith(PREFIX) ? workflowId.slice(PREFIX.length) : workflowId;
+export const cartIdOf = (workflowId: string): string => workflowId.replace(/^cart:/, '');
 
 export const cartQuery = defineQuery<CartView>('cart');
 

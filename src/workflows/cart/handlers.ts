@@ -27,7 +27,7 @@ export function registerHandlers(state: CartState): void {
       { validator: (argument: unknown) => throwIfRejected(arrivalRejectionOf(state, kind, argument)) },
     );
   }
-  setHandler(cartQuery, () => state.view());
+  setHandler(cartQuery, () => state.view);
 
   async function trackHistory<T>(handle: () => Promise<T>): Promise<T> {
     state.countHandledRequest();

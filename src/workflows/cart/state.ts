@@ -14,7 +14,7 @@ const DEFAULT_EXPIRE_AFTER_SECONDS = 30 * 24 * 60 * 60;
 /** The latest time that a view can show: the end of the year 9999. Later years have more than four digits. */
 const MAX_DATE_MS = Date.UTC(10_000, 0) - 1;
 
-/** The complete state of a cart. */
+/** The complete state of a cart, and its transitions. */
 export class CartState {
   readonly input: CartInput;
   readonly cartId: string;
@@ -90,7 +90,8 @@ export class CartState {
     return this.content.reminderPassed ? 'Expiry of the cart' : 'Reminder to the customer';
   }
 
-  view(): CartView {
+  /** The current view. Queries, updates and the workflow result return it. */
+  get view(): CartView {
     const { content, status, orderId, settings } = this;
     return {
       cartId: this.cartId,
@@ -115,8 +116,11 @@ export class CartState {
     this.publish();
   }
 
-  /** Returns why the ledger or the status of the cart rejects a change. A repeated change is not rejected. */
-  closedRejectionOf(change: Change): ChangeRejection | undefined {
+  /**
+   * Returns why the cart does not admit a change: its idempotency key is used, or the cart is closed. A repeated change
+   * is admitted.
+   */
+  admissionRejectionOf(change: Change): ChangeRejection | undefined {
     const ledgerMatch = checkLedger(this.content, change);
     if (ledgerMatch === 'other') {
       return { type: 'IdempotencyKeyReused', message: 'the idempotency key was used for another request' };
@@ -185,8 +189,9 @@ export class CartState {
     this.isHistoryFull ||= continueAsNewSuggested || (this.handledInThisRun > 0 && historyLength >= maxEvents);
   }
 
+  /** Updates the current details. */
   private publish(): void {
-    setCurrentDetails(describeCart(this.view(), this.problem));
+    setCurrentDetails(describeCart(this.view, this.problem));
   }
 }
 

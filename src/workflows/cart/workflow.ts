@@ -33,7 +33,7 @@ export async function cart(input: CartInput): Promise<CartView> {
     await CancellationScope.nonCancellable(() => abandonAfterCancellation(state));
     if (!state.hasBecomeOrder) throw error;
   }
-  return state.view();
+  return state.view;
 }
 
 /** Sends the reminder and expires the cart. At the same time, the handlers apply changes and check the cart out. */

@@ -21,14 +21,11 @@ export const ORDER_WORKFLOW_TYPE = 'order';
 /** Visibility query for all orders. */
 export const ORDERS_VISIBILITY_QUERY = `WorkflowType = '${ORDER_WORKFLOW_TYPE}'`;
 
-const PREFIX = 'order:';
-
 /** Returns the workflow id of an order. The id makes the start idempotent: each order has one execution. */
-export const orderWorkflowId = (orderId: string): string => `${PREFIX}${orderId}`;
+export const orderWorkflowId = (orderId: string): string => `order:${orderId}`;
 
 /** Returns the order id that a workflow id contains. */
-export const orderIdOf = (workflowId: string): string =>
-  workflowId.startsWith(PREFIX) ? workflowId.slice(PREFIX.length) : workflowId;
+export const orderIdOf = (workflowId: string): string => workflowId.replace(/^order:/, '');
 
 /** Reports a shipment status to the order. Duplicate, late and out-of-order reports have no effect. */
 export const shipmentReportedSignal = defineSignal<[ShipmentReport]>('shipmentReported');

@@ -5,8 +5,33 @@ import { reasonOf } from '../shared/failures.js';
 import { PointOfNoReturn } from '../shared/saga.js';
 import { cancelShipment, trackShipment } from './activities.js';
 import { DEFAULT_DELIVERY_TIMEOUT_SECONDS, DeliveryMonitor } from './delivery-monitor.js';
-import { CANCELLED_BY_CARRIER, DELIVERY_TIMEOUT, SHIPMENT_LOST, WRITTEN_OFF } from './outcome.js';
 import type { OrderState } from './state.js';
+
+// Failures that end the delivery of an order. The category BENIGN keeps expected outcomes out of error logs and
+// metrics.
+
+const DELIVERY_TIMEOUT = {
+  type: 'DeliveryTimeout',
+  message: 'the carrier did not pick the parcel up in time',
+} satisfies ApplicationFailureOptions;
+
+const SHIPMENT_LOST = {
+  type: 'ShipmentLost',
+  message: 'the carrier lost the parcel',
+  category: 'BENIGN',
+} satisfies ApplicationFailureOptions;
+
+const CANCELLED_BY_CARRIER = {
+  type: 'CancelledByCarrier',
+  message: 'the carrier cancelled the shipment',
+  category: 'BENIGN',
+} satisfies ApplicationFailureOptions;
+
+const WRITTEN_OFF = {
+  type: 'WrittenOff',
+  message: 'an operator wrote the parcel off',
+  category: 'BENIGN',
+} satisfies ApplicationFailureOptions;
 
 /** Starts the carrier's time limit. The limit covers the pickup, and restarts for the delivery. */
 export function startDeliveryMonitor(state: OrderState, timeoutSeconds = DEFAULT_DELIVERY_TIMEOUT_SECONDS): void {

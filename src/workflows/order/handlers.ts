@@ -40,7 +40,8 @@ export function registerHandlers(state: OrderState): void {
       return view;
     },
     {
-      validator: (request: unknown) => throwIfRejected(validateReasonRequest(request) ?? cancellationRejection(state)),
+      validator: (request: unknown) =>
+        throwIfRejected(validateReasonRequest(request) ?? cancellationRejectionOf(state)),
     },
   );
 
@@ -51,10 +52,10 @@ export function registerHandlers(state: OrderState): void {
       await waitUntilTaken(() => !state.compensations.awaitsDecision(decision.compensation));
       return view;
     },
-    { validator: (decision: unknown) => throwIfRejected(compensationDecisionRejection(state, decision)) },
+    { validator: (decision: unknown) => throwIfRejected(compensationDecisionRejectionOf(state, decision)) },
   );
   setHandler(resolveCompensationSignal, (decision: unknown) => {
-    const rejection = compensationDecisionRejection(state, decision);
+    const rejection = compensationDecisionRejectionOf(state, decision);
     if (rejection) log.warn('ignored a decision about a compensation', { ...rejection });
     else state.compensations.decide(decision as CompensationDecision);
   });
@@ -66,10 +67,10 @@ export function registerHandlers(state: OrderState): void {
       await waitUntilTaken(() => view.delivery?.overdueSince === undefined);
       return view;
     },
-    { validator: (decision: unknown) => throwIfRejected(deliveryDecisionRejection(state, decision)) },
+    { validator: (decision: unknown) => throwIfRejected(deliveryDecisionRejectionOf(state, decision)) },
   );
   setHandler(resolveDeliverySignal, (decision: unknown) => {
-    const rejection = deliveryDecisionRejection(state, decision);
+    const rejection = deliveryDecisionRejectionOf(state, decision);
     if (rejection) log.warn('ignored a decision about a delivery', { ...rejection });
     else state.deliveryDecision = decision as DeliveryDecision;
   });
@@ -83,7 +84,7 @@ const waitUntilTaken = (isTaken: () => boolean): Promise<void> =>
   CancellationScope.nonCancellable(() => condition(isTaken));
 
 /** Also checks the stage, because the carrier may reject the cancellation of a parcel before it reports the pickup. */
-function cancellationRejection({ view, parcel }: OrderState): Reason | undefined {
+function cancellationRejectionOf({ view, parcel }: OrderState): Reason | undefined {
   if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.rejected) {
     return { type: 'AlreadyPickedUp', message: 'the carrier has the parcel, so the order can no longer be cancelled' };
   }
@@ -94,7 +95,7 @@ function cancellationRejection({ view, parcel }: OrderState): Reason | undefined
   return { type: 'AlreadyCancelling', message: 'a cancellation of the order is already in progress' };
 }
 
-function compensationDecisionRejection(state: OrderState, decision: unknown): Reason | undefined {
+function compensationDecisionRejectionOf(state: OrderState, decision: unknown): Reason | undefined {
   const problem = validateCompensationDecision(decision);
   if (problem) return problem;
   const { compensation, attempt } = decision as CompensationDecision;
@@ -105,7 +106,7 @@ function compensationDecisionRejection(state: OrderState, decision: unknown): Re
   return { type: 'CompensationNotStuck', message };
 }
 
-function deliveryDecisionRejection(state: OrderState, decision: unknown): Reason | undefined {
+function deliveryDecisionRejectionOf(state: OrderState, decision: unknown): Reason | undefined {
   const problem = validateDeliveryDecision(decision);
   if (problem) return problem;
   const { attempt } = decision as DeliveryDecision;

@@ -1,36 +1,11 @@
-import { CancelledFailure, type ApplicationFailureOptions, type TemporalFailure } from '@temporalio/common';
-import { isCancellation } from '@temporalio/workflow';
+import { CancelledFailure, type TemporalFailure } from '@temporalio/common';
+import { allHandlersFinished, condition, isCancellation } from '@temporalio/workflow';
 import { ORDER_REJECTION_TYPES } from '../../failures/rejections.js';
 import type { OrderView } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 import { reasonOf } from '../shared/failures.js';
+import { closeOrder } from './activities.js';
 import type { OrderState } from './state.js';
-
-// Failures that end the delivery of an order. The category BENIGN keeps expected outcomes out of error logs and
-// metrics.
-
-export const DELIVERY_TIMEOUT = {
-  type: 'DeliveryTimeout',
-  message: 'the carrier did not pick the parcel up in time',
-} satisfies ApplicationFailureOptions;
-
-export const SHIPMENT_LOST = {
-  type: 'ShipmentLost',
-  message: 'the carrier lost the parcel',
-  category: 'BENIGN',
-} satisfies ApplicationFailureOptions;
-
-export const CANCELLED_BY_CARRIER = {
-  type: 'CancelledByCarrier',
-  message: 'the carrier cancelled the shipment',
-  category: 'BENIGN',
-} satisfies ApplicationFailureOptions;
-
-export const WRITTEN_OFF = {
-  type: 'WrittenOff',
-  message: 'an operator wrote the parcel off',
-  category: 'BENIGN',
-} satisfies ApplicationFailureOptions;
 
 /**
  * Returns the failure that the order reports. A step that fails during a cancellation may throw another failure. The
@@ -42,6 +17,23 @@ export function preferCancellation(
 ): TemporalFailure {
   if (isCancellation(failure) || !cancellableScope.consideredCancelled || parcel.hasLeft) return failure;
   return new CancelledFailure(`cancelled during: ${reasonOf(failure).message}`, [], failure);
+}
+
+/** Sets the outcome, records the outcome in the store, and ends the run. */
+export async function conclude(state: OrderState, failure: TemporalFailure | undefined): Promise<OrderView> {
+  const { view } = state;
+  if (failure) view.reason = failureReasonOf(failure, view);
+  state.close(finalStatusOf(failure));
+  await state.waitUntilRecorded();
+  // With invalid input, there is no order to record.
+  if (!state.hasInvalidInput) {
+    await closeOrder({ ...state.key, view, reservation: reservationAfter(failure, state) });
+  }
+  await condition(allHandlersFinished);
+  // The carrier may contradict the outcome while it is recorded. The server drops activities of a closed run.
+  await state.waitUntilRecorded();
+  if (failure && !isExpectedOutcome(view)) throw failure;
+  return view;
 }
 
 /** Whether a failure is a rejection by a business rule. The final status of the order is then `rejected`. */
@@ -56,14 +48,14 @@ export function isOrderRejection(failure: TemporalFailure): boolean {
 export const provesNothingReserved = (failure: TemporalFailure): boolean =>
   isOrderRejection(failure) || reasonOf(failure).type === 'InvalidInput';
 
-export function finalStatusOf(failure: TemporalFailure | undefined): OrderView['status'] {
+function finalStatusOf(failure: TemporalFailure | undefined): OrderView['status'] {
   if (!failure) return 'completed';
   if (isCancellation(failure)) return 'cancelled';
   return isOrderRejection(failure) ? 'rejected' : 'failed';
 }
 
 /** Returns the reason that the view shows for an order that was not completed. */
-export function failureReasonOf(failure: TemporalFailure, { cancellation }: OrderView): Reason {
+function failureReasonOf(failure: TemporalFailure, { cancellation }: OrderView): Reason {
   if (!isCancellation(failure)) return reasonOf(failure);
   if (!cancellation) return { type: 'Cancelled', message: 'the workflow of the order was cancelled' };
   const why = cancellation.reason === undefined ? '' : `: ${cancellation.reason}`;
@@ -71,7 +63,7 @@ export function failureReasonOf(failure: TemporalFailure, { cancellation }: Orde
 }
 
 /** Returns the final state of the order's stock. */
-export function reservationAfter(
+function reservationAfter(
   failure: TemporalFailure | undefined,
   { isStockWrittenOff }: OrderState,
 ): 'sold' | 'released' | 'written_off' {
@@ -80,5 +72,5 @@ export function reservationAfter(
 }
 
 /** Whether the run of an unsuccessful order completes. Otherwise, the run ends as Failed or Cancelled. */
-export const isExpectedOutcome = ({ status, cancellation }: OrderView): boolean =>
+const isExpectedOutcome = ({ status, cancellation }: OrderView): boolean =>
   status === 'rejected' || (status === 'cancelled' && cancellation !== undefined);

@@ -33,7 +33,7 @@ interface OrderStep<T> {
   compensation?: Compensation;
 }
 
-/** The complete state of an order. Queries, updates and the workflow result return `view`. */
+/** The complete state of an order, and its transitions. Queries, updates and the workflow result return `view`. */
 export class OrderState {
   readonly view: OrderView;
   readonly parcel = new Parcel();
@@ -54,6 +54,8 @@ export class OrderState {
   /** Identifies the order in store activities. */
   readonly key: { orderId: string; firstRunId: string; placedAt: string; input: OrderInput };
   private readonly steps: Timeline<OrderView['steps'][number]>;
+  /** The current value of the search attribute. The client or `onReserved` sets the first value. */
+  private publishedStatus: OrderStatus = 'processing';
   /** Resolves when all records requested so far are in the store. */
   private recording: Promise<void> = Promise.resolve();
 
@@ -69,7 +71,7 @@ export class OrderState {
 
   enterStage(stage: OrderStage): void {
     this.view.stage = stage;
-    setCurrentDetails(describeOrder(this.view));
+    this.publish();
   }
 
   /** Sets the final status. The status of an open order depends on what waits for an operator. */
@@ -77,7 +79,8 @@ export class OrderState {
     this.view.stage = 'done';
     this.parcel.dropEarlyReports();
     this.showIgnoredReports();
-    this.setStatus(status);
+    this.view.status = status;
+    this.publish();
   }
 
   /** Registers the compensation if there is one, runs the step, and records the step in the timeline. */
@@ -119,7 +122,10 @@ export class OrderState {
     this.updateStatus();
   }
 
-  /** Whether this attempt of the delivery is overdue and no operator has decided about it yet. */
+  /**
+   * Whether the delivery is overdue and no operator has decided about it yet. `attempt` counts how often the delivery
+   * became overdue, so a decision about an earlier time does not count.
+   */
   isOverdue(attempt: number): boolean {
     const { delivery } = this.view;
     return delivery?.overdueSince !== undefined && delivery.attempt === attempt && !this.deliveryDecision;
@@ -251,19 +257,21 @@ export class OrderState {
     const isStuck = this.view.compensations.some(({ status }) => status === 'stuck');
     const isOverdue = this.view.delivery?.overdueSince !== undefined;
     const status = isStuck ? 'compensation_stuck' : isOverdue ? 'delivery_overdue' : 'processing';
-    if (status === this.view.status) {
-      setCurrentDetails(describeOrder(this.view));
-      return;
-    }
-    this.setStatus(status);
+    const hasChanged = status !== this.view.status;
+    this.view.status = status;
+    this.publish();
+    if (!hasChanged) return;
     const { orderId, firstRunId } = this.key;
     const record = { orderId, firstRunId, status, stage: this.view.stage } as const;
     this.enqueueRecord(() => recordOrderStatus(record));
   }
 
-  private setStatus(status: OrderStatus): void {
-    this.view.status = status;
-    upsertSearchAttributes([{ key: orderStatusAttribute, value: status }]);
+  /** Updates the current details. If the status changed, also updates the search attribute. */
+  private publish(): void {
     setCurrentDetails(describeOrder(this.view));
+    const { status } = this.view;
+    if (this.publishedStatus === status) return;
+    this.publishedStatus = status;
+    upsertSearchAttributes([{ key: orderStatusAttribute, value: status }]);
   }
 }

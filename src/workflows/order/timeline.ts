@@ -55,7 +55,10 @@ export class Timeline<Entry extends OrderView['steps'][number] | OrderView['comp
 type CompensationEntry = OrderView['compensations'][number];
 type Action = CompensationDecision['action'];
 
-/** Shows the compensations of an order in its view, and waits for decisions about stuck compensations. */
+/**
+ * Shows the compensations of an order in its view, and waits for decisions about stuck compensations. `attempt` counts
+ * the runs of a compensation. In each run, its activity is retried several times.
+ */
 export class CompensationTimeline implements SagaObserver {
   private readonly timeline: Timeline<CompensationEntry>;
   /** Decisions that have not taken effect yet, keyed by the name of the compensation. */

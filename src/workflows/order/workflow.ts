@@ -1,22 +1,15 @@
 import { TemporalFailure } from '@temporalio/common';
-import { allHandlersFinished, CancellationScope, condition, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { ReservedOrder } from '../../activities/orders.js';
 import { rejectionFailure } from '../../failures/rejections.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
 import { catchTemporalFailure, reasonOf } from '../shared/failures.js';
 import type { Compensation } from '../shared/saga.js';
-import { chargePayment, closeOrder, refundPayment, releaseStock, requestShipment, reserveStock } from './activities.js';
+import { chargePayment, refundPayment, releaseStock, requestShipment, reserveStock } from './activities.js';
 import { awaitApproval } from './approval.js';
 import { awaitDelivery, awaitPickup, recallParcel, startDeliveryMonitor } from './delivery.js';
 import { registerHandlers } from './handlers.js';
-import {
-  failureReasonOf,
-  finalStatusOf,
-  isExpectedOutcome,
-  preferCancellation,
-  provesNothingReserved,
-  reservationAfter,
-} from './outcome.js';
+import { conclude, preferCancellation, provesNothingReserved } from './outcome.js';
 import { OrderState } from './state.js';
 
 /**
@@ -113,21 +106,4 @@ async function ship(state: OrderState, reserved: ReservedOrder): Promise<void> {
     },
     compensation: { name: 'cancelShipment', run: () => recallParcel(state), isBlocking: true },
   });
-}
-
-/** Sets the outcome, records the outcome in the store, and ends the run. */
-async function conclude(state: OrderState, failure: TemporalFailure | undefined): Promise<OrderView> {
-  const { view } = state;
-  if (failure) view.reason = failureReasonOf(failure, view);
-  state.close(finalStatusOf(failure));
-  await state.waitUntilRecorded();
-  // With invalid input, there is no order to record.
-  if (!state.hasInvalidInput) {
-    await closeOrder({ ...state.key, view, reservation: reservationAfter(failure, state) });
-  }
-  await condition(allHandlersFinished);
-  // The carrier may contradict the outcome while it is recorded. The server drops activities of a closed run.
-  await state.waitUntilRecorded();
-  if (failure && !isExpectedOutcome(view)) throw failure;
-  return view;
 }

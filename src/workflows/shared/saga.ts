@@ -21,7 +21,7 @@ export interface Compensation {
 }
 
 export interface SagaObserver {
-  /** Called whenever the state of a compensation changes. */
+  /** Called whenever the state of a compensation changes. `rejected` means that it threw `PointOfNoReturn`. */
   onCompensation?: (name: string, status: 'started' | 'completed' | 'skipped' | 'rejected') => void;
   /**
    * Called when a compensation has used all its retries and is stuck. Resolves with the decision about the
@@ -73,8 +73,8 @@ export class Saga {
   async compensate(): Promise<boolean> {
     return await CancellationScope.nonCancellable(async () => {
       const stuck: Promise<unknown>[] = [];
-      let isRejected = false;
-      for (let next = this.stack.pop(); next; next = isRejected ? undefined : this.stack.pop()) {
+      let isPastReturn = false;
+      for (let next = this.stack.pop(); next; next = isPastReturn ? undefined : this.stack.pop()) {
         let outcome = await this.runCompensation(next);
         if (outcome instanceof TemporalFailure) {
           const resolved = this.resolveStuck(next, outcome);
@@ -84,15 +84,18 @@ export class Saga {
           }
           outcome = await resolved;
         }
-        isRejected = outcome === 'rejected';
+        isPastReturn = outcome === 'point_of_no_return';
       }
       await Promise.all(stuck);
-      return !isRejected;
+      return !isPastReturn;
     });
   }
 
   /** Asks the observer about a stuck compensation until it is completed or skipped, or throws `PointOfNoReturn`. */
-  private async resolveStuck(compensation: Compensation, failure: TemporalFailure): Promise<'done' | 'rejected'> {
+  private async resolveStuck(
+    compensation: Compensation,
+    failure: TemporalFailure,
+  ): Promise<'done' | 'point_of_no_return'> {
     let outcome: CompensationOutcome = failure;
     while (outcome instanceof TemporalFailure) {
       if ((await this.observer.onStuck(compensation.name, outcome)) === 'skip') {
@@ -113,7 +116,7 @@ export class Saga {
     } catch (error) {
       if (error instanceof PointOfNoReturn) {
         this.observer.onCompensation?.(name, 'rejected');
-        return 'rejected';
+        return 'point_of_no_return';
       }
       if (error instanceof TemporalFailure) return error;
       throw error;
@@ -121,4 +124,4 @@ export class Saga {
   }
 }
 
-type CompensationOutcome = 'done' | 'rejected' | TemporalFailure;
+type CompensationOutcome = 'done' | 'point_of_no_return' | TemporalFailure;

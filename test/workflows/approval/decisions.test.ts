@@ -13,7 +13,7 @@ import {
   isTrailFull,
   outcomeOf,
   toTrailFields,
-  withdrawalRejection,
+  withdrawalRejectionOf,
   type DecisionContext,
 } from '../../../src/workflows/approval/decisions.js';
 
@@ -148,9 +148,12 @@ describe('outcomes and withdrawals', () => {
     ['was decided', decidedContext, alreadyDecided],
     ['has timed out', makeContext({ status: 'timed_out' }), closedRejection('timed_out')],
     ['was approved by a timeout', makeContext({ status: 'approved' }), closedRejection('approved')],
-  ])('withdrawalRejection returns the expected result for an approval that %s', (_description, { view }, rejection) => {
-    expect(withdrawalRejection(view)).toEqual(rejection);
-  });
+  ])(
+    'withdrawalRejectionOf returns the expected result for an approval that %s',
+    (_description, { view }, rejection) => {
+      expect(withdrawalRejectionOf(view)).toEqual(rejection);
+    },
+  );
 });
 
 describe('the trail', () => {

@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { BatchProgress } from '../../../src/schemas/batch.js';
-import { pollDelayMs } from '../../../src/workflows/batch/progress-polls.js';
-import { estimateSecondsLeft, finalStatusOf, isSuperseded } from '../../../src/workflows/batch/progress.js';
+import {
+  estimateSecondsLeft,
+  finalStatusOf,
+  isSuperseded,
+  pollDelayMs,
+} from '../../../src/workflows/batch/progress.js';
 
 describe('the estimated time left', () => {
   const progress = { total: 100, succeeded: 80, failed: 9, itemsPerSecond: 2 };

@@ -6,7 +6,7 @@ import {
   CONCURRENT_CHILDREN,
   CONCURRENT_CHUNKS,
   divideAmongChildren,
-  MAX_CHILD_START_ATTEMPTS,
+  MAX_CHILD_STARTS,
   MAX_CHILDREN,
   MAX_CHUNKS,
   type ChunkRange,
@@ -98,7 +98,7 @@ describe('the child ids of a batch', () => {
   });
 
   test('a batch retries the start of a child whose id is taken, with delays of up to a minute, for twelve minutes', () => {
-    const waits = Array.from({ length: MAX_CHILD_START_ATTEMPTS - 1 }, (_, n) => childStartDelayMs(n + 1));
+    const waits = Array.from({ length: MAX_CHILD_STARTS - 1 }, (_, n) => childStartDelayMs(n + 1));
 
     expect(waits.slice(0, 7)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
     expect(waits.at(-1)).toBe(60_000);
