@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { waitUntil } from '../processes.js';
-import type { ApprovalInput, ApprovalView, Stage } from '../../../src/schemas/approval.js';
+import type { ApprovalInput, ApprovalView, Decision, Stage } from '../../../src/schemas/approval.js';
 import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';
 
@@ -22,6 +22,13 @@ export const makeStage = (...approvers: Stage['approvers']): Stage => ({ approve
 export function makeApproval(overrides: Partial<ApprovalInput> & Pick<ApprovalInput, 'stages'>): ApprovalInput {
   return { approvalId: randomUUID(), title: 'May we?', requestedBy: 'somebody', ...overrides };
 }
+
+/** Makes an approval by this approver. `overrides` can change it to a rejection. */
+export const makeDecision = (approver: string, overrides: Partial<Decision> = {}): Decision => ({
+  approver,
+  decision: 'approve',
+  ...overrides,
+});
 
 /** Starts an approval workflow directly, as the CLI does. */
 export async function startApproval(client: Client, input: ApprovalInput): Promise<ApprovalHandle> {

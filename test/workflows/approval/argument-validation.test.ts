@@ -1,73 +1,68 @@
 import { describe, expect, test } from 'vitest';
-import { decision as decisionSchema, type Decision, type Stage } from '../../../src/schemas/approval.js';
+import { decision as decisionSchema, type Stage } from '../../../src/schemas/approval.js';
 import { readStages, readText, validateDecision } from '../../../src/workflows/approval/argument-validation.js';
-
-const decisionBy = (approver: string, more: Partial<Decision> = {}): Decision => ({
-  approver,
-  decision: 'approve',
-  ...more,
-});
+import { makeDecision } from '../../support/shop/approvals.js';
 
 describe('validateDecision', () => {
   test.each([
-    decisionBy('a'.repeat(120)),
-    decisionBy('a'.repeat(121)),
-    decisionBy('lead', { comment: 'x'.repeat(1_000) }),
-    decisionBy('lead', { comment: 'x'.repeat(1_001) }),
-    decisionBy('lead', { via: 'link', stage: 1 }),
-    decisionBy('lead', { via: 'dream' as 'link' }),
-    decisionBy('lead', { stage: 1.5 }),
-    { ...decisionBy('lead'), admin: true },
-    decisionBy(''),
-    decisionBy('\ud800'),
-    decisionBy('le ad'),
-    decisionBy('lead@example.com'),
-    decisionBy('lead', { comment: '\ud800' }),
-    decisionBy('lead', { comment: 'a\0b' }),
-    decisionBy('lead', { stage: 0 }),
+    makeDecision('a'.repeat(120)),
+    makeDecision('a'.repeat(121)),
+    makeDecision('lead', { comment: 'x'.repeat(1_000) }),
+    makeDecision('lead', { comment: 'x'.repeat(1_001) }),
+    makeDecision('lead', { via: 'link', stage: 1 }),
+    makeDecision('lead', { via: 'dream' as 'link' }),
+    makeDecision('lead', { stage: 1.5 }),
+    { ...makeDecision('lead'), admin: true },
+    makeDecision(''),
+    makeDecision('\ud800'),
+    makeDecision('le ad'),
+    makeDecision('lead@example.com'),
+    makeDecision('lead', { comment: '\ud800' }),
+    makeDecision('lead', { comment: 'a\0b' }),
+    makeDecision('lead', { stage: 0 }),
   ])('accepts or rejects %j as the schema does', (decision) => {
     expect(validateDecision(decision) === undefined).toBe(decisionSchema.safeParse(decision).success);
   });
 
   const notAnObject = 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
   test.each<[unknown, message: string]>([
-    ...[undefined, null, 'approve', 1, [], [decisionBy('lead')]].map((value): [unknown, string] => [
+    ...[undefined, null, 'approve', 1, [], [makeDecision('lead')]].map((value): [unknown, string] => [
       value,
       notAnObject,
     ]),
-    [{ ...decisionBy('lead'), admin: true }, 'only approver, decision, comment, via, stage are known fields'],
+    [{ ...makeDecision('lead'), admin: true }, 'only approver, decision, comment, via, stage are known fields'],
     [{ decision: 'approve' }, 'approver must be an id'],
-    [decisionBy(''), 'approver must be an id'],
-    [decisionBy('a'.repeat(121)), 'approver must be an id'],
-    [{ ...decisionBy('lead'), approver: ['lead'] }, 'approver must be an id'],
+    [makeDecision(''), 'approver must be an id'],
+    [makeDecision('a'.repeat(121)), 'approver must be an id'],
+    [{ ...makeDecision('lead'), approver: ['lead'] }, 'approver must be an id'],
     [{ approver: 'lead' }, 'decision must be "approve" or "reject"'],
-    [{ ...decisionBy('lead'), decision: 'maybe' }, 'decision must be "approve" or "reject"'],
+    [{ ...makeDecision('lead'), decision: 'maybe' }, 'decision must be "approve" or "reject"'],
     [
-      { ...decisionBy('lead'), comment: 1 },
+      { ...makeDecision('lead'), comment: 1 },
       'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
     ],
     [
-      { ...decisionBy('lead'), comment: 'x'.repeat(1_001) },
+      { ...makeDecision('lead'), comment: 'x'.repeat(1_001) },
       'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
     ],
-    [{ ...decisionBy('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
-    [{ ...decisionBy('lead'), stage: '1' }, 'stage must be an integer of at least 1'],
-    [{ ...decisionBy('lead'), stage: 1.5 }, 'stage must be an integer of at least 1'],
+    [{ ...makeDecision('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
+    [{ ...makeDecision('lead'), stage: '1' }, 'stage must be an integer of at least 1'],
+    [{ ...makeDecision('lead'), stage: 1.5 }, 'stage must be an integer of at least 1'],
   ])('the error for the decision %j explains the problem', (value, message) => {
     expect(validateDecision(value)).toEqual({ type: 'InvalidInput', message });
   });
 
   test.each<[string, unknown]>([
-    ['the required fields only', decisionBy('lead')],
-    ['a rejection', decisionBy('lead', { decision: 'reject' })],
-    ['the longest names', decisionBy('a'.repeat(120), { comment: 'x'.repeat(1_000) })],
-    ['an empty comment', decisionBy('lead', { comment: '' })],
+    ['the required fields only', makeDecision('lead')],
+    ['a rejection', makeDecision('lead', { decision: 'reject' })],
+    ['the longest names', makeDecision('a'.repeat(120), { comment: 'x'.repeat(1_000) })],
+    ['an empty comment', makeDecision('lead', { comment: '' })],
     ...['api', 'link', 'webhook', 'cli'].map((via): [string, unknown] => [
       `via ${via}`,
-      { ...decisionBy('lead'), via },
+      { ...makeDecision('lead'), via },
     ]),
-    ['a stage', decisionBy('lead', { stage: 1 })],
-    ['undefined fields', { ...decisionBy('lead'), comment: undefined, via: undefined, stage: undefined }],
+    ['a stage', makeDecision('lead', { stage: 1 })],
+    ['undefined fields', { ...makeDecision('lead'), comment: undefined, via: undefined, stage: undefined }],
   ])('accepts a decision with %s', (_description, value) => {
     expect(validateDecision(value)).toBeUndefined();
   });

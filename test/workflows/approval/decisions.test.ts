@@ -16,6 +16,7 @@ import {
   withdrawalRejectionOf,
   type DecisionContext,
 } from '../../../src/workflows/approval/decisions.js';
+import { makeDecision } from '../../support/shop/approvals.js';
 
 const makeContext = (view: Partial<ApprovalView> = {}): DecisionContext => ({
   view: { status: 'pending', stage: 2, requestedBy: 'asker', ...view },
@@ -29,11 +30,6 @@ const alreadyDecided = { type: 'AlreadyDecided', message: 'lead has already deci
 const closedRejection = (status: string) => ({
   type: 'ApprovalClosed',
   message: `the approval is already closed: ${status}`,
-});
-const decisionBy = (approver: string, more: Partial<Decision> = {}): Decision => ({
-  approver,
-  decision: 'approve',
-  ...more,
 });
 
 describe('the limits of the schema', () => {
@@ -66,69 +62,69 @@ describe('the limits of the schema', () => {
 
 describe('evaluateDecision', () => {
   test.each<[what: string, DecisionContext, Decision, answer: unknown]>([
-    ['an approver decides', makeContext(), decisionBy('lead'), 'counts'],
-    ['an approver decides for the current stage', makeContext(), decisionBy('lead', { stage: 2 }), 'counts'],
-    ['a system decides via webhook', makeContext(), decisionBy('robot', { via: 'webhook' }), 'counts'],
+    ['an approver decides', makeContext(), makeDecision('lead'), 'counts'],
+    ['an approver decides for the current stage', makeContext(), makeDecision('lead', { stage: 2 }), 'counts'],
+    ['a system decides via webhook', makeContext(), makeDecision('robot', { via: 'webhook' }), 'counts'],
     [
       'a person decides via webhook',
       makeContext(),
-      decisionBy('lead', { via: 'webhook' }),
+      makeDecision('lead', { via: 'webhook' }),
       { type: 'NotAnApprover', message: 'lead cannot decide by webhook' },
     ],
     [
       'a caller who is not an approver decides',
       makeContext(),
-      decisionBy('stranger'),
+      makeDecision('stranger'),
       { type: 'NotAnApprover', message: 'stranger is not an approver of stage 2' },
     ],
     [
       'the requester decides and is also an approver',
       makeContext(),
-      decisionBy('asker'),
+      makeDecision('asker'),
       { type: 'SelfApproval', message: 'requesters cannot decide their own request' },
     ],
     [
       'the link is for an earlier stage',
       makeContext(),
-      decisionBy('lead', { stage: 1 }),
+      makeDecision('lead', { stage: 1 }),
       { type: 'StagePassed', message: 'the decision is for stage 1, but the approval is in stage 2' },
     ],
     [
       'the link is for a later stage',
       makeContext(),
-      decisionBy('lead', { stage: 3 }),
+      makeDecision('lead', { stage: 3 }),
       { type: 'StagePassed', message: 'the decision is for stage 3, but the approval is in stage 2' },
     ],
-    ['a decision is repeated', decidedContext, decisionBy('lead', { comment: 'again' }), 'repeated'],
+    ['a decision is repeated', decidedContext, makeDecision('lead', { comment: 'again' }), 'repeated'],
     [
       'a decision is repeated via a link of an earlier stage',
       decidedContext,
-      decisionBy('lead', { stage: 1 }),
+      makeDecision('lead', { stage: 1 }),
       'repeated',
     ],
     [
       'the same approver later decides the opposite',
       decidedContext,
-      decisionBy('lead', { decision: 'reject' }),
+      makeDecision('lead', { decision: 'reject' }),
       alreadyDecided,
     ],
-    ['another approver later agrees', decidedContext, decisionBy('robot'), alreadyDecided],
+    ['another approver later agrees', decidedContext, makeDecision('robot'), alreadyDecided],
     [
       'the approval has timed out',
       makeContext({ status: 'timed_out' }),
-      decisionBy('lead'),
+      makeDecision('lead'),
       closedRejection('timed_out'),
     ],
     [
       'a timeout approved the request',
       makeContext({ status: 'approved' }),
-      decisionBy('lead'),
+      makeDecision('lead'),
       closedRejection('approved'),
     ],
     [
       'the approval was withdrawn',
       makeContext({ status: 'withdrawn' }),
-      decisionBy('lead'),
+      makeDecision('lead'),
       closedRejection('withdrawn'),
     ],
   ])('evaluateDecision returns the expected result if %s', (_description, where, decision, response) => {
@@ -138,8 +134,8 @@ describe('evaluateDecision', () => {
 
 describe('outcomes and withdrawals', () => {
   test('outcomeOf maps a decision to its outcome', () => {
-    expect(outcomeOf(decisionBy('lead'))).toBe('approved');
-    expect(outcomeOf(decisionBy('lead', { decision: 'reject' }))).toBe('rejected');
+    expect(outcomeOf(makeDecision('lead'))).toBe('approved');
+    expect(outcomeOf(makeDecision('lead', { decision: 'reject' }))).toBe('rejected');
   });
 
   test.each([
@@ -158,13 +154,13 @@ describe('outcomes and withdrawals', () => {
 
 describe('the trail', () => {
   test('the trail records approver, decision, comment and channel; the default channel is "cli"', () => {
-    expect(toTrailFields(decisionBy('lead', { comment: 'fine', via: 'link', stage: 2 }))).toEqual({
+    expect(toTrailFields(makeDecision('lead', { comment: 'fine', via: 'link', stage: 2 }))).toEqual({
       approver: 'lead',
       decision: 'approve',
       comment: 'fine',
       via: 'link',
     });
-    expect(toTrailFields(decisionBy('lead', { comment: '' }))).toEqual({
+    expect(toTrailFields(makeDecision('lead', { comment: '' }))).toEqual({
       approver: 'lead',
       decision: 'approve',
       via: 'cli',
@@ -190,8 +186,8 @@ describe('the trail', () => {
     const made = { ...decidedContext.view.decision!, comment: 'fine' };
     const at = '2026-01-01T00:00:00.000Z';
     const trail = [{ at, event: 'commented' as const, stage: 2, comment: 'really' }];
-    expect(hasNewComment({ decision: made, trail }, decisionBy('lead', comment === undefined ? {} : { comment }))).toBe(
-      expected,
-    );
+    expect(
+      hasNewComment({ decision: made, trail }, makeDecision('lead', comment === undefined ? {} : { comment })),
+    ).toBe(expected);
   });
 });

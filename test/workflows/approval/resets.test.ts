@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary, ApprovalView } from '../../../src/schemas/approval.js';
 import { approvalQuery, approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';
@@ -14,6 +13,7 @@ import {
   makeStage,
   type ApprovalHandle,
 } from '../../support/shop/approvals.js';
+import { resetPoints, resetRun } from '../../support/temporal/resets.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { startWebhookReceiver, type WebhookReceiver } from '../../support/network/webhook-receiver.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
@@ -56,30 +56,16 @@ describeOnDevServer('an approval (dev server)', () => {
     const token = /http:\/\/shop\.test\/approvals\/(\S+)/.exec(mail!.text)![1]!;
     return `${api.url}/approvals/${token}`;
   }
-  /** Returns the event ids of the completed workflow tasks of a run. */
-  async function completedTaskIds(
-    { workflowId }: Pick<ApprovalHandle, 'workflowId'>,
-    runId: string,
-  ): Promise<number[]> {
-    const { events } = await shop.client.workflow.getHandle(workflowId, runId).fetchHistory();
-    return (events ?? [])
-      .filter((event) => event.workflowTaskCompletedEventAttributes)
-      .map(({ eventId }) => Number(eventId));
-  }
-  /** Resets a run as `temporal workflow reset` does. @returns the id of the new run. */
-  async function resetToTask(
+  const resetPointsOf = ({ workflowId }: Pick<ApprovalHandle, 'workflowId'>, runId: string) =>
+    resetPoints(shop.client.workflow.getHandle(workflowId, runId));
+  /** Resets a run. @returns the id of the new run. */
+  async function resetTo(
     { workflowId }: Pick<ApprovalHandle, 'workflowId'>,
     runId: string,
     eventId: number,
   ): Promise<string> {
-    const response = await shop.client.workflowService.resetWorkflowExecution({
-      namespace: server.namespace,
-      workflowExecution: { workflowId, runId },
-      workflowTaskFinishEventId: eventId as never,
-      requestId: randomUUID(),
-      reason: 'test',
-    });
-    return response.runId;
+    const run = await resetRun(shop.client, { workflowId, runId }, eventId);
+    return (await run.describe()).runId;
   }
   const latestRun = ({ workflowId }: Pick<ApprovalHandle, 'workflowId'>) =>
     shop.client.workflow.getHandle<typeof approval>(workflowId);
@@ -111,12 +97,12 @@ describeOnDevServer('an approval (dev server)', () => {
 
   test('the mailed link stays valid after a reset to any workflow task before the decision', async () => {
     const { handle: sample } = await startNotifiedApproval();
-    const count = (await completedTaskIds(sample, sample.firstExecutionRunId)).length;
+    const count = (await resetPointsOf(sample, sample.firstExecutionRunId)).length;
     expect(count).toBeGreaterThan(2);
     for (let task = 0; task < count; task += 1) {
       const one = await startNotifiedApproval();
-      const tasks = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
-      const runId = await resetToTask(one.handle, one.handle.firstExecutionRunId, tasks[task]!);
+      const tasks = await resetPointsOf(one.handle, one.handle.firstExecutionRunId);
+      const runId = await resetTo(one.handle, one.handle.firstExecutionRunId, tasks[task]!);
       expect(runId).not.toBe(one.handle.firstExecutionRunId);
       await waitForApproval(
         latestRun(one.handle),
@@ -139,11 +125,11 @@ describeOnDevServer('an approval (dev server)', () => {
     const first = await startNotifiedApproval();
     await submitDecision(first.link, 'reject');
     const made = await expectOnce(first, 'rejected');
-    const count = (await completedTaskIds(first.handle, first.handle.firstExecutionRunId)).length;
+    const count = (await resetPointsOf(first.handle, first.handle.firstExecutionRunId)).length;
     let runId = first.handle.firstExecutionRunId;
     for (let task = 0; task < count; task += 1) {
-      const tasks = await completedTaskIds(first.handle, first.handle.firstExecutionRunId);
-      runId = await resetToTask(first.handle, first.handle.firstExecutionRunId, tasks[task]!);
+      const tasks = await resetPointsOf(first.handle, first.handle.firstExecutionRunId);
+      runId = await resetTo(first.handle, first.handle.firstExecutionRunId, tasks[task]!);
       const view = await latestRun(first.handle).result();
       expect(view.decision, `task ${task}`).toEqual(made.decision);
       await expectOnce(first, 'rejected');
@@ -153,15 +139,15 @@ describeOnDevServer('an approval (dev server)', () => {
 
   test('the mailed link still accepts a decision after two resets', async () => {
     const one = await startNotifiedApproval();
-    const [, second] = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
-    const runId = await resetToTask(one.handle, one.handle.firstExecutionRunId, second!);
+    const [, second] = await resetPointsOf(one.handle, one.handle.firstExecutionRunId);
+    const runId = await resetTo(one.handle, one.handle.firstExecutionRunId, second!);
     await waitForApproval(
       latestRun(one.handle),
       ({ notifications }) => notifications[0]?.status === 'sent',
       'notified again',
     );
-    const tasks = await completedTaskIds(one.handle, runId);
-    await resetToTask(one.handle, runId, tasks.at(-1)!);
+    const tasks = await resetPointsOf(one.handle, runId);
+    await resetTo(one.handle, runId, tasks.at(-1)!);
     await waitForApproval(
       latestRun(one.handle),
       ({ notifications }) => notifications[0]?.status === 'sent',
@@ -175,16 +161,9 @@ describeOnDevServer('an approval (dev server)', () => {
     const one = await startNotifiedApproval();
     await submitDecision(one.link, 'approve');
     const made = await expectOnce(one, 'approved');
-    const [, second] = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
-    await shop.client.workflowService.resetWorkflowExecution({
-      namespace: server.namespace,
-      workflowExecution: { workflowId: one.handle.workflowId, runId: one.handle.firstExecutionRunId },
-      workflowTaskFinishEventId: second as never,
-      requestId: randomUUID(),
-      reason: 'test',
-      // RESET_REAPPLY_EXCLUDE_TYPE_UPDATE
-      resetReapplyExcludeTypes: [2],
-    });
+    const [, second] = await resetPointsOf(one.handle, one.handle.firstExecutionRunId);
+    const { workflowId, firstExecutionRunId: runId } = one.handle;
+    await resetRun(shop.client, { workflowId, runId }, second!, { without: true });
     const open = latestRun(one.handle);
     await waitForApproval(open, ({ trail }) => trail.length > 0, 'open again');
     expect((await open.query(approvalQuery)).status).toBe('pending');
@@ -207,8 +186,8 @@ describeOnDevServer('an approval (dev server)', () => {
       );
     await waitUntil(isNotified, { description: 'the approval of the order', timeoutMs: 20_000 });
     const { runId } = await child.describe();
-    const tasks = await completedTaskIds({ workflowId }, runId);
-    expect(await resetToTask({ workflowId }, runId, tasks[0]!)).not.toBe(runId);
+    const tasks = await resetPointsOf({ workflowId }, runId);
+    expect(await resetTo({ workflowId }, runId, tasks[0]!)).not.toBe(runId);
     await waitUntil(isNotified, { description: 'the reopened approval', timeoutMs: 20_000 });
     await child.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'reject' }] });
     expect(await api.waitForOrderStage(order.orderId, 'done')).toMatchObject({
@@ -220,14 +199,14 @@ describeOnDevServer('an approval (dev server)', () => {
 
   test('a terminated approval can be decided after a reset', async () => {
     const one = await startNotifiedApproval();
-    const [, second] = await completedTaskIds(one.handle, one.handle.firstExecutionRunId);
+    const [, second] = await resetPointsOf(one.handle, one.handle.firstExecutionRunId);
     await latestRun(one.handle).terminate();
     const isWithdrawn = async () => {
       const { items } = (await api.get<{ items: ApprovalSummary[] }>('/v1/approvals?status=withdrawn&limit=200')).body;
       return items.some(({ approvalId }) => approvalId === one.input.approvalId) || undefined;
     };
     await waitUntil(isWithdrawn, { description: 'the terminated approval in the list', timeoutMs: 20_000 });
-    await resetToTask(one.handle, one.handle.firstExecutionRunId, second!);
+    await resetTo(one.handle, one.handle.firstExecutionRunId, second!);
     expect((await get(one.input)).status).toBe('pending');
     expect((await submitDecision(one.link, 'approve')).status).toBe(303);
     await expectOnce(one, 'approved');

@@ -30,6 +30,7 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../../suppo
 import { fetchEventSummaries, waitForHandledCancellation } from '../../support/temporal/event-summaries.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
 import { startWorker } from '../../support/workers/workers.js';
+import { resetRun } from '../../support/temporal/resets.js';
 
 /** Temporal's size limit for the history of one run. */
 const MAX_BYTES = 50 * 1024 * 1024;
@@ -217,17 +218,12 @@ describeOnDevServer('a batch (dev server)', () => {
   });
 
   test('a reset batch waits until the children of the previous run have closed, and processes every item once', async () => {
-    const { batchId, handle } = await startBlockedBatch('reset');
+    const { handle } = await startBlockedBatch('reset');
     const { events } = await handle.fetchHistory();
     const firstChild = events!.findIndex((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
     const taskBefore = events!.slice(0, firstChild).findLast((event) => event.workflowTaskCompletedEventAttributes);
-    await shop.client.workflowService.resetWorkflowExecution({
-      namespace: server.namespace,
-      workflowExecution: { workflowId: handle.workflowId },
-      reason: 'test',
-      requestId: batchId,
-      workflowTaskFinishEventId: taskBefore!.eventId!,
-    });
+    const { workflowId, firstExecutionRunId: runId } = handle;
+    await resetRun(shop.client, { workflowId, runId }, Number(taskBefore!.eventId));
     tests.unblockCalls();
 
     const again = shop.client.workflow.getHandle<typeof batchWorkflow>(handle.workflowId);

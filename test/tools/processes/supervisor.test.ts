@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { liveProcesses } from '../../../tools/processes/processes.js';
 import type { Reporter } from '../../../tools/terminal/reporter.js';
-import { formatImportantLine } from '../../../tools/stack/start/important-line.js';
 import { supervise } from '../../../tools/processes/supervisor.js';
 import { startProcess, waitUntil } from '../../support/processes.js';
 
@@ -91,18 +90,5 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     const { part, said, failures } = startSupervised();
     await (await part).stop();
     expect([said, failures]).toEqual([[], []]);
-  });
-});
-
-describe('console output of a child process', () => {
-  test.each([
-    ['{"level":30,"msg":"started"}', 'stdout', undefined],
-    ['{"level":40,"msg":"slow"}', 'stdout', 'warn: slow'],
-    ['{"level":50,"msg":"no answer","err":{"message":"ECONNREFUSED"}}', 'stdout', 'error: no answer (ECONNREFUSED)'],
-    ['Error: boom', 'stderr', 'Error: boom'],
-    ['a banner', 'stdout', undefined],
-    ['', 'stderr', undefined],
-  ] as const)('prints %j on %s as %j', (line, stream, shown) => {
-    expect(formatImportantLine(line, stream)).toBe(shown);
   });
 });
