@@ -175,14 +175,19 @@ export function createApprovalStore(db: Kysely<Tables>) {
       return rows.map(({ approval_id }) => approval_id);
     },
 
-    /** Closes a pending approval whose workflow ended without an outcome, for example after a termination. */
-    async closeApprovalWithoutOutcome(approvalId: string, closedAt: Date): Promise<void> {
-      await db
+    /**
+     * Closes a pending approval whose workflow ended without an outcome, for example after a termination.
+     *
+     * @returns false when the approval was already closed.
+     */
+    async closeApprovalWithoutOutcome(approvalId: string, closedAt: Date): Promise<boolean> {
+      const { numUpdatedRows } = await db
         .updateTable('approvals')
         .set({ status: 'withdrawn', approvers: [], closed_at: closedAt })
         .where('approval_id', '=', approvalId)
         .where('status', '=', 'pending')
-        .execute();
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
     },
 
     /** Whether a message was delivered, and whether its approval is closed in the store. */

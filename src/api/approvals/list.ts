@@ -1,21 +1,29 @@
 import type { ApprovalSummary } from '../../schemas/approval.js';
 import type { ApprovalFilter } from '../../store/approvals.js';
-import type { Store } from '../../store/index.js';
+import { approvalIdOf, approvalWorkflowId } from '../../workflows/approval/contract.js';
+import type { Backends } from '../dependencies.js';
 import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
+import { createTerminationRecorder } from '../temporal/reconciliation.js';
 
 /**
- * Lists a page of approvals from the store, newest first. Approvals never change places in the list, so pages neither
- * repeat nor skip an approval.
+ * Creates a function that lists a page of approvals from the store, newest first. Approvals never change places in the
+ * list, so pages neither repeat nor skip an approval. A terminated approval counts as withdrawn.
  */
-export async function listApprovals(
-  store: Store,
-  filter: ApprovalFilter,
-  page: PageRequest,
-): Promise<Page<ApprovalSummary>> {
-  const { limit, position: before } = page;
-  const rows = await store.listApprovals(filter, { before, limit });
-  return {
-    items: rows.map(({ number: _number, ...summary }) => summary),
-    ...nextPositionAfter(rows, page, ({ number }) => number),
+export function createApprovalList({ client, store }: Backends) {
+  const terminations = createTerminationRecorder(client, {
+    workflowType: 'approval',
+    workflowIdOf: approvalWorkflowId,
+    filterOpen: (workflowIds) => store.filterPendingApprovals(workflowIds.map(approvalIdOf)),
+    close: (approvalId, closedAt) => store.closeApprovalWithoutOutcome(approvalId, closedAt),
+  });
+
+  return async function listApprovals(filter: ApprovalFilter, page: PageRequest): Promise<Page<ApprovalSummary>> {
+    const { limit, position: before } = page;
+    await terminations.recordAll();
+    const rows = await store.listApprovals(filter, { before, limit });
+    return {
+      items: rows.map(({ number: _number, ...summary }) => summary),
+      ...nextPositionAfter(rows, page, ({ number }) => number),
+    };
   };
 }

@@ -24,8 +24,7 @@ import { readListPage } from '../http/list-pages.js';
 import { requestContextOf } from '../http/request-context.js';
 import { withContract } from '../http/route-contract.js';
 import { decideApproval, withdrawApproval } from './commands.js';
-import { listApprovals } from './list.js';
-import { createApprovalReconciler } from './reconciler.js';
+import { createApprovalList } from './list.js';
 import { getApproval } from './read.js';
 import { requestApproval } from './start.js';
 
@@ -38,8 +37,8 @@ export async function approvalRoutes(
   deps: Backends & Pick<AppDependencies, 'outgoing' | 'cursors'>,
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { store, outgoing, cursors } = deps;
-  const recordTerminated = createApprovalReconciler(deps);
+  const { outgoing, cursors } = deps;
+  const listApprovals = createApprovalList(deps);
 
   app.post(
     '',
@@ -104,10 +103,7 @@ export async function approvalRoutes(
         list: 'approvals',
         filter,
         query: request.query,
-        async read(page) {
-          await recordTerminated();
-          return await listApprovals(store, filter, page);
-        },
+        read: (page) => listApprovals(filter, page),
       });
     },
   );

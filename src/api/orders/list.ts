@@ -2,7 +2,7 @@ import type { OrderSummary } from '../../schemas/order.js';
 import type { Store } from '../../store/index.js';
 import type { ListedOrder, OrderFilter, OrderPosition } from '../../store/orders/orders.js';
 import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
-import type { OrderReconciler } from './reconciler.js';
+import type { OrderReconciler } from './reconcile.js';
 
 /**
  * Lists a page of orders from the store, newest first. Any page can have fewer orders than the limit, not only the last
@@ -17,8 +17,9 @@ export async function listOrders(
   if (filter.status === 'failed') await reconciler.recordTerminated();
   const after = position === undefined ? undefined : (JSON.parse(position) as OrderPosition);
   const rows = await store.listOrders(filter, { after, limit });
-  const orders = await reconciler.reconcile(rows.map(({ order }) => order));
-  const items = orders.filter(({ status }) => filter.status === undefined || status === filter.status).map(summaryOf);
+  const items = (await reconciler.reconcile(rows))
+    .map(({ order }) => summaryOf(order))
+    .filter(({ status }) => filter.status === undefined || status === filter.status);
   return { items, ...nextPositionAfter(rows, page, (row) => JSON.stringify(row.position)) };
 }
 

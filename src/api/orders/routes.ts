@@ -24,8 +24,8 @@ import { requestContextOf } from '../http/request-context.js';
 import { withContract } from '../http/route-contract.js';
 import { cancelOrder, resolveCompensation, resolveDelivery } from './commands.js';
 import { listOrders } from './list.js';
-import { createOrderReconciler } from './reconciler.js';
 import { getOrder } from './read.js';
+import { createOrderReconciler } from './reconcile.js';
 import { startOrder } from './start.js';
 
 const params = z.strictObject({ orderId });

@@ -38,49 +38,36 @@ async function findTerminatedSince(client: Client, workflowType: string, since: 
   return [...workflowIds];
 }
 
-/**
- * Finds the executions with these workflow ids and statuses in one call. Our workflow ids need no escaping in a query.
- */
-export async function findExecutions(
-  client: Client,
-  workflowIds: readonly string[],
-  statuses: readonly ('Running' | 'Canceled' | 'Failed' | 'Terminated' | 'TimedOut')[],
-): Promise<Execution[]> {
-  if (workflowIds.length === 0) return [];
-  const listOf = (values: readonly string[]) => values.map((value) => `'${value}'`).join(', ');
-  const query = `WorkflowId in (${listOf(workflowIds)}) and ExecutionStatus in (${listOf(statuses)})`;
-  return (await listExecutions(client, { query, pageSize: MAX_VISIBILITY_PAGE })).executions;
+/** A workflow that is open in the store. */
+export interface OpenWorkflow {
+  workflowId: string;
+  /** When the store recorded the workflow as open. Runs that closed earlier belong to an earlier use of the id. */
+  openSince: Date;
 }
 
-/** How an execution closed that did not record its end in the store. `failed` includes terminated and timed out. */
-export type UnrecordedClose = 'cancelled' | 'failed';
-
 /**
- * Finds executions that are closed in Temporal but open in the store. Such executions exist because workflow code does
- * not notice a termination. Makes one call for all executions. Returns an empty map when Temporal does not respond, so
- * that a list shows the state in the store.
+ * Finds the current execution of each workflow in one call: the running execution, or otherwise the last execution that
+ * closed without recording its end. Our workflow ids need no escaping in a query.
  *
- * @param executions `since` is the time when the store recorded the execution as open. Runs that closed earlier belong
- * to an earlier use of the same id.
- *
- * @returns how each execution closed, by workflow id.
+ * @returns the executions by workflow id.
  */
-export async function findUnrecordedCloses(
+export async function findLatestExecutions(
   client: Client,
-  executions: readonly { workflowId: string; since: Date }[],
-): Promise<Map<string, UnrecordedClose>> {
-  const closes = new Map<string, UnrecordedClose>();
-  const sinceOf = new Map(executions.map(({ workflowId, since }) => [workflowId, since.getTime()]));
-  const statuses = ['Running', 'Canceled', 'Failed', 'Terminated', 'TimedOut'] as const;
-  const found = await findExecutions(client, [...sinceOf.keys()], statuses).catch(() => []);
-  const running = new Set<string>();
-  for (const { workflowId, status, closeTime } of found) {
+  workflows: readonly OpenWorkflow[],
+): Promise<Map<string, Execution>> {
+  const latest = new Map<string, Execution>();
+  if (workflows.length === 0) return latest;
+  const openSince = new Map(workflows.map(({ workflowId, openSince }) => [workflowId, openSince]));
+  const ids = [...openSince.keys()].map((workflowId) => `'${workflowId}'`).join(', ');
+  const query = `WorkflowId in (${ids}) and ExecutionStatus in (${UNRECORDED_STATUSES})`;
+  // Visibility lists running executions first, and then closed executions from the newest to the oldest.
+  for (const execution of (await listExecutions(client, { query, pageSize: MAX_VISIBILITY_PAGE })).executions) {
+    const { workflowId, status, closeTime } = execution;
+    const isCurrent = status.name === 'RUNNING' || (closeTime && closeTime >= openSince.get(workflowId)!);
     // After a reset, the old run is terminated and a new run is open.
-    if (status.name === 'RUNNING') running.add(workflowId);
-    else if (closeTime && closeTime.getTime() >= (sinceOf.get(workflowId) ?? Infinity)) {
-      closes.set(workflowId, status.name === 'CANCELLED' ? 'cancelled' : 'failed');
-    }
+    if (isCurrent && (status.name === 'RUNNING' || !latest.has(workflowId))) latest.set(workflowId, execution);
   }
-  for (const workflowId of running) closes.delete(workflowId);
-  return closes;
+  return latest;
 }
+
+const UNRECORDED_STATUSES = `'Running', 'Canceled', 'Failed', 'Terminated', 'TimedOut'`;
