@@ -2,25 +2,25 @@ import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { AppDependencies } from './dependencies.js';
-import { installAuth } from './plugins/auth/index.js';
-import { handleClientError } from './plugins/client-errors.js';
-import { requireContracts } from './http/route-contract.js';
-import { sendError, installErrorHandling } from './plugins/error-handler.js';
-import { enforceRequestTimeout, drainRequestBody } from './plugins/request-timeouts.js';
-import { malformedRequest } from './problems/http-problem.js';
-import { validatorCompiler } from './plugins/request-parsing.js';
-import { installIdempotency } from './plugins/idempotency.js';
+import { handleClientError } from './http/client-errors.js';
 import {
-  MAX_BODY_BYTES,
   HANDLER_TIMEOUT_MS,
+  MAX_BODY_BYTES,
   MAX_HEADER_BYTES,
   MAX_PARAM_LENGTH,
   REQUEST_TIMEOUT_MS,
   UPLOAD_TIMEOUT_MS,
 } from './limits.js';
-import { installOpenApi } from './plugins/openapi/index.js';
-import { CODEC_PATH, installProtection } from './plugins/protection.js';
-import { installJsonParser } from './plugins/request-parsing.js';
+import { authPlugin } from './plugins/auth/index.js';
+import { errorHandlerPlugin } from './plugins/error-handler.js';
+import { idempotencyPlugin } from './plugins/idempotency.js';
+import { openApiPlugin } from './plugins/openapi/index.js';
+import { CODEC_PATH, protectionPlugin } from './plugins/protection.js';
+import { requestParsingPlugin } from './plugins/request-parsing.js';
+import { requestTimeoutsPlugin } from './plugins/request-timeouts.js';
+import { requiredContractsPlugin } from './plugins/required-contracts.js';
+import { malformedRequest } from './problems/http-problem.js';
+import { sendError } from './problems/send-problem.js';
 import { sendErrorPage, approvalPageRoutes } from './approvals/page-routes.js';
 import { approvalRoutes } from './approvals/routes.js';
 import { batchRoutes } from './batches/routes.js';
@@ -39,17 +39,7 @@ import { shipmentReportRoutes } from './shipment-reports/routes.js';
  */
 const APPROVAL_PAGES_PATH = '/approvals/';
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /**
-     * Exempts the route from the request timeout, because an upload can take hours. The route enforces a minimum speed
-     * instead.
-     */
-    isUpload?: true;
-  }
-}
-
-/** Builds the HTTP application but does not start to listen. Installs the hooks of all requests before the routes. */
+/** Builds the HTTP application but does not start to listen. Registers the plugins before the routes. */
 export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: deps.logger.child({}, { serializers: { req: requestLogFields } }),
@@ -73,32 +63,30 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     frameworkErrors: (error, request, reply) =>
       void (request.url.startsWith(APPROVAL_PAGES_PATH) ? sendErrorPage : sendError)(error, request, reply),
   }) as unknown as FastifyInstance;
-  app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  deps.httpMetrics?.install(app);
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id);
-    deps.onRoute?.(request.routeOptions.url);
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
-      throw malformedRequest('the Host header is missing');
-    if (!request.routeOptions.config.isUpload) enforceRequestTimeout(request, reply, REQUEST_TIMEOUT_MS);
-  });
-  app.addHook('onResponse', async (request) => drainRequestBody(request));
-  requireContracts(app);
-  await installProtection(app, deps.protection);
-  installAuth(app, deps.auth, deps.codec?.sessions);
-  installJsonParser(app);
-  installIdempotency(app, deps.store);
   // Ignores unknown `Expect` headers. By default, Node responds 417 without a body.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   // Ends the event streams at shutdown, because an open stream would block the shutdown.
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
-  installErrorHandling(app);
-  // Rejects `text/plain` with 415. Fastify's default parser would accept such a body as a string.
-  app.removeContentTypeParser('text/plain');
 
-  await installOpenApi(app);
+  // Hooks run in the order of registration. `await` registers a plugin at once.
+  if (deps.httpMetrics) await app.register(deps.httpMetrics.plugin);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    deps.onRoute?.(request.routeOptions.url);
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+      throw malformedRequest('the Host header is missing');
+  });
+  await app.register(requestTimeoutsPlugin, { limitMs: REQUEST_TIMEOUT_MS });
+  await app.register(requiredContractsPlugin);
+  await app.register(protectionPlugin, deps.protection);
+  await app.register(authPlugin, { settings: deps.auth, sessions: deps.codec?.sessions });
+  await app.register(requestParsingPlugin);
+  await app.register(idempotencyPlugin, { store: deps.store });
+  await app.register(errorHandlerPlugin);
+  await app.register(openApiPlugin);
+
   app.register(healthRoutes, deps);
   app.register(problemRoutes, { prefix: '/problems' });
   app.register(productRoutes, { prefix: '/v1/products', ...deps });

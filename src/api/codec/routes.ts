@@ -6,7 +6,7 @@ import { UndecryptablePayload, isEncrypted, UnknownEncryptionKey } from '../../t
 import { payloads, type JsonPayload } from '../../schemas/codec.js';
 import type { AppDependencies } from '../dependencies.js';
 import { withContract } from '../http/route-contract.js';
-import { sendError } from '../plugins/error-handler.js';
+import { sendError } from '../problems/send-problem.js';
 import { bodyTooLarge, httpProblem, invalidRequest } from '../problems/http-problem.js';
 import { MAX_CODEC_BODY_BYTES } from '../limits.js';
 

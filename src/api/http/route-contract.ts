@@ -1,4 +1,3 @@
-import type { FastifyInstance, RouteOptions } from 'fastify';
 import type { z } from 'zod';
 import { CALLER_ROLES, type CallerRole } from '../../schemas/api-key.js';
 import type { ProblemKind } from '../problems/problem-kinds.js';
@@ -65,14 +64,3 @@ export const requiredRoles = (contract: RouteContract | undefined): readonly Cal
 
 /** Returns route options with the contract, to spread into the options of a route. */
 export const withContract = (contract: RouteContract) => ({ config: { contract } });
-
-/** Public pages that libraries serve. They have no contract. */
-const LIBRARY_PATHS = /^\/docs(\/|$)/;
-
-/** Rejects routes without a contract at registration, because only the contract defines who may call a route. */
-export function requireContracts(app: FastifyInstance): void {
-  app.addHook('onRoute', ({ method, url, config }: RouteOptions) => {
-    if (config?.contract ?? (method === 'OPTIONS' || LIBRARY_PATHS.test(url))) return;
-    throw new Error(`${String(method)} ${url} has no contract: add withContract, which defines who may call the route`);
-  });
-}

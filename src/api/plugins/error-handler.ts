@@ -1,69 +1,33 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
-import { toProblem } from '../problems/error-mapping.js';
-import { HttpProblem, notFound, toProblemBody, unsupportedMediaType } from '../problems/http-problem.js';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The resource that the request creates, if the API generated its id. */
-    newResource?: { path: string; idField: string; id: string };
-  }
-}
+import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify';
+import fp from 'fastify-plugin';
+import { HttpProblem, notFound } from '../problems/http-problem.js';
+import { sendError, sendProblem } from '../problems/send-problem.js';
 
 const HTTP_METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
-/** Installs the handlers that turn every error into an `application/problem+json` response. */
-export function installErrorHandling(app: FastifyInstance): void {
-  app.setErrorHandler(sendError);
-  const noRouteProblem = ({ url }: FastifyRequest) => {
-    const allowed = allowedMethods(app, url);
-    return allowed.length
-      ? new HttpProblem('method-not-allowed', { headers: { allow: allowed.join(', ') } })
-      : notFound('no route has this path');
-  };
-  app.setNotFoundHandler((request, reply) => sendProblem(noRouteProblem(request), request, reply));
-  // Rejects an unsupported method before the body is read. Otherwise the client could get an error about the body
-  // instead of the 405.
-  app.addHook('preParsing', async (request) => {
-    const problem = request.is404 ? noRouteProblem(request) : undefined;
-    if (problem?.kind === 'method-not-allowed') throw problem;
-  });
-}
+/** Turns every error, also a missing route or method, into an `application/problem+json` response. */
+export const errorHandlerPlugin = fp(
+  async (app: FastifyInstance) => {
+    app.setErrorHandler(sendError);
+    const noRouteProblem = ({ url }: FastifyRequest) => {
+      const allowed = allowedMethods(app, url);
+      return allowed.length
+        ? new HttpProblem('method-not-allowed', { headers: { allow: allowed.join(', ') } })
+        : notFound('no route has this path');
+    };
+    app.setNotFoundHandler((request, reply) => sendProblem(noRouteProblem(request), request, reply));
+    // Rejects an unsupported method before the body is read. Otherwise the client could get an error about the body
+    // instead of the 405.
+    app.addHook('preParsing', async (request) => {
+      const problem = request.is404 ? noRouteProblem(request) : undefined;
+      if (problem?.kind === 'method-not-allowed') throw problem;
+    });
+  },
+  { name: 'error-handler' },
+);
 
 /** Returns the methods that a path supports; empty if no route has this path. */
 export function allowedMethods(app: FastifyInstance, url: string): HTTPMethods[] {
   const [path = ''] = url.split('?');
   return HTTP_METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
-}
-
-/** Sends an error as a problem. Logs every 5xx; an unexpected error becomes a 500 without details. */
-export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const isMediaType = (error as FastifyError | undefined)?.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
-  const problem = isMediaType ? unsupportedMediaType(request) : withResourceId(toProblem(error), request);
-  if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
-  return sendProblem(problem, request, reply);
-}
-
-/**
- * Adds the generated id of the new resource to a 5xx, because the request may have created the resource. With the id,
- * the caller can read the resource or repeat the request.
- */
-function withResourceId(problem: HttpProblem, { newResource }: FastifyRequest): HttpProblem {
-  if (problem.status < 500 || !newResource) return problem;
-  const { path, idField, id } = newResource;
-  const { detail = problem.message, extensions, ...options } = problem.options;
-  return new HttpProblem(problem.kind, {
-    ...options,
-    detail: `${detail}; the resource may exist: read ${path}/${id}, or repeat the request with ${idField} ${id}`,
-    extensions: { ...extensions, [idField]: id },
-  });
-}
-
-/** Sends a problem as `application/problem+json`. Does not use the serializer of the route. */
-export function sendProblem(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return reply
-    .code(problem.status)
-    .headers({ 'x-request-id': request.id, ...problem.headers })
-    .type('application/problem+json')
-    .serializer(JSON.stringify)
-    .send(toProblemBody(problem, request.id));
 }

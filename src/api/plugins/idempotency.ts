@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
 import { withTimeout } from '../../async/promises.js';
 import type { Problem } from '../../schemas/shared/problem.js';
 import type { StoredResponse } from '../../store/idempotency-keys.js';
@@ -40,97 +41,100 @@ const RENEWAL_INTERVAL_MS = 10_000;
  * operation itself runs only once, because the key determines the id of the workflow, update or signal. The store keeps
  * the response and a fingerprint of the request, because Temporal does not keep them after the run.
  */
-export function installIdempotency(app: FastifyInstance, store: Store): void {
-  app.decorateRequest('callIdentity');
-  app.decorateRequest('idempotencyClaim');
+export const idempotencyPlugin = fp(
+  async (app: FastifyInstance, { store }: { store: Store }) => {
+    app.decorateRequest('callIdentity');
+    app.decorateRequest('idempotencyClaim');
 
-  app.addHook('preHandler', async (request, reply) => {
-    const { contract } = request.routeOptions.config;
-    const callIdentity = contract?.idempotency && readCallIdentity(request);
-    if (!callIdentity) return;
-    request.callIdentity = callIdentity;
-    const { scope, fingerprint } = callIdentity;
-    const claim = await store.claimIdempotencyKey(scope, fingerprint).catch((error: unknown) => {
-      // If the operation does not need the store, Temporal's ids alone ensure that the operation runs once.
-      if (contract.dependencies?.includes('store') || toProblem(error).kind !== 'store-unavailable') throw error;
-      request.log.warn({ err: error }, 'could not check for a stored response of the idempotency key');
-      return undefined;
-    });
-    if (!claim) return;
-    if (claim.outcome === 'running')
-      throw httpProblem('request-in-progress', 'the first request with this Idempotency-Key is still running');
-    if (claim.outcome === 'other') throw keyReusedProblem();
-    if (claim.outcome === 'claimed') {
-      const { claimId } = claim;
-      request.idempotencyClaim = { claimId, stopRenewal: renewClaimUntilClose(reply, scope, claimId) };
-    } else if (contract.idempotency === 'upload') {
-      request.idempotencyClaim = { storedResponse: claim.response };
-    } else {
-      await setReplayedResponse(reply, claim.response)
-        .serializer(String)
-        .send(withCurrentRequestId(request, claim.response));
-    }
-  });
-
-  app.addHook('onSend', async (request, reply, payload) => {
-    const { callIdentity, idempotencyClaim: claim } = request;
-    if (!callIdentity || !claim) return payload;
-    if (claim.storedResponse) {
-      if (reply.statusCode >= 300) return payload;
-      setReplayedResponse(reply, claim.storedResponse);
-      return claim.storedResponse.body;
-    }
-    claim.stopRenewal();
-    // If the response cannot be stored, the caller still gets the response. A repeated request then runs again with the
-    // same ids.
-    const stored = settleClaim(request, reply, { ...callIdentity, ...claim }, payload).catch((err: unknown) => {
-      request.log.warn({ err }, 'could not store the response of the idempotency key');
-    });
-    await withTimeout(stored, STORE_TIMEOUT_MS, () => undefined);
-    return payload;
-  });
-
-  /** Stores the response for repeated requests, or releases the key. */
-  async function settleClaim(
-    { routeOptions }: FastifyRequest,
-    reply: FastifyReply,
-    { scope, claimId }: { scope: Buffer; claimId: string },
-    payload: unknown,
-  ): Promise<void> {
-    // After a 5xx, the outcome is unknown. The key stays bound to the content of this request, but the claim expires.
-    if (reply.statusCode >= 500) await store.expireIdempotencyClaim(scope, claimId);
-    else if (typeof payload !== 'string' || !shouldStoreResponse(reply.statusCode, routeOptions.config.contract))
-      await store.releaseIdempotencyKey(scope, claimId);
-    else
-      await store.storeIdempotentResponse(scope, claimId, {
-        status: reply.statusCode,
-        headers: storedHeadersOf(reply),
-        body: payload,
+    app.addHook('preHandler', async (request, reply) => {
+      const { contract } = request.routeOptions.config;
+      const callIdentity = contract?.idempotency && readCallIdentity(request);
+      if (!callIdentity) return;
+      request.callIdentity = callIdentity;
+      const { scope, fingerprint } = callIdentity;
+      const claim = await store.claimIdempotencyKey(scope, fingerprint).catch((error: unknown) => {
+        // If the operation does not need the store, Temporal's ids alone ensure that the operation runs once.
+        if (contract.dependencies?.includes('store') || toProblem(error).kind !== 'store-unavailable') throw error;
+        request.log.warn({ err: error }, 'could not check for a stored response of the idempotency key');
+        return undefined;
       });
-  }
+      if (!claim) return;
+      if (claim.outcome === 'running')
+        throw httpProblem('request-in-progress', 'the first request with this Idempotency-Key is still running');
+      if (claim.outcome === 'other') throw keyReusedProblem();
+      if (claim.outcome === 'claimed') {
+        const { claimId } = claim;
+        request.idempotencyClaim = { claimId, stopRenewal: renewClaimUntilClose(reply, scope, claimId) };
+      } else if (contract.idempotency === 'upload') {
+        request.idempotencyClaim = { storedResponse: claim.response };
+      } else {
+        await setReplayedResponse(reply, claim.response)
+          .serializer(String)
+          .send(withCurrentRequestId(request, claim.response));
+      }
+    });
 
-  /**
-   * Renews the claim until the connection closes, because an upload can take longer than a claim lasts.
-   *
-   * @returns a function that stops the renewal before the connection closes.
-   */
-  function renewClaimUntilClose(reply: FastifyReply, scope: Buffer, claimId: string): () => void {
-    const timer = setInterval(
-      () => void store.renewIdempotencyClaim(scope, claimId).catch(() => undefined),
-      RENEWAL_INTERVAL_MS,
-    ).unref();
-    const stopRenewal = () => clearInterval(timer);
-    reply.raw.once('close', stopRenewal);
-    return stopRenewal;
-  }
+    app.addHook('onSend', async (request, reply, payload) => {
+      const { callIdentity, idempotencyClaim: claim } = request;
+      if (!callIdentity || !claim) return payload;
+      if (claim.storedResponse) {
+        if (reply.statusCode >= 300) return payload;
+        setReplayedResponse(reply, claim.storedResponse);
+        return claim.storedResponse.body;
+      }
+      claim.stopRenewal();
+      // If the response cannot be stored, the caller still gets the response. A repeated request then runs again with the
+      // same ids.
+      const stored = settleClaim(request, reply, { ...callIdentity, ...claim }, payload).catch((err: unknown) => {
+        request.log.warn({ err }, 'could not store the response of the idempotency key');
+      });
+      await withTimeout(stored, STORE_TIMEOUT_MS, () => undefined);
+      return payload;
+    });
 
-  const purge = setInterval(() => {
-    store
-      .deleteExpiredIdempotencyKeys()
-      .catch((err: unknown) => app.log.warn({ err }, 'could not delete expired idempotency keys'));
-  }, PURGE_INTERVAL_MS).unref();
-  app.addHook('onClose', async () => clearInterval(purge));
-}
+    /** Stores the response for repeated requests, or releases the key. */
+    async function settleClaim(
+      { routeOptions }: FastifyRequest,
+      reply: FastifyReply,
+      { scope, claimId }: { scope: Buffer; claimId: string },
+      payload: unknown,
+    ): Promise<void> {
+      // After a 5xx, the outcome is unknown. The key stays bound to the content of this request, but the claim expires.
+      if (reply.statusCode >= 500) await store.expireIdempotencyClaim(scope, claimId);
+      else if (typeof payload !== 'string' || !shouldStoreResponse(reply.statusCode, routeOptions.config.contract))
+        await store.releaseIdempotencyKey(scope, claimId);
+      else
+        await store.storeIdempotentResponse(scope, claimId, {
+          status: reply.statusCode,
+          headers: storedHeadersOf(reply),
+          body: payload,
+        });
+    }
+
+    /**
+     * Renews the claim until the connection closes, because an upload can take longer than a claim lasts.
+     *
+     * @returns a function that stops the renewal before the connection closes.
+     */
+    function renewClaimUntilClose(reply: FastifyReply, scope: Buffer, claimId: string): () => void {
+      const timer = setInterval(
+        () => void store.renewIdempotencyClaim(scope, claimId).catch(() => undefined),
+        RENEWAL_INTERVAL_MS,
+      ).unref();
+      const stopRenewal = () => clearInterval(timer);
+      reply.raw.once('close', stopRenewal);
+      return stopRenewal;
+    }
+
+    const purge = setInterval(() => {
+      store
+        .deleteExpiredIdempotencyKeys()
+        .catch((err: unknown) => app.log.warn({ err }, 'could not delete expired idempotency keys'));
+    }, PURGE_INTERVAL_MS).unref();
+    app.addHook('onClose', async () => clearInterval(purge));
+  },
+  { name: 'idempotency', dependencies: ['auth'] },
+);
 
 /**
  * Whether a response below 500 is stored for repeated requests. If the response is not stored, nothing has changed, so

@@ -3,6 +3,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance } from 'fastify';
+import fp from 'fastify-plugin';
 import { requiredRoles } from '../http/route-contract.js';
 import { httpProblem, HttpProblem } from '../problems/http-problem.js';
 import { allowedMethods } from './error-handler.js';
@@ -49,59 +50,62 @@ const EXPOSED_HEADERS = [
   'ratelimit-reset',
 ];
 
-/** Installs security headers, CORS, overload protection and rate limits, which apply before a route does any work. */
-export async function installProtection(app: FastifyInstance, settings: ProtectionSettings): Promise<void> {
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
-    },
-    strictTransportSecurity: settings.hstsMaxAgeSeconds > 0 && { maxAge: settings.hstsMaxAgeSeconds },
-  });
-  if (settings.corsOrigins.length || settings.codecOrigins.length) {
-    // With `strictPreflight`, the library would answer an OPTIONS request that is not a preflight with a plain text 400
-    // instead of a problem.
-    const always = { exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false };
-    const ofApi = { ...always, origin: [...settings.corsOrigins], methods: ['GET', 'POST', 'PATCH', 'DELETE'] };
-    const ofCodec = {
-      ...always,
-      origin: [...settings.codecOrigins],
-      methods: ['POST'],
-      credentials: true,
-      allowedHeaders: ['authorization', 'authorization-extras', 'content-type', 'x-api-key', 'x-namespace'],
-    };
-    await app.register(cors, {
-      delegator(request, done) {
-        const rules = request.url.startsWith(CODEC_PATH) ? ofCodec : ofApi;
-        // Without `preflight: false`, the library would answer a preflight even for a path that does not exist.
-        done(null, { ...rules, preflight: allowedMethods(app, request.url).length > 0 });
+/** Adds security headers, CORS, overload protection and rate limits, which apply before a route does any work. */
+export const protectionPlugin = fp(
+  async (app: FastifyInstance, settings: ProtectionSettings) => {
+    await app.register(helmet, {
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+      },
+      strictTransportSecurity: settings.hstsMaxAgeSeconds > 0 && { maxAge: settings.hstsMaxAgeSeconds },
+    });
+    if (settings.corsOrigins.length || settings.codecOrigins.length) {
+      // With `strictPreflight`, the library would answer an OPTIONS request that is not a preflight with a plain text 400
+      // instead of a problem.
+      const always = { exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false };
+      const ofApi = { ...always, origin: [...settings.corsOrigins], methods: ['GET', 'POST', 'PATCH', 'DELETE'] };
+      const ofCodec = {
+        ...always,
+        origin: [...settings.codecOrigins],
+        methods: ['POST'],
+        credentials: true,
+        allowedHeaders: ['authorization', 'authorization-extras', 'content-type', 'x-api-key', 'x-namespace'],
+      };
+      await app.register(cors, {
+        delegator(request, done) {
+          const rules = request.url.startsWith(CODEC_PATH) ? ofCodec : ofApi;
+          // Without `preflight: false`, the library would answer a preflight even for a path that does not exist.
+          done(null, { ...rules, preflight: allowedMethods(app, request.url).length > 0 });
+        },
+      });
+    }
+    await app.register(underPressure, {
+      maxEventLoopDelay: settings.maxEventLoopDelayMs,
+      pressureHandler: (request) => {
+        if (HEALTH_PATHS.has(request.routeOptions.url ?? '')) return;
+        throw httpProblem('overloaded', 'server overloaded');
       },
     });
-  }
-  await app.register(underPressure, {
-    maxEventLoopDelay: settings.maxEventLoopDelayMs,
-    pressureHandler: (request) => {
-      if (HEALTH_PATHS.has(request.routeOptions.url ?? '')) return;
-      throw httpProblem('overloaded', 'server overloaded');
-    },
-  });
-  if (settings.requestsPerMinute !== undefined) {
-    await app.register(rateLimit, {
-      max: settings.requestsPerMinute,
-      timeWindow: MINUTE_MS,
-      cache: MAX_RATE_LIMITED_CALLERS,
-      enableDraftSpec: true,
-      // Counts requests without an authenticated caller by IP address. Requests with an invalid key are therefore
-      // limited too.
-      keyGenerator: ({ caller, authenticationError, routeOptions, ip }) =>
-        authenticationError || !requiredRoles(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
-      allowList: ({ routeOptions: { url = '', config } }) =>
-        HEALTH_PATHS.has(url) || config.contract?.access === 'signed',
-      errorResponseBuilder: (_request, { ttl, max }) =>
-        new HttpProblem('too-many-requests', {
-          detail: `the limit is ${max} requests per minute`,
-          headers: { 'retry-after': String(Math.ceil(ttl / 1000)) },
-        }),
-    });
-  }
-}
+    if (settings.requestsPerMinute !== undefined) {
+      await app.register(rateLimit, {
+        max: settings.requestsPerMinute,
+        timeWindow: MINUTE_MS,
+        cache: MAX_RATE_LIMITED_CALLERS,
+        enableDraftSpec: true,
+        // Counts requests without an authenticated caller by IP address. Requests with an invalid key are therefore
+        // limited too.
+        keyGenerator: ({ caller, authenticationError, routeOptions, ip }) =>
+          authenticationError || !requiredRoles(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
+        allowList: ({ routeOptions: { url = '', config } }) =>
+          HEALTH_PATHS.has(url) || config.contract?.access === 'signed',
+        errorResponseBuilder: (_request, { ttl, max }) =>
+          new HttpProblem('too-many-requests', {
+            detail: `the limit is ${max} requests per minute`,
+            headers: { 'retry-after': String(Math.ceil(ttl / 1000)) },
+          }),
+      });
+    }
+  },
+  { name: 'protection' },
+);

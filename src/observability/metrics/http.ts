@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 const LABELLED_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -48,31 +49,34 @@ export function createHttpMetrics(registry: Registry) {
       ignoredCallbacks.inc({ callback, reason });
     },
 
-    /** Measures all requests that the application receives after this call. */
-    install(app: FastifyInstance): void {
-      const open = new WeakSet<FastifyRequest>();
-      const close = (request: FastifyRequest) => {
-        if (open.delete(request)) inFlight.dec();
-      };
-      app.addHook('onRequest', async (request) => {
-        open.add(request);
-        inFlight.inc();
-      });
-      app.addHook('onResponse', async (request, reply) => {
-        close(request);
-        if (isEventStream(reply)) return;
-        const { method, routeOptions } = request;
-        durations.observe(
-          {
-            method: LABELLED_METHODS.has(method) ? method : 'other',
-            route: routeOptions.url ?? 'unknown',
-            status: reply.statusCode,
-          },
-          reply.elapsedTime / 1000,
-        );
-      });
-      app.addHook('onRequestAbort', async (request) => close(request));
-    },
+    /** Measures all requests of an application. */
+    plugin: fp(
+      async (app: FastifyInstance) => {
+        const open = new WeakSet<FastifyRequest>();
+        const close = (request: FastifyRequest) => {
+          if (open.delete(request)) inFlight.dec();
+        };
+        app.addHook('onRequest', async (request) => {
+          open.add(request);
+          inFlight.inc();
+        });
+        app.addHook('onResponse', async (request, reply) => {
+          close(request);
+          if (isEventStream(reply)) return;
+          const { method, routeOptions } = request;
+          durations.observe(
+            {
+              method: LABELLED_METHODS.has(method) ? method : 'other',
+              route: routeOptions.url ?? 'unknown',
+              status: reply.statusCode,
+            },
+            reply.elapsedTime / 1000,
+          );
+        });
+        app.addHook('onRequestAbort', async (request) => close(request));
+      },
+      { name: 'http-metrics' },
+    ),
   };
 }
 

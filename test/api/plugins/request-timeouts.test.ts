@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import Fastify from 'fastify';
 import { describe, expect, test } from 'vitest';
-import { enforceRequestTimeout } from '../../../src/api/plugins/request-timeouts.js';
+import { requestTimeoutsPlugin } from '../../../src/api/plugins/request-timeouts.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { waitUntil } from '../../support/processes.js';
 
@@ -14,7 +14,7 @@ describe('requests that are not complete within the time limit', () => {
     const handled: unknown[] = [];
     let releaseResponse = (): void => undefined;
     const responseReleased = new Promise<void>((resolve) => (releaseResponse = resolve));
-    app.addHook('onRequest', async (request, reply) => enforceRequestTimeout(request, reply, LIMIT_MS));
+    await app.register(requestTimeoutsPlugin, { limitMs: LIMIT_MS });
     app.post('/', async (request) => {
       handled.push(request.body);
       await responseReleased;

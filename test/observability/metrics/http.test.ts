@@ -10,7 +10,7 @@ let release: () => void;
 beforeEach(async () => {
   registry = new Registry();
   app = Fastify({ forceCloseConnections: true });
-  createHttpMetrics(registry).install(app);
+  await app.register(createHttpMetrics(registry).plugin);
   const released = new Promise<void>((resolve) => (release = resolve));
   app.get('/v1/orders/:orderId', async () => ({}));
   app.get('/slow', async () => {

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
 import { isLoopback } from '../../../http-client/addresses.js';
 import type { ApiKey } from '../../../schemas/api-key.js';
 import { requiredRoles } from '../../http/route-contract.js';
@@ -11,6 +12,12 @@ import { createTokenVerifier, type TokenSettings } from './tokens.js';
 export interface AuthSettings {
   apiKeys: readonly ApiKey[];
   tokens?: TokenSettings | undefined;
+}
+
+interface AuthPluginOptions {
+  /** With `open`, callers are not authenticated and have all permissions. */
+  settings: AuthSettings | 'open';
+  sessions?: CodecSessions | undefined;
 }
 
 /** The headers that carry credentials. */
@@ -33,41 +40,42 @@ declare module 'fastify' {
 /**
  * Authenticates callers, and denies access to callers without a required role. Throws `authenticationError` only after
  * all `onRequest` hooks have run, because the rate limit also counts requests of unknown callers.
- *
- * @param settings with `open`, callers are not authenticated and have all permissions.
  */
-export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open', sessions?: CodecSessions): void {
-  app.decorateRequest('caller');
-  app.decorateRequest('authenticationError');
-  app.addHook('onRequest', async (request) => {
-    request.caller = ANONYMOUS;
-    if (settings === 'open') assertLocalRequest(request);
-  });
-  if (settings === 'open') return;
+export const authPlugin = fp(
+  async (app: FastifyInstance, { settings, sessions }: AuthPluginOptions) => {
+    app.decorateRequest('caller');
+    app.decorateRequest('authenticationError');
+    app.addHook('onRequest', async (request) => {
+      request.caller = ANONYMOUS;
+      if (settings === 'open') assertLocalRequest(request);
+    });
+    if (settings === 'open') return;
 
-  const authenticate = createAuthenticator(settings);
-  app.decorateRequest('authenticate', authenticate);
-  app.addHook('onRequest', async (request) => {
-    const { contract } = request.routeOptions.config;
-    if (!requiredRoles(contract)) return;
-    try {
-      const hasKey = request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined;
-      const sessionCaller = contract?.acceptsSession && !hasKey ? await sessions?.authorize(request) : undefined;
-      request.caller = sessionCaller ?? (await authenticate(request.headers));
-    } catch (error) {
-      request.authenticationError = error;
-    }
-  });
-  app.addHook('preParsing', async ({ caller, authenticationError, routeOptions }) => {
-    const roles = requiredRoles(routeOptions.config.contract);
-    if (!roles) return;
-    if (authenticationError) throw authenticationError as Error;
-    if (!caller.roles.some((role) => roles.includes(role))) {
-      const actual = caller.roles.length ? `has the roles ${caller.roles.join(', ')}` : 'has no role';
-      throw forbidden(`requires the role ${roles.join(' or ')}; ${caller.id} ${actual}`);
-    }
-  });
-}
+    const authenticate = createAuthenticator(settings);
+    app.decorateRequest('authenticate', authenticate);
+    app.addHook('onRequest', async (request) => {
+      const { contract } = request.routeOptions.config;
+      if (!requiredRoles(contract)) return;
+      try {
+        const hasKey = request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined;
+        const sessionCaller = contract?.acceptsSession && !hasKey ? await sessions?.authorize(request) : undefined;
+        request.caller = sessionCaller ?? (await authenticate(request.headers));
+      } catch (error) {
+        request.authenticationError = error;
+      }
+    });
+    app.addHook('preParsing', async ({ caller, authenticationError, routeOptions }) => {
+      const roles = requiredRoles(routeOptions.config.contract);
+      if (!roles) return;
+      if (authenticationError) throw authenticationError as Error;
+      if (!caller.roles.some((role) => roles.includes(role))) {
+        const actual = caller.roles.length ? `has the roles ${caller.roles.join(', ')}` : 'has no role';
+        throw forbidden(`requires the role ${roles.join(' or ')}; ${caller.id} ${actual}`);
+      }
+    });
+  },
+  { name: 'auth' },
+);
 
 /**
  * Creates a function that identifies the caller by `X-API-Key` or by a bearer token. A bearer token is an API key or a

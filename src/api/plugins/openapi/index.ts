@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import fp from 'fastify-plugin';
 import { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { OpenAPIV3, OpenAPIV3_1 } from 'openapi-types';
 import { z } from 'zod';
@@ -56,57 +57,60 @@ const HEADERS: Record<string, OpenAPIV3.HeaderObject> = {
 
 /**
  * Serves the OpenAPI document at `/openapi.json` and a docs page at `/docs`. The document contains the routes that are
- * registered after this call.
+ * registered after this plugin.
  */
-export async function installOpenApi(app: FastifyInstance): Promise<void> {
-  const contracts = new Map<string, RouteContract>();
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: TITLE,
-        version: VERSION,
-        description: DESCRIPTION,
-        license: { name: 'MIT', identifier: 'MIT' },
+export const openApiPlugin = fp(
+  async (app: FastifyInstance) => {
+    const contracts = new Map<string, RouteContract>();
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: TITLE,
+          version: VERSION,
+          description: DESCRIPTION,
+          license: { name: 'MIT', identifier: 'MIT' },
+        },
+        servers: [{ url: '/', description: 'The server that serves this document' }],
+        tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+        components: { securitySchemes: SECURITY_SCHEMES, headers: HEADERS },
       },
-      servers: [{ url: '/', description: 'The server that serves this document' }],
-      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
-      components: { securitySchemes: SECURITY_SCHEMES, headers: HEADERS },
-    },
-    transform: (input) => describeOperation(input, contracts),
-    transformObject: (input) =>
-      mergeInputOutputSchemas(describeResponses(jsonSchemaTransformObject(input) as OpenAPIV3_1.Document, contracts)),
-  });
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: DOCS_CSP,
-    theme: { title: `${TITLE}: the API` },
-    uiConfig: {
-      docExpansion: 'list',
-      showExtensions: true,
-      displayRequestDuration: true,
-      // Hides the bar that loads other documents, and the badge of an external validator.
-      layout: 'BaseLayout',
-      validatorUrl: null,
-    },
-  });
-  let text: string | undefined;
-  app.get(
-    '/openapi.json',
-    {
-      ...withContract({
-        operationId: 'getOpenApi',
-        summary: 'Get the OpenAPI document',
-        tag: 'Operations',
-        access: 'public',
-      }),
-      schema: { response: { 200: z.looseObject({ openapi: z.string() }).describe('OpenAPI 3.1') } },
-    },
-    // The document does not change while the process runs, so it is built once.
-    async (_request, reply) =>
-      reply
-        .type('application/json; charset=utf-8')
-        .serializer(String)
-        .send((text ??= JSON.stringify(app.swagger())) as never),
-  );
-}
+      transform: (input) => describeOperation(input, contracts),
+      transformObject: (input) =>
+        mergeInputOutputSchemas(describeResponses(jsonSchemaTransformObject(input) as OpenAPIV3_1.Document, contracts)),
+    });
+    await app.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: DOCS_CSP,
+      theme: { title: `${TITLE}: the API` },
+      uiConfig: {
+        docExpansion: 'list',
+        showExtensions: true,
+        displayRequestDuration: true,
+        // Hides the bar that loads other documents, and the badge of an external validator.
+        layout: 'BaseLayout',
+        validatorUrl: null,
+      },
+    });
+    let text: string | undefined;
+    app.get(
+      '/openapi.json',
+      {
+        ...withContract({
+          operationId: 'getOpenApi',
+          summary: 'Get the OpenAPI document',
+          tag: 'Operations',
+          access: 'public',
+        }),
+        schema: { response: { 200: z.looseObject({ openapi: z.string() }).describe('OpenAPI 3.1') } },
+      },
+      // The document does not change while the process runs, so it is built once.
+      async (_request, reply) =>
+        reply
+          .type('application/json; charset=utf-8')
+          .serializer(String)
+          .send((text ??= JSON.stringify(app.swagger())) as never),
+    );
+  },
+  { name: 'openapi' },
+);
