@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import html from 'html-template-tag';
 import type { ApprovalInput } from '../schemas/approval.js';
 import { formatMoney } from '../schemas/shared/money.js';
+import { formatUtcMinute } from '../text/utc-minute.js';
 
 /** A message to one approver: the request for a decision, or a reminder. */
 export interface ApproverMessage extends Pick<
@@ -40,7 +41,7 @@ export function renderApprovalMail(message: ApproverMessage, link: string): { te
   const facts: [string, string][] = [
     ['Requested by', requestedBy],
     ...(amount ? [['Amount', formatMoney(amount)] as [string, string]] : []),
-    ['Decide by', `${deadline.slice(0, 16).replace('T', ' ')} UTC`],
+    ['Decide by', formatUtcMinute(deadline)],
     ...(stages > 1 ? [['Stage', `${stage} of ${stages}`] as [string, string]] : []),
   ];
   const hint = 'Opening the link does not decide anything. The link is personal: do not forward it.';

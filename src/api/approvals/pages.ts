@@ -1,6 +1,7 @@
 import html from 'html-template-tag';
 import type { ApprovalView } from '../../schemas/approval.js';
 import { formatMoney } from '../../schemas/shared/money.js';
+import { formatUtcMinute } from '../../text/utc-minute.js';
 import { renderPage } from '../http/html-layout.js';
 
 /** The submitted comment, and the problems that caused the rejection of the form. */
@@ -214,7 +215,7 @@ export function formatRemainingTime(deadline: Date, now: Date): string {
 }
 
 function timeElement(at: string): string {
-  return html`<time datetime="${at}">${at.slice(0, 16).replace('T', ' ')} UTC</time>`;
+  return html`<time datetime="${at}">${formatUtcMinute(at)}</time>`;
 }
 
 function messageBox(kind: string, content: string, role?: 'alert'): string {

@@ -1,4 +1,5 @@
 import type { ApprovalView } from '../../schemas/approval.js';
+import { formatUtcMinute } from '../../text/utc-minute.js';
 
 /**
  * Renders an approval as Markdown for the "Current Details" of the Web UI. Problems come first. Approver ids need no
@@ -27,7 +28,7 @@ function attentionItemsOf({ notifications, callbackDelivery, status }: ApprovalV
 
 function describeStatus({ status, stage, stages, deadline, decision, callbackDelivery }: ApprovalView): string {
   if (status === 'pending') {
-    const until = deadline === undefined ? '' : `, until ${deadline.slice(0, 16).replace('T', ' ')} UTC`;
+    const until = deadline === undefined ? '' : `, until ${formatUtcMinute(deadline)}`;
     return `**pending**: stage ${stage} of ${stages}${until}`;
   }
   const by = decision ? ` by \`${decision.approver}\` (${decision.via})` : '';
