@@ -1,7 +1,9 @@
 import { connect as connectTcp } from 'node:net';
-import { isGrpcServiceError, type Connection } from '@temporalio/client';
+import { status } from '@grpc/grpc-js';
+import type { Connection } from '@temporalio/client';
 import type { TemporalCredentials } from '../../temporal/connection-profile.js';
 import { openConnection } from '../../temporal/connections.js';
+import { grpcErrorIn } from '../../temporal/grpc-errors.js';
 import { RESPONSE_TIMEOUT_MS, NO_RESPONSE, describeConnectionError, type ServerProblem } from './server-problem.js';
 
 interface TemporalTarget {
@@ -9,11 +11,6 @@ interface TemporalTarget {
   TEMPORAL_NAMESPACE: string;
   TEMPORAL_CREDENTIALS: TemporalCredentials;
 }
-
-/** gRPC status codes with their names from the gRPC specification. */
-const NOT_FOUND = 5;
-const PERMISSION_DENIED = 7;
-const UNAUTHENTICATED = 16;
 
 /**
  * Connects to Temporal in the same way as the application. With `expectNamespace`, also checks that the namespace
@@ -42,8 +39,8 @@ export async function checkTemporal(
     );
     return undefined;
   } catch (error) {
-    const { code, details } = isGrpcServiceError(error) ? error : { code: undefined, details: '' };
-    if (code === NOT_FOUND)
+    const grpc = grpcErrorIn(error);
+    if (grpc?.code === status.NOT_FOUND)
       return {
         kind: 'rejected',
         name: 'TEMPORAL_NAMESPACE',
@@ -51,11 +48,11 @@ export async function checkTemporal(
         got: namespace,
         example: 'default',
       };
-    if (code === PERMISSION_DENIED || code === UNAUTHENTICATED)
+    if (grpc?.code === status.PERMISSION_DENIED || grpc?.code === status.UNAUTHENTICATED)
       return {
         kind: 'rejected',
         name: 'TEMPORAL_API_KEY',
-        problem: `Temporal on ${address} denies access${credentials.apiKey === undefined ? ' without an API key' : ''}: ${details}`,
+        problem: `Temporal on ${address} denies access${credentials.apiKey === undefined ? ' without an API key' : ''}: ${grpc.details}`,
         example: '<an API key for this namespace>',
       };
     return unreachable(`${NO_RESPONSE} from a Temporal server; check TEMPORAL_TLS and its certificates`);
