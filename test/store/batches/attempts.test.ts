@@ -15,7 +15,7 @@ import {
 import { chunksOf, createMany, stageTestBatch } from '../../support/shop/batches.js';
 
 const batchStore = useBatchStore();
-const { waitForBlockedTransactions, openAttempt, storedChunks, holdChunkOpen } = batchStore;
+const { waitForBlockedTransactions, openAttempt, openStagedBatch, storedChunks, holdChunkOpen } = batchStore;
 let store: Store;
 beforeAll(() => void ({ store } = batchStore));
 
@@ -41,8 +41,11 @@ describe('openAttempt', () => {
   });
 
   test('another run gets the failed and unprocessed items in full chunks, with their line numbers', async () => {
-    const batchId = await stageTestBatch(store, { operation: 'call', items: makeNumberedItems(14), itemsPerChunk: 4 });
-    const { attemptId } = await openAttempt(batchId, 'run');
+    const { batchId, attemptId } = await openStagedBatch({
+      operation: 'call',
+      items: makeNumberedItems(14),
+      itemsPerChunk: 4,
+    });
     await store.recordChunkProgress(
       { attemptId, chunkIndex: 0 },
       { processedCount: 4, failures: rejectionsAt(2), isDone: true },
@@ -77,8 +80,7 @@ describe('openAttempt', () => {
   });
 
   test('another run gets no chunks when every item has already succeeded', async () => {
-    const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
-    const { attemptId } = await openAttempt(batchId, 'run');
+    const { batchId, attemptId } = await openStagedBatch({ items: makeNumberedItems(3) });
     await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => []);
 
     for (const runId of ['another run', 'yet another run']) {
@@ -104,8 +106,7 @@ describe('openAttempt', () => {
   });
 
   test('after two concurrent retries, each unfinished item is open only in the last attempt', async () => {
-    const batchId = await stageTestBatch(store, { items: makeNumberedItems(6), itemsPerChunk: 2 });
-    const { attemptId } = await openAttempt(batchId, 'run');
+    const { batchId, attemptId } = await openStagedBatch({ items: makeNumberedItems(6), itemsPerChunk: 2 });
     await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(0));
     const startedAt = new Date();
     const both = await Promise.all(['b', 'c'].map((runId) => store.openAttempt(batchId, runId, startedAt)));
@@ -155,8 +156,7 @@ describe('openAttempt', () => {
 
   describe('chunks of an earlier run', () => {
     async function stageTwoChunks() {
-      const batchId = await stageTestBatch(store, { items: makeNumberedItems(4), itemsPerChunk: 2 });
-      const { attemptId } = await openAttempt(batchId, 'run');
+      const { batchId, attemptId } = await openStagedBatch({ items: makeNumberedItems(4), itemsPerChunk: 2 });
       const applied: number[] = [];
       const recordItems: ApplyChunk = async (_tx, items) => {
         applied.push(...linesOf(items));
@@ -303,8 +303,11 @@ describe('listBatchFailures', () => {
   });
 
   test('lists all kinds of failures in line order, for any page size', async () => {
-    const batchId = await stageTestBatch(store, { operation: 'call', items: makeNumberedItems(18), itemsPerChunk: 3 });
-    const { attemptId } = await openAttempt(batchId, 'run');
+    const { batchId, attemptId } = await openStagedBatch({
+      operation: 'call',
+      items: makeNumberedItems(18),
+      itemsPerChunk: 3,
+    });
     const key = (chunkIndex: number) => ({ attemptId, chunkIndex });
     const [other, stopped] = [
       { type: 'Other', message: 'by the way' },
@@ -337,8 +340,7 @@ describe('listBatchFailures', () => {
   });
 
   test('lists no failures of earlier attempts once a retry has started', async () => {
-    const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
-    const { attemptId } = await openAttempt(batchId, 'run');
+    const { batchId, attemptId } = await openStagedBatch({ items: makeNumberedItems(3) });
     await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(0, 1, 2));
     expect(await store.listBatchFailures(batchId, { limit: 10 })).toHaveLength(3);
     await openAttempt(batchId, 'another run');
@@ -353,8 +355,11 @@ describe('listBatchFailures', () => {
     ['😀', '😀'],
   ])('stores the failure message %j as %j, and a retry opens the failed items', async (message, shown) => {
     const item = { text: message };
-    const batchId = await stageTestBatch(store, { operation: 'call', items: [item, item, item], itemsPerChunk: 2 });
-    const { attemptId } = await openAttempt(batchId, 'run');
+    const { batchId, attemptId } = await openStagedBatch({
+      operation: 'call',
+      items: [item, item, item],
+      itemsPerChunk: 2,
+    });
     const failures = [{ index: 0, reason: { type: message, message } }];
     await store.recordChunkProgress({ attemptId, chunkIndex: 0 }, { processedCount: 1, failures, isDone: false });
     await store.applyChunk({ attemptId, chunkIndex: 1 }, async () => failures);
@@ -375,8 +380,7 @@ describe('readBatchStats', () => {
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
   async function openPartlyProcessedBatch(): Promise<{ batchId: string; attemptId: number }> {
-    const batchId = await stageTestBatch(store, { items: makeNumberedItems(10), itemsPerChunk: 2 });
-    const { attemptId } = await openAttempt(batchId, 'first');
+    const { batchId, attemptId } = await openStagedBatch({ items: makeNumberedItems(10), itemsPerChunk: 2 });
     await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
     await store.giveUpChunks(attemptId, { first: 3, count: 2 }, REASON);
     return { batchId, attemptId };

@@ -15,15 +15,14 @@ import {
 import { chunksOf, createMany, stageTestBatch } from '../../support/shop/batches.js';
 
 const batchStore = useBatchStore();
-const { waitForBlockedTransactions, openAttempt, storedChunks, holdChunkOpen } = batchStore;
+const { waitForBlockedTransactions, openAttempt, openStagedBatch, storedChunks, holdChunkOpen } = batchStore;
 let store: Store;
 beforeAll(() => void ({ store } = batchStore));
 
 describe('applyChunk', () => {
   /** Stages a batch with one chunk and opens its attempt. */
   async function stageOneChunk(count = 3): Promise<{ batchId: string; key: ChunkKey }> {
-    const batchId = await stageTestBatch(store, { items: makeNumberedItems(count) });
-    const { attemptId } = await openAttempt(batchId, 'run');
+    const { batchId, attemptId } = await openStagedBatch({ items: makeNumberedItems(count) });
     return { batchId, key: { attemptId, chunkIndex: 0 } };
   }
   const writeNotification = async (tx: Parameters<ApplyChunk>[0], batchId: string) => {
@@ -118,10 +117,8 @@ describe('applyChunk', () => {
 });
 
 describe('giveUpChunks', () => {
-  async function openTestAttempt(chunkCount: number): Promise<{ batchId: string; attemptId: number }> {
-    const batchId = await stageTestBatch(store, { items: makeNumberedItems(chunkCount * 2), itemsPerChunk: 2 });
-    return { batchId, attemptId: (await openAttempt(batchId, 'run')).attemptId };
-  }
+  const openTestAttempt = (chunkCount: number) =>
+    openStagedBatch({ items: makeNumberedItems(chunkCount * 2), itemsPerChunk: 2 });
   const outcomesOf = async (batchId: string) => (await chunksOf(store, batchId)).map(({ outcome }) => outcome);
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
@@ -223,12 +220,9 @@ describe('giveUpChunks', () => {
 
 describe('recordChunkProgress', () => {
   async function stageOneChunk(count: number): Promise<{ batchId: string; key: ChunkKey }> {
-    const batchId = await stageTestBatch(store, {
-      operation: 'call',
-      items: makeNumberedItems(count),
-      itemsPerChunk: count,
-    });
-    return { batchId, key: { attemptId: (await openAttempt(batchId, 'run')).attemptId, chunkIndex: 0 } };
+    const items = makeNumberedItems(count);
+    const { batchId, attemptId } = await openStagedBatch({ operation: 'call', items, itemsPerChunk: count });
+    return { batchId, key: { attemptId, chunkIndex: 0 } };
   }
 
   test('readChunk returns the recorded position and the recorded failures of a chunk', async () => {

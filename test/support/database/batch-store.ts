@@ -5,7 +5,7 @@ import type { ChunkKey, ItemFailure } from '../../../src/store/batches/chunks.js
 import type { StagedItem } from '../../../src/store/batches/staging.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { waitUntil } from '../processes.js';
-import { createMany } from '../shop/batches.js';
+import { createMany, stageTestBatch } from '../shop/batches.js';
 import { createDatabase } from './database.js';
 
 export const MAX_CONNECTIONS = 10;
@@ -76,6 +76,15 @@ export class BatchStore {
     const attempt = await this.store.openAttempt(batchId, runId);
     expect(attempt?.chunks).toBeGreaterThan(0);
     return attempt!;
+  };
+
+  /** Stages a batch and opens its first attempt. */
+  readonly openStagedBatch = async (
+    batch: Parameters<typeof stageTestBatch>[1],
+  ): Promise<{ batchId: string; attemptId: number }> => {
+    const batchId = await stageTestBatch(this.store, batch);
+    const { attemptId } = await this.openAttempt(batchId, 'run');
+    return { batchId, attemptId };
   };
 
   /** Returns the stored items of an attempt, one list per chunk. */
