@@ -56,7 +56,11 @@ export async function retryBatch(
   const latest = operationId && (await describeWorkflow(client, { workflowId: batchWorkflowId(batchId) }));
   if (latest && isStartedBy(latest, operationId)) return await getBatch(deps, batchId);
   const { status, succeeded, total, operation } = await getBatch(deps, batchId);
-  if (isRunningOrPaused(status)) throw httpProblem('batch-running', `batch ${batchId} is ${status}`, { batchId });
+  if (isRunningOrPaused(status)) {
+    // The workflow records a cancellation in the store before it closes, so the list can already show `cancelled`.
+    const detail = `batch ${batchId} is ${status}; if it was just cancelled, repeat the request shortly, with a new Idempotency-Key`;
+    throw httpProblem('batch-running', detail, { batchId });
+  }
   if (succeeded === total)
     throw httpProblem('nothing-to-retry', `every item of batch ${batchId} succeeded`, { batchId });
   const staticSummary = `${operation}: retry of ${total - succeeded} items`;

@@ -151,7 +151,7 @@ export const PROBLEMS = {
   'batch-running': {
     status: 409,
     title: CONFLICT_TITLE,
-    when: 'The batch is still running. Only a closed batch can be retried.',
+    when: 'The batch is still running. Only a closed batch can be retried. The list of batches can show a batch as cancelled a moment before the batch closes; repeat the request shortly, with a new `Idempotency-Key`.',
   },
   'batch-not-started': {
     status: 409,
