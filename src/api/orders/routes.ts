@@ -23,9 +23,8 @@ import { readListPage } from '../http/list-pages.js';
 import { requestContextOf } from '../http/request-context.js';
 import { withContract } from '../http/route-contract.js';
 import { cancelOrder, resolveCompensation, resolveDelivery } from './commands.js';
-import { listOrders } from './list.js';
+import { createOrderList } from './list.js';
 import { getOrder } from './read.js';
-import { createOrderReconciler } from './reconcile.js';
 import { startOrder } from './start.js';
 
 const params = z.strictObject({ orderId });
@@ -37,8 +36,8 @@ export async function orderRoutes(
   instance: FastifyInstance,
   deps: Backends & Pick<AppDependencies, 'cursors'>,
 ): Promise<void> {
-  const { cursors, store } = deps;
-  const reconciler = createOrderReconciler(deps);
+  const { cursors } = deps;
+  const listOrders = createOrderList(deps);
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.post(
@@ -105,7 +104,7 @@ export async function orderRoutes(
         list: 'orders',
         filter,
         query: request.query,
-        read: (page) => listOrders({ store, reconciler }, filter, page),
+        read: (page) => listOrders(filter, page),
       });
     },
   );
