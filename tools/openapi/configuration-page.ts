@@ -147,7 +147,7 @@ function defaultOf(schema: z.ZodType, whenMissing: string): string {
   const value = parsed.data;
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return '';
   if (Array.isArray(value)) return value.length === TASK_QUEUES.length ? 'all' : value.join(',');
-  return `\`${String(value as string | number | boolean)}\``;
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }
 
 /** The part of zod's internal definitions that `valuesOf` reads. */
