@@ -18,12 +18,17 @@ import { createLogger } from '../../src/observability/logger.js';
 import { apiKeys, CALLER_ROLES } from '../../src/schemas/api-key.js';
 import { FORCED_SHUTDOWN_SECONDS } from '../../src/temporal/workers.js';
 import { freePort, projectRoot, startProcess } from '../support/processes.js';
-import { readComposeFile, readEnvFile, resolveComposeFile, type ComposeService } from '../support/deploy/compose.js';
+import {
+  COMPOSE_FILES,
+  readComposeFile,
+  readComposeVersions,
+  resolveComposeFile,
+  type ComposeService,
+} from '../support/deploy/compose.js';
 import { roleOfCommand, unknownVariables } from '../support/deploy/program-roles.js';
 import { readDockerfile, findBuildStage } from '../support/deploy/dockerfile.js';
 import openapi from '../../openapi.json' with { type: 'json' };
 
-const FILES = ['docker-compose.yml', 'docker-compose.dev.yml'];
 const rawComposeFile = readComposeFile('docker-compose.yml');
 const { services, volumes } = resolveComposeFile('docker-compose.yml');
 const namedServices = Object.entries(services);
@@ -57,7 +62,7 @@ afterEach(async () => {
   for (const close of cleanups.splice(0)) await close();
 });
 
-describe.each(FILES)('%s', (file) => {
+describe.each(COMPOSE_FILES)('%s', (file) => {
   test('the Compose file follows the Compose Specification', () => {
     const ajv = new Ajv2019({ strict: false, allErrors: true });
     addFormats.default(ajv);
@@ -70,10 +75,10 @@ describe.each(FILES)('%s', (file) => {
     expect(validate.errors ?? []).toEqual([]);
   });
 
-  test('every third-party image has a pinned version from .env', () => {
-    const versions = readEnvFile('.env');
+  test('every third-party image has a pinned version', () => {
+    const versions = readComposeVersions();
     for (const { image } of Object.values(readComposeFile(file).services)) {
-      const [, variable = ''] = /^[\w/-]+:\$\{(\w+_VERSION)\}$/.exec(image) ?? [];
+      const [, variable = ''] = /^[\w/-]+:\$\{(\w+_VERSION):-[^}]+\}$/.exec(image) ?? [];
       expect(versions[variable], image).toMatch(/^v?\d+\.\d+(\.\d+)?(-[a-z]+)?$/);
     }
   });
@@ -97,8 +102,8 @@ describe.each(FILES)('%s', (file) => {
 });
 
 describe('versions of the Compose stack', () => {
-  test('.env, the Dockerfile and the image builds use the same tested Node.js version', () => {
-    const { NODE_VERSION = '', APPLICATION_VERSION } = readEnvFile('.env');
+  test('the Compose files, the Dockerfile and the image builds use the same tested Node.js version', () => {
+    const { NODE_VERSION = '', APPLICATION_VERSION } = readComposeVersions();
     const tested = /\(([\d, and]+) are tested\)/.exec(readText('README.md'))?.[1]?.match(/\d+/g);
 
     expect(readDockerfile().args.NODE_VERSION).toBe(NODE_VERSION);
@@ -107,10 +112,10 @@ describe('versions of the Compose stack', () => {
     for (const { build } of Object.values(services)) if (build) expect(build.args).toEqual({ NODE_VERSION });
   });
 
-  test('the committed .env contains only versions, and git ignores .env.secrets', () => {
-    for (const name of Object.keys(readEnvFile('.env'))) expect(name).toMatch(/_VERSION$/);
-    expect(readText('.gitignore').split('\n')).toContain('.env.secrets');
-    expect(readText('.gitignore').split('\n')).not.toContain('.env');
+  test('only versions have default values, and git ignores .env', () => {
+    for (const name of Object.keys(readComposeVersions())) expect(name).toMatch(/_VERSION$/);
+    expect(readText('.gitignore').split('\n')).toContain('.env');
+    expect(readText('.gitignore').split('\n')).not.toContain('.env.example');
   });
 
   test('each shared image is built once and never pulled', () => {
@@ -153,7 +158,7 @@ describe('Compose secrets', () => {
   test('writeComposeSecrets quotes secrets, sets mode 0600, and never overwrites a file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'compose-secrets-'));
     cleanups.push(() => rm(folder, { recursive: true }));
-    const file = join(folder, '.env.secrets');
+    const file = join(folder, '.env');
 
     await writeComposeSecrets(file);
 

@@ -4,6 +4,8 @@ import { parse } from 'yaml';
 import { projectRoot } from '../processes.js';
 import { generateComposeSecrets } from '../../../tools/compose-secrets/generate.js';
 
+export const COMPOSE_FILES = ['docker-compose.yml', 'docker-compose.dev.yml'];
+
 /** A service of a Compose file. Contains only the fields that tests check. */
 export interface ComposeService {
   image: string;
@@ -33,15 +35,20 @@ export interface ComposeFile {
   volumes: Record<string, unknown>;
 }
 
-/** Reads the lines `NAME=value` of a file. */
-export function readEnvFile(file: string): Record<string, string> {
-  const lines = readFileSync(join(projectRoot, file), 'utf8').split('\n');
-  return Object.fromEntries(
-    lines.flatMap((line) => {
-      const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? [];
-      return name === undefined || value === undefined ? [] : [[name, value]];
-    }),
-  );
+/**
+ * Returns the default values of the variables `${NAME_VERSION:-value}` in all Compose files.
+ *
+ * @throws if a variable has two default values.
+ */
+export function readComposeVersions(): Record<string, string> {
+  const versions: Record<string, string> = {};
+  for (const file of COMPOSE_FILES) {
+    const text = readFileSync(join(projectRoot, file), 'utf8');
+    for (const [, name = '', value = ''] of text.matchAll(/\$\{(\w+):-([^}]*)\}/g)) {
+      if ((versions[name] ??= value) !== value) throw new Error(`${file}: ${name} is ${value}, not ${versions[name]}`);
+    }
+  }
+  return versions;
 }
 
 /** Reads a Compose file and applies its YAML merges. Does not replace variables. */
@@ -49,23 +56,29 @@ export function readComposeFile(file: string): ComposeFile {
   return parse(readFileSync(join(projectRoot, file), 'utf8'), { merge: true }) as ComposeFile;
 }
 
-/** Reads a Compose file and replaces its variables with the versions from `.env` and with generated secrets. */
+/** Reads a Compose file and replaces its variables with their default values and with generated secrets. */
 export function resolveComposeFile(
   file: string,
   secrets: Record<string, string> = generateComposeSecrets(),
 ): ComposeFile {
-  return interpolate(readComposeFile(file), { ...readEnvFile('.env'), ...secrets }) as ComposeFile;
+  return interpolate(readComposeFile(file), secrets) as ComposeFile;
 }
 
-/** Replaces `${NAME}`, `${NAME:?message}` and `$$` like Compose. @throws for a variable without a value. */
+/**
+ * Replaces `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` like Compose. @throws for a variable without a
+ * value.
+ */
 function interpolate(value: unknown, variables: Record<string, string>): unknown {
   if (typeof value === 'string')
-    return value.replace(/\$\$|\$\{(\w+)(?::\?([^}]*))?\}/g, (text, name: string | undefined, message = 'not set') => {
-      if (name === undefined) return text === '$$' ? '$' : text;
-      const found = variables[name];
-      if (!found) throw new Error(`${name}: ${message}`);
-      return found;
-    });
+    return value.replace(
+      /\$\$|\$\{(\w+)(?::([-?])([^}]*))?\}/g,
+      (text, name: string | undefined, operator: string | undefined, argument: string = 'not set') => {
+        if (name === undefined) return text === '$$' ? '$' : text;
+        const found = variables[name] ?? (operator === '-' ? argument : undefined);
+        if (!found) throw new Error(`${name}: ${argument}`);
+        return found;
+      },
+    );
   if (Array.isArray(value)) return value.map((entry) => interpolate(entry, variables));
   if (value !== null && typeof value === 'object')
     return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, interpolate(entry, variables)]));
