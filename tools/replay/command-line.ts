@@ -6,6 +6,8 @@ export interface ReplayCommand {
   serverSample: ServerSample | undefined;
   /** Whether to replay the committed histories. */
   includesCommitted: boolean;
+  /** Files with histories to replay. With such files, the committed histories are not replayed. */
+  historyFiles: string[];
   /** The file of the workflow bundle. Default: the workflows of this checkout. */
   bundlePath: string | undefined;
 }
@@ -31,6 +33,7 @@ export const usage = `Usage: npm run replay [-- options]
 Replays histories with the workflows of this checkout, and reports those that do not replay.
 
   (no options)          the histories under test/replay/histories
+  --history <file>      only this history, as "temporal workflow show --output json" prints it; may be repeated
   --from-server         also a sample of the runs of a Temporal server
   --skip-committed      without the histories under test/replay/histories, to check a rollback to an older release
   --query <query>       visibility query that selects the runs; default: ${DEFAULT_QUERY}
@@ -50,6 +53,7 @@ export function readCommandLine(args: string[]): ReplayCommand | 'help' {
     options: {
       'from-server': { type: 'boolean' },
       'skip-committed': { type: 'boolean' },
+      history: { type: 'string', multiple: true },
       query: { type: 'string' },
       limit: { type: 'string' },
       address: { type: 'string' },
@@ -63,9 +67,13 @@ export function readCommandLine(args: string[]): ReplayCommand | 'help' {
   const ofServer = { 'skip-committed': values['skip-committed'], query, limit, address, namespace };
   const given = Object.entries(ofServer).find(([, value]) => value !== undefined);
   if (given && !values['from-server']) throw new UsageError(`--${given[0]} requires --from-server`);
+  const { history: historyFiles = [] } = values;
+  if (historyFiles.length > 0 && values['from-server'])
+    throw new UsageError('--history and --from-server exclude each other');
   return {
     bundlePath: values.bundle,
-    includesCommitted: !values['skip-committed'],
+    includesCommitted: !values['skip-committed'] && historyFiles.length === 0,
+    historyFiles,
     serverSample: values['from-server']
       ? {
           query: query ?? DEFAULT_QUERY,

@@ -19,12 +19,19 @@ export async function readCommittedHistories(
 ): Promise<(RecordedHistory & { file: string })[]> {
   if (!existsSync(folder)) return [];
   const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.json')).sort();
-  return await Promise.all(
-    files.map(async (file) => ({
-      file,
-      ...toRecordedHistory(historyFromJSON(JSON.parse(await readFile(join(folder, file), 'utf8')))),
-    })),
-  );
+  return await Promise.all(files.map(async (file) => ({ ...(await readHistoryFile(join(folder, file))), file })));
+}
+
+/** Reads a history that `temporal workflow show --output json` printed. @throws if the file has another content. */
+export async function readHistoryFile(file: string): Promise<RecordedHistory & { file: string }> {
+  const text = await readFile(file, 'utf8');
+  try {
+    return { file, ...toRecordedHistory(historyFromJSON(JSON.parse(text))) };
+  } catch (error) {
+    throw new Error(`${file} contains no history: export it with "temporal workflow show --output json"`, {
+      cause: error,
+    });
+  }
 }
 
 function toRecordedHistory(history: History): Omit<RecordedHistory, 'file'> {

@@ -7,7 +7,7 @@ import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import { resolveUserPath, UsageError } from '../terminal/command-line.js';
 import { findRunningStack } from '../stack/running-stack.js';
 import { readCommandLine, usage, type ServerSample } from './command-line.js';
-import { readCommittedHistories, fetchHistories, sampleRuns } from './histories.js';
+import { fetchHistories, readCommittedHistories, readHistoryFile, sampleRuns } from './histories.js';
 import {
   replayHistories,
   type Bundle,
@@ -57,7 +57,11 @@ async function main(args: string[], caller: CommandContext): Promise<number> {
       dataConverter: { payloadCodecs: client?.options.loadedDataConverter.payloadCodecs ?? [] },
     };
     const committed = command.includesCommitted ? await readCommittedHistories() : undefined;
+    const given = await Promise.all(
+      command.historyFiles.map((file) => readHistoryFile(resolveUserPath(file, 'replay'))),
+    );
     let differing = 0;
+    if (given.length > 0) differing += await replayAndReport('in the given files', given, { code, print });
     if (committed?.length) differing += await replayAndReport('committed', committed, { code, print });
     else if (committed) print('No committed histories: npm run record-histories records them');
     const { query, hasCustomQuery } = command.serverSample ?? {};

@@ -57,6 +57,7 @@ describe('the command line of npm run replay', () => {
     [['--from-sever'], "Unknown option '--from-sever'"],
     [['--limit', '5'], '--limit requires --from-server'],
     [['--skip-committed'], '--skip-committed requires --from-server'],
+    [['--from-server', '--history', 'a.json'], '--history and --from-server exclude each other'],
     [['--from-server', '--limit', '0'], '--limit 0: must be an integer from 1 to 10000'],
     [['--from-server', '--limit', 'many'], '--limit many: must be an integer'],
     [['today'], 'Unexpected argument'],
@@ -65,6 +66,21 @@ describe('the command line of npm run replay', () => {
 
     expect(output).toContain(told);
     expect(output).toContain('Usage: npm run replay');
+    expect(code).toBe(2);
+  });
+
+  test('replays only the histories in the given files', async () => {
+    const file = 'test/replay/histories/0001/order-completed.json';
+    const { code, output } = await replay(...CURRENT_BUNDLE_ARGS, '--history', file);
+
+    expect(output).toBe('1 histories in the given files: 1 order; none differ from the code');
+    expect(code).toBe(0);
+  });
+
+  test('exits with 2 when a given file contains no history', async () => {
+    const { code, output } = await replay(...CURRENT_BUNDLE_ARGS, '--history', 'package.json');
+
+    expect(output).toContain('package.json contains no history');
     expect(code).toBe(2);
   });
 
