@@ -1,0 +1,15 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { readCommittedHistories } from '../../tools/replay/histories.js';
+import { replayHistories } from '../../tools/replay/replay-histories.js';
+import '../../test/support/setup/quiet-runtime.js';
+import { bundleAccounts } from './worker.js';
+
+test('replays the recorded histories', async () => {
+  const histories = await readCommittedHistories(join(import.meta.dirname, 'histories'));
+  expect(histories).not.toEqual([]);
+
+  for await (const { file, difference } of replayHistories(histories, { workflowBundle: await bundleAccounts() })) {
+    expect({ file, difference: difference?.description }).toEqual({ file, difference: undefined });
+  }
+});

@@ -1,0 +1,40 @@
+import type { Worker } from '@temporalio/worker';
+import { afterAll, beforeAll } from 'vitest';
+import type { TemporalServer } from '../shop/shop.js';
+
+/** Starts a server and a worker before the tests of the surrounding `describe`. Stops both after the tests. */
+export function useWorker(
+  startServer: () => Promise<TemporalServer>,
+  createWorker: (server: TemporalServer) => Promise<Worker>,
+) {
+  let server: TemporalServer;
+  let worker: Worker | undefined;
+  let running: Promise<void> | undefined;
+
+  async function startWorker(): Promise<void> {
+    worker = await createWorker(server);
+    running = worker.run();
+  }
+  async function stopWorker(): Promise<void> {
+    worker?.shutdown();
+    await running;
+    worker = undefined;
+  }
+
+  beforeAll(async () => {
+    server = await startServer();
+    await startWorker();
+  });
+  afterAll(async () => {
+    await stopWorker();
+    await server?.close();
+  });
+
+  return {
+    get server() {
+      return server;
+    },
+    startWorker,
+    stopWorker,
+  };
+}
