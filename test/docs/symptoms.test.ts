@@ -134,7 +134,6 @@ describeOnDevServer('symptoms on a server', () => {
   const options = {
     taskQueue,
     activities: { charge: () => Promise.resolve() },
-    isolateExecutionTimeout: '500 milliseconds',
   } satisfies WorkerOptions;
   let workflowBundle: { code: string };
 

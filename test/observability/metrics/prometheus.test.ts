@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +10,6 @@ import { ORDER_TASK_QUEUE, orderStatusAttribute, orderWorkflowId } from '../../.
 import {
   freePort,
   type ManagedProcess,
-  projectRoot,
   runCommand,
   startProcess,
   typescriptCommand,
@@ -20,6 +18,7 @@ import {
 import { APPROVAL_WEBHOOK_SECRET, LINK_SECRETS } from '../../support/shop/test-activities.js';
 import { CURSOR_SECRET, signShipmentReport } from '../../support/api/api.js';
 import { startCart } from '../../support/shop/carts.js';
+import { readDocumentedMetrics, type DocumentedMetric } from '../../support/documented-metrics.js';
 import { lockProduct, type DatabaseLock } from '../../support/database/database-lock.js';
 import { startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { startStallableProxy, type StallableProxy } from '../../support/network/stallable-proxy.js';
@@ -355,7 +354,11 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         ({ name, exportedBy }) => /^(shop|http)_/.test(name) || (exportedBy === 'API' && /^temporal_/.test(name)),
       );
     const byName = (one: { name: string }, two: { name: string }) => one.name.localeCompare(two.name);
-    expect(ours.sort(byName)).toEqual(documentedMetrics().sort(byName));
+    expect(ours.sort(byName)).toEqual(readDocumentedMetrics('Shop').sort(byName));
+    const documentedByWorker = new Set(readDocumentedMetrics('SDK').map(({ name }) => name));
+    const ofWorker = pages.flat().filter(({ name, exportedBy }) => exportedBy === 'worker' && /^temporal_/.test(name));
+    expect(ofWorker.length).toBeGreaterThan(0);
+    expect(ofWorker.map(({ name }) => name).filter((name) => !documentedByWorker.has(name))).toEqual([]);
   });
 
   test('no metric label identifies a person or a resource', async () => {
@@ -519,26 +522,6 @@ function repeatEvery(everyMs: number, run: () => Promise<unknown>): { stop: () =
       await Promise.all(running);
     },
   };
-}
-
-interface DocumentedMetric {
-  name: string;
-  type: string;
-  labels: string[];
-  exportedBy: string;
-}
-
-/** Reads the metrics from the table in docs/reference/metrics.md. */
-function documentedMetrics(): DocumentedMetric[] {
-  const page = readFileSync(join(projectRoot, 'docs/reference/metrics.md'), 'utf8');
-  return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
-    ([, name = '', type = '', labels = '', exportedBy = '']) => ({
-      name,
-      type,
-      exportedBy,
-      labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label!).sort(),
-    }),
-  );
 }
 
 /** Lists the metrics of a page with their labels, without the labels that Prometheus histograms and the SDK add. */
