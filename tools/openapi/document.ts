@@ -11,15 +11,17 @@ import { createOutgoingHttpClient } from '../../src/http-client/outgoing-http-cl
 import { openStore } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';
 import { CONFIGURATION_PAGE_PATH, renderConfigurationPage } from './configuration-page.js';
+import { HTTP_API_PAGE_PATH, renderHttpApiPage } from './http-api-page.js';
 import { LIMIT_TABLE_PATH, renderLimitTable } from './limits-page.js';
 import { PROBLEM_TABLE_PATH, renderProblemTable } from './problems-page.js';
 import { projectRoot } from '../settings/environment.js';
 
-/** Returns the generated files that are committed, by path: the OpenAPI document and three pages of documentation. */
+/** Returns the generated files that are committed, by path: the OpenAPI document and four pages of documentation. */
 export async function generatedFiles(): Promise<Record<string, string>> {
   const document = await openApiDocument();
   return {
     [join(projectRoot, 'openapi.json')]: `${JSON.stringify(document, undefined, 2)}\n`,
+    [HTTP_API_PAGE_PATH]: await renderHttpApiPage(document),
     [PROBLEM_TABLE_PATH]: await renderProblemTable(),
     [LIMIT_TABLE_PATH]: await renderLimitTable(),
     [CONFIGURATION_PAGE_PATH]: await renderConfigurationPage(),

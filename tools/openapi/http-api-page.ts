@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import type { OpenAPIV3_1 } from 'openapi-types';
+import { format, resolveConfig } from 'prettier';
+import { projectRoot } from '../settings/environment.js';
+
+export const HTTP_API_PAGE_PATH = join(projectRoot, 'docs/reference/http-api.md');
+
+const INTRODUCTION = `# HTTP API
+
+<!-- The table of operations is generated from the routes by "npm run openapi"; the texts are in tools/openapi/http-api-page.ts. -->
+
+The API serves its reference at \`/docs\`, with \`npm start\` at <http://127.0.0.1:3000/docs>.
+[\`openapi.json\`](../../openapi.json) is the contract in OpenAPI 3.1, generated from the schemas that parse the requests.
+The client in [\`tools/api-client\`](../../tools/api-client/client.ts) shows how to use the contract from TypeScript.
+
+## Operations
+
+A caller needs one of the roles. Operations without a role need no key: they are public, or they verify a signature, the
+token of a link, or a session.
+`;
+
+const DETAILS = `
+## Errors
+
+Every error is \`application/problem+json\` (RFC 9457). [Problems](problems.md) lists all kinds. \`400\` names each invalid
+field by its JSON pointer. \`503\` has a \`Retry-After\` header and names the unavailable part: Temporal, the database, or the
+worker of a task queue. The API accepts orders even while no worker runs. HTML pages return errors as HTML.
+
+## Authentication
+
+Without \`API_KEYS\` and \`JWT_ISSUER\`, the API has no authentication: every caller has all permissions. In this mode, the
+API logs a warning and accepts only requests to a local host name. It does not start on an address that other machines
+can reach. To create an API key:
+
+\`\`\`sh
+npm run api-key -- ada --role shopper     # prints the key, and the entry for API_KEYS
+API_KEYS='[{"id":"ada","roles":["shopper"],"hashes":["…"]}]' npm start
+curl -s http://127.0.0.1:3000/v1/orders -H 'X-API-Key: wop_…'
+\`\`\`
+
+| role | permissions |
+| --- | --- |
+| \`shopper\` | places, reads and cancels their own orders, and fills their own carts. Resources of other customers return \`404\` |
+| \`operator\` | reads everything, changes all orders and carts, resolves compensations, runs batches, requests and withdraws approvals |
+| \`approver\` | decides as themselves; reads approvals that they decide or request, lists their pending approvals, requests approvals |
+| \`inspector\` | decrypts the payloads of all workflows in the Web UI and the CLI, see [encryption](../operations/security.md#encryption) |
+| carrier, systems | none: their callbacks are signed |
+
+The id of a key is the customer id or the approver id of its owner. With two hashes in an entry, the old key and the new
+key are valid at the same time.
+
+With \`JWT_ISSUER\`, \`JWT_AUDIENCE\` and \`JWT_JWKS_URL\`, the API also accepts bearer tokens. The claim \`sub\` is the id, and
+the claim \`roles\` contains the roles (\`JWT_ID_CLAIM\`, \`JWT_ROLES_CLAIM\`).
+[Caller ids](../operations/security.md#caller-ids) describes the mapping. A caller sends a key as \`X-API-Key\` or as a
+bearer token, not both.
+
+All callers share the order ids and the approval ids. If the id of another caller is used with different content, the API
+returns \`409\`.
+
+## Idempotency
+
+Every \`POST\`, \`PATCH\` and \`DELETE\` of the API takes an \`Idempotency-Key\` (callbacks have a \`webhook-id\` instead). A key
+belongs to its caller, method and path.
+
+- **Same key, same content:** for 24 hours, each API process returns the first response again with
+  \`idempotent-replayed: true\`, even after a restart. After 24 hours, the repeated request still has no second effect if
+  Temporal still has the workflow.
+- **The first request is still running:** the API returns \`409 request-in-progress\` with \`Retry-After\`. If the process
+  of the first request dies, the API returns this error for half a minute.
+- **Same key, different content:** the API returns \`422 idempotency-key-reused\`.
+- **Rejected before any effect (\`400\`, \`401\`, \`403\`, \`404\`, \`429\`):** the response is not stored.
+- **\`5xx\`:** the request may have had an effect, so the key stays bound to this request.
+
+The key becomes the id of the order, approval, batch, update or signal in Temporal. So a request has one effect even if
+the process dies before it responds. PostgreSQL stores only the response and a fingerprint of the request, because
+Temporal does not keep them after the run ends. While PostgreSQL is unavailable, the API still accepts orders with an
+\`Idempotency-Key\`. For approvals, carts and batches, the API returns \`503\`. [Idempotency](../concepts/idempotency.md)
+explains the levels below the API.
+
+## Limits of requests
+
+- A body has at most 256 KiB and 32 levels of nesting, and must arrive within ten seconds. An upload has at most 1 GiB.
+  The headers have at most 16 KiB.
+- A caller may send 6,000 requests a minute to each process (\`RATE_LIMIT_PER_MINUTE\`). Anonymous callers are counted by
+  address. Behind a proxy, this is the address of the proxy.
+- A process whose event loop lags by a second returns \`503 overloaded\`, except for \`/livez\` and \`/readyz\`.
+- Cursors are signed: a cursor from another list, or from the same list with a different filter, returns \`400\`.
+- Browsers may call the API only from the origins in \`CORS_ORIGINS\`.
+
+## Several API processes
+
+You can run several API processes behind one address. They must share the database, Temporal, \`API_KEYS\` and the secrets
+(\`CURSOR_SECRET\`, \`APPROVAL_LINK_SECRET\` and the webhook secrets). [Upgrades](../operations/upgrades.md) describes the
+order of a deployment.
+`;
+
+const METHODS = ['get', 'post', 'patch', 'delete'] as const;
+
+/** Renders the documentation page of the HTTP API from its OpenAPI document. */
+export async function renderHttpApiPage(document: OpenAPIV3_1.Document): Promise<string> {
+  const rows = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+    METHODS.flatMap((method) => {
+      const operation = item?.[method] as (OpenAPIV3_1.OperationObject & { 'x-roles'?: string[] }) | undefined;
+      if (!operation) return [];
+      const roles = (operation['x-roles'] ?? []).join(', ');
+      return [`| \`${method.toUpperCase()} ${path}\` | ${operation.summary} | ${roles} |`];
+    }),
+  );
+  const table = ['| operation | what it does | roles |', '| --- | --- | --- |', ...rows].join('\n');
+  const config = await resolveConfig(HTTP_API_PAGE_PATH);
+  return await format(`${INTRODUCTION}\n${table}\n${DETAILS}`, { ...config, parser: 'markdown' });
+}
