@@ -18,7 +18,7 @@ const operations = documentedOperations(document);
 const schemaErrorsOf = createSchemaValidator(document);
 const operationsById = operations.map((operation) => [operation.operationId, operation] as const);
 
-test('the committed OpenAPI files match the generated files', async () => {
+test('the committed OpenAPI document and reference pages match the generated files', async () => {
   for (const [path, text] of Object.entries(await generatedFiles())) {
     const isSame = (await readFile(path, 'utf8').catch(() => '')) === text;
     expect(isSame, `${relative(projectRoot, path)} is outdated: run "npm run openapi"`).toBe(true);
