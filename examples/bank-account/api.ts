@@ -54,10 +54,9 @@ function httpError(statusCode: number, code: string, message: string): HttpError
 /** Maps failures of Temporal and of the workflow to HTTP errors. Fastify's own errors have a status code. */
 function toHttpError(error: Error): HttpError {
   const rejection = updateRejectionOf(error);
+  const isClosed = rejection?.type === 'AccountClosed' || error instanceof WorkflowExecutionAlreadyStartedError;
+  if (isClosed || isNotFound(error)) return httpError(404, 'NoOpenAccount', 'there is no open account with this id');
   if (rejection) return httpError(422, rejection.type, rejection.message);
-  if (isNotFound(error) || error instanceof WorkflowExecutionAlreadyStartedError) {
-    return httpError(404, 'NoOpenAccount', 'there is no open account with this id');
-  }
   if (isNoWorkerResponse(error)) return httpError(503, 'Unavailable', 'the account did not answer in time');
   return error;
 }
