@@ -104,7 +104,7 @@ describe.each(COMPOSE_FILES)('%s', (file) => {
 describe('versions of the Compose stack', () => {
   test('the Compose files, the Dockerfile and the image builds use the same tested Node.js version', () => {
     const { NODE_VERSION = '', APPLICATION_VERSION } = readComposeVersions();
-    const tested = /\(([\d, and]+) are tested\)/.exec(readText('README.md'))?.[1]?.match(/\d+/g);
+    const tested = /\(([\d, and]+) are tested\)/.exec(readText('tools/run.mjs'))?.[1]?.match(/\d+/g);
 
     expect(readDockerfile().args.NODE_VERSION).toBe(NODE_VERSION);
     expect(tested).toContain(NODE_VERSION.split('.')[0]);

@@ -32,8 +32,21 @@ Without \`API_KEYS\` and \`JWT_ISSUER\`, the API has no authentication: every ca
 API logs a warning and accepts only requests to a local host name. It does not start on an address that other machines
 can reach. To create an API key:
 
+\`\`\`sh run
+npm run --silent api-key -- ada --role shopper
+\`\`\`
+
+\`\`\`text output
+…
+  wop_…
+…
+  {"id":"ada","roles":["shopper"],"hashes":["…"]}
+…
+\`\`\`
+
+Start the API with the entry of the key, and send the key with each request:
+
 \`\`\`sh
-npm run api-key -- ada --role shopper     # prints the key, and the entry for API_KEYS
 API_KEYS='[{"id":"ada","roles":["shopper"],"hashes":["…"]}]' npm start
 curl -s http://127.0.0.1:3000/v1/orders -H 'X-API-Key: wop_…'
 \`\`\`
@@ -52,7 +65,8 @@ key are valid at the same time.
 With \`JWT_ISSUER\`, \`JWT_AUDIENCE\` and \`JWT_JWKS_URL\`, the API also accepts bearer tokens. The claim \`sub\` is the id, and
 the claim \`roles\` contains the roles (\`JWT_ID_CLAIM\`, \`JWT_ROLES_CLAIM\`).
 [Caller ids](../operations/security.md#caller-ids) describes the mapping. A caller sends a key as \`X-API-Key\` or as a
-bearer token, not both.
+bearer token, not both. \`npm run batch\` reads an operator's key from \`API_KEY\`. \`npm run tour\` needs a key of
+\`shift-lead\` there, with the roles \`shopper\`, \`operator\` and \`approver\`.
 
 All callers share the order ids and the approval ids. If the id of another caller is used with different content, the API
 returns \`409\`.

@@ -1,14 +1,6 @@
-import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApprovalView } from '../../../src/schemas/approval.js';
-import {
-  describeOnDevServer,
-  startDevServer,
-  temporalCliPath,
-  type DevServer,
-} from '../../support/temporal/dev-server.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
 import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
 
@@ -39,14 +31,15 @@ describeOnDevServer('an approval from the command line', () => {
       ...input,
     );
 
-  test('the commands of the README request and decide an approval', async () => {
-    const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
-    const lines = [...readme.matchAll(/```sh\n(.*?)```/gs)]
-      .map(([, code]) => code!)
-      .find((code) => code.includes('--type approval'));
-    const script = `temporal() { "$CLI" "$@" --address ${server.address} --namespace ${server.namespace}; }\n${lines}`;
-    const env = { ...process.env, CLI: temporalCliPath() };
-    await promisify(execFile)('bash', ['-euc', script], { env, timeout: 60_000 });
+  test('an approval that is started and decided from the command line ends as approved', async () => {
+    const stages = [{ approvers: [{ id: 'grace' }], timeoutSeconds: 86_400 }];
+    const input = { approvalId: 'holiday', title: 'A week off?', requestedBy: 'ada', stages };
+    const options = ['--id-reuse-policy', 'RejectDuplicate', '--input', JSON.stringify(input)];
+    expect((await start('holiday', ...options)).code).toBe(0);
+    const target = ['--workflow-id', 'approval:holiday'];
+    expect((await runTemporalCli(server, 'workflow', 'query', ...target, '--type', 'approval')).code).toBe(0);
+    const decision = ['--name', 'decide', '--input', '{"approver":"grace","decision":"approve"}'];
+    expect((await runTemporalCli(server, 'workflow', 'update', 'execute', ...target, ...decision)).code).toBe(0);
 
     expect(await shop.client.workflow.getHandle('approval:holiday').result()).toMatchObject({
       status: 'approved',

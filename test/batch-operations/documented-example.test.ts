@@ -1,29 +1,34 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, onTestFinished, test } from 'vitest';
 import type { StoreOperation } from '../../src/batch-operations/operation.js';
 import { openStore } from '../../src/store/index.js';
+import { readFileBlock } from '../support/docs/page-steps.js';
 import { projectRoot } from '../support/processes.js';
 import { stageTestBatch } from '../support/shop/batches.js';
 import { createDatabase } from '../support/database/database.js';
 import { addProduct } from '../support/shop/shop.js';
 
-/** Writes the example operation of the README to a temporary file. @returns the path of the file. */
-async function writeReadmeExample(): Promise<string> {
-  const readme = await readFile(join(projectRoot, 'README.md'), 'utf8');
-  const [, code] = /```ts\n(\/\/ src\/batch-operations\/discontinue\.ts\n[\s\S]*?)```/.exec(readme) ?? [];
+const example = await readFileBlock('docs/patterns/batch.md', 'src/batch-operations/discontinue.ts');
+const title = 'the documented example of an operation compiles and behaves as documented';
+
+/** Writes the example operation to a temporary file. @returns the path of the file. */
+async function writeExample(code: string): Promise<string> {
   const data = join(projectRoot, '.data');
   await mkdir(data, { recursive: true });
-  const folder = await mkdtemp(join(data, 'readme-'));
+  const folder = await mkdtemp(join(data, 'example-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const file = join(folder, 'discontinue.ts');
-  await writeFile(file, code!.replaceAll(`'../`, `'../../src/`).replaceAll(`'./`, `'../../src/batch-operations/`));
+  await writeFile(file, code.replaceAll(`'../`, `'../../src/`).replaceAll(`'./`, `'../../src/batch-operations/`));
   return file;
 }
 
-test('the example operation of the README compiles and behaves as the README describes', async () => {
-  const file = await writeReadmeExample();
+if ('missing' in example) test.skip(`${title} (skipped: ${example.missing})`, () => undefined);
+else test(title, () => checkExample(example.code));
+
+async function checkExample(code: string): Promise<void> {
+  const file = await writeExample(code);
   const { config } = ts.readConfigFile(join(projectRoot, 'tsconfig.json'), (path) => ts.sys.readFile(path));
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, projectRoot);
   const program = ts.createProgram([file], { ...options, noEmit: true });
@@ -48,4 +53,4 @@ test('the example operation of the README compiles and behaves as the README des
   ]);
   await store.close();
   await database.drop();
-});
+}

@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findMarkedBlocks, type MarkedBlock } from '../../../tools/docs/marked-blocks.js';
+import { projectRoot } from '../processes.js';
+
+export type { MarkedBlock };
+
+/** A code block that a reader types, with the output that the page shows. */
+export interface PageStep {
+  command: MarkedBlock;
+  output: MarkedBlock | undefined;
+}
+
+/**
+ * Returns the steps of a page, or the reason why the page has no steps. The marker after the language of a code block
+ * says what the block is:
+ *
+ * - `run`: commands that succeed; `run: fails`: commands of which one fails;
+ * - `start`: the command that starts the stack;
+ * - `output`: the output of the block before; `output: eventually`: the reader repeats the commands until their output
+ *   is as shown.
+ */
+export async function readSteps(page: string): Promise<{ steps: PageStep[] } | { missing: string }> {
+  const text = await readPage(page);
+  if (text === undefined) return { missing: 'the page does not exist' };
+  const blocks = findMarkedBlocks(text).filter(({ marker }) => /^(start|run|output)(:|$)/.test(marker));
+  const steps = blocks.flatMap((command, index) => {
+    const next = blocks[index + 1];
+    if (isOutput(command)) return [];
+    return [{ command, output: next && isOutput(next) ? next : undefined }];
+  });
+  return steps.length > 0 ? { steps } : { missing: 'the page has no marked commands' };
+}
+
+/** Returns the code block of a page that contains a file, or the reason why there is none. */
+export async function readFileBlock(page: string, path: string): Promise<{ code: string } | { missing: string }> {
+  const text = await readPage(page);
+  if (text === undefined) return { missing: `${page} does not exist` };
+  const block = findMarkedBlocks(text).find(({ marker }) => marker === `file: ${path}`);
+  return block ?? { missing: `${page} has no code block that is marked as ${path}` };
+}
+
+async function readPage(page: string): Promise<string | undefined> {
+  const path = join(projectRoot, page);
+  return existsSync(path) ? await readFile(path, 'utf8') : undefined;
+}
+
+const isOutput = ({ marker }: MarkedBlock): boolean => /^output(:|$)/.test(marker);

@@ -1,0 +1,101 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, startProcess, typescriptCommand, unsetShellVariables, waitUntil } from '../processes.js';
+import { temporalCliPath } from '../temporal/dev-server.js';
+import { openReaderShell, type ReaderShell } from './reader-shell.js';
+
+const START_TIMEOUT_MS = 180_000;
+/** The ports in the pages, each with the variable that changes the port. */
+const PORTS = {
+  PORT: 3000,
+  FAKES_PORT: 3001,
+  WORKER_HEALTH_PORT: 3002,
+  METRICS_PORT: 3003,
+  WORKER_METRICS_PORT: 3004,
+  FAKES_SMTP_PORT: 3025,
+  TEMPORAL_PORT: 7233,
+  TEMPORAL_UI_PORT: 8233,
+};
+
+/** The stack of a reader who has typed `npm start` in another terminal. */
+export interface ReadersStack extends ReaderShell {
+  /** The output of `npm start`, with the ports in the pages. */
+  startOutput: string;
+}
+
+/**
+ * Runs `npm start` on free ports with a new data folder, and opens a shell. The shell replaces the ports in the code
+ * with the ports of the stack, and the ports of the stack in the output with the ports in the code.
+ */
+export async function startReadersStack(workflowBundle: string): Promise<ReadersStack> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'readers-stack-'));
+  // When this process is root, PostgreSQL runs as another user, who must be able to enter this folder.
+  await chmod(dataDir, 0o711);
+  const ports = await Promise.all(
+    Object.entries(PORTS).map(async ([variable, shown]) => ({ variable, shown, actual: await freePort() })),
+  );
+  const toActual = portReplacer(new Map(ports.map(({ shown, actual }) => [shown, actual])));
+  const toShown = portReplacer(new Map(ports.map(({ shown, actual }) => [actual, shown])));
+
+  const lines: string[] = [];
+  const npmStart = await startProcess({
+    name: 'npm start',
+    ...typescriptCommand('tools/stack/main.ts'),
+    env: {
+      ...unsetShellVariables,
+      DATABASE_URL: undefined,
+      TEMPORAL_ADDRESS: undefined,
+      HOST: undefined,
+      npm_lifecycle_event: undefined,
+      ...Object.fromEntries(ports.map(({ variable, actual }) => [variable, String(actual)])),
+      DATA_DIR: dataDir,
+      TEMPORAL_CLI_PATH: temporalCliPath(),
+      WORKFLOW_BUNDLE: workflowBundle,
+    },
+    onLine: (line) => lines.push(line),
+  });
+  let exited = false;
+  void npmStart.exited.then(() => (exited = true));
+  const stop = async (): Promise<void> => {
+    await npmStart.stop(60_000);
+    await rm(dataDir, { recursive: true, force: true });
+  };
+
+  try {
+    await waitUntil(() => lines.find((line) => line.includes('Ctrl-C stops')), {
+      description: 'the end of the output of "npm start"',
+      timeoutMs: START_TIMEOUT_MS,
+      throwIfFailed: () => {
+        if (exited) throw new Error(`"npm start" failed:\n${lines.join('\n')}`);
+      },
+    });
+    const address = toActual('127.0.0.1:7233');
+    const shell = await openReaderShell(
+      { ...process.env, DATA_DIR: dataDir },
+      `temporal() { TEMPORAL_ADDRESS=${address} TEMPORAL_NAMESPACE=default '${temporalCliPath()}' --disable-config-file "$@"; }`,
+    );
+    return {
+      startOutput: toShown(lines.join('\n')),
+      async run(code) {
+        const { output, succeeded } = await shell.run(toActual(code));
+        return { output: toShown(output), succeeded };
+      },
+      async close() {
+        await shell.close();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Returns a function that replaces local ports in a text. */
+function portReplacer(ports: ReadonlyMap<number, number>): (text: string) => string {
+  return (text) =>
+    text.replaceAll(/\b(127\.0\.0\.1|localhost):(\d+)\b/g, (_, host: string, port: string) => {
+      return `${host}:${ports.get(Number(port)) ?? port}`;
+    });
+}
