@@ -7,7 +7,7 @@ const docsFolder = fileURLToPath(new URL('..', import.meta.url));
 
 /** The docs site: `npm run docs` serves it, `npm run docs:build` writes static pages to docs/.vitepress/dist. */
 export default defineConfig({
-  title: 'Workflow orchestration patterns',
+  title: 'Workflow patterns',
   description: 'Workflow patterns on the Temporal TypeScript SDK, as one running shop.',
   cacheDir: fileURLToPath(new URL('../../node_modules/.cache/vitepress', import.meta.url)),
   // GitHub shows README.md for a folder, a web server shows index.html.
