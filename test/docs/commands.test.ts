@@ -24,11 +24,14 @@ for (const { name, found } of pages) {
   if ('missing' in found) test.skip(`the commands of ${name} (skipped: ${found.missing})`, () => undefined);
 }
 
-describeOnDevServer('a reader who types the commands of the pages in their order', () => {
+const title = 'a reader who types the commands of the pages in their order';
+if (pagesWithSteps.length > 0) describeOnDevServer(title, testPages);
+
+function testPages(): void {
   let stack: ReadersStack;
 
   beforeAll(async () => {
-    if (pagesWithSteps.length > 0) stack = await startReadersStack(inject('workflowBundle'));
+    stack = await startReadersStack(inject('workflowBundle'));
   }, PAGE_TIMEOUT_MS);
   afterAll(async () => {
     await stack?.close();
@@ -70,4 +73,4 @@ describeOnDevServer('a reader who types the commands of the pages in their order
   function expectOutput(actual: string, shown: MarkedBlock | undefined): void {
     if (shown && !matchesOutput(shown.code, actual)) expect(actual, `line ${shown.line}`).toBe(shown.code);
   }
-});
+}
