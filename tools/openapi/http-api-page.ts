@@ -9,22 +9,22 @@ const INTRODUCTION = `# HTTP API
 
 <!-- The table of operations is generated from the routes by "npm run openapi"; the texts are in tools/openapi/http-api-page.ts. -->
 
-The API serves its reference at \`/docs\`, with \`npm start\` at <http://127.0.0.1:3000/docs>.
+The API serves its reference at \`/docs\`. With \`npm start\`, the address is <http://127.0.0.1:3000/docs>.
 [\`openapi.json\`](../../openapi.json) is the contract in OpenAPI 3.1, generated from the schemas that parse the requests.
 The client in [\`tools/api-client\`](../../tools/api-client/client.ts) shows how to use the contract from TypeScript.
 
 ## Operations
 
-A caller needs one of the roles. Operations without a role need no key: they are public, or they verify a signature, the
-token of a link, or a session.
+A caller needs one of the roles in the last column. Operations without a role need no API key: they are public, or they
+verify a signature, the token of a link, or a session.
 `;
 
 const DETAILS = `
 ## Errors
 
-Every error is \`application/problem+json\` (RFC 9457). [Problems](problems.md) lists all kinds. \`400\` names each invalid
-field by its JSON pointer. \`503\` has a \`Retry-After\` header and names the unavailable part: Temporal, the database, or the
-worker of a task queue. The API accepts orders even while no worker runs. HTML pages return errors as HTML.
+Every error response is \`application/problem+json\` (RFC 9457). [Problems](problems.md) lists all kinds. A \`400\` response
+contains the JSON pointer of each invalid field. A \`503\` response has a \`Retry-After\` header and names the unavailable
+part: Temporal, the database, or the worker of a task queue. The API accepts orders even while no worker runs. HTML pages return errors as HTML.
 
 ## Authentication
 
@@ -55,7 +55,7 @@ curl -s http://127.0.0.1:3000/v1/orders -H 'X-API-Key: wop_…'
 | --- | --- |
 | \`shopper\` | places, reads and cancels their own orders, and fills their own carts. Resources of other customers return \`404\` |
 | \`operator\` | reads everything, changes all orders and carts, resolves compensations, runs batches, requests and withdraws approvals |
-| \`approver\` | decides as themselves; reads approvals that they decide or request, lists their pending approvals, requests approvals |
+| \`approver\` | decides in their own name; reads approvals that they decide or request; lists their pending approvals; requests approvals |
 | \`inspector\` | decrypts the payloads of all workflows in the Web UI and the CLI, see [encryption](../operations/security.md#encryption) |
 | carrier, systems | none: their callbacks are signed |
 
@@ -65,39 +65,39 @@ key are valid at the same time.
 With \`JWT_ISSUER\`, \`JWT_AUDIENCE\` and \`JWT_JWKS_URL\`, the API also accepts bearer tokens. The claim \`sub\` is the id, and
 the claim \`roles\` contains the roles (\`JWT_ID_CLAIM\`, \`JWT_ROLES_CLAIM\`).
 [Caller ids](../operations/security.md#caller-ids) describes the mapping. A caller sends a key as \`X-API-Key\` or as a
-bearer token, not both. \`npm run batch\` reads an operator's key from \`API_KEY\`. \`npm run tour\` needs a key of
-\`shift-lead\` there, with the roles \`shopper\`, \`operator\` and \`approver\`.
+bearer token, not both. \`npm run batch\` and \`npm run tour\` read their key from \`API_KEY\`. The batch command needs the role
+\`operator\`. The tour needs a key with the id \`shift-lead\` and the roles \`shopper\`, \`operator\` and \`approver\`.
 
-All callers share the order ids and the approval ids. If the id of another caller is used with different content, the API
-returns \`409\`.
+All callers share the order ids and the approval ids. If a caller uses an existing id of another caller with different
+content, the API returns \`409\`.
 
 ## Idempotency
 
-Every \`POST\`, \`PATCH\` and \`DELETE\` of the API takes an \`Idempotency-Key\` (callbacks have a \`webhook-id\` instead). A key
+Every \`POST\`, \`PATCH\` and \`DELETE\` under \`/v1\` accepts an \`Idempotency-Key\` (callbacks have a \`webhook-id\` instead). A key
 belongs to its caller, method and path.
 
 - **Same key, same content:** for 24 hours, each API process returns the first response again with
-  \`idempotent-replayed: true\`, even after a restart. After 24 hours, the repeated request still has no second effect if
-  Temporal still has the workflow.
+  \`idempotent-replayed: true\`, even after a restart. After 24 hours, a repeated request has no second effect as long as
+  Temporal keeps the workflow.
 - **The first request is still running:** the API returns \`409 request-in-progress\` with \`Retry-After\`. If the process
-  of the first request dies, the API returns this error for half a minute.
+  that handles the first request dies, the API returns this error for up to 30 seconds.
 - **Same key, different content:** the API returns \`422 idempotency-key-reused\`.
-- **Rejected before any effect (\`400\`, \`401\`, \`403\`, \`404\`, \`429\`):** the response is not stored.
-- **\`5xx\`:** the request may have had an effect, so the key stays bound to this request.
+- **The request was rejected before any effect (\`400\`, \`401\`, \`403\`, \`404\`, \`429\`):** the response is not stored.
+- **The response was \`5xx\`:** the request may have had an effect, so the key stays bound to this request.
 
-The key becomes the id of the order, approval, batch, update or signal in Temporal. So a request has one effect even if
-the process dies before it responds. PostgreSQL stores only the response and a fingerprint of the request, because
+The API derives the id of the update or signal in Temporal from the key, and also the id of an order, approval or batch if
+the request contains no id. So a request has one effect even if the process dies before it responds. PostgreSQL stores only the response and a fingerprint of the request, because
 Temporal does not keep them after the run ends. While PostgreSQL is unavailable, the API still accepts orders with an
 \`Idempotency-Key\`. For approvals, carts and batches, the API returns \`503\`. [Idempotency](../concepts/idempotency.md)
-explains the levels below the API.
+explains how the layers below the API prevent a second effect.
 
 ## Limits of requests
 
 - A body has at most 256 KiB and 32 levels of nesting, and must arrive within ten seconds. An upload has at most 1 GiB.
   The headers have at most 16 KiB.
-- A caller may send 6,000 requests a minute to each process (\`RATE_LIMIT_PER_MINUTE\`). Anonymous callers are counted by
-  address. Behind a proxy, this is the address of the proxy.
-- A process whose event loop lags by a second returns \`503 overloaded\`, except for \`/livez\` and \`/readyz\`.
+- A caller may send 6,000 requests a minute to each process (\`RATE_LIMIT_PER_MINUTE\`). The API counts anonymous callers by
+  their IP address. Behind a proxy, this is the address of the proxy.
+- A process whose event loop is delayed by a second returns \`503 overloaded\`, except for \`/livez\` and \`/readyz\`.
 - Cursors are signed: a cursor from another list, or from the same list with a different filter, returns \`400\`.
 - Browsers may call the API only from the origins in \`CORS_ORIGINS\`.
 
