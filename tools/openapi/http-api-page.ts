@@ -95,8 +95,9 @@ explains how the layers below the API prevent a second effect.
 
 - A body has at most 256 KiB and 32 levels of nesting, and must arrive within ten seconds. An upload has at most 1 GiB.
   The headers have at most 16 KiB.
-- A caller may send 6,000 requests a minute to each process (\`RATE_LIMIT_PER_MINUTE\`). The API counts anonymous callers by
-  their IP address. Behind a proxy, this is the address of the proxy.
+- A caller may send 6,000 requests a minute to each process (\`RATE_LIMIT_PER_MINUTE\`). The API counts requests
+  without an accepted key by IP address. Behind a proxy, this is the address of the proxy. Without authentication, there is
+  no rate limit.
 - A process whose event loop is delayed by a second returns \`503 overloaded\`, except for \`/livez\` and \`/readyz\`.
 - Cursors are signed: a cursor from another list, or from the same list with a different filter, returns \`400\`.
 - Browsers may call the API only from the origins in \`CORS_ORIGINS\`.
