@@ -22,11 +22,13 @@ test('the workflow bundle contains the workflow code', () => {
 test('the workflow bundle contains no code of the shop other than workflow code', () => {
   expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([
     './src/async/concurrency.ts',
+    './src/failures/rejections.ts',
     './src/temporal/payloads/bounded-failure-converter.ts',
     './src/temporal/payloads/payload-converter.ts',
     './src/temporal/payloads/unreadable-value.ts',
     './src/temporal/payloads/workflow-payload-converter.ts',
     './src/text/json-limits.ts',
+    './src/text/utc-minute.ts',
     './src/text/well-formed-text.ts',
   ]);
 });

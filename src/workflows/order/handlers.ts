@@ -88,8 +88,9 @@ function cancellationRejectionOf({ view, parcel }: OrderState): Reason | undefin
   if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.rejected) {
     return { type: 'AlreadyPickedUp', message: 'the carrier has the parcel, so the order can no longer be cancelled' };
   }
-  if (view.stage === 'done' || (view.stage === 'compensating' && !view.cancellation)) {
-    return { type: 'OrderClosed', message: 'the order has already ended or is being rolled back' };
+  if (view.stage === 'done') return { type: 'OrderClosed', message: `the order is already ${view.status}` };
+  if (view.stage === 'compensating' && !view.cancellation) {
+    return { type: 'OrderClosed', message: 'the order is being rolled back after a failure' };
   }
   if (!view.cancellation) return undefined;
   return { type: 'AlreadyCancelling', message: 'a cancellation of the order is already in progress' };
