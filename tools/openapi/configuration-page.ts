@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { format, resolveConfig } from 'prettier';
 import type { z } from 'zod';
 import { API_VARIABLES } from '../../src/config/variables/api.js';
 import type { ProcessName, VariableDeclaration } from '../../src/config/variables/declaration.js';
@@ -14,6 +13,7 @@ import { developmentEnvironment, secretsWithPublicDefaults } from '../settings/d
 import { projectRoot } from '../settings/environment.js';
 import { loadSettings } from '../settings/settings.js';
 import { variableRules } from '../settings/variable-rules.js';
+import { formatPage, renderTable } from './markdown.js';
 
 export const CONFIGURATION_PAGE_PATH = join(projectRoot, 'docs/reference/configuration.md');
 
@@ -74,8 +74,7 @@ export async function renderConfigurationPage(): Promise<string> {
     renderProfileSection(),
     renderStackSections(),
   ].join('\n');
-  const config = await resolveConfig(CONFIGURATION_PAGE_PATH);
-  return await format(page, { ...config, parser: 'markdown' });
+  return await formatPage(CONFIGURATION_PAGE_PATH, page);
 }
 
 function renderProfileSection(): string {
@@ -128,11 +127,6 @@ ${renderTable(
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => [`\`${name}\``, secrets.includes(name) ? 'a public value' : `\`${value}\``]),
 )}`;
-}
-
-function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [head, head.map(() => '---'), ...rows.map((cells) => cells.map((cell) => cell.replaceAll('|', '\\|')))];
-  return `${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
 }
 
 const withSecretMark = (text: string, isSecret: boolean | undefined) => (isSecret ? `${text} **Secret.**` : text);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { OpenAPIV3_1 } from 'openapi-types';
-import { format, resolveConfig } from 'prettier';
 import { projectRoot } from '../settings/environment.js';
+import { formatPage, renderTable } from './markdown.js';
 
 export const HTTP_API_PAGE_PATH = join(projectRoot, 'docs/reference/http-api.md');
 
@@ -118,10 +118,9 @@ export async function renderHttpApiPage(document: OpenAPIV3_1.Document): Promise
       const operation = item?.[method] as (OpenAPIV3_1.OperationObject & { 'x-roles'?: string[] }) | undefined;
       if (!operation) return [];
       const roles = (operation['x-roles'] ?? []).join(', ');
-      return [`| \`${method.toUpperCase()} ${path}\` | ${operation.summary} | ${roles} |`];
+      return [[`\`${method.toUpperCase()} ${path}\``, operation.summary ?? '', roles]];
     }),
   );
-  const table = ['| operation | what it does | roles |', '| --- | --- | --- |', ...rows].join('\n');
-  const config = await resolveConfig(HTTP_API_PAGE_PATH);
-  return await format(`${INTRODUCTION}\n${table}\n${DETAILS}`, { ...config, parser: 'markdown' });
+  const table = renderTable(['operation', 'what it does', 'roles'], rows);
+  return await formatPage(HTTP_API_PAGE_PATH, `${INTRODUCTION}\n${table}\n${DETAILS}`);
 }

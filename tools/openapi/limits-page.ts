@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { format, resolveConfig } from 'prettier';
 import { formatCount } from '../measurement/statistics.js';
 import { projectRoot } from '../settings/environment.js';
+import { formatPage, renderTable } from './markdown.js';
 import { EVENTS_PER_CARRIER_POLL, TEMPORAL_LIMITS } from './temporal-limits.js';
 
 export const LIMIT_TABLE_PATH = join(projectRoot, 'docs/reference/limits.md');
@@ -46,15 +46,13 @@ Other limits:
 
 /** Renders the documentation page of the limits. */
 export async function renderLimitTable(): Promise<string> {
-  const rows = TEMPORAL_LIMITS.map(
-    ({ name, temporalMaximum, reachedBy, projectMaximum, setting }) =>
-      `| ${name} | ${formatCount(temporalMaximum)} | ${formatCount(projectMaximum)} | ${reachedBy} | ${setting.includes(' ') ? setting : `\`${setting}\``} |`,
-  );
-  const table = [
-    '| limited value | limit | maximum in this project | reached by | setting |',
-    '|---|---|---|---|---|',
-    ...rows,
-  ].join('\n');
-  const config = await resolveConfig(LIMIT_TABLE_PATH);
-  return await format(`${INTRODUCTION}\n${table}\n${OTHER_LIMITS}`, { ...config, parser: 'markdown' });
+  const rows = TEMPORAL_LIMITS.map(({ name, temporalMaximum, reachedBy, projectMaximum, setting }) => [
+    name,
+    formatCount(temporalMaximum),
+    formatCount(projectMaximum),
+    reachedBy,
+    setting.includes(' ') ? setting : `\`${setting}\``,
+  ]);
+  const table = renderTable(['limited value', 'limit', 'maximum in this project', 'reached by', 'setting'], rows);
+  return await formatPage(LIMIT_TABLE_PATH, `${INTRODUCTION}\n${table}\n${OTHER_LIMITS}`);
 }

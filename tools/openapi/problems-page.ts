@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { format, resolveConfig } from 'prettier';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/problems/problem-kinds.js';
 import { projectRoot } from '../settings/environment.js';
+import { formatPage, renderTable } from './markdown.js';
 
 export const PROBLEM_TABLE_PATH = join(projectRoot, 'docs/reference/problems.md');
 
@@ -20,14 +20,12 @@ last column says whether a retry can succeed. A number of seconds in this column
 
 /** Renders the documentation page of the problem kinds. */
 export async function renderProblemTable(): Promise<string> {
-  const rows = PROBLEM_KINDS.map(formatRow);
-  const table = ['| kind | status | when | retry |', '| --- | --- | --- | --- |', ...rows].join('\n');
-  const config = await resolveConfig(PROBLEM_TABLE_PATH);
-  return await format(`${INTRODUCTION}\n${table}\n`, { ...config, parser: 'markdown' });
+  const table = renderTable(['kind', 'status', 'when', 'retry'], PROBLEM_KINDS.map(cellsOf));
+  return await formatPage(PROBLEM_TABLE_PATH, `${INTRODUCTION}\n${table}`);
 }
 
-function formatRow(kind: ProblemKind): string {
+function cellsOf(kind: ProblemKind): string[] {
   const { status, when, retryAfter } = definitionOf(kind);
   const again = retryAfter ? `after ${retryAfter} s` : status === 500 ? 'maybe' : 'no';
-  return `| \`${kind}\` | ${status} | ${when} | ${again} |`;
+  return [`\`${kind}\``, String(status), when, again];
 }
