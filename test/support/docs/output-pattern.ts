@@ -16,6 +16,7 @@ function withoutWhiteSpace(text: string): string {
   return text.replaceAll(/\s/g, '');
 }
 
-function escapeForPattern(text: string): string {
+/** Returns the source of a pattern that matches exactly this text. */
+export function escapeForPattern(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }

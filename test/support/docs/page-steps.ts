@@ -33,7 +33,7 @@ export async function readSteps(page: string): Promise<{ steps: PageStep[] } | {
   return steps.length > 0 ? { steps } : { missing: 'the page has no marked commands' };
 }
 
-/** Returns the code block of a page that contains a file, or the reason why there is none. */
+/** Returns the code block of a page that contains a file, or the reason why the page has no such block. */
 export async function readFileBlock(page: string, path: string): Promise<{ code: string } | { missing: string }> {
   const text = await readPage(page);
   if (text === undefined) return { missing: `${page} does not exist` };

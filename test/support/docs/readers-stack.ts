@@ -1,22 +1,12 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, startProcess, typescriptCommand, unsetShellVariables, waitUntil } from '../processes.js';
+import { DEFAULT_PORTS, startNpmStart } from '../npm-start.js';
+import { waitUntil } from '../processes.js';
 import { temporalCliPath } from '../temporal/dev-server.js';
 import { openReaderShell, type ReaderShell } from './reader-shell.js';
 
 const START_TIMEOUT_MS = 180_000;
-/** The ports in the pages, each with the variable that changes the port. */
-const PORTS = {
-  PORT: 3000,
-  FAKES_PORT: 3001,
-  WORKER_HEALTH_PORT: 3002,
-  METRICS_PORT: 3003,
-  WORKER_METRICS_PORT: 3004,
-  FAKES_SMTP_PORT: 3025,
-  TEMPORAL_PORT: 7233,
-  TEMPORAL_UI_PORT: 8233,
-};
 
 /** The stack of a reader who has typed `npm start` in another terminal. */
 export interface ReadersStack extends ReaderShell {
@@ -32,29 +22,20 @@ export async function startReadersStack(workflowBundle: string): Promise<Readers
   const dataDir = await mkdtemp(join(tmpdir(), 'readers-stack-'));
   // When this process is root, PostgreSQL runs as another user, who must be able to enter this folder.
   await chmod(dataDir, 0o711);
-  const ports = await Promise.all(
-    Object.entries(PORTS).map(async ([variable, shown]) => ({ variable, shown, actual: await freePort() })),
-  );
-  const toActual = portReplacer(new Map(ports.map(({ shown, actual }) => [shown, actual])));
-  const toShown = portReplacer(new Map(ports.map(({ shown, actual }) => [actual, shown])));
-
-  const lines: string[] = [];
-  const npmStart = await startProcess({
-    name: 'npm start',
-    ...typescriptCommand('tools/stack/main.ts'),
-    env: {
-      ...unsetShellVariables,
-      DATABASE_URL: undefined,
-      TEMPORAL_ADDRESS: undefined,
-      HOST: undefined,
-      npm_lifecycle_event: undefined,
-      ...Object.fromEntries(ports.map(({ variable, actual }) => [variable, String(actual)])),
-      DATA_DIR: dataDir,
-      TEMPORAL_CLI_PATH: temporalCliPath(),
-      WORKFLOW_BUNDLE: workflowBundle,
-    },
-    onLine: (line) => lines.push(line),
+  const {
+    process: npmStart,
+    lines,
+    ports,
+  } = await startNpmStart({
+    DATA_DIR: dataDir,
+    TEMPORAL_CLI_PATH: temporalCliPath(),
+    WORKFLOW_BUNDLE: workflowBundle,
   });
+  const pairs = Object.entries(ports).map(
+    ([variable, actual]) => [DEFAULT_PORTS[variable as keyof typeof DEFAULT_PORTS], actual] as const,
+  );
+  const toActual = portReplacer(new Map(pairs));
+  const toShown = portReplacer(new Map(pairs.map(([shown, actual]) => [actual, shown])));
   let exited = false;
   void npmStart.exited.then(() => (exited = true));
   const stop = async (): Promise<void> => {

@@ -2,21 +2,11 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  freePort,
-  type ManagedProcess,
-  startProcess,
-  typescriptCommand,
-  unsetShellVariables,
-  waitUntil,
-} from '../../support/processes.js';
+import { startNpmStart } from '../../support/npm-start.js';
+import { waitUntil } from '../../support/processes.js';
 import { startSilentServer, type SilentServer } from '../../support/network/silent-server.js';
 
 const DEADLINE_MS = 60_000;
-const PORTS = [
-  ...(['PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'FAKES_PORT', 'FAKES_SMTP_PORT'] as const),
-  ...(['WORKER_HEALTH_PORT', 'METRICS_PORT', 'WORKER_METRICS_PORT'] as const),
-];
 
 let dataDir: string;
 let silentServer: SilentServer;
@@ -29,27 +19,8 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true });
 });
 
-/** Runs `npm start` with the given environment. */
-async function start(env: Record<string, string>): Promise<{ process: ManagedProcess; lines: string[] }> {
-  const lines: string[] = [];
-  const ports = await Promise.all(PORTS.map(async (name) => [name, String(await freePort())] as const));
-  const process = await startProcess({
-    name: 'start',
-    ...typescriptCommand('tools/stack/main.ts'),
-    env: {
-      ...unsetShellVariables,
-      DATABASE_URL: undefined,
-      TEMPORAL_ADDRESS: undefined,
-      HOST: undefined,
-      npm_lifecycle_event: undefined,
-      ...Object.fromEntries(ports),
-      DATA_DIR: dataDir,
-      ...env,
-    },
-    onLine: (line) => lines.push(line),
-  });
-  return { process, lines };
-}
+/** Runs `npm start` in the data folder of the test. */
+const start = (env: Record<string, string>) => startNpmStart({ DATA_DIR: dataDir, ...env });
 
 describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
   test('reports all invalid variables of the stack, the worker and the API before it starts a database', async () => {
