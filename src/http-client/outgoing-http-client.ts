@@ -23,7 +23,7 @@ export interface OutgoingHttpClientOptions {
 /** The HTTP client for all URLs that come from callers. It prevents server-side request forgery (SSRF). */
 export interface OutgoingHttpClient {
   /**
-   * Returns the reason why a URL must not be called, or `undefined` when there is none. Does not access the
+   * Returns the reason why a URL must not be called, or `undefined` if the URL is allowed. Does not access the
    * network.
    */
   findUrlProblem(url: string): string | undefined;
