@@ -179,6 +179,25 @@ export default defineConfig(
     },
   },
   {
+    files: ['src/api/console/assets/*.js'],
+    languageOptions: {
+      globals: {
+        document: 'readonly',
+        location: 'readonly',
+        EventSource: 'readonly',
+        history: 'readonly',
+        Event: 'readonly',
+        FormData: 'readonly',
+        HTMLElement: 'readonly',
+        HTMLDetailsElement: 'readonly',
+        URLSearchParams: 'readonly',
+        XMLHttpRequest: 'readonly',
+        fetch: 'readonly',
+        window: 'readonly',
+      },
+    },
+  },
+  {
     files: ['test/**/*.ts', 'examples/**/*.test.ts'],
     rules: {
       'no-restricted-imports': [

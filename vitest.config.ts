@@ -1,9 +1,17 @@
 import { defineConfig } from 'vitest/config';
 import { LongestFirstSequencer } from './test/support/setup/longest-first-sequencer.js';
 
+const INTEGRATION_TESTS = ['test/**/*.test.ts', 'examples/**/*.test.ts'];
+/** Tests that run the product in processes of its own, or read the documentation as a user. */
+const END_TO_END_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
+    // Without arguments, `npm test` runs the first project, and `npm run test:e2e` the second one.
+    projects: [
+      { extends: true, test: { name: 'integration', include: INTEGRATION_TESTS, exclude: END_TO_END_TESTS } },
+      { extends: true, test: { name: 'e2e', include: END_TO_END_TESTS } },
+    ],
     globalSetup: 'test/support/setup/global-setup.ts',
     setupFiles: [
       'test/support/setup/fast-processes.ts',

@@ -1,3 +1,4 @@
+import { Client } from '@temporalio/client';
 import { ConfigError, type ConfigProblem } from './config/errors.js';
 import { createLogger } from './observability/logger.js';
 import { ensureNamespace, ensureSearchAttributes } from './temporal/provisioning.js';
@@ -8,10 +9,12 @@ import { grantAppRolePrivileges, TableOwnerRoleError } from './store/postgres/pr
 import { checkEnvironment, loadStartupConfig } from './startup/checks/index.js';
 import { runProcess } from './startup/run-process.js';
 import { openConnection } from './temporal/connections.js';
+import { ensureSchedules } from './temporal/schedules.js';
 import { SEARCH_ATTRIBUTES } from './temporal/search-attributes.js';
 
 /**
- * Prepares the servers before workers and API start: the database schema, privileges, namespace and search attributes.
+ * Prepares the servers before workers and API start: the database schema, privileges, namespace, search attributes and
+ * schedules.
  * Safe to run again.
  */
 async function main(): Promise<void> {
@@ -35,9 +38,13 @@ async function main(): Promise<void> {
 
   const connection = await openConnection(config);
   try {
-    await ensureNamespace(connection, config.TEMPORAL_NAMESPACE);
+    await ensureNamespace(connection, config.TEMPORAL_NAMESPACE, {
+      retentionDays: config.TEMPORAL_RETENTION_DAYS,
+    });
     const added = await ensureSearchAttributes(connection, config.TEMPORAL_NAMESPACE, SEARCH_ATTRIBUTES);
     logger.info({ added }, 'namespace and search attributes are ready');
+    const created = await ensureSchedules(new Client({ connection, namespace: config.TEMPORAL_NAMESPACE }));
+    logger.info({ created }, 'schedules are ready');
   } finally {
     await connection.close();
   }

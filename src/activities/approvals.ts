@@ -13,7 +13,13 @@ import type { ApprovalStage } from '../store/approvals.js';
 import type { Store } from '../store/index.js';
 import { readWorkflowInput } from '../temporal/client/history.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
-import { messageIdOf, outcomeMessageId, renderApprovalMail, type ApproverMessage } from './approver-messages.js';
+import {
+  messageIdOf,
+  outcomeMessageId,
+  renderApprovalMail,
+  type ApproverMail,
+  type ApproverMessage,
+} from './approver-messages.js';
 import { assertWorkflowId, invalidInputFailure, parseInput } from './failures.js';
 import { withHeartbeat } from './external/heartbeat.js';
 import type { Mailer } from './external/mail.js';
@@ -124,7 +130,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     },
 
     /** Asks an approver for a decision by e-mail. The link works for one approver and one stage. */
-    async mailApprover({ email, ...message }: ApproverMessage & { email: string }): Promise<void> {
+    async mailApprover({ email, ...message }: ApproverMail & { email: string }): Promise<void> {
       const { approvalId, firstRunId, stage, approver, deadline, reminderNumber, title } = message;
       const messageId = messageIdOf(message);
       await sendOnce({ approvalId, messageId, onlyWhileOpen: true }, async () => {

@@ -5,7 +5,7 @@ import { rejectionFailure } from '../failures/rejections.js';
 import { truncateText } from '../text/well-formed-text.js';
 import { batchInput, type BatchStatus, type BatchProgress } from '../schemas/batch.js';
 import type { Reason } from '../schemas/shared/reason.js';
-import { RunSupersededError, type OpenAttempt } from '../store/batches/attempts.js';
+import { BatchItemsDeletedError, RunSupersededError, type OpenAttempt } from '../store/batches/attempts.js';
 import type { ItemFailure, ChunkKey } from '../store/batches/chunks.js';
 import type { StagedItem } from '../store/batches/staging.js';
 import type { Store } from '../store/index.js';
@@ -67,8 +67,8 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
      * most one open execution.
      *
      * @returns the attempt and the progress of the batch.
-     * @throws `InvalidInput`; `BatchNotFound` when nothing was uploaded under this id; `Superseded` when a later
-     * execution has opened the batch.
+     * @throws `InvalidInput`; `BatchNotFound` when nothing was uploaded under this id; `BatchItemsDeleted` after
+     * the retention of the items; `Superseded` when a later execution has opened the batch.
      */
     async openBatch(input: unknown, { workflowId, firstRunId, startedAt }: BatchRun): Promise<OpenedBatch> {
       const { batchId } = parseInput(batchInput, input);
@@ -77,6 +77,12 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
         const attempt = await store.openAttempt(batchId, firstRunId, new Date(startedAt)).catch((error: unknown) => {
           if (error instanceof RunSupersededError) {
             throw rejectionFailure('Superseded', `a later run processes batch ${batchId}`);
+          }
+          if (error instanceof BatchItemsDeletedError) {
+            throw rejectionFailure(
+              'BatchItemsDeleted',
+              `the items of batch ${batchId} were deleted after their retention`,
+            );
           }
           throw error;
         });
@@ -89,8 +95,12 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
     async processBatchChunk({ operation: name, batchId, batchNumber, ...key }: BatchChunk): Promise<void> {
       const operation = operationOf(name);
       if (operation.kind === 'external') return await processExternalChunk(operation, batchId, key);
-      await withHeartbeat(() =>
-        store.applyChunk(key, (tx, items) => operation.apply(tx, asTypedItems(items), { batchId, batchNumber })),
+      await withHeartbeat((cancellation) =>
+        store.applyChunk(
+          key,
+          (tx, items) => operation.apply(tx, asTypedItems(items), { batchId, batchNumber }),
+          cancellation,
+        ),
       );
     },
 

@@ -3,7 +3,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { rejectionFailure } from '../failures/rejections.js';
 import { hashContent } from '../store/content-hash.js';
 import { cartInput, type CartStatus } from '../schemas/cart.js';
-import { money, formatMoney, type Money } from '../schemas/shared/money.js';
+import { money, totalMismatchText, type Money } from '../schemas/shared/money.js';
 import type { OrderInput, OrderLine } from '../schemas/order.js';
 import type { CartKey } from '../store/carts.js';
 import { calculateTotal } from '../store/products.js';
@@ -94,8 +94,7 @@ export function createCartActivities({ store }: { store: Store }) {
         // A client that sends the update directly to the workflow bypasses the API's validation, so the currency can be
         // invalid.
         const expected = parseInput(money, expectedTotal);
-        const message = `the total is ${formatMoney(total)}, but expectedTotal is ${formatMoney(expected)}`;
-        throw rejectionFailure('PriceChanged', message, { total, expectedTotal: expected });
+        throw rejectionFailure('PriceChanged', totalMismatchText(total, expected), { total, expectedTotal: expected });
       }
     }
   }

@@ -3,11 +3,15 @@ import type { ApprovalLinkSigner } from '../approval-links/links.js';
 import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import type { Operations } from '../batch-operations/index.js';
 import { createApprovalActivities } from './approvals.js';
+import { createAuditActivities } from './audit.js';
 import { createBatchActivities } from './batches.js';
 import { createCartActivities } from './carts.js';
 import type { Mailer } from './external/mail.js';
 import { createOrderActivities, type OrderApprovalPolicy } from './orders.js';
 import { createPaymentActivities, type PaymentSettings } from './payments.js';
+import { createPurgeActivities } from './purge.js';
+import { createReconciliationActivities } from './reconciliation.js';
+import { createReportActivities } from './report.js';
 import { createShippingActivities, type ShippingSettings } from './shipping.js';
 import type { Webhooks } from './external/webhooks.js';
 
@@ -19,6 +23,12 @@ export interface ActivityDependencies extends PaymentSettings, ShippingSettings 
   links: ApprovalLinkSigner;
   /** Public base URL of the API. */
   publicUrl: string;
+  /** An order is left alone until its workflow has been closed for this time. */
+  reconcileAfterMinutes: number;
+  /** How long notifications of carts are kept. */
+  notificationRetentionDays: number;
+  /** How long the items of closed batches are kept. */
+  batchItemRetentionDays: number;
   /** The operations that batches can run. */
   operations: Operations;
   /** If undefined, no order needs an approval. */
@@ -29,10 +39,14 @@ export interface ActivityDependencies extends PaymentSettings, ShippingSettings 
 export function createActivities(deps: ActivityDependencies) {
   return {
     ...createApprovalActivities(deps),
+    ...createAuditActivities(deps),
     ...createBatchActivities(deps),
     ...createCartActivities(deps),
     ...createOrderActivities(deps),
     ...createPaymentActivities(deps),
+    ...createPurgeActivities(deps),
+    ...createReconciliationActivities(deps),
+    ...createReportActivities(deps),
     ...createShippingActivities(deps),
   };
 }

@@ -8,7 +8,7 @@ import {
   type ApprovalInput,
   type Stage,
 } from '../schemas/approval.js';
-import { formatMoney, type Money } from '../schemas/shared/money.js';
+import { totalMismatchText, type Money } from '../schemas/shared/money.js';
 import {
   orderInput,
   type OrderInput,
@@ -151,7 +151,7 @@ function reservationFailure(
       return rejectionFailure('OutOfStock', missing.join('; '), outcome.missing);
     }
     case 'price_changed': {
-      const message = `the total is ${formatMoney(outcome.total)}, but expectedTotal is ${formatMoney(expectedTotal!)}`;
+      const message = totalMismatchText(outcome.total, expectedTotal!);
       return rejectionFailure('PriceChanged', message, { total: outcome.total, expectedTotal });
     }
   }

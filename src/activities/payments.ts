@@ -1,12 +1,12 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { rejectionFailure } from '../failures/rejections.js';
-import { money, type Money } from '../schemas/shared/money.js';
-import { text } from '../schemas/shared/primitives.js';
+import type { Money } from '../schemas/shared/money.js';
 import type { Store } from '../store/index.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { assertStockHeld } from './orders.js';
-import { callExternalSystem, mayKeyHaveExpired, readExternalSystem } from './external/external-calls.js';
+import { callExternalSystem, mayKeyHaveExpired } from './external/external-calls.js';
+import { createPaymentReader, gatewayId, PAYMENT_GATEWAY, refund } from './external/payment-gateway.js';
 
 export interface ChargePaymentInput {
   orderId: string;
@@ -16,20 +16,7 @@ export interface ChargePaymentInput {
   token: string;
 }
 
-const gatewayId = text(200);
-
 const charge = z.object({ chargeId: gatewayId, status: z.literal('succeeded') });
-
-const refund = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('refunded'), refundId: gatewayId }),
-  z.object({ status: z.literal('voided') }),
-]);
-
-/** The response of the gateway to a lookup by order id. */
-const payment = z.object({
-  charge: z.object({ chargeId: gatewayId, status: z.enum(['succeeded', 'declined']), amount: money }).nullable(),
-  refund: refund.nullable(),
-});
 
 /** All attempts of a charge use the same idempotency key, and so do all attempts of a refund. */
 const chargeKey = (orderId: string) => `${orderWorkflowId(orderId)}:charge`;
@@ -44,15 +31,8 @@ export interface PaymentSettings {
 }
 
 export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours, store }: PaymentSettings) {
-  const system = 'PaymentGateway';
-
-  async function findPayment(orderId: string): Promise<z.infer<typeof payment>> {
-    return await readExternalSystem({
-      system,
-      url: `${paymentsUrl}/orders/${encodeURIComponent(orderId)}`,
-      responseSchema: payment,
-    });
-  }
+  const system = PAYMENT_GATEWAY;
+  const { findPayment } = createPaymentReader(paymentsUrl);
 
   return {
     /**

@@ -11,7 +11,9 @@ import {
   REQUEST_TIMEOUT_MS,
   UPLOAD_TIMEOUT_MS,
 } from './limits.js';
+import { actionLogPlugin } from './plugins/action-log.js';
 import { authPlugin } from './plugins/auth/index.js';
+import { createSessions, type Sessions } from './plugins/auth/sessions.js';
 import { errorHandlerPlugin } from './plugins/error-handler.js';
 import { idempotencyPlugin } from './plugins/idempotency.js';
 import { openApiPlugin } from './plugins/openapi/index.js';
@@ -22,13 +24,18 @@ import { requiredContractsPlugin } from './plugins/required-contracts.js';
 import { malformedRequest } from './problems/http-problem.js';
 import { sendError } from './problems/send-problem.js';
 import { sendErrorPage, approvalPageRoutes } from './approvals/page-routes.js';
+import { createApprovalList } from './approvals/list.js';
 import { approvalRoutes } from './approvals/routes.js';
 import { batchRoutes } from './batches/routes.js';
+import { createBatchServices } from './batches/services.js';
+import { bulkRoutes } from './bulk/routes.js';
 import { callbackRoutes } from './callbacks/routes.js';
 import { cartRoutes } from './carts/routes.js';
-import { codecSessionRoutes } from './codec/session-routes.js';
 import { codecRoutes } from './codec/routes.js';
+import { CONSOLE_PATH, withConsoleContract } from './console/contract.js';
+import { consoleRoutes } from './console/routes.js';
 import { healthRoutes } from './health/routes.js';
+import { createOrderList } from './orders/list.js';
 import { orderRoutes } from './orders/routes.js';
 import { problemRoutes } from './problem-pages/routes.js';
 import { productRoutes } from './products/routes.js';
@@ -81,27 +88,52 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   await app.register(requestTimeoutsPlugin, { limitMs: REQUEST_TIMEOUT_MS });
   await app.register(requiredContractsPlugin);
   await app.register(protectionPlugin, deps.protection);
-  await app.register(authPlugin, { settings: deps.auth, sessions: deps.codec?.sessions });
+  const sessions = sessionsOf(deps);
+  await app.register(authPlugin, { settings: deps.auth, sessions });
+  await app.register(actionLogPlugin);
   await app.register(requestParsingPlugin);
   await app.register(idempotencyPlugin, { store: deps.store });
   await app.register(errorHandlerPlugin);
   await app.register(openApiPlugin);
 
+  // The API and the console share the state of these services.
+  const batches = createBatchServices(deps);
+  const listOrders = createOrderList(deps);
+  const listApprovals = createApprovalList(deps);
   app.register(healthRoutes, deps);
   app.register(problemRoutes, { prefix: '/problems' });
   app.register(productRoutes, { prefix: '/v1/products', ...deps });
-  app.register(orderRoutes, { prefix: '/v1/orders', ...deps });
+  app.register(orderRoutes, { prefix: '/v1/orders', ...deps, listOrders });
   app.register(cartRoutes, { prefix: '/v1/carts', ...deps });
-  app.register(approvalRoutes, { prefix: '/v1/approvals', ...deps });
-  app.register(batchRoutes, { prefix: '/v1/batches', ...deps, closing: closing.signal });
+  app.register(approvalRoutes, { prefix: '/v1/approvals', ...deps, listApprovals });
+  app.register(batchRoutes, { prefix: '/v1/batches', ...deps, batches, closing: closing.signal });
+  app.register(bulkRoutes, { prefix: '/v1', ...deps, batches });
   app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
   app.register(shipmentReportRoutes, { prefix: '/v1/shipment-reports', ...deps });
   app.register(approvalPageRoutes, { prefix: '/approvals', ...deps });
-  if (deps.codec) {
-    app.register(codecRoutes, { prefix: CODEC_PATH, client: deps.client, codec: deps.codec.payloads });
-    app.register(codecSessionRoutes, { prefix: CODEC_PATH, auth: deps.auth, sessions: deps.codec.sessions });
-  }
+  app.register(consoleRoutes, {
+    prefix: CONSOLE_PATH,
+    ...deps,
+    batches,
+    listOrders,
+    listApprovals,
+    sessions,
+    closing: closing.signal,
+  });
+  app.get(
+    '/',
+    withConsoleContract({ operationId: 'openRoot', summary: 'Redirect to the console', access: 'public' }),
+    async (_request, reply) => reply.redirect(CONSOLE_PATH),
+  );
+  if (deps.codec) app.register(codecRoutes, { prefix: CODEC_PATH, client: deps.client, codec: deps.codec });
   return app;
+}
+
+/** The sessions of browsers; undefined without authentication. */
+function sessionsOf({ auth, sessionSecrets: secrets, protection }: AppDependencies): Sessions | undefined {
+  if (auth === 'open') return undefined;
+  const { apiKeys, tokens } = auth;
+  return createSessions({ secrets, apiKeys, issuer: tokens?.issuer, codecOrigins: protection.codecOrigins });
 }
 
 /** Returns the fields of a request that are logged. Tokens, the query string and the client address are not logged. */

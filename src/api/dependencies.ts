@@ -7,14 +7,36 @@ import type { Logger } from '../observability/logger.js';
 import type { HttpMetrics } from '../observability/metrics/http.js';
 import type { Store } from '../store/index.js';
 import type { AuthSettings } from './plugins/auth/index.js';
-import type { CodecSessions } from './plugins/auth/sessions.js';
-import type { Cursors } from './http/cursors.js';
+import type { Cursors } from './http/lists/cursors.js';
 import type { ProtectionSettings } from './plugins/protection.js';
 
 /** The dependencies of most features: Temporal and the store. */
 export interface Backends {
   client: Client;
   store: Store;
+}
+
+/** Where people find a workflow in other tools. Only configured tools are present. */
+export interface WorkflowLinks {
+  /** The URL of the Temporal Web UI. */
+  temporalUi?: string | undefined;
+  /** URL templates with `{workflowId}`. */
+  traces?: string | undefined;
+  logs?: string | undefined;
+}
+
+/** The limits of uploads to this process. */
+export interface UploadLimits {
+  /** Maximum size of an upload after its decompression. */
+  maxBytes: number;
+  /** Maximum number of characters in a line. */
+  maxLineLength: number;
+  /** Maximum number of concurrent uploads. */
+  maxUploads: number;
+  maxUploadsPerCaller: number;
+  minBytesPerSecond: number;
+  /** The period in which the average speed of an upload must reach the minimum. */
+  speedCheckMs: number;
 }
 
 /** The dependencies of the HTTP application. Each feature declares which of them it uses. */
@@ -27,16 +49,20 @@ export interface AppDependencies extends Backends {
   approvalLinks: ApprovalLinkSigner;
   outgoing: OutgoingHttpClient;
   batchOperations: Operations;
-  /** `maxBytes` limits the size of an upload, `maxLineLength` the number of characters in a line. */
-  uploadLimits: { maxBytes: number; maxLineLength: number };
+  uploadLimits: UploadLimits;
   /** How callers are authenticated. With `open`, callers are not authenticated and have all permissions. */
   auth: AuthSettings | 'open';
   protection: ProtectionSettings;
   cursors: Cursors;
   /** The metrics of requests; undefined if metrics are disabled. */
   httpMetrics?: HttpMetrics | undefined;
+  links: WorkflowLinks;
   /** Called for each request with its route template, or with undefined if no route matches. */
   onRoute?: ((template: string | undefined) => void) | undefined;
+  /** The secrets that sign the sessions of browsers. The first secret signs new sessions. */
+  sessionSecrets: readonly string[];
+  /** Links that the console shows to operators. */
+  consoleLinks?: readonly { title: string; url: string }[] | undefined;
   /** The codec for the Web UI and the CLI. If undefined, the API has no codec routes. */
-  codec?: { payloads: PayloadCodec; sessions: CodecSessions } | undefined;
+  codec?: PayloadCodec | undefined;
 }

@@ -12,8 +12,8 @@ import { runProcess, type ProcessLifecycle } from '../startup/run-process.js';
 import { createClient } from '../temporal/connections.js';
 import { createPayloadCodec } from '../temporal/encryption/codec.js';
 import { buildApp } from './app.js';
-import { createCursors } from './http/cursors.js';
-import { createCodecSessions } from './plugins/auth/sessions.js';
+import { createCursors } from './http/lists/cursors.js';
+import { UPLOAD_SPEED_CHECK_MS } from './limits.js';
 
 /**
  * Maximum time from a stop signal to the exit of the process. Connections that are still open then are not closed
@@ -53,7 +53,7 @@ async function createConfiguredApp(
   const auth = readAuth(config);
   if (auth === 'open')
     logger.warn('no authentication: neither API_KEYS nor JWT_ISSUER is set, so every caller has all permissions');
-  const { PAYLOAD_ENCRYPTION_KEYS: keys, CODEC_ORIGINS: codecOrigins, API_KEYS: apiKeys = [] } = config;
+  const { PAYLOAD_ENCRYPTION_KEYS: keys } = config;
   return await buildApp({
     client,
     store,
@@ -63,22 +63,29 @@ async function createConfiguredApp(
     approvalWebhookSecrets: config.APPROVAL_WEBHOOK_SECRET,
     approvalLinks: createApprovalLinkSigner(config.APPROVAL_LINK_SECRET),
     batchOperations: operations,
-    uploadLimits: { maxBytes: config.BATCH_MAX_BYTES, maxLineLength: config.BATCH_MAX_LINE_LENGTH },
+    uploadLimits: {
+      maxBytes: config.BATCH_MAX_BYTES,
+      maxLineLength: config.BATCH_MAX_LINE_LENGTH,
+      maxUploads: config.BATCH_MAX_UPLOADS,
+      maxUploadsPerCaller: config.BATCH_MAX_UPLOADS_PER_CALLER,
+      minBytesPerSecond: config.BATCH_MIN_BYTES_PER_SECOND,
+      speedCheckMs: UPLOAD_SPEED_CHECK_MS,
+    },
     auth,
     protection: {
       requestsPerMinute: auth === 'open' ? undefined : config.RATE_LIMIT_PER_MINUTE,
       corsOrigins: config.CORS_ORIGINS,
-      codecOrigins,
+      codecOrigins: config.CODEC_ORIGINS,
       hstsMaxAgeSeconds: config.HSTS_MAX_AGE,
       maxEventLoopDelayMs: config.MAX_EVENT_LOOP_DELAY_MS,
     },
     cursors: createCursors(config.CURSOR_SECRET),
+    links: { temporalUi: config.TEMPORAL_UI_URL, traces: config.TRACE_URL, logs: config.LOGS_URL },
+    consoleLinks: config.CONSOLE_LINKS,
     httpMetrics: registry && createHttpMetrics(registry),
     onRoute: tracing?.onRoute,
-    codec: keys && {
-      payloads: createPayloadCodec({ keys, namespace: config.TEMPORAL_NAMESPACE }),
-      sessions: createCodecSessions(config.CURSOR_SECRET, apiKeys, codecOrigins),
-    },
+    sessionSecrets: config.CURSOR_SECRET,
+    codec: keys && createPayloadCodec({ keys, namespace: config.TEMPORAL_NAMESPACE }),
   });
 }
 
@@ -89,7 +96,9 @@ function readAuth(config: Config<'api'>) {
     issuer && audience && jwksUrl
       ? { issuer, audience, jwksUrl, idClaim: config.JWT_ID_CLAIM, rolesClaim: config.JWT_ROLES_CLAIM }
       : undefined;
-  return apiKeys.length === 0 && !tokens ? 'open' : { apiKeys, tokens };
+  const { OIDC_CLIENT_ID: clientId, OIDC_CLIENT_SECRET: clientSecret, OIDC_SCOPE: scope } = config;
+  const oidc = clientId === undefined ? undefined : { clientId, clientSecret, scope };
+  return apiKeys.length === 0 && !tokens ? 'open' : { apiKeys, tokens, oidc };
 }
 
 async function serveApiMetrics(

@@ -26,8 +26,9 @@ export interface BatchRef {
 }
 
 /**
- * An operation on our own store. One transaction applies the items of a chunk and marks the chunk as done, so that no
- * item is applied twice. `apply` must use bulk SQL, lock rows in key order, and return the items that failed.
+ * An operation on our own store. Each call of `apply` gets some items of a chunk, in their order. One transaction applies
+ * and records them, so that no item is applied twice. `apply` must use bulk SQL, lock rows in key order, and return the
+ * items that failed. The transaction is rolled back if it waits too long for a lock, because orders may need its locks.
  */
 export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends OperationBase<S> {
   kind: 'store';

@@ -2,6 +2,7 @@ import { isLoopback } from '../http-client/addresses.js';
 import type { Environment } from '../temporal/connection-profile.js';
 import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 import type { ConfigProblem } from './errors.js';
+import { isHttpsUrl } from './parsers.js';
 import type { ProcessName } from './variables/declaration.js';
 import { VARIABLES, type VariableValues } from './variables/index.js';
 
@@ -18,7 +19,7 @@ export function checkCombinations(processName: ProcessName, values: ValidValues,
     ...findUnusedTargets(values),
     ...findPortConflict(values),
     ...checkChunkConcurrency(values),
-    ...(processName === 'api' ? checkAuthentication(values) : []),
+    ...(processName === 'api' ? [...checkAuthentication(values), ...checkSignIn(values, env)] : []),
   ];
 }
 
@@ -91,4 +92,22 @@ function checkAuthentication({ HOST, API_KEYS, JWT_ISSUER }: ValidValues): Confi
   if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(HOST)) return [];
   const problem = 'API_KEYS or JWT_ISSUER must be set, because HOST is not a loopback address';
   return [{ name: 'API_KEYS', problem, example: VARIABLES.API_KEYS.example }];
+}
+
+/** The sign-in with an identity provider needs a client, and an issuer whose endpoints can be found. */
+function checkSignIn({ JWT_ISSUER: issuer }: ValidValues, env: Environment): ConfigProblem[] {
+  const { example } = VARIABLES.JWT_ISSUER;
+  if (env.OIDC_CLIENT_ID === undefined) {
+    if (env.OIDC_CLIENT_SECRET === undefined) return [];
+    const problem = 'must be set together with OIDC_CLIENT_SECRET';
+    return [{ name: 'OIDC_CLIENT_ID', problem, example: VARIABLES.OIDC_CLIENT_ID.example }];
+  }
+  if (issuer !== undefined) {
+    if (isHttpsUrl(issuer)) return [];
+    const problem = 'must be an https URL, because OIDC_CLIENT_ID is set';
+    return [{ name: 'JWT_ISSUER', problem, got: issuer, example }];
+  }
+  // An incomplete group is already reported.
+  if (env.JWT_AUDIENCE !== undefined || env.JWT_JWKS_URL !== undefined) return [];
+  return [{ name: 'JWT_ISSUER', problem: 'must be set together with OIDC_CLIENT_ID', example }];
 }

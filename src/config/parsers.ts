@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseHostPattern } from '../http-client/addresses.js';
+import { isLoopback, parseHostPattern } from '../http-client/addresses.js';
 
 // The metadata `values` names the accepted values of a variable in docs/reference/configuration.md.
 
@@ -8,6 +8,24 @@ export const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((value) => value.replace(/\/+$/, ''))
   .meta({ values: 'http or https URL' });
+
+/** An http or https URL with the placeholder `{workflowId}`. */
+export const workflowUrlTemplate = z
+  .string()
+  .refine(
+    (value) => value.includes('{workflowId}') && /^https?:\/\/[^{]/.test(value) && URL.canParse(value),
+    'must be an http or https URL that contains {workflowId}',
+  )
+  .meta({ values: 'http or https URL with `{workflowId}`' });
+
+/** Parses an https URL, or an http URL on loopback. */
+export const httpsUrl = z.string().refine(isHttpsUrl, 'must be an https URL').meta({ values: 'https URL' });
+
+export function isHttpsUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname } = new URL(value);
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
+}
 
 export const nonEmptyText = z.string().min(1).meta({ values: 'text' });
 
@@ -63,6 +81,21 @@ export const origins = commaSeparated
 function isOrigin(value: string): boolean {
   return /^https?:\/\/[^*]+$/.test(value) && URL.canParse(value) && new URL(value).origin === value;
 }
+
+/** Parses web links with their titles. A URL that contains a comma is not possible. */
+export const titledLinks = commaSeparated
+  .transform((entries, context) =>
+    entries.map((entry) => {
+      const [, title, url] = /^([^=]{1,40})=(https?:\/\/\S+)$/.exec(entry) ?? [];
+      if (title !== undefined && url !== undefined && URL.canParse(url)) return { title: title.trim(), url };
+      context.addIssue({
+        code: 'custom',
+        message: 'must be a comma-separated list of Title=URL, with http or https URLs',
+      });
+      return z.NEVER;
+    }),
+  )
+  .meta({ values: 'comma-separated `Title=URL` pairs' });
 
 export const allowedHosts = commaSeparated
   .pipe(

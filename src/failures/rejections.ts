@@ -32,6 +32,7 @@ export const NON_RETRYABLE_ERROR_TYPES: string[] = [
   'MailRejected',
   'AlreadyOrdered',
   'BatchNotFound',
+  'BatchItemsDeleted',
   'Superseded',
 ];
 

@@ -25,6 +25,9 @@ const httpUrl = z
   .max(1_000)
   .meta({ examples: ['https://hooks.example.com/approvals'] });
 
+/** The outcomes of an approval whose last stage timed out. */
+const timeoutOutcome = z.enum(['timed_out', 'approved', 'rejected']);
+
 /** The prefix of the approval ids of orders. Only an order can start such an approval. */
 const ORDER_PREFIX = 'order.';
 
@@ -97,10 +100,7 @@ const approvalFields = {
   requestedBy: callerId.meta({ description: 'The requester, who cannot decide.', examples: ['ada'] }),
   amount: money.optional(),
   stages: approvalStages,
-  onTimeout: z
-    .enum(['timed_out', 'approved', 'rejected'])
-    .optional()
-    .describe('The outcome when the last stage times out. Defaults to `timed_out`.'),
+  onTimeout: timeoutOutcome.optional().describe('The outcome when the last stage times out. Defaults to `timed_out`.'),
   callbackUrl: httpUrl.optional().describe('Receives the outcome as a signed webhook.'),
 };
 
@@ -133,6 +133,10 @@ export const approvalRequest = z
 
 /** Returns the id of the approval of an order. */
 export const approvalIdOfOrder = (orderId: string): string => `${ORDER_PREFIX}${orderId}`;
+
+/** Returns the order to which an approval belongs; undefined for an approval that no order requested. */
+export const orderIdOfApproval = (approvalId: string): string | undefined =>
+  approvalId.startsWith(ORDER_PREFIX) ? approvalId.slice(ORDER_PREFIX.length) : undefined;
 
 export const verdict = z
   .enum(['approve', 'reject'])
@@ -195,6 +199,17 @@ const notification = z
     description: 'The messages to one approver of one stage on one channel, and their delivery status.',
   });
 
+const ifUndecided = z
+  .union([
+    z.object({ nextApprovers: z.array(z.string()).describe('The ids of the approvers of the next stage.') }),
+    z.object({ outcome: timeoutOutcome }),
+  ])
+  .meta({
+    id: 'IfUndecided',
+    description:
+      'What happens at the deadline if nobody decides: the approvers of the next stage are asked, or the approval closes with the outcome.',
+  });
+
 /** The result of the `approval` query, of every update and of the workflow. */
 export const approvalView = z.object({
   approvalId: z.string(),
@@ -209,6 +224,9 @@ export const approvalView = z.object({
     .array(z.string())
     .describe('The ids of the approvers of the current or last stage, without the requester.'),
   deadline: time.optional().describe('When the current stage times out.'),
+  ifUndecided: ifUndecided
+    .optional()
+    .describe('What happens at the deadline if nobody decides. Absent once the approval is closed.'),
   decision: z
     .object({
       approver: z.string(),
@@ -274,6 +292,7 @@ export type Decision = z.infer<typeof decision>;
 export type WithdrawRequest = z.infer<typeof withdrawRequest>;
 export type ApprovalStatus = z.infer<typeof approvalStatus>;
 export type ApprovalView = z.infer<typeof approvalView>;
+export type IfUndecided = z.infer<typeof ifUndecided>;
 export type TrailEntry = ApprovalView['trail'][number];
 export type Notification = ApprovalView['notifications'][number];
 export type ApprovalResource = z.infer<typeof approvalResource>;

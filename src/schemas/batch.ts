@@ -4,7 +4,7 @@ import { pageOf } from './shared/page.js';
 import { reason } from './shared/reason.js';
 import { businessId, queryInteger, text, time } from './shared/primitives.js';
 
-/** The maximum number of items per chunk. A chunk is one row in the store and one transaction. */
+/** The maximum number of items per chunk. A chunk is one row in the store and one activity. */
 export const MAX_ITEMS_PER_CHUNK = 5_000;
 
 export const batchId = businessId.meta({ description: 'The id of a batch.', examples: ['restock-1001'] });
@@ -75,9 +75,16 @@ export const batchResource = batchProgress
   .extend({
     batchId: z.string(),
     status: batchStatus,
+    cancelRequested: z
+      .literal(true)
+      .optional()
+      .describe('A cancellation was requested. The batch ends after the chunks that are running have ended.'),
     secondsLeft: z.int().optional(),
     startedAt: time.optional(),
     closedAt: time.optional(),
+    itemsDeletedAt: time
+      .optional()
+      .describe('When the items were deleted after their retention. They can be neither listed nor retried.'),
     retrying: retrying.optional(),
     waiting: waiting.optional(),
     workflow: execution.optional(),

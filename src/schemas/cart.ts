@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { money } from './shared/money.js';
+import { reason } from './shared/reason.js';
 import { customerId, MAX_LINE_QUANTITY, MAX_ORDER_LINES, payment } from './order.js';
-import { pageOf } from './shared/page.js';
+import { pageOf, pageQuery } from './shared/page.js';
 import {
   businessId,
   callerId,
@@ -71,6 +72,48 @@ export const checkoutRequest = checkoutInput
   .omit({ idempotencyKey: true, caller: true })
   .meta({ id: 'CheckoutRequest', description: 'The payment of the order that the checkout creates.' });
 
+/** Maximum number of changes that a cart remembers. */
+export const MAX_CART_CHANGES = 20;
+
+export const cartChange = z
+  .strictObject({
+    at: time,
+    event: z
+      .enum([
+        'item_added',
+        'quantity_set',
+        'item_removed',
+        'checked_out',
+        'checkout_failed',
+        'abandoned',
+        'reminded',
+        'expired',
+      ])
+      .describe(
+        '`checkout_failed`: the cart stays open, and `reason` says why. `reminded`: the customer got the reminder.',
+      ),
+    sku: sku.optional(),
+    quantityBefore: z
+      .int()
+      .min(0)
+      .max(MAX_LINE_QUANTITY)
+      .optional()
+      .describe('The quantity of the SKU before the change; 0 if it had no line.'),
+    quantityAfter: z
+      .int()
+      .min(0)
+      .max(MAX_LINE_QUANTITY)
+      .optional()
+      .describe('The quantity of the SKU after the change; 0 if its line was removed.'),
+    reason: reason.optional(),
+    caller: callerId
+      .optional()
+      .describe(
+        'The shopper who sent the change. Missing if an operator, a program or the cart itself made the change.',
+      ),
+  })
+  .meta({ id: 'CartChange', description: 'A change of a cart.' });
+
 /** The state of a cart as plain JSON, which continue-as-new passes to the next run. */
 export const cartSnapshot = z.strictObject({
   lines: z.array(line).max(MAX_CART_LINES),
@@ -84,6 +127,8 @@ export const cartSnapshot = z.strictObject({
   remindedAt: time.optional(),
   /** Whether the cart has accepted a change. */
   hasChanged: z.boolean().optional(),
+  /** The latest changes, oldest first. Runs of earlier versions have none. */
+  changes: z.array(cartChange).max(MAX_CART_CHANGES).optional(),
   ...idleTimeouts,
 });
 
@@ -107,7 +152,7 @@ export const cartStatus = z.enum(['open', 'checked_out', 'expired', 'abandoned']
     '`open` accepts changes. `abandoned`: the customer abandoned the cart, or an operator cancelled or terminated it.',
 });
 
-/** The result of the `cart` query, of every update and of the workflow. */
+/** The result of the `cart` query, of every update and of the workflow. Updates omit `changes`. */
 export const cartView = z.object({
   cartId: z.string(),
   customerId: z.string().optional().describe('The owner of the cart, if it has one.'),
@@ -117,6 +162,10 @@ export const cartView = z.object({
   lastChangeAt: time,
   remindedAt: time.optional(),
   expiresAt: time.optional().describe('When the cart expires if it does not change.'),
+  changes: z
+    .array(cartChange)
+    .optional()
+    .describe(`The latest changes, newest first, at most ${MAX_CART_CHANGES}. Only \`GET\` returns them.`),
 });
 
 const pricedCartLine = line.extend({ name: z.string().optional(), unitPrice: money.optional() }).meta({
@@ -145,6 +194,8 @@ export const cartSummary = z
       'A cart in a list. If a cart id was reused after its cart closed, the list contains each of these carts.',
   });
 
+export const cartListQuery = pageQuery.extend({ customerId: customerId.optional(), status: cartStatus.optional() });
+
 export const cartList = pageOf(cartSummary).meta({ id: 'CartList', description: 'A page of carts, newest first.' });
 
 export type CartLine = z.infer<typeof line>;
@@ -154,8 +205,11 @@ export type RemoveItemInput = z.infer<typeof removeItemInput>;
 export type CheckoutInput = z.infer<typeof checkoutInput>;
 export type AbandonInput = z.infer<typeof abandonInput>;
 export type CartSnapshot = z.infer<typeof cartSnapshot>;
+export type CartChange = z.infer<typeof cartChange>;
 export type CartInput = z.infer<typeof cartInput>;
 export type CartStatus = z.infer<typeof cartStatus>;
 export type CartView = z.infer<typeof cartView>;
+export type CartListQuery = z.infer<typeof cartListQuery>;
+export type CartList = z.infer<typeof cartList>;
 export type CartSummary = z.infer<typeof cartSummary>;
 export type CartResource = z.infer<typeof cartResource>;

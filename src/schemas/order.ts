@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { approvalStatus } from './approval.js';
 import { execution, retrying, waiting } from './shared/execution.js';
 import { money } from './shared/money.js';
-import { pageOf } from './shared/page.js';
+import { pageOf, pageQuery } from './shared/page.js';
 import { reason } from './shared/reason.js';
 import { callerId, businessId, sku, text, time, durationSeconds } from './shared/primitives.js';
 
@@ -190,7 +190,14 @@ export const orderView = z.object({
 });
 
 export const orderResource = orderView
-  .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution })
+  .extend({
+    retrying: retrying.optional(),
+    waiting: waiting.optional(),
+    rolledBackAt: time
+      .optional()
+      .describe('When the reconciliation rolled the order back, because its workflow had ended without an outcome.'),
+    workflow: execution,
+  })
   .meta({
     id: 'Order',
     description: 'An order with its progress, its pending retries and its workflow execution.',
@@ -212,6 +219,16 @@ export const orderSummary = z
   })
   .meta({ id: 'OrderSummary', description: 'An order in a list.' });
 
+export const orderListQuery = pageQuery.extend({
+  status: orderStatus.optional(),
+  customerId: customerId.optional(),
+  orderIdPrefix: orderId
+    .optional()
+    .meta({ description: 'Only orders whose id starts with this text.', examples: ['order-10'] }),
+  placedFrom: time.optional().describe('Only orders placed at this time or later.'),
+  placedBefore: time.optional().describe('Only orders placed before this time.'),
+});
+
 export const orderList = pageOf(orderSummary).meta({
   id: 'OrderList',
   description: 'A page of orders, newest first. A new order appears once a worker has reserved its stock.',
@@ -228,4 +245,6 @@ export type OrderStage = z.infer<typeof orderStage>;
 export type OrderView = z.infer<typeof orderView>;
 export type PricedLine = NonNullable<OrderView['lines']>[number];
 export type OrderResource = z.infer<typeof orderResource>;
+export type OrderListQuery = z.infer<typeof orderListQuery>;
+export type OrderList = z.infer<typeof orderList>;
 export type OrderSummary = z.infer<typeof orderSummary>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pageOf } from './shared/page.js';
+import { pageOf, pageQuery } from './shared/page.js';
 import { time } from './shared/primitives.js';
 
 export const unhandledReportReason = z
@@ -18,6 +18,8 @@ export const unhandledReport = z
     receivedAt: time,
   })
   .meta({ id: 'UnhandledShipmentReport', description: 'A carrier report that no order processed.' });
+
+export const unhandledReportQuery = pageQuery.extend({ reason: unhandledReportReason.optional() });
 
 export const unhandledReportList = pageOf(unhandledReport).meta({
   id: 'UnhandledShipmentReportList',

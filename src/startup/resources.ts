@@ -67,12 +67,13 @@ export async function openResources<P extends 'worker' | 'api'>(
 
 /** Opens the store and logs lost connections. */
 export function openConfiguredStore(
-  config: { DATABASE_URL: string; DATABASE_POOL_SIZE: number },
+  config: { DATABASE_URL: string; DATABASE_POOL_SIZE: number; IDEMPOTENCY_KEY_RETENTION_HOURS?: number },
   logger: Logger,
 ): Store {
   return openStore({
     databaseUrl: config.DATABASE_URL,
     maxConnections: config.DATABASE_POOL_SIZE,
+    idempotencyKeyRetentionHours: config.IDEMPOTENCY_KEY_RETENTION_HOURS,
     onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
   });
 }

@@ -65,6 +65,7 @@ export function createApprovalStore(db: Kysely<Tables>) {
             amount_currency: amount?.currency,
             stages,
             requested_at: requestedAt,
+            due_at: approval.deadline,
             ...stageColumns(approval),
           })
           .onConflict((conflict) => conflict.column('approval_id').doNothing())
@@ -81,7 +82,7 @@ export function createApprovalStore(db: Kysely<Tables>) {
         if (existing.final_view) return { status: 'closed', view: existing.final_view };
         await tx
           .updateTable('approvals')
-          .set({ status: 'pending', closed_at: null, ...stageColumns(approval) })
+          .set({ status: 'pending', closed_at: null, due_at: approval.deadline, ...stageColumns(approval) })
           .where('approval_id', '=', approvalId)
           .execute();
         return { status: 'open' };
@@ -163,6 +164,20 @@ export function createApprovalStore(db: Kysely<Tables>) {
       return rows.map((row) => ({ ...toApprovalSummary(row), number: row.number }));
     },
 
+    /**
+     * Counts the pending approvals. A terminated approval counts until `closeApprovalWithoutOutcome` closes it.
+     */
+    async countPendingApprovals(): Promise<number> {
+      const { count } = await selectPendingApprovalCount(db).executeTakeFirstOrThrow();
+      return Number(count);
+    },
+
+    /** Counts the pending approvals whose first stage has expired. */
+    async countOverdueApprovals(): Promise<number> {
+      const { count } = await selectOverdueApprovalCount(db).executeTakeFirstOrThrow();
+      return Number(count);
+    },
+
     /** Returns the ids in the list whose approval is pending in the store. */
     async filterPendingApprovals(approvalIds: readonly string[]): Promise<string[]> {
       if (approvalIds.length === 0) return [];
@@ -214,6 +229,17 @@ export function createApprovalStore(db: Kysely<Tables>) {
   };
 }
 
+/** The query of `countPendingApprovals`. */
+export const selectPendingApprovalCount = (db: Kysely<Tables>) =>
+  db
+    .selectFrom('approvals')
+    .where('status', '=', 'pending')
+    .select(({ fn }) => fn.countAll().as('count'));
+
+/** The query of `countOverdueApprovals`. Its condition is that of the partial index `approvals_pending_by_due`. */
+export const selectOverdueApprovalCount = (db: Kysely<Tables>) =>
+  selectPendingApprovalCount(db).where(sql<boolean>`coalesce(due_at, deadline) < now()`);
+
 const stageColumns = ({ firstRunId, stage, approvers, deadline }: ApprovalStage) => ({
   first_run_id: firstRunId,
   stage,
@@ -240,7 +266,7 @@ const pickOutcome = ({ decision, withdrawal }: ApprovalView) => ({
 });
 
 function toApprovalSummary(
-  row: Omit<Selectable<Tables['approvals']>, 'final_view' | 'later_comments'>,
+  row: Omit<Selectable<Tables['approvals']>, 'final_view' | 'later_comments' | 'due_at'>,
 ): ApprovalSummary {
   return {
     approvalId: row.approval_id,

@@ -1,6 +1,7 @@
 import { sql, type Kysely, type Selectable } from 'kysely';
 import type { CartStatus } from '../schemas/cart.js';
 import { insertNotification } from './notifications.js';
+import { selectNewestRows } from './postgres/newest-rows.js';
 import type { Tables } from './tables.js';
 
 /** Identifies one execution of a cart. A cart id can be reused after its cart has closed. */
@@ -124,22 +125,39 @@ export function createCartStore(db: Kysely<Tables>) {
     },
 
     /** Lists carts with a number below `before`, newest first. Consecutive pages neither repeat nor skip a cart. */
-    async listCarts(
-      { customerId, statuses }: { customerId?: string | undefined; statuses?: readonly CartStatus[] | undefined },
-      { before, limit }: { before?: number | undefined; limit: number },
-    ): Promise<CartRecord[]> {
-      const rows = await db
-        .selectFrom('carts')
-        .selectAll()
-        .$if(customerId !== undefined, (query) => query.where('customer_id', '=', customerId!))
-        .$if(statuses !== undefined, (query) => query.where('status', 'in', statuses!))
-        .$if(before !== undefined, (query) => query.where('number', '<', before!))
-        .orderBy('number', 'desc')
-        .limit(limit)
-        .execute();
+    async listCarts(filter: CartFilter, page: CartPage): Promise<CartRecord[]> {
+      const rows = await selectListedCarts(db, filter, page).execute();
       return rows.map(toCartRecord);
     },
   };
+}
+
+interface CartFilter {
+  customerId?: string | undefined;
+  statuses?: readonly CartStatus[] | undefined;
+}
+
+interface CartPage {
+  before?: number | undefined;
+  limit: number;
+}
+
+/** The query of `listCarts`. */
+export function selectListedCarts(
+  db: Kysely<Tables>,
+  { customerId, statuses }: CartFilter,
+  { before, limit }: CartPage,
+) {
+  const selectNewest = (status?: CartStatus) =>
+    db
+      .selectFrom('carts')
+      .selectAll()
+      .$if(customerId !== undefined, (query) => query.where('customer_id', '=', customerId!))
+      .$if(status !== undefined, (query) => query.where('status', '=', status!))
+      .$if(before !== undefined, (query) => query.where('number', '<', before!))
+      .orderBy('number', 'desc')
+      .limit(limit);
+  return selectNewestRows(db, { statuses, selectNewest, limit });
 }
 
 function toCartRecord(row: Selectable<Tables['carts']>): CartRecord {

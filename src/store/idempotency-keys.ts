@@ -1,17 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { sql, type Kysely, type RawBuilder } from 'kysely';
+import { deleteInChunks } from './postgres/delete-in-chunks.js';
 import type { Tables } from './tables.js';
-
-/** How long a response is kept. After this time, a request with the same key counts as new. */
-const RETENTION_HOURS = 24;
 
 /**
  * A claim expires after this time unless it is renewed. While the server processes the request, it renews the claim in
  * time.
  */
 const CLAIM_TTL_SECONDS = 30;
-
-const MAX_KEYS_PER_DELETE = 5_000;
 
 /**
  * Maximum number of attempts to claim a key. A claim takes two statements, and another request can release the key
@@ -33,7 +29,11 @@ export type ClaimOutcome =
   /** The key belongs to a request with different content. */
   | { outcome: 'other' };
 
-export function createIdempotencyKeyStore(db: Kysely<Tables>) {
+/**
+ * @param settings.retentionHours how long a response is kept. After this time, a request with the same key counts as
+ * new.
+ */
+export function createIdempotencyKeyStore(db: Kysely<Tables>, { retentionHours }: { retentionHours: number }) {
   async function setClaimedAt(scope: Buffer, claim: string, at: RawBuilder<Date>): Promise<void> {
     await db
       .updateTable('idempotency_keys')
@@ -58,7 +58,7 @@ export function createIdempotencyKeyStore(db: Kysely<Tables>) {
           on conflict (scope) do update
           set fingerprint = excluded.fingerprint, claim = excluded.claim, claimed_at = now(),
             status = null, headers = null, body = null
-          where existing.claimed_at < now() - make_interval(hours => ${RETENTION_HOURS})
+          where existing.claimed_at < now() - make_interval(hours => ${retentionHours})
             or (existing.status is null and existing.fingerprint = excluded.fingerprint
               and existing.claimed_at < now() - make_interval(secs => ${CLAIM_TTL_SECONDS}))
           returning claim`.execute(db);
@@ -114,21 +114,21 @@ export function createIdempotencyKeyStore(db: Kysely<Tables>) {
       await setClaimedAt(scope, claim, sql<Date>`now() - make_interval(secs => ${CLAIM_TTL_SECONDS + 1})`);
     },
 
-    /** Deletes expired keys in chunks, because a single statement could exceed the statement timeout. */
-    async deleteExpiredIdempotencyKeys(): Promise<void> {
-      for (let deletedCount = MAX_KEYS_PER_DELETE; deletedCount === MAX_KEYS_PER_DELETE;) {
+    /** Deletes the expired keys. @returns the number of deleted keys. */
+    async deleteExpiredIdempotencyKeys(cancellation?: AbortSignal): Promise<number> {
+      return await deleteInChunks(async (limit) => {
         const { numDeletedRows } = await db
           .deleteFrom('idempotency_keys')
           .where('scope', 'in', (expired) =>
             expired
               .selectFrom('idempotency_keys')
               .select('scope')
-              .where('claimed_at', '<', sql<Date>`now() - make_interval(hours => ${RETENTION_HOURS})`)
-              .limit(MAX_KEYS_PER_DELETE),
+              .where('claimed_at', '<', sql<Date>`now() - make_interval(hours => ${retentionHours})`)
+              .limit(limit),
           )
           .executeTakeFirst();
-        deletedCount = Number(numDeletedRows);
-      }
+        return numDeletedRows;
+      }, cancellation);
     },
   };
 }

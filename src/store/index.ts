@@ -7,7 +7,9 @@ import { createProductStore } from './products.js';
 import { createIdempotencyKeyStore } from './idempotency-keys.js';
 import { createNotificationStore } from './notifications.js';
 import { createOrderStore } from './orders/orders.js';
+import { createOrderReconciliationStore } from './orders/reconciliation.js';
 import { createReservationStore } from './orders/reservations.js';
+import { createReportStore } from './reports.js';
 import type { Tables } from './tables.js';
 import { createShipmentReportStore } from './shipment-reports.js';
 import { createWriteCheck } from './postgres/write-check.js';
@@ -29,6 +31,8 @@ export interface StoreOptions {
   databaseUrl: string;
   /** Maximum number of connections of this process. */
   maxConnections: number;
+  /** How long the response to a request with an idempotency key is kept. 24 hours by default. */
+  idempotencyKeyRetentionHours?: number | undefined;
   /**
    * Called when an idle connection fails, for example because the database restarts. The pool opens new connections on
    * demand.
@@ -37,7 +41,12 @@ export interface StoreOptions {
 }
 
 /** Opens the store. The first query opens the first connection. */
-export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOptions) {
+export function openStore({
+  databaseUrl,
+  maxConnections,
+  idempotencyKeyRetentionHours = 24,
+  onIdleError,
+}: StoreOptions) {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: maxConnections,
@@ -56,10 +65,12 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     ...createProductStore(db),
     ...createReservationStore(db),
     ...createOrderStore(db),
+    ...createOrderReconciliationStore(db),
     ...createNotificationStore(db),
     ...createCartStore(db),
+    ...createReportStore(db),
     ...createBatchStore(db, pool),
-    ...createIdempotencyKeyStore(db),
+    ...createIdempotencyKeyStore(db, { retentionHours: idempotencyKeyRetentionHours }),
     ...createApprovalStore(db),
     ...createShipmentReportStore(db),
     /** @throws when the database does not respond. */

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { deleteInChunks } from './postgres/delete-in-chunks.js';
 import type { Tables } from './tables.js';
 
 /** A notification for the customer of a cart. */
@@ -25,6 +26,19 @@ export function createNotificationStore(db: Kysely<Tables>) {
         .orderBy('created_at')
         .execute();
       return rows.map(({ kind }) => kind);
+    },
+
+    /** Deletes the notifications that were stored before this time. @returns the number of deleted notifications. */
+    async deleteNotifications(before: Date, cancellation?: AbortSignal): Promise<number> {
+      return await deleteInChunks(async (limit) => {
+        const { numDeletedRows } = await db
+          .deleteFrom('notifications')
+          .where('key', 'in', (old) =>
+            old.selectFrom('notifications').select('key').where('created_at', '<', before).limit(limit),
+          )
+          .executeTakeFirst();
+        return numDeletedRows;
+      }, cancellation);
     },
   };
 }

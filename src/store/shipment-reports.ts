@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import type { UnhandledReportReason, UnhandledReport } from '../schemas/shipment-reports.js';
 import type { Tables } from './tables.js';
 
@@ -7,6 +7,12 @@ export interface UnhandledReportQuery {
   /** The number of the last report of the previous page. */
   before?: string;
   reason?: UnhandledReportReason | undefined;
+}
+
+interface ReportCount {
+  count: number;
+  /** Whether there may be more reports, because one kind has reached its maximum. */
+  mayBeMore: boolean;
 }
 
 export function createShipmentReportStore(db: Kysely<Tables>) {
@@ -25,6 +31,25 @@ export function createShipmentReportStore(db: Kysely<Tables>) {
         .returning('webhook_id')
         .executeTakeFirst();
       return inserted !== undefined;
+    },
+
+    /**
+     * Counts the reports of the last days that a person should look at: those with an unknown status, and those that
+     * contradict the outcome of their order. Counts at most `max` reports of each kind.
+     */
+    async countSurprisingReports({ days, max }: { days: number; max: number }): Promise<ReportCount> {
+      const newestOf = (reason: UnhandledReportReason) => sql`(
+        select received_at, reason from shipment_reports where reason = ${reason} order by number desc limit ${max}
+      )`;
+      const { rows } = await sql<{ count: number }>`
+        select count(*)::int as count
+        from (${newestOf('contradicts_outcome')} union all ${newestOf('unknown_status')}) newest
+        where received_at > now() - make_interval(days => ${days})
+        group by reason`.execute(db);
+      return {
+        count: rows.reduce((sum, { count }) => sum + count, 0),
+        mayBeMore: rows.some(({ count }) => count === max),
+      };
     },
 
     /** Lists the recorded reports, newest first. `number` is the cursor for the next page. */

@@ -3,6 +3,7 @@ import type { ApprovalStatus, ApprovalView, TrailEntry } from '../schemas/approv
 import type { BatchStatus } from '../schemas/batch.js';
 import type { CartStatus } from '../schemas/cart.js';
 import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
+import type { DailyReport } from '../schemas/report.js';
 import type { Reason } from '../schemas/shared/reason.js';
 import type { UnhandledReportReason } from '../schemas/shipment-reports.js';
 
@@ -10,15 +11,18 @@ import type { UnhandledReportReason } from '../schemas/shipment-reports.js';
 export interface Tables {
   products: ProductsTable;
   orders: OrdersTable;
+  unreconciled_orders: UnreconciledOrdersTable;
   notifications: NotificationsTable;
   carts: CartsTable;
   batches: BatchesTable;
   batch_attempts: BatchAttemptsTable;
   batch_chunks: BatchChunksTable;
+  batch_uploads: BatchUploadsTable;
   idempotency_keys: IdempotencyKeysTable;
   approvals: ApprovalsTable;
   approval_messages: ApprovalMessagesTable;
   shipment_reports: ShipmentReportsTable;
+  daily_reports: DailyReportsTable;
 }
 
 interface ProductsTable {
@@ -29,6 +33,10 @@ interface ProductsTable {
   price_currency: string;
   /** Number of pieces available for sale. Excludes reserved pieces. */
   stock: number;
+  /** Number of pieces that open orders hold. Triggers on `orders` change this count and the next. */
+  reserved: Generated<number>;
+  /** Number of pieces that were sold. The driver returns a bigint as text. */
+  sold: Generated<string>;
   /** The batch that last set the price, and the line of its upload. */
   price_batch: Generated<number | null>;
   price_line: Generated<number | null>;
@@ -68,6 +76,27 @@ interface OrdersTable {
    * is `failed` and `view` is null.
    */
   closed_at: Date | null;
+  /** When the reconciliation rolled the order back, because its workflow had ended without recording an outcome. */
+  rolled_back_at: Date | null;
+}
+
+/** An order about which a person must decide. */
+interface UnreconciledOrdersTable {
+  order_id: string;
+  problem: string;
+  found_at: Generated<Date>;
+  /** When the last reconciliation tried to roll the order back, or the last audit found the order. */
+  tried_at: Generated<Date>;
+  /** The audit that found the order. Null for an order that the reconciliation could not roll back. */
+  audit_run_id: Generated<string | null>;
+}
+
+/** The figures of a day. */
+interface DailyReportsTable {
+  /** A date without a time zone. */
+  day: ColumnType<Date, string, never>;
+  figures: JSONColumnType<DailyReport, string, string>;
+  written_at: Generated<Date>;
 }
 
 interface NotificationsTable {
@@ -110,6 +139,10 @@ interface BatchesTable {
   progress_at: Date | null;
   started_at: Date | null;
   closed_at: Date | null;
+  /** When the retention of the items ended. From then on, the items can be neither listed nor retried. */
+  items_expired_at: Date | null;
+  /** When the items of all chunks had been deleted. */
+  items_deleted_at: Date | null;
 }
 
 /** One attempt of a batch: the first attempt, or a retry of failed items. */
@@ -130,12 +163,12 @@ interface BatchChunksTable {
   attempt_id: number;
   /** The index of the chunk in its attempt, starting at 0. */
   chunk_index: number;
-  /** The items of the chunk. Each item has its line number in the upload. */
+  /** The items of the chunk. Each item has its line number in the upload. Empty after the retention of the items. */
   items: JSONColumnType<[line: number, item: unknown][]>;
   item_count: number;
   /** Null until the chunk ends. `given_up` means that the unfinished items count as failed. */
   outcome: 'done' | 'given_up' | null;
-  /** Number of processed items. Used only by operations that call an external system. */
+  /** Number of processed items. 0 for a chunk that a worker from before migration 0015 completed in one transaction. */
   processed_count: Generated<number>;
   succeeded: Generated<number>;
   failed: Generated<number>;
@@ -144,6 +177,18 @@ interface BatchChunksTable {
   /** Why the chunk was given up. */
   reason: JSONColumnType<Reason, string | undefined, string> | null;
   changed_at: Date | null;
+}
+
+/** An upload whose items are in `batch_chunks`, but not part of a batch yet. The publication deletes the row. */
+interface BatchUploadsTable {
+  /** The attempt that the items become part of. `batch_attempts` has this attempt only after the publication. */
+  attempt_id: number;
+  batch_id: string;
+  items_per_chunk: number;
+  started_at: Generated<Date>;
+  last_part_at: Generated<Date>;
+  /** From this time on, the upload can neither store a part nor be published, and its items are deleted. */
+  abandoned_at: Date | null;
 }
 
 /** A request with an idempotency key, and its response. */
@@ -192,7 +237,10 @@ interface ApprovalsTable {
   stages: number;
   /** Ids of the approvers who can decide now. Empty once the approval is closed. */
   approvers: string[];
+  /** The deadline of the current stage. */
   deadline: Date;
+  /** The deadline of the first stage. Null for an approval that was opened before this column existed. */
+  due_at: Date | null;
   requested_at: Date;
   closed_at: ColumnType<Date | null, undefined, Date | null>;
   /** The final view that the workflow recorded. Null for an open or a terminated approval. */

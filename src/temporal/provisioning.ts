@@ -10,30 +10,53 @@ const { IndexedValueType } = proto.temporal.api.enums.v1;
 
 export type SearchAttributeKey = ReturnType<typeof defineSearchAttributeKey>;
 
-/** The retention of closed workflows in a namespace that `ensureNamespace` creates. */
-const RETENTION_DAYS = 7;
+/** The retention of closed workflows in a new namespace. */
+const DEFAULT_RETENTION_DAYS = 7;
 
 /**
  * Long enough for a server to load a new namespace or search attribute into its caches, which takes about ten seconds.
  */
 const PROPAGATION_TIMEOUT_MS = 60_000;
 
-/** Creates the namespace if it is missing, and waits until the server accepts it. */
-export async function ensureNamespace(connection: Connection, namespace: string): Promise<void> {
-  try {
-    await connection.workflowService.describeNamespace({ namespace });
+/**
+ * Creates the namespace if it is missing, and waits until the server accepts it.
+ *
+ * @param retentionDays how long the server keeps closed workflows. If set, an existing namespace is changed too.
+ */
+export async function ensureNamespace(
+  connection: Connection,
+  namespace: string,
+  { retentionDays }: { retentionDays?: number | undefined } = {},
+): Promise<void> {
+  const existing = await findNamespace(connection, namespace);
+  if (existing) {
+    const seconds = retentionDays === undefined ? undefined : secondsOf(retentionDays);
+    if (!seconds || existing.config?.workflowExecutionRetentionTtl?.seconds?.equals(seconds)) return;
+    await connection.workflowService.updateNamespace({
+      namespace,
+      config: { workflowExecutionRetentionTtl: { seconds } },
+    });
     return;
-  } catch (error) {
-    if (grpcErrorIn(error)?.code !== status.NOT_FOUND) throw error;
   }
-  const retention = { seconds: Long.fromNumber(RETENTION_DAYS * 24 * 60 * 60) };
+  const seconds = secondsOf(retentionDays ?? DEFAULT_RETENTION_DAYS);
   await connection.workflowService
-    .registerNamespace({ namespace, workflowExecutionRetentionPeriod: retention })
+    .registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds } })
     .catch((error: unknown) => {
       if (grpcErrorIn(error)?.code !== status.ALREADY_EXISTS) throw error;
     });
   // `describeNamespace` reads the database. This call reads the server's cache, which all other calls use too.
   await retryUntilAccepted(() => connection.operatorService.listSearchAttributes({ namespace }), [status.NOT_FOUND]);
+}
+
+const secondsOf = (days: number) => Long.fromNumber(days * 24 * 60 * 60);
+
+async function findNamespace(connection: Connection, namespace: string) {
+  try {
+    return await connection.workflowService.describeNamespace({ namespace });
+  } catch (error) {
+    if (grpcErrorIn(error)?.code !== status.NOT_FOUND) throw error;
+    return undefined;
+  }
 }
 
 /**

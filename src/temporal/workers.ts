@@ -11,7 +11,8 @@ import type { Activities } from '../activities/index.js';
 import type { Config } from '../config/read.js';
 import { createWorkerDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
-import { hasWorkflows, TASK_QUEUES, versioningBehaviorOf, type TaskQueue } from './task-queues.js';
+import { hasWorkflows, TASK_QUEUES, type TaskQueue } from './task-queues.js';
+import { offersUpgradeOnContinueAsNew, versioningBehaviorOf } from './versioning.js';
 import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from '../workflows/order/contract.js';
 
@@ -110,6 +111,8 @@ export async function createWorkers({
 }: WorkersOptions): Promise<Workers> {
   const tunerFor = createTuners(concurrencyLimits, options.maxCachedWorkflows);
   const dataConverter = createWorkerDataConverter({ keys: encryptionKeys, namespace: options.namespace ?? 'default' });
+  const canUpgradeOnContinueAsNew =
+    deploymentVersion !== undefined && (await offersUpgradeOnContinueAsNew(options.connection));
   const workers = await Promise.all(
     taskQueues.map((taskQueue) =>
       Worker.create({
@@ -126,7 +129,7 @@ export async function createWorkers({
           workerDeploymentOptions: {
             useWorkerVersioning: true,
             version: { deploymentName: deploymentVersion.name, buildId: deploymentVersion.buildId },
-            defaultVersioningBehavior: versioningBehaviorOf(taskQueue),
+            defaultVersioningBehavior: versioningBehaviorOf(taskQueue, { canUpgradeOnContinueAsNew }),
           },
         }),
       }),

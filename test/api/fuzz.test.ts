@@ -22,7 +22,7 @@ const SKU = 'FUZZ';
 
 /** Values that need no escaping: the ids that this project generates, names of types and statuses, and timestamps. */
 const VALUE = `'[A-Za-z0-9._:-]{1,100}'`;
-const TERM = `(?:WorkflowType = ${VALUE}|CloseTime > ${VALUE}|(?:WorkflowId|ExecutionStatus) in \\(${VALUE}(?:, ${VALUE})*\\))`;
+const TERM = `(?:WorkflowType = ${VALUE}|CloseTime > ${VALUE}|(?:WorkflowId|ExecutionStatus)(?: not)? in \\(${VALUE}(?:, ${VALUE})*\\))`;
 const VISIBILITY_QUERY = new RegExp(`^${TERM}(?: and ${TERM})*$`);
 
 const operations = documentedOperations(await readOpenApiDocument());

@@ -201,7 +201,13 @@ describeOnDevServer.concurrent('an API without workers', () => {
 
     const { body } = await api.get(`/v1/orders/${orderId}`);
 
-    expect(body.order).toEqual({ orderId, customerId, status: 'processing', placedAt: expect.any(String) });
+    expect(body.order).toEqual({
+      orderId,
+      customerId,
+      status: 'processing',
+      stage: 'reserving_stock',
+      placedAt: expect.any(String),
+    });
   });
 
   test('without a worker, the 503 shows a terminated order as failed', async () => {
@@ -223,7 +229,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
 
     expect(status).toBe(503);
     expect(body).toEqual(
-      notReady('ok', 'no worker polls task queue orders, payments, carts, approvals, batches', 'ok'),
+      notReady('ok', 'no worker polls task queue orders, payments, carts, approvals, batches, housekeeping', 'ok'),
     );
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { generateEncryptionKey } from '../support/temporal/encryption.js';
 import { ConfigError } from '../../src/config/errors.js';
-import { loadConfig, redactConfig } from '../../src/config/read.js';
+import { loadConfig, readConfig, redactConfig } from '../../src/config/read.js';
 
 const sameKey = Buffer.alloc(32).toString('base64');
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
@@ -27,8 +27,11 @@ describe('loadConfig', () => {
       OUTGOING_ALLOW_PRIVATE: false,
       DATABASE_POOL_SIZE: 10,
       BATCH_MAX_CONCURRENT_CHUNKS: 4,
-      WORKER_TASK_QUEUES: ['orders', 'payments', 'carts', 'approvals', 'batches'],
+      WORKER_TASK_QUEUES: ['orders', 'payments', 'carts', 'approvals', 'batches', 'housekeeping'],
       WORKER_TUNER: 'fixed',
+      IDEMPOTENCY_KEY_RETENTION_HOURS: 24,
+      NOTIFICATION_RETENTION_DAYS: 90,
+      BATCH_ITEM_RETENTION_DAYS: 90,
       METRICS_HOST: '127.0.0.1',
     });
     expect(loadConfig('worker', env).METRICS_PORT).toBeUndefined();
@@ -82,9 +85,12 @@ describe('loadConfig', () => {
     [
       'WORKER_TASK_QUEUES',
       'orders,order',
-      'must be a comma-separated list of orders, payments, carts, approvals, batches',
+      'must be a comma-separated list of orders, payments, carts, approvals, batches, housekeeping',
     ],
     ['WORKER_TASK_QUEUES', ',', 'must be a comma-separated list of orders, payments'],
+    ['IDEMPOTENCY_KEY_RETENTION_HOURS', '0', 'must be an integer from 1 to 8760'],
+    ['NOTIFICATION_RETENTION_DAYS', '0', 'must be an integer from 1 to 36500'],
+    ['BATCH_ITEM_RETENTION_DAYS', 'never', 'must be an integer from 1 to 36500'],
     ['WORKER_TUNER', 'automatic', 'must be fixed or resource-based'],
     ['WORKER_TARGET_MEMORY', '80', 'must be a number from 0.1 to 1'],
     ['WORKER_TARGET_CPU', '0', 'must be a number from 0.1 to 1'],
@@ -157,6 +163,16 @@ describe('loadConfig', () => {
   });
 });
 
+describe('the configuration of the setup', () => {
+  const load = (more: NodeJS.ProcessEnv = {}) => loadConfig('setup', { DATABASE_URL: env.DATABASE_URL, ...more });
+
+  test('reads the retention of the namespace, which has no default', () => {
+    expect(load().TEMPORAL_RETENTION_DAYS).toBeUndefined();
+    expect(load({ TEMPORAL_RETENTION_DAYS: '30' }).TEMPORAL_RETENTION_DAYS).toBe(30);
+    expect(() => load({ TEMPORAL_RETENTION_DAYS: '0' })).toThrow('must be an integer from 1 to 36500');
+  });
+});
+
 describe('the configuration of the API', () => {
   const hash = 'a'.repeat(64);
   const key = { id: 'ada', roles: ['shopper'], hashes: [hash] };
@@ -182,10 +198,31 @@ describe('the configuration of the API', () => {
       HSTS_MAX_AGE: 0,
       RATE_LIMIT_PER_MINUTE: 6_000,
       MAX_EVENT_LOOP_DELAY_MS: 1_000,
+      IDEMPOTENCY_KEY_RETENTION_HOURS: 24,
       JWT_ID_CLAIM: 'sub',
       JWT_ROLES_CLAIM: 'roles',
     });
     expect(load().API_KEYS).toBeUndefined();
+  });
+
+  test('reads the titles and URLs of links', () => {
+    const links = 'Break it=http://127.0.0.1:3001/break-it, Search=https://search.example.com/?a=b';
+    expect(load({ CONSOLE_LINKS: links }).CONSOLE_LINKS).toEqual([
+      { title: 'Break it', url: 'http://127.0.0.1:3001/break-it' },
+      { title: 'Search', url: 'https://search.example.com/?a=b' },
+    ]);
+    expect(load().CONSOLE_LINKS).toEqual([]);
+  });
+
+  test.each([
+    ['TEMPORAL_UI_URL', 'temporal', 'must be an http or https URL'],
+    ['TRACE_URL', 'https://traces.example.com/', 'must be an http or https URL that contains {workflowId}'],
+    ['LOGS_URL', 'javascript:{workflowId}', 'must be an http or https URL that contains {workflowId}'],
+    ['CONSOLE_LINKS', 'Mailbox', 'must be a comma-separated list of Title=URL'],
+    ['CONSOLE_LINKS', 'Mailbox=javascript:alert(1)', 'must be a comma-separated list of Title=URL'],
+    ['CONSOLE_LINKS', 'A=https://a.example.com,=https://b.example.com', 'must be a comma-separated list of Title=URL'],
+  ])('rejects %s=%j of the console links', (name, value, problem) => {
+    expect(() => load({ [name]: value })).toThrow(`${name}: ${problem}`);
   });
 
   test.each(['0.0.0.0', '::', '10.0.0.7', 'shop.example.com', '127.0.0.1.example.com', 'localhost.example.com'])(
@@ -272,6 +309,40 @@ describe('the configuration of the API', () => {
   test('omits an API key from the error when the key is given instead of its hash', () => {
     const wrong = JSON.stringify([{ ...key, hashes: ['wop_a-key-and-no-hash'] }]);
     expect(() => load({ API_KEYS: wrong })).toThrow(expect.not.stringContaining('wop_a-key') as never);
+  });
+
+  test('reads the client of the identity provider, for a public client without a secret', () => {
+    const client = { OIDC_CLIENT_ID: 'shop-console' };
+    expect(load({ ...jwt, ...client })).toMatchObject({ ...client, OIDC_SCOPE: 'openid' });
+    const confidential = { ...client, OIDC_CLIENT_SECRET: 'a secret', OIDC_SCOPE: 'openid email' };
+    expect(load({ ...jwt, ...confidential })).toMatchObject(confidential);
+    const JWT_ISSUER = 'http://127.0.0.1:8080';
+    expect(load({ ...jwt, ...client, JWT_ISSUER })).toMatchObject({ ...client, JWT_ISSUER });
+  });
+
+  test.each<[string, NodeJS.ProcessEnv, string]>([
+    ['without an issuer', { OIDC_CLIENT_ID: 'a' }, 'JWT_ISSUER: must be set together with OIDC_CLIENT_ID'],
+    ['without an audience', { ...jwt, JWT_AUDIENCE: '', OIDC_CLIENT_ID: 'a' }, 'JWT_AUDIENCE: must be set together'],
+    [
+      'without an id',
+      { ...jwt, OIDC_CLIENT_SECRET: 'b' },
+      'OIDC_CLIENT_ID: must be set together with OIDC_CLIENT_SECRET',
+    ],
+    [
+      'with an issuer that is not a URL',
+      { ...jwt, JWT_ISSUER: 'login', OIDC_CLIENT_ID: 'a' },
+      'JWT_ISSUER: must be an https URL, because OIDC_CLIENT_ID is set, got "login"',
+    ],
+    [
+      'with an http issuer on another machine',
+      { ...jwt, JWT_ISSUER: 'http://login.example.com', OIDC_CLIENT_ID: 'a' },
+      'JWT_ISSUER: must be an https URL',
+    ],
+    ['with a scope without openid', { ...jwt, OIDC_CLIENT_ID: 'a', OIDC_SCOPE: 'email' }, 'OIDC_SCOPE: must be scopes'],
+  ])('rejects a client of the identity provider %s with one problem', (_what, more, problem) => {
+    expect(() => load(more)).toThrow(problem);
+    const { problems } = readConfig('api', { ...api, ...more });
+    expect(problems).toHaveLength(1);
   });
 
   test('accepts an http JWKS URL on loopback', () => {

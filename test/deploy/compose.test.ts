@@ -192,9 +192,30 @@ describe('the project’s services in docker-compose.yml', () => {
       catalogue: 'setup',
       fakes: 'fakes',
       worker: 'worker',
+      'worker-previous': 'worker',
       api: 'api',
     });
     expect(services.worker?.deploy?.replicas).toBe(2);
+  });
+
+  test('the workers of the release and of the previous release have versions, and the release is made current', () => {
+    const versionOf = (name: string, versions: Record<string, string> = {}) => {
+      const secrets = { ...generateComposeSecrets(), ...versions };
+      const { environment, image } = resolveComposeFile('docker-compose.yml', secrets).services[name]!;
+      const config = loadConfig('worker', environment);
+      return [config.TEMPORAL_DEPLOYMENT_NAME, config.TEMPORAL_WORKER_BUILD_ID, image.split(':')[1]];
+    };
+    const versions = { APPLICATION_VERSION: '1.1.0', PREVIOUS_VERSION: '1.0.0' };
+    expect(versionOf('worker', versions)).toEqual(['shop', '1.1.0', '1.1.0']);
+    expect(versionOf('worker-previous', versions)).toEqual(['shop', '1.0.0', '1.0.0']);
+
+    const { command } = resolveComposeFile('docker-compose.yml', { ...generateComposeSecrets(), ...versions }).services[
+      'current-version'
+    ]!;
+    expect(command).toEqual(
+      expect.arrayContaining(['set-current-version', '--deployment-name=shop', '--build-id=1.1.0', '--yes']),
+    );
+    expect(services.api!.depends_on).toEqual({ 'current-version': { condition: 'service_completed_successfully' } });
   });
 
   test.each(ownServices)('%s gets all required variables and no unknown variable', (_, service) => {
@@ -297,7 +318,7 @@ describe('health checks in docker-compose.yml', () => {
   const urlOf = (command: readonly string[]) => new URL(/fetch\('([^']+)'\)/.exec(command.join(' '))?.[1] ?? '');
 
   test('every long-running service of the project has a health check', () => {
-    expect(checked.map(([name]) => name)).toEqual(['fakes', 'worker', 'api']);
+    expect(checked.map(([name]) => name)).toEqual(['fakes', 'worker', 'worker-previous', 'api']);
   });
 
   test('every health check uses a port and a path that the service serves', async () => {
@@ -412,7 +433,7 @@ describe('start order in docker-compose.yml', () => {
 
   test('each service that runs to completion has a dependent service', () => {
     const once = namedServices.filter(([, { restart }]) => restart !== 'unless-stopped').map(([name]) => name);
-    expect(once).toEqual(['temporal-schema', 'setup', 'catalogue']);
+    expect(once).toEqual(['temporal-schema', 'setup', 'catalogue', 'current-version']);
     for (const name of once)
       expect(
         namedServices.some(([, { depends_on }]) => depends_on?.[name]?.condition === 'service_completed_successfully'),

@@ -85,10 +85,30 @@ test('deleteExpiredIdempotencyKeys deletes 12,000 expired keys and keeps recent 
     select decode(md5(n::text), 'hex'), 'old', ${randomUUID()}, now() - interval '25 hours'
     from generate_series(1, 12000) as n`.execute(store.db);
 
-  await store.deleteExpiredIdempotencyKeys();
+  expect(await store.deleteExpiredIdempotencyKeys()).toBe(12_000);
 
   const { rows } = await sql<{ old: number }>`
     select count(*)::int as old from idempotency_keys where fingerprint = 'old'`.execute(store.db);
   expect(rows).toEqual([{ old: 0 }]);
   expect(await outcomeOf(young)).toBe('answered');
+});
+
+test('the retention of idempotency keys applies to claims and to the deletion', async () => {
+  const settings = { databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined };
+  const shortStore = openStore({ ...settings, idempotencyKeyRetentionHours: 2 });
+  try {
+    const [claimed, deleted] = [randomScope(), randomScope()];
+    for (const scope of [claimed, deleted]) {
+      await store.storeIdempotentResponse(scope, await claimKey(scope), RESPONSE);
+      await backdateClaim(scope, 3 * 3_600);
+    }
+    expect(await outcomeOf(claimed)).toBe('answered');
+    expect(await shortStore.claimIdempotencyKey(claimed, OTHER)).toMatchObject({ outcome: 'claimed' });
+
+    expect(await store.deleteExpiredIdempotencyKeys()).toBe(0);
+    expect(await shortStore.deleteExpiredIdempotencyKeys()).toBe(1);
+    expect(await outcomeOf(deleted)).toBe('claimed');
+  } finally {
+    await shortStore.close();
+  }
 });

@@ -1,4 +1,12 @@
-import { freePort, type ManagedProcess, startProcess, typescriptCommand, unsetShellVariables } from './processes.js';
+import { execPath } from 'node:process';
+import {
+  freePort,
+  type ManagedProcess,
+  projectRoot,
+  startProcess,
+  typescriptCommand,
+  unsetShellVariables,
+} from './processes.js';
 
 /** The ports of `npm start` by the variable that changes the port. */
 export const DEFAULT_PORTS = {
@@ -20,17 +28,24 @@ interface NpmStart {
   ports: Record<keyof typeof DEFAULT_PORTS, number>;
 }
 
-/** Runs `npm start` on free ports with its own servers and the given variables. */
-export async function startNpmStart(env: Record<string, string>): Promise<NpmStart> {
+/**
+ * Runs `npm start` on free ports with its own servers and the given variables, in this project or in the folder of a
+ * copy of this project.
+ */
+export async function startNpmStart(env: Record<string, string>, folder = projectRoot): Promise<NpmStart> {
   const lines: string[] = [];
   const ports = Object.fromEntries(
     await Promise.all(Object.keys(DEFAULT_PORTS).map(async (variable) => [variable, await freePort()] as const)),
   ) as NpmStart['ports'];
   const process = await startProcess({
     name: 'npm start',
-    ...typescriptCommand('tools/stack/main.ts'),
+    ...(folder === projectRoot
+      ? typescriptCommand('tools/stack/main.ts')
+      : { command: execPath, args: ['tools/run.mjs', 'tools/stack/main.ts'], cwd: folder }),
     env: {
       ...unsetShellVariables,
+      // A copy must not run the compiled sources of this project.
+      ...(folder !== projectRoot && { COMPILED_SOURCE: undefined }),
       DATABASE_URL: undefined,
       TEMPORAL_ADDRESS: undefined,
       HOST: undefined,

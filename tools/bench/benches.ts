@@ -78,12 +78,53 @@ export const benches: readonly Bench[] = [
     run: async (scale) => (await import('./benches/batch.js')).benchBatchTree(scale),
   },
   {
+    name: 'fairness',
+    title: 'A small batch beside a large one',
+    description:
+      'Measures a batch of 20 chunks on the full server, with one worker that runs four chunks at once. The baseline runs ' +
+      'alone. In the other variants, a batch of 10,000 chunks has 200 open chunks, as a batch of a million has. If both ' +
+      'batches belong to the same caller, the server runs the chunks in the sequence of their starts, as without ' +
+      'fairness.',
+    run: async (scale) => (await import('./benches/fairness.js')).benchFairness(scale),
+  },
+  {
+    name: 'order-locks',
+    title: 'Orders beside a batch of price changes',
+    description:
+      'Measures the statement that reserves the stock of an order, 50 times a second. The baseline has no batch. In the ' +
+      'other variant, a batch of 300,000 price changes runs on the same 5,000 products, so orders and the batch need the ' +
+      'same row locks. The processors of the machine are shared, so the ratio also contains the wait for a processor.',
+    run: async (scale) => (await import('./benches/order-locks.js')).benchOrderLocks(scale),
+  },
+  {
+    name: 'stock',
+    title: 'Reservations of one product and of many',
+    description:
+      'Measures how many reservations per second PostgreSQL alone can do, without Temporal. Sixteen connections reserve ' +
+      'one piece per order. In the baseline, all orders have the same SKU; in the variants, the orders are spread over ' +
+      'several SKUs. The last rows show what limits one SKU: they use one connection, or commits that do not wait for ' +
+      'the disk. See [One SKU in every order](../operations/scaling.md#one-sku-in-every-order) for the conclusions.',
+    run: async (scale) => (await import('./benches/stock.js')).benchStock(scale),
+  },
+  {
     name: 'http',
     title: 'HTTP compared with the SDK client',
     description:
       'Measures the latency of single calls by one client, in four variants. Then the bench measures the requests per ' +
       'second of one and of two API processes. The load generator, Temporal, PostgreSQL and the worker share the processors with the API.',
     run: async (scale) => (await import('./benches/http.js')).benchHttp(scale),
+  },
+  {
+    name: 'pages',
+    title: 'Pages and lists with 100,000 orders',
+    description:
+      'Measures the time of each page of the console and of each list of the API, with one client. The baseline has ' +
+      '1,000 orders. Each database has as many carts and products as orders, a tenth as many approvals and carrier ' +
+      'reports, and a hundredth as many batches, but at least 200. Some filters select rows that are rare, old or at the end of the ' +
+      'list, because an index that only sorts would then read most of the table. The search for `clearance` is the ' +
+      'worst case: it matches only the second half of the products, which are too many to sort. Temporal has no ' +
+      'workflows, so the counts of the home page are those of an empty shop.',
+    run: async (scale) => (await import('./benches/pages.js')).benchPages(scale),
   },
   {
     name: 'observability',

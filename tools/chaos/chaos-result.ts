@@ -22,6 +22,8 @@ export interface ChaosResult {
   /** How long an order takes without a fault, as a client measures it. */
   baselineMs: number | undefined;
   recoveries: Recovery[];
+  /** The number of runs of the schedules. */
+  housekeepingRuns: number;
   log: ClientLog;
   audit: AuditResult;
   /**

@@ -7,6 +7,7 @@ import { unresolvedRequests } from './client-log.js';
 import { startLoadGenerator, type LoadProfile } from './clients/load-generator.js';
 import { addLoadProducts } from './clients/products.js';
 import type { ChaosResult } from './chaos-result.js';
+import { checkHousekeeping, triggerHousekeeping } from './housekeeping.js';
 import type { ServerKind } from './command-line.js';
 import { injectPlannedFaults } from './faults/injection.js';
 import { planFaults, type PlannedFault } from './faults/plan.js';
@@ -61,6 +62,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       random: new SeededRandom(seed).fork('clients'),
       profile: seconds < 60 ? LIGHT_LOAD : {},
     });
+    const housekeeping = triggerHousekeeping(client);
     const startedAt = performance.now();
     const plan = options.plan ?? planFaults({ seed, seconds, links: links.names });
     const injection = await injectPlannedFaults({ shop, loadGenerator, plan, seconds, report, signal });
@@ -69,6 +71,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const log = await report.withProgress('Waiting for the last responses', () =>
       loadGenerator.stop(responseDeadlineMs),
     );
+    const housekeepingRuns = await housekeeping.stop();
     signal?.throwIfAborted();
     const auditResult = await report.withProgress('Auditing', () =>
       audit(
@@ -78,8 +81,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       ),
     );
     signal?.throwIfAborted();
-    const violations = [...injection.violations, ...unresolvedRequests(log), ...auditResult.violations];
-    const result = { server, seed, seconds: actualSeconds, ...injection, log, audit: auditResult, violations };
+    const violations = [
+      ...injection.violations,
+      ...unresolvedRequests(log),
+      ...auditResult.violations,
+      ...(await checkHousekeeping(client)),
+    ];
+    const counted = { seconds: actualSeconds, housekeepingRuns };
+    const result = { server, seed, ...counted, ...injection, log, audit: auditResult, violations };
     if (violations.length === 0) return { ...result, artifactsDir: undefined };
     const artifactsDir = options.artifactsDir ?? join(loadSettings().dataDir, 'chaos', `seed-${seed}-${server}`);
     await saveArtifacts(artifactsDir, shop, { ...result, plan });

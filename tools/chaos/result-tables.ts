@@ -2,7 +2,7 @@ import { formatCount, percentile } from '../measurement/statistics.js';
 import type { AuditResult } from './audit/findings.js';
 import type { ServerKind } from './command-line.js';
 import { faultLabel } from './faults/inject.js';
-import { COMPLETE, unresolvedRequests, type ClientLog } from './client-log.js';
+import { COMPLETE, unresolvedRequests } from './client-log.js';
 import type { ChaosResult, Recovery } from './chaos-result.js';
 
 const SERVER_NAMES: Record<ServerKind, string> = {
@@ -12,7 +12,7 @@ const SERVER_NAMES: Record<ServerKind, string> = {
 
 /** Formats the outcome of a run as Markdown that is also readable in a terminal. `machine` describes the hardware. */
 export function renderResult(outcome: ChaosResult, machine: string): string {
-  const { server, seed, seconds, baselineMs, recoveries, log, audit } = outcome;
+  const { server, seed, seconds, baselineMs, recoveries, audit } = outcome;
   const baseline = baselineMs === undefined ? 'no order was completed' : formatSeconds(baselineMs);
   return [
     `### Seed ${seed}, ${Math.round(seconds)} s, on ${SERVER_NAMES[server]}`,
@@ -25,7 +25,7 @@ export function renderResult(outcome: ChaosResult, machine: string): string {
     '',
     markdownTable(['requests', 'accepted', 'effects'], acceptedRows(audit)),
     '',
-    markdownTable(['audit', ''], auditRows(audit, log)),
+    markdownTable(['audit', ''], auditRows(outcome)),
     '',
     summaryText(outcome),
   ].join('\n');
@@ -58,7 +58,8 @@ function acceptedRows({ accepted, effects }: AuditResult): string[][] {
   ]);
 }
 
-function auditRows({ lost, duplicated, reportedOpen, replayed, outcomes }: AuditResult, log: ClientLog): string[][] {
+function auditRows({ audit, log, housekeepingRuns }: ChaosResult): string[][] {
+  const { lost, duplicated, reportedOpen, replayed, outcomes } = audit;
   const { sent, repeated, outOfOrder } = log.callbacks;
   const failed = Object.values(log.failedRequests).reduce((sum, count) => sum + count, 0);
   return [
@@ -84,6 +85,7 @@ function auditRows({ lost, duplicated, reportedOpen, replayed, outcomes }: Audit
       'complete edge cases',
       `${log.edgeCases.filter(({ outcome }) => outcome === COMPLETE).length} of ${log.edgeCases.length}`,
     ],
+    ['runs of the schedules', formatCount(housekeepingRuns)],
     ['HTTP requests sent', `${formatCount(log.requestsSent)}, of which ${formatCount(failed)} failed or were rejected`],
   ];
 }

@@ -14,7 +14,7 @@ import type { SupervisedProcess } from '../processes/supervisor.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../servers/temporal/temporary-cluster.js';
 import type { ServerKind } from './command-line.js';
 import { ProxiedLinks } from './faults/proxied-links.js';
-import type { KILLABLE_PROCESSES } from './faults/plan.js';
+import type { KillableProcess } from '../stack/kill-process.js';
 
 /**
  * A running shop for fault injection: its processes can be killed, and its network links can have faults. It has one
@@ -23,7 +23,7 @@ import type { KILLABLE_PROCESSES } from './faults/plan.js';
 export interface ShopUnderTest {
   /** Clients connect to the API through a proxied link. */
   readonly addresses: StackAddresses;
-  readonly processes: Record<(typeof KILLABLE_PROCESSES)[number], SupervisedProcess>;
+  readonly processes: Record<KillableProcess, SupervisedProcess>;
   readonly links: ProxiedLinks;
   /** A Temporal client and a store for the auditor. They have full access and connect directly, without faults. */
   readonly client: Client;
@@ -84,7 +84,8 @@ export async function startShopUnderTest({
         // With this short pickup time, a cancellation can come before or after the pickup.
         carrierPickupSeconds: 0.3,
         carrierDeliverySeconds: 0.6,
-        applicationEnv: { WORKFLOW_BUNDLE: bundle },
+        // The reconciliation checks every order at once, also orders that have just changed.
+        applicationEnv: { WORKFLOW_BUNDLE: bundle, RECONCILE_AFTER_MINUTES: '0' },
       },
       { report, durable: true, workerCount: 1, apiCount: 1, mapPort, ...(signal && { signal }) },
     );

@@ -13,7 +13,7 @@ import { findMarkedBlocks } from './marked-blocks.js';
 export async function updateCodeBlocks(page: string, root: string): Promise<string> {
   const lines = page.split('\n');
   // The last block first, so that the line numbers of the other blocks stay valid.
-  for (const { marker, line, start, end } of findMarkedBlocks(page).reverse()) {
+  for (const { marker, line, start, end, indentation } of findMarkedBlocks(page).reverse()) {
     const [, path, names] = /^code: ([^#]+)(?:#(.+))?$/.exec(marker) ?? [];
     if (path === undefined) continue;
     try {
@@ -25,7 +25,11 @@ export async function updateCodeBlocks(page: string, root: string): Promise<stri
               .split(',')
               .map((name) => findDeclaration(source, name))
               .join('\n\n');
-      lines.splice(start, end - start, ...code.trimEnd().split('\n'));
+      const indented = code
+        .trimEnd()
+        .split('\n')
+        .map((each) => (each === '' ? each : indentation + each));
+      lines.splice(start, end - start, ...indented);
     } catch (error) {
       throw new Error(`line ${line}: ${(error as Error).message}`, { cause: error });
     }

@@ -12,7 +12,7 @@ import { Ledger } from './ledger/ledger.js';
 import { Mailbox } from './mailbox/mailbox.js';
 import { registerMailPages } from './mailbox/mail-pages.js';
 import { type CallContext, type Operation, lookupHandler, operationHandler } from './calls/call-handler.js';
-import { cancellationSchema, chargeSchema, refundSchema, shipmentSchema } from './ledger/requests.js';
+import { cancellationSchema, chargeListSchema, chargeSchema, refundSchema, shipmentSchema } from './ledger/requests.js';
 import { createFakePayments } from './payments/payments.js';
 import { ReceivedRequests } from './calls/received-requests.js';
 import { registerTestInterface } from './test-interface.js';
@@ -77,6 +77,7 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
   operation('/payments/refunds', { name: 'refund', body: refundSchema, effect: payments.refund });
   operation('/carrier/shipments', { name: 'shipment', body: shipmentSchema, effect: carrier.accept });
   operation('/carrier/cancellations', { name: 'cancellation', body: cancellationSchema, effect: carrier.cancel });
+  app.get('/payments/charges', (request) => payments.list(chargeListSchema.parse(request.query)));
   app.get('/payments/orders/:orderId', lookupHandler('payment', payments.find, context));
   app.get('/carrier/shipments/:orderId', lookupHandler('tracking', carrier.track, context));
   app.get('/healthz', () => ({ status: 'ok' }));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLoopback } from '../../src/http-client/addresses.js';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
@@ -10,6 +11,7 @@ export const environmentSchema = z
     FAKES_LEDGER_PATH: z.string().min(1).optional(),
     FAKES_SMTP_PORT: z.union([port, z.literal('none')], 'must be a port, or none').default(3025),
     FAKES_MAILBOX_DIR: z.string().min(1).optional(),
+    FAKES_STACK_DIR: z.string().min(1).optional(),
     CARRIER_CALLBACK_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).optional(),
     CARRIER_WEBHOOK_SECRET: z
       .string()
@@ -22,4 +24,8 @@ export const environmentSchema = z
   .refine((env) => env.CARRIER_CALLBACK_URL === undefined || env.CARRIER_WEBHOOK_SECRET !== undefined, {
     path: ['CARRIER_WEBHOOK_SECRET'],
     error: 'must be set when CARRIER_CALLBACK_URL is set, because it signs the reports',
+  })
+  .refine((env) => env.FAKES_STACK_DIR === undefined || isLoopback(env.FAKES_HOST), {
+    path: ['FAKES_STACK_DIR'],
+    error: 'must not be set unless FAKES_HOST is a loopback address, because the page kills processes',
   });

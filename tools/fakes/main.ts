@@ -6,7 +6,14 @@ const isSet = ([, value]: [string, string | undefined]) => value !== '';
 const env = environmentSchema.safeParse(Object.fromEntries(Object.entries(process.env).filter(isSet)));
 if (!env.success) fail(`The fakes cannot start:\n${z.prettifyError(env.error)}`);
 
-const { app, listenSmtp, close } = buildFromEnvironment(env.data);
+const fakes = buildFromEnvironment(env.data);
+const { app, listenSmtp, close } = fakes;
+const { FAKES_STACK_DIR: stackDir } = env.data;
+if (stackDir !== undefined) {
+  // Loaded only in the development stack, because the image of the fakes does not contain all of its packages.
+  const { breakItPages } = await import('../break-it/routes.js');
+  await app.register(breakItPages, { prefix: '/break-it', fakes, stackDir });
+}
 let stopping = false;
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { buildApp } from '../../src/api/app.js';
-import { createCodecSessions } from '../../src/api/plugins/auth/sessions.js';
-import { createCursors } from '../../src/api/http/cursors.js';
+import { createCursors } from '../../src/api/http/lists/cursors.js';
 import { createApprovalLinkSigner } from '../../src/approval-links/links.js';
 import { createPayloadCodec } from '../../src/temporal/encryption/codec.js';
 import { createLogger } from '../../src/observability/logger.js';
@@ -11,12 +10,13 @@ import { createOutgoingHttpClient } from '../../src/http-client/outgoing-http-cl
 import { openStore } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';
 import { CONFIGURATION_PAGE_PATH, renderConfigurationPage } from './configuration-page.js';
+import { COST_PAGE_PATH, renderCostPage } from './cost-page.js';
 import { HTTP_API_PAGE_PATH, renderHttpApiPage } from './http-api-page.js';
 import { LIMIT_TABLE_PATH, renderLimitTable } from './limits-page.js';
 import { PROBLEM_TABLE_PATH, renderProblemTable } from './problems-page.js';
 import { projectRoot } from '../settings/environment.js';
 
-/** Returns the generated files that are committed, by path: the OpenAPI document and four pages of documentation. */
+/** Returns the generated files that are committed, by path: the OpenAPI document and five pages of documentation. */
 export async function generatedFiles(): Promise<Record<string, string>> {
   const document = await openApiDocument();
   return {
@@ -25,6 +25,7 @@ export async function generatedFiles(): Promise<Record<string, string>> {
     [PROBLEM_TABLE_PATH]: await renderProblemTable(),
     [LIMIT_TABLE_PATH]: await renderLimitTable(),
     [CONFIGURATION_PAGE_PATH]: await renderConfigurationPage(),
+    [COST_PAGE_PATH]: await renderCostPage(),
   };
 }
 
@@ -46,14 +47,20 @@ export async function openApiDocument(): Promise<OpenAPIV3_1.Document> {
     carrierWebhookSecrets: [],
     approvalWebhookSecrets: [],
     approvalLinks: createApprovalLinkSigner(['unused-secret-of-the-documentation']),
-    uploadLimits: { maxBytes: 0, maxLineLength: 0 },
+    uploadLimits: {
+      maxBytes: 0,
+      maxLineLength: 0,
+      maxUploads: 0,
+      maxUploadsPerCaller: 0,
+      minBytesPerSecond: 0,
+      speedCheckMs: 0,
+    },
     auth: 'open',
     protection: { corsOrigins: [], codecOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0 },
     cursors: createCursors(['unused-secret-of-the-documentation']),
-    codec: {
-      payloads: createPayloadCodec({ keys: [], namespace: 'default' }),
-      sessions: createCodecSessions(['unused-secret-of-the-documentation'], [], []),
-    },
+    sessionSecrets: [],
+    codec: createPayloadCodec({ keys: [], namespace: 'default' }),
+    links: {},
   });
   try {
     await app.ready();

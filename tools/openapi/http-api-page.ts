@@ -16,7 +16,7 @@ The client in [\`tools/api-client\`](../../tools/api-client/client.ts) shows how
 ## Operations
 
 A caller needs one of the roles in the last column. Operations without a role need no API key: they are public, or they
-verify a signature, the token of a link, or a session.
+verify a signature or the token of a link.
 `;
 
 const DETAILS = `
@@ -76,8 +76,8 @@ content, the API returns \`409\`.
 Every \`POST\`, \`PATCH\` and \`DELETE\` under \`/v1\` accepts an \`Idempotency-Key\` (callbacks have a \`webhook-id\` instead). A key
 belongs to its caller, method and path.
 
-- **Same key, same content:** for 24 hours, each API process returns the first response again with
-  \`idempotent-replayed: true\`, even after a restart. After 24 hours, a repeated request has no second effect as long as
+- **Same key, same content:** for 24 hours (\`IDEMPOTENCY_KEY_RETENTION_HOURS\`), each API process returns the first response again with
+  \`idempotent-replayed: true\`, even after a restart. After this time, a repeated request has no second effect as long as
   Temporal keeps the workflow.
 - **The first request is still running:** the API returns \`409 request-in-progress\` with \`Retry-After\`. If the process
   that handles the first request dies, the API returns this error for up to 30 seconds.
@@ -94,6 +94,7 @@ explains how the layers below the API prevent a second effect.
 ## Limits of requests
 
 - A body has at most 256 KiB and 32 levels of nesting, and must arrive within ten seconds. An upload has at most 1 GiB.
+  An upload that sends less than 16 KiB a second for 30 seconds gets \`408\`.
   The headers have at most 16 KiB.
 - A caller may send 6,000 requests a minute to each process (\`RATE_LIMIT_PER_MINUTE\`). The API counts requests
   without an accepted key by IP address. Behind a proxy, this is the address of the proxy. Without authentication, there is

@@ -18,6 +18,7 @@ import {
 import { LIMITS as CART } from '../../src/workflows/cart/changes.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { MAX_REASON_MESSAGE_LENGTH, MAX_REASON_TYPE_LENGTH } from '../../src/workflows/shared/failures.js';
 import { CARRIER_POLL_INTERVAL_SECONDS } from '../../src/workflows/order/delivery-monitor.js';
 import { MAX_STUCK_RETRIES } from '../../src/workflows/order/timeline.js';
 
@@ -244,8 +245,8 @@ function countPolls(durationMs: number): number {
 }
 
 /**
- * Returns a cart with the maximum number of lines and of recorded requests. The request ids have the maximum length and
- * consist of control characters, which take six bytes each in JSON.
+ * Returns a cart with the maximum number of lines, recorded requests and changes. The request ids and the reasons have
+ * the maximum length and consist of control characters, which take six bytes each in JSON.
  */
 function largestCart(): CartSnapshot {
   const sku = 'X'.repeat(32);
@@ -255,6 +256,12 @@ function largestCart(): CartSnapshot {
     ledger: Array.from({ length: CART.ledger }, () => ({
       id: '\u0001'.repeat(CART.idempotencyKey),
       fingerprint: `addItem ${sku} ${CART.quantity} ${CART.seconds} ${CART.seconds}`,
+    })),
+    changes: Array.from({ length: CART.changes }, () => ({
+      at,
+      event: 'checkout_failed' as const,
+      reason: { type: 'X'.repeat(MAX_REASON_TYPE_LENGTH), message: '\u0001'.repeat(MAX_REASON_MESSAGE_LENGTH) },
+      caller: 'x'.repeat(MAX_CALLER_ID_LENGTH),
     })),
     lastChangeAt: at,
     remindedAt: at,

@@ -6,6 +6,7 @@ import { runCommand } from '../processes/commands.js';
 import type * as Bundles from '../../src/temporal/workflow-bundle.js';
 import { createReporter } from '../terminal/reporter.js';
 import { projectRoot } from '../settings/environment.js';
+import { copyConsoleAssets } from './console-assets.js';
 
 /**
  * `npm run build`: compiles `src/` to `dist/` and bundles the workflows for each variant, so that workers start without
@@ -23,6 +24,7 @@ await report.withProgress('compiling to dist/', () =>
     timeoutMs: 10 * 60_000,
   }),
 );
+await copyConsoleAssets(distFolder);
 const { bundlePath, bundleWorkflows, BUNDLE_VARIANTS } = (await import(
   pathToFileURL(join(distFolder, 'temporal/workflow-bundle.js')).href
 )) as typeof Bundles;

@@ -8,8 +8,9 @@ import { findTemporalServerBinaries } from '../servers/programs/temporal-server-
 import { findTimeSkippingServer } from '../servers/programs/time-skipping-server.js';
 
 /**
- * `npm test [-- <vitest arguments>]`: fetches the servers that the tests need, and then runs the tests. If a server
- * cannot be fetched, the tests that need this server are skipped and report the reason.
+ * `npm test [-- <vitest arguments>]` and `npm run test:e2e`: fetches the servers that the tests need, and then runs the
+ * tests. Without the path of a test file or folder, runs only the tests of one tier. If a server cannot be fetched, the
+ * tests that need this server are skipped and report the reason.
  */
 const report = createReporter();
 const settings = loadSettings();
@@ -26,10 +27,14 @@ for (const found of [cliResult, testServerResult, binariesResult]) {
     report.print(`${(found.reason as Error).message}\n\nThe tests that need this program are skipped.`);
 }
 
+/** `test:e2e` passes `--project=e2e`. A path selects tests of all tiers, because their folder already says the tier. */
+const args = process.argv.slice(2);
+const isSelected = args.some((arg) => arg.startsWith('--project') || /^(test|examples)\//.test(arg));
+
 const vitest = await startProcess({
   name: 'vitest',
   command: process.execPath,
-  args: ['node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)],
+  args: ['node_modules/vitest/vitest.mjs', 'run', ...(isSelected ? [] : ['--project=integration']), ...args],
   env: {
     ...(cliResult.status === 'fulfilled' && { TEMPORAL_CLI_PATH: cliResult.value.path }),
     ...(testServerResult.status === 'fulfilled' && { TEMPORAL_TEST_SERVER_PATH: testServerResult.value.path }),

@@ -44,7 +44,7 @@ const stack = await startTemporaryStack(
   {
     carrierPickupSeconds: 3_600,
     carrierDeliverySeconds: 3_600,
-    applicationEnv: { WORKFLOW_BUNDLE: workflowBundle },
+    applicationEnv: { WORKFLOW_BUNDLE: workflowBundle, RECONCILE_AFTER_MINUTES: '0' },
   },
   { report },
 );

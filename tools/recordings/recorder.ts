@@ -12,6 +12,7 @@ import type { OrderInput, OrderStage, OrderStatus, OrderView, ShipmentReport } f
 import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { BATCH_TASK_QUEUE, batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { HOUSEKEEPING_TASK_QUEUE, type HousekeepingWorkflow } from '../../src/workflows/housekeeping/contract.js';
 import type * as workflows from '../../src/workflows/index.js';
 import {
   ORDER_WORKFLOW_TYPE,
@@ -114,6 +115,14 @@ export class Recorder {
       workflowId: batchWorkflowId(batchId),
       taskQueue: BATCH_TASK_QUEUE,
       args: [input as BatchInput],
+    });
+  }
+
+  async startHousekeeping(workflow: HousekeepingWorkflow, id: string, ...args: unknown[]) {
+    return await this.client.workflow.start(workflow, {
+      workflowId: `${workflow}-${id}`,
+      taskQueue: HOUSEKEEPING_TASK_QUEUE,
+      args,
     });
   }
 

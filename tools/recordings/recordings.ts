@@ -1,6 +1,7 @@
 import { approvalRecordings } from './approvals.js';
 import { batchRecordings } from './batches.js';
 import { cartRecordings } from './carts.js';
+import { housekeepingRecordings } from './housekeeping.js';
 import { orderRecordings } from './orders.js';
 import type { Recording } from './recorder.js';
 
@@ -10,4 +11,5 @@ export const recordings: Record<string, Recording> = {
   ...cartRecordings,
   ...approvalRecordings,
   ...batchRecordings,
+  ...housekeepingRecordings,
 };

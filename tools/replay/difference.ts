@@ -6,6 +6,8 @@ export interface Difference {
   event?: { id: number; type: string; subject?: string };
   /** What the history contains and what the code does instead. */
   description: string;
+  /** Set if a query caused the difference and the code is correct. */
+  isCausedByQuery?: true;
 }
 
 /** Returns the part of the SDK's error message that describes the difference. */
@@ -53,6 +55,29 @@ const subjectField = (event: HistoryEvent) => {
   const subject = eventSubject(event);
   return subject === undefined ? {} : { subject };
 };
+
+const RESULT_EVENT = /^(TimerFired|(ActivityTask|ChildWorkflowExecution)(Completed|Failed|TimedOut|Canceled))$/;
+const EARLIER_THAN_UPDATES = /^WorkflowExecution(Started|Signaled)$/;
+
+/**
+ * Whether a query caused the difference. A worker handles an update before the results in the same workflow task, so
+ * the commands that follow a result come after the update. They come before it only if a query delivered the result
+ * before the task. See docs/concepts/versioning.md.
+ */
+export function isCausedByQuery(events: readonly HistoryEvent[], { event, description }: Difference): boolean {
+  if (!event || !description.endsWith('the code Update')) return false;
+  const types = events.map(eventTypeName);
+  const command = events.findIndex(({ eventId }) => Number(eventId) === event.id);
+  const completed = types.lastIndexOf('WorkflowTaskCompleted', command);
+  const previous = completed === -1 ? -1 : types.lastIndexOf('WorkflowTaskCompleted', completed - 1);
+  const received = types.slice(previous + 1, completed);
+  const next = types.indexOf('WorkflowTaskScheduled', command);
+  return (
+    types.slice(command, next === -1 ? undefined : next).includes('WorkflowExecutionUpdateAccepted') &&
+    received.some((type) => RESULT_EVENT.test(type)) &&
+    !received.some((type) => EARLIER_THAN_UPDATES.test(type))
+  );
+}
 
 /** Patterns of the SDK's messages, each with a plain description. */
 const MESSAGE_PATTERNS: [RegExp, (match: string[], event: string) => string][] = [

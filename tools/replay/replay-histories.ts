@@ -1,5 +1,11 @@
 import { Worker, type DataConverter } from '@temporalio/worker';
-import { nondeterminismMessage, parseDifference, identifiesEvent, type Difference } from './difference.js';
+import {
+  identifiesEvent,
+  isCausedByQuery,
+  nondeterminismMessage,
+  parseDifference,
+  type Difference,
+} from './difference.js';
 import { eventTypeName, type History, type HistoryEvent } from './history-events.js';
 
 /** The history of a run and where it comes from. */
@@ -50,10 +56,13 @@ async function explainDifference(
 ): Promise<Difference> {
   const complaint = nondeterminismMessage(error);
   const events = history.events ?? [];
-  return parseDifference(
+  const difference = parseDifference(
     complaint,
     identifiesEvent(complaint) ? events : await findFailingWorkflowTask(workflowId, events, code),
   );
+  if (!isCausedByQuery(events, difference)) return difference;
+  const description = `${difference.description}, because a query came before the update (docs/concepts/versioning.md)`;
+  return { ...difference, description, isCausedByQuery: true };
 }
 
 /**

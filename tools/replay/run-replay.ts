@@ -1,12 +1,10 @@
 import { access } from 'node:fs/promises';
-import type { Client } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
-import { loadConfig } from '../../src/config/read.js';
-import { createClient } from '../../src/temporal/connections.js';
 import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
-import { resolveUserPath, UsageError } from '../terminal/command-line.js';
-import { findRunningStack } from '../stack/running-stack.js';
-import { readCommandLine, usage, type ServerSample } from './command-line.js';
+import { resolveUserPath } from '../terminal/command-line.js';
+import { printFailure, type CommandContext } from '../terminal/command.js';
+import { connectToServer } from '../stack/connect-to-server.js';
+import { readCommandLine, usage } from './command-line.js';
 import { fetchHistories, readCommittedHistories, readHistoryFile, sampleRuns } from './histories.js';
 import {
   replayHistories,
@@ -18,13 +16,6 @@ import {
 
 const exitCodes = { replays: 0, nondeterministic: 1, unknown: 2 };
 
-/** The environment and the output of the command. */
-interface CommandContext {
-  env: NodeJS.ProcessEnv;
-  print: (text: string) => void;
-  printError: (text: string) => void;
-}
-
 /**
  * `npm run replay`: checks whether the workflows of this checkout replay the committed histories and the runs of a
  * server. Returns the exit code. Never throws.
@@ -33,8 +24,7 @@ export async function runReplay(args: string[], caller: CommandContext): Promise
   try {
     return await main(args, caller);
   } catch (error) {
-    for (let reason: unknown = error; reason instanceof Error; reason = reason.cause) caller.printError(reason.message);
-    if (error instanceof UsageError) caller.printError(`\n${usage}`);
+    printFailure(error, usage, caller.printError);
     return exitCodes.unknown;
   }
 }
@@ -101,35 +91,6 @@ function formatDifference({ file, workflowId, runId, workflowType, difference }:
   const { event, description } = difference!;
   const at = event ? `at event ${event.id} ${event.type}: ` : '';
   return `${workflowType} ${workflowId}, run ${runId}${file ? ` (${file})` : ''}, ${at}${description}`;
-}
-
-/**
- * Connects to the server of the options, the environment or the running stack. @throws when the server does not respond
- * or the namespace does not exist.
- */
-async function connectToServer({ address, namespace }: ServerSample, caller: CommandContext): Promise<Client> {
-  const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...env } = caller.env;
-  const { PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE } = env;
-  const givenAddress = address ?? (TEMPORAL_ADDRESS || undefined);
-  const inProfile = TEMPORAL_PROFILE || TEMPORAL_CONFIG_FILE;
-  const stack = givenAddress === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
-  if (givenAddress === undefined && !inProfile && !stack)
-    throw new Error('No server: set --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
-  // The environment's other connection settings (TLS, an API key) apply only to the server in the environment, not to
-  // the running stack.
-  const config = loadConfig('replay', {
-    ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
-    PAYLOAD_ENCRYPTION_KEYS,
-    PAYLOAD_ENCRYPTION_KEYS_FILE,
-    TEMPORAL_ADDRESS: givenAddress ?? stack?.temporalAddress,
-    TEMPORAL_NAMESPACE: namespace ?? (TEMPORAL_NAMESPACE || stack?.temporalNamespace),
-  });
-  const client = createClient(config);
-  await client.connection.ensureConnected().catch((error: Error) => {
-    throw new Error(`Temporal does not respond at ${config.TEMPORAL_ADDRESS}: ${error.message}`);
-  });
-  caller.print(`Temporal at ${config.TEMPORAL_ADDRESS}, namespace ${config.TEMPORAL_NAMESPACE}`);
-  return client;
 }
 
 async function loadBundle(file: string | undefined): Promise<Bundle> {

@@ -92,10 +92,13 @@ function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, 
   const { temporalAddress, host } = settings;
   const publicSecrets = /^(127\.|::1$|localhost$)/.test(host) ? [] : secretsWithPublicDefaults(settings);
   const isOpen = !settings.applicationEnv.API_KEYS && !settings.applicationEnv.JWT_ISSUER;
-  const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailboxUrl, workerHealthUrl, metricsUrls } = addresses;
+  const { apiUrl, codecUrl, webUiUrl, breakItUrl, paymentsUrl, carrierUrl, mailboxUrl, workerHealthUrl, metricsUrls } =
+    addresses;
   const lines: [label: string, value: string | undefined][] = [
-    ['API', apiUrl],
+    ['Console', apiUrl],
+    ['Break it', breakItUrl],
     ['Temporal Web UI', webUiUrl ?? (temporalAddress && `see the Temporal service at ${temporalAddress}`)],
+    ['API', apiUrl],
     ['Temporal', `${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`],
     ['Temporal CLI', addresses.temporalCliPath],
     ['Payment gateway', paymentsUrl],

@@ -42,6 +42,8 @@ export interface StackAddresses {
   readonly approvalWebhookSecret: string;
   /** URL of the page that shows the received mails. Undefined if the stack does not run the fake mailbox. */
   readonly mailboxUrl: string | undefined;
+  /** URL of the page that breaks the stack on purpose. Undefined if the stack runs no fakes. */
+  readonly breakItUrl: string | undefined;
   readonly workerHealthUrl: string;
   /** URLs of the metrics: one URL per API process, one per worker, and one for the business metrics. */
   readonly metricsUrls: readonly string[];

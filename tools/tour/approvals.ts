@@ -25,7 +25,7 @@ async function placeLargeOrder(client: TourClient, file: string) {
     ({ trail }) => trail.length > 0,
     `the notification of the approvers of ${approvalId}`,
   );
-  client.print(`    ${approval.title}: stage 1 of ${approval.stages}, ${approval.approvers.join(', ')} may decide`);
+  client.print(`    ${approval.title}: ${approval.approvers.join(', ')} may decide; the first decision counts`);
   if (approval.workflow) client.printWorkflowLink(approval.workflow);
   return {
     orderId,

@@ -2,6 +2,7 @@ import { WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
 import type { ApprovalResource, ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 import type { Store } from '../../store/index.js';
+import { isOpen } from '../../temporal/client/closed-executions.js';
 import { firstRunIdOf } from '../../temporal/client/describe-execution.js';
 import { updateOptionsOf } from '../../temporal/client/operation-ids.js';
 import { updateRejectionOf } from '../../temporal/client/update-rejection.js';
@@ -99,7 +100,7 @@ async function updateApproval(
   const { client } = deps;
   const description = await describeApproval(client, approvalId, lookup.firstRunId);
   let updateLimit: HttpProblem | undefined;
-  if (description?.status.name === 'RUNNING') {
+  if (description && isOpen(description)) {
     const firstExecutionRunId = firstRunIdOf(description);
     // Sends the update to the execution chain instead of one run. After a reset, the update reaches the new run.
     const handle = client.workflow.getHandle(description.workflowId, undefined, { firstExecutionRunId });

@@ -2,8 +2,22 @@ import type { ApprovalSummary } from '../../schemas/approval.js';
 import type { ApprovalFilter } from '../../store/approvals.js';
 import { approvalIdOf, approvalWorkflowId } from '../../workflows/approval/contract.js';
 import type { Backends } from '../dependencies.js';
-import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
-import { createTerminationRecorder } from '../temporal/reconciliation.js';
+import { nextPositionAfter, type Page, type PageRequest } from '../http/lists/list-pages.js';
+import { assertActsAsSelf, restrictedIdOf, type Caller } from '../http/caller.js';
+import { createTerminationRecorder } from '../temporal/list-corrections.js';
+
+/**
+ * Returns the filter that a caller may use. Callers who are not operators see the approvals that wait for their
+ * decision, or with `requestedBy` the approvals that they requested.
+ *
+ * @throws 403 for the approvals of another person.
+ */
+export function approvalFilterOf(caller: Caller, { status, approver, requestedBy }: ApprovalFilter): ApprovalFilter {
+  const listedApprover = approver ?? (requestedBy === undefined ? restrictedIdOf(caller) : undefined);
+  if (listedApprover !== undefined) assertActsAsSelf(caller, listedApprover, 'approver');
+  else assertActsAsSelf(caller, requestedBy, 'requester');
+  return { status, approver: listedApprover, requestedBy };
+}
 
 /**
  * Creates a function that lists a page of approvals from the store, newest first. Approvals never change places in the
@@ -27,3 +41,5 @@ export function createApprovalList({ client, store }: Backends) {
     };
   };
 }
+
+export type ListApprovals = ReturnType<typeof createApprovalList>;

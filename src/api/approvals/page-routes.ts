@@ -2,36 +2,21 @@ import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ApprovalLink } from '../../approval-links/links.js';
-import { decisionRequest, MAX_COMMENT_LENGTH, verdict, type ApprovalView } from '../../schemas/approval.js';
+import type { ApprovalView } from '../../schemas/approval.js';
 import { isSameDecision } from '../../workflows/approval/decisions.js';
 import type { AppDependencies, Backends } from '../dependencies.js';
 import { HttpProblem } from '../problems/http-problem.js';
-import { HTML_PAGE_HEADERS } from '../http/html-layout.js';
-import { createPageErrorHandler, htmlPageResponses, sendHtmlPage } from '../http/html-pages.js';
+import { HTML_PAGE_HEADERS } from '../http/html/html-layout.js';
+import { createPageErrorHandler, htmlPageResponses, sendHtmlPage } from '../http/html/html-pages.js';
 import { withContract } from '../http/route-contract.js';
 import { decideApproval } from './commands.js';
-import {
-  unavailablePage,
-  messagePage,
-  outcomePage,
-  ownRequestPage,
-  decisionPage,
-  stagePassedPage,
-  type DecisionDraftProblem,
-} from './pages.js';
+import { decisionForm, decisionFormProblem, rawCommentOf, type DecisionDraftProblem } from './decision-form.js';
+import { unavailablePage, messagePage, outcomePage, ownRequestPage, decisionPage, stagePassedPage } from './pages.js';
 import { getApproval } from './read.js';
 
 interface TokenRoute {
   Params: { token: string };
 }
-
-const decisionForm = z.object({
-  decision: verdict,
-  comment: z.preprocess(
-    (value) => (typeof value === 'string' ? normalizeComment(value) : value),
-    decisionRequest.shape.comment,
-  ),
-});
 
 const params = z.object({ token: z.string().describe('The last part of the link in the mail.') });
 
@@ -87,12 +72,16 @@ export async function approvalPageRoutes(
     return sendExpiredPage(reply, state, approval);
   });
 
-  app.post<TokenRoute>('/:token', submitFormRoute, async ({ params, body }, reply) => {
+  app.post<TokenRoute>('/:token', submitFormRoute, async (request, reply) => {
+    const { params, body } = request;
     const { link, isExpired } = await readLink(params.token);
     const { approvalId, firstRunId, approver, stage } = link;
+    request.caller = { id: approver, roles: [] };
+    request.loggedFields = { params: { approvalId } };
     const form = decisionForm.safeParse(body ?? {});
     if (form.success && !isExpired) {
       const { decision, comment } = form.data;
+      request.loggedFields.action = decision;
       const sent = { approver, decision, ...(comment && { comment }), via: 'link' as const, stage };
       try {
         await decideApproval(deps, approvalId, sent, { firstRunId });
@@ -114,7 +103,7 @@ export async function approvalPageRoutes(
     if (state === 'ownRequest')
       return sendHtmlPage(reply, ownRequestPage(context, { hasTriedToDecide: true }), { status: 403 });
     if (state !== 'open') return sendExpiredPage(reply, state, approval);
-    const problems = form.success ? [DECIDE_AGAIN] : form.error.issues.map((issue) => formProblem(issue, body));
+    const problems = form.success ? [DECIDE_AGAIN] : form.error.issues.map((issue) => decisionFormProblem(issue, body));
     const page = decisionPage(context, { comment: rawCommentOf(body), problems });
     return sendHtmlPage(reply, page, { status: form.success ? 409 : 400 });
   });
@@ -181,27 +170,3 @@ const DECIDE_AGAIN: DecisionDraftProblem = {
   field: 'decision',
   detail: 'Your decision was not recorded. Please decide again.',
 };
-
-function formProblem({ path }: z.core.$ZodIssue, body: unknown): DecisionDraftProblem {
-  if (path[0] !== 'comment') return { field: 'decision', detail: 'Choose “Approve” or “Reject”.' };
-  const { length } = normalizeComment(rawCommentOf(body)) ?? '';
-  const detail =
-    length > MAX_COMMENT_LENGTH
-      ? `The comment has ${length.toLocaleString('en')} characters. The maximum is ${MAX_COMMENT_LENGTH.toLocaleString('en')}.`
-      : 'The comment contains characters that cannot be stored.';
-  return { field: 'comment', detail };
-}
-
-/** Returns the submitted comment unchanged, even if the comment is invalid. */
-function rawCommentOf(body: unknown): string {
-  const { comment } = (body ?? {}) as { comment?: unknown };
-  return typeof comment === 'string' ? comment : '';
-}
-
-/**
- * Replaces CRLF with LF, because browsers send a line break as two characters but count it as one. An empty comment
- * becomes undefined.
- */
-function normalizeComment(comment: string): string | undefined {
-  return comment.replaceAll('\r\n', '\n').trim() || undefined;
-}

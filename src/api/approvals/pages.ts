@@ -1,19 +1,11 @@
 import html from 'html-template-tag';
 import type { ApprovalView } from '../../schemas/approval.js';
 import { formatMoney } from '../../schemas/shared/money.js';
+import { listNames, undecidedConsequence } from '../../text/undecided.js';
 import { formatUtcMinute } from '../../text/utc-minute.js';
-import { renderPage } from '../http/html-layout.js';
-
-/** The submitted comment, and the problems that caused the rejection of the form. */
-export interface DecisionDraft {
-  comment: string;
-  problems: DecisionDraftProblem[];
-}
-
-export interface DecisionDraftProblem {
-  field: 'decision' | 'comment';
-  detail: string;
-}
+import { renderPage } from '../http/html/html-layout.js';
+import { decisionFieldsHtml, decisionProblemsHtml, OWN_REQUEST_TEXT } from './decision-fields.js';
+import type { DecisionDraft } from './decision-form.js';
 
 interface PageContext {
   approval: ApprovalView;
@@ -31,7 +23,7 @@ export function decisionPage(context: PageContext, draft: DecisionDraft = { comm
 
 /** The page for an approver who requested the approval and so cannot decide. */
 export function ownRequestPage(context: PageContext, { hasTriedToDecide }: { hasTriedToDecide: boolean }): string {
-  const message = html`<p>You requested this approval yourself, so someone else must decide.</p>`;
+  const message = html`<p>${OWN_REQUEST_TEXT}</p>`;
   const content = [
     requestSection(context),
     hasTriedToDecide ? messageBox('problem', message, 'alert') : messageBox('note', message),
@@ -70,10 +62,10 @@ export function outcomePage(
 }
 
 /** The page for a link of an earlier stage. */
-export function stagePassedPage({ stage, stages, title }: ApprovalView): string {
-  return messagePage('This approval has moved to the next stage', [
-    `“${title}” was not decided in time, so other approvers decide now: stage ${stage} of ${stages}.`,
-    'Your link has expired. There is nothing left for you to do.',
+export function stagePassedPage({ approvers, title }: ApprovalView): string {
+  return messagePage('This approval was escalated', [
+    `“${title}” was not decided in time, so it went to ${listNames(approvers)}.`,
+    'This link has expired. If you are one of them, use the link in the newest mail. Otherwise, there is nothing left for you to do.',
   ]);
 }
 
@@ -101,7 +93,7 @@ export function unavailablePage(unsent?: { comment: string }): string {
 }
 
 function requestSection({ approval, approver, now }: PageContext): string {
-  const { title, requestedBy, stage, stages, deadline } = approval;
+  const { title, requestedBy, deadline } = approval;
   return [
     html`<p class="kind">Your approval is requested</p>`,
     html`<h1 dir="auto">${title}</h1>`,
@@ -110,46 +102,16 @@ function requestSection({ approval, approver, now }: PageContext): string {
       ...amountItems(approval),
       ['Requested by', escapeHtml(requestedBy)],
       ['You decide as', escapeHtml(approver)],
-      ['Stage', `${stage} of ${stages}`],
-      ...(deadline ? [['Deadline', remainingTime(deadline, now)] satisfies DefinitionItem] : []),
+      ...(deadline ? [['Deadline', deadlineHtml(approval, deadline, now)] satisfies DefinitionItem] : []),
     ]),
   ].join('');
 }
 
-function decisionFormHtml({ comment, problems }: DecisionDraft): string {
-  const commentProblem = problems.find(({ field }) => field === 'comment');
-  const describedBy = commentProblem ? 'comment-hint comment-problem' : 'comment-hint';
-  const invalid = commentProblem ? 'aria-invalid="true"' : '';
-  return html`<form method="post">
-    <label for="comment">Comment <span>(optional)</span></label>
-    <p class="hint" id="comment-hint">At most 1,000 characters. The comment is stored with your decision.</p>
-    $${commentProblem ? html`<p class="wrong" id="comment-problem">${commentProblem.detail}</p>` : ''}
-    <textarea id="comment" name="comment" rows="4" dir="auto" aria-describedby="${describedBy}" $${invalid}>
-${comment}</textarea>
-    <div class="buttons">
-      <button class="approve" id="approve" name="decision" value="approve">Approve</button>
-      <button class="reject" name="decision" value="reject">Reject</button>
-    </div>
-    <p class="more">The first decision counts. It cannot be changed.</p>
-  </form>`;
-}
+const decisionFormHtml = (draft: DecisionDraft): string =>
+  html`<form method="post">$${decisionFieldsHtml(draft)}</form>`;
 
-function errorSummary(problems: DecisionDraftProblem[]): string {
-  if (problems.length === 0) return '';
-  const items = problems.map(({ field, detail }) =>
-    field === 'comment'
-      ? html`<li><a href="#comment">${detail}</a></li>`
-      : html`<li><a href="#approve">${detail}</a></li>`,
-  );
-  return messageBox(
-    'problem',
-    html`<h2>Your decision was not recorded</h2>
-      <ul>
-        ${items}
-      </ul>`,
-    'alert',
-  );
-}
+const errorSummary = (problems: DecisionDraft['problems']): string =>
+  problems.length === 0 ? '' : messageBox('problem', decisionProblemsHtml(problems), 'alert');
 
 function outcomeOf({ status, decision, withdrawal, trail }: ApprovalView, approver: string): Outcome {
   if (status === 'withdrawn') return { heading: 'Withdrawn', at: withdrawal?.at, comment: withdrawal?.reason };
@@ -194,9 +156,12 @@ function amountItems({ amount }: ApprovalView): DefinitionItem[] {
   return amount ? [['Amount', html`<span class="amount">${formatMoney(amount)}</span>`]] : [];
 }
 
-function remainingTime(deadline: string, now: Date): string {
+function deadlineHtml({ ifUndecided }: ApprovalView, deadline: string, now: Date): string {
+  const consequence = ifUndecided
+    ? html`<br /><span class="more">If nobody decides by then, ${undecidedConsequence(ifUndecided)}.</span>`
+    : '';
   return html`${formatRemainingTime(new Date(deadline), now)},
-    <span class="more">until $${timeElement(deadline)}</span>`;
+    <span class="more">until $${timeElement(deadline)}</span>$${consequence}`;
 }
 
 /** Formats the time until the deadline in the two largest units, for example "2 days 3 hours left". */

@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { ApprovalResource, ApprovalSummary, ApprovalView } from '../../schemas/approval.js';
-import { isTerminatedOrTimedOut } from '../../temporal/client/closed-executions.js';
+import { isOpen, isTerminatedOrTimedOut } from '../../temporal/client/closed-executions.js';
 import { firstRunIdOf } from '../../temporal/client/describe-execution.js';
 import { pendingActivityFields, workflowField } from '../../temporal/client/pending-activities.js';
 import { approvalQuery, approvalWorkflowId } from '../../workflows/approval/contract.js';
@@ -48,7 +48,7 @@ async function readApproval(
   { client, store }: Backends,
   { approvalId, description, includeExtensions }: ReadOptions,
 ): Promise<ApprovalView | undefined> {
-  if (description?.status.name !== 'RUNNING') {
+  if (!description || !isOpen(description)) {
     const record = await store.findApproval(approvalId);
     if (record?.finalView) return record.finalView;
     if (!description || description.status.name === 'FAILED') return record && viewOfSummary(record.summary);

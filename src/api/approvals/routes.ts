@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { findForbiddenUrls } from '../../http-client/forbidden-urls.js';
 import {
   approvalAccepted,
   approvalId,
@@ -17,16 +16,15 @@ import {
 import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
 import { callerId } from '../../schemas/shared/primitives.js';
 import type { AppDependencies, Backends } from '../dependencies.js';
-import { assertActsAsSelf, assertDecidesAsSelf, restrictedIdOf } from '../http/caller.js';
-import { invalidRequest } from '../problems/http-problem.js';
+import { assertDecidesAsSelf } from '../http/caller.js';
 import { toKeyReusedProblem } from '../plugins/idempotency.js';
-import { readListPage } from '../http/list-pages.js';
+import { readListPage } from '../http/lists/list-pages.js';
 import { requestContextOf } from '../http/request-context.js';
 import { withContract } from '../http/route-contract.js';
 import { decideApproval, withdrawApproval } from './commands.js';
-import { createApprovalList } from './list.js';
+import { approvalFilterOf, type ListApprovals } from './list.js';
 import { getApproval } from './read.js';
-import { requestApproval } from './start.js';
+import { assertMayRequest, requestApproval } from './start.js';
 
 const params = z.strictObject({ approvalId });
 const response = { 200: approvalResource };
@@ -34,11 +32,10 @@ const response = { 200: approvalResource };
 /** Routes of approvals: request, read, list, decide, withdraw. */
 export async function approvalRoutes(
   instance: FastifyInstance,
-  deps: Backends & Pick<AppDependencies, 'outgoing' | 'cursors'>,
+  deps: Backends & Pick<AppDependencies, 'outgoing' | 'cursors'> & { listApprovals: ListApprovals },
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { outgoing, cursors } = deps;
-  const listApprovals = createApprovalList(deps);
+  const { outgoing, cursors, listApprovals } = deps;
 
   app.post(
     '',
@@ -59,9 +56,7 @@ export async function approvalRoutes(
     },
     async (request, reply) => {
       const { body, caller, callIdentity } = request;
-      assertActsAsSelf(caller, body.requestedBy, 'requester');
-      const problems = findForbiddenUrls(body, outgoing);
-      if (problems.length) throw invalidRequest(problems);
+      assertMayRequest(caller, body, outgoing);
       const approvalId = body.approvalId ?? callIdentity?.resourceId ?? randomUUID();
       if (!body.approvalId) request.newResource = { path: '/v1/approvals', idField: 'approvalId', id: approvalId };
       const status = await requestApproval(deps, { ...body, approvalId }).catch((error: unknown) => {
@@ -93,12 +88,7 @@ export async function approvalRoutes(
       },
     },
     async (request) => {
-      const { caller } = request;
-      const { status, requestedBy } = request.query;
-      const approver = request.query.approver ?? (requestedBy === undefined ? restrictedIdOf(caller) : undefined);
-      if (approver !== undefined) assertActsAsSelf(caller, approver, 'approver');
-      else assertActsAsSelf(caller, requestedBy, 'requester');
-      const filter = { status, approver, requestedBy };
+      const filter = approvalFilterOf(request.caller, request.query);
       return await readListPage(cursors, {
         list: 'approvals',
         filter,
@@ -150,6 +140,7 @@ export async function approvalRoutes(
       schema: { params, querystring: emptyQuery, body: decisionRequest, response },
     },
     async (request) => {
+      request.loggedFields = { action: request.body.decision };
       assertDecidesAsSelf(request.caller, request.body.approver);
       const decision = { ...request.body, via: 'api' as const };
       return await decideApproval(deps, request.params.approvalId, decision, requestContextOf(request));

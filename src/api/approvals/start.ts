@@ -1,7 +1,9 @@
 import { TypedSearchAttributes } from '@temporalio/common';
+import { findForbiddenUrls } from '../../http-client/forbidden-urls.js';
+import type { OutgoingHttpClient } from '../../http-client/outgoing-http-client.js';
 import type { ApprovalInput, ApprovalStatus } from '../../schemas/approval.js';
 import { hashContent } from '../../store/content-hash.js';
-import { isTerminatedOrTimedOut } from '../../temporal/client/closed-executions.js';
+import { isOpen, isTerminatedOrTimedOut } from '../../temporal/client/closed-executions.js';
 import { startOnce } from '../../temporal/client/start-once.js';
 import {
   APPROVAL_TASK_QUEUE,
@@ -12,8 +14,24 @@ import {
 } from '../../workflows/approval/contract.js';
 import type * as workflows from '../../workflows/index.js';
 import type { Backends } from '../dependencies.js';
-import { httpProblem } from '../problems/http-problem.js';
+import { assertActsAsSelf, type Caller } from '../http/caller.js';
+import { httpProblem, invalidRequest } from '../problems/http-problem.js';
 import { describeWorkflowOr404 } from '../temporal/describe-workflow.js';
+
+/**
+ * Checks that the caller may request an approval under this id, and that its URLs may be called.
+ *
+ * @throws 403, 400 with the forbidden URLs.
+ */
+export function assertMayRequest(
+  caller: Caller,
+  request: Pick<ApprovalInput, 'requestedBy' | 'stages' | 'callbackUrl'>,
+  outgoing: OutgoingHttpClient,
+): void {
+  assertActsAsSelf(caller, request.requestedBy, 'requester');
+  const problems = findForbiddenUrls(request, outgoing);
+  if (problems.length) throw invalidRequest(problems);
+}
 
 /**
  * Requests an approval. The approval id is the idempotency key and never expires. A repeated request does not notify
@@ -45,7 +63,7 @@ export async function requestApproval({ client, store }: Backends, input: Approv
   if (result === 'started') return 'pending';
   if (result === 'conflict') throw idTakenProblem();
   const existing = await describeWorkflowOr404(client, { workflowId }, `approval ${approvalId}`);
-  if (existing.status.name === 'RUNNING') return 'pending';
+  if (isOpen(existing)) return 'pending';
   if (isTerminatedOrTimedOut(existing)) return 'withdrawn';
   return (await store.findApproval(approvalId))?.summary.status ?? 'pending';
 }

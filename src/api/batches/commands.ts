@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { SignalDefinition } from '@temporalio/common';
 import type { BatchResource } from '../../schemas/batch.js';
+import { isOpen } from '../../temporal/client/closed-executions.js';
 import { withServerDeadline } from '../../temporal/client/deadlines.js';
 import { isNotFound } from '../../temporal/grpc-errors.js';
 import { listUnprocessedSignals } from '../../temporal/client/history.js';
@@ -72,7 +73,7 @@ async function sendCommand(
  */
 async function isLastCommand(client: Client, workflowId: string, { name }: SignalDefinition): Promise<boolean> {
   const description = await describeWorkflow(client, { workflowId });
-  if (description?.status.name !== 'RUNNING') return false;
+  if (!description || !isOpen(description)) return false;
   if (description.raw.pendingWorkflowTask) {
     const signals = await listUnprocessedSignals(client, description);
     return signals.find((signal) => signal === pauseSignal.name || signal === resumeSignal.name) === name;

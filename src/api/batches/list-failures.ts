@@ -1,12 +1,13 @@
 import type { BatchFailure } from '../../schemas/batch.js';
 import type { FailurePosition } from '../../store/batches/failed-items.js';
 import type { Store } from '../../store/index.js';
-import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
-import { batchNotFound } from './read.js';
+import { nextPositionAfter, type Page, type PageRequest } from '../http/lists/list-pages.js';
+import { assertItemsExist, batchNotFound } from './read.js';
 
-/** Lists a page of the failed items of a batch, in the order of the upload. @throws 404. */
+/** Lists a page of the failed items of a batch, in the order of the upload. @throws 404, 410. */
 export async function listBatchFailures(store: Store, batchId: string, page: PageRequest): Promise<Page<BatchFailure>> {
-  if (!(await store.hasBatch(batchId))) throw batchNotFound(batchId);
+  if ((await store.findBatchOperation(batchId)) === undefined) throw batchNotFound(batchId);
+  await assertItemsExist(store, batchId);
   const { limit, position } = page;
   const after = position === undefined ? {} : { after: parsePosition(position) };
   const rows = await store.listBatchFailures(batchId, { limit, ...after });

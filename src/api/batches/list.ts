@@ -1,9 +1,10 @@
+import { isOpen } from '../../temporal/client/closed-executions.js';
 import type { BatchStatus, BatchSummary } from '../../schemas/batch.js';
 import type { BatchRecord } from '../../store/batches/progress.js';
 import { batchWorkflowId } from '../../workflows/batch/contract.js';
 import type { Backends } from '../dependencies.js';
-import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
-import { reconcileRows } from '../temporal/reconciliation.js';
+import { nextPositionAfter, type Page, type PageRequest } from '../http/lists/list-pages.js';
+import { correctRows } from '../temporal/list-corrections.js';
 import { isRunningOrPaused, statusOf } from './status.js';
 
 /** Lists a page of batches from the store, newest upload first. */
@@ -18,15 +19,14 @@ export async function listBatches(
   const statuses = includesOpen ? ([status, 'running', 'paused'] as const) : status && [status];
   const before = position === undefined ? undefined : Number(position);
   const rows = await store.listBatches({ statuses }, { before, limit });
-  const reconciled = await reconcileRows(client, rows, {
+  const corrected = await correctRows(client, rows, {
     workflowOf: ({ batchId, status, startedAt, uploadedAt }) =>
       isRunningOrPaused(status)
         ? { workflowId: batchWorkflowId(batchId), openSince: startedAt ?? uploadedAt }
         : undefined,
-    correct: (row, execution) =>
-      execution && execution.status.name !== 'RUNNING' ? { ...row, status: statusOf(execution) } : row,
+    correct: (row, execution) => (execution && !isOpen(execution) ? { ...row, status: statusOf(execution) } : row),
   });
-  const items = reconciled.map(summaryOf).filter((item) => status === undefined || item.status === status);
+  const items = corrected.map(summaryOf).filter((item) => status === undefined || item.status === status);
   return { items, ...nextPositionAfter(rows, page, ({ number }) => String(number)) };
 }
 

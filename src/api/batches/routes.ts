@@ -1,21 +1,23 @@
-import { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { batchFailureList, batchId, batchList, batchResource, batchStatus } from '../../schemas/batch.js';
+import { batchFailureList, batchId, batchList, batchResource, batchStatus, isOpenBatch } from '../../schemas/batch.js';
 import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
-import type { AppDependencies, Backends } from '../dependencies.js';
+import type { AppDependencies } from '../dependencies.js';
 import { notAcceptable } from '../problems/http-problem.js';
-import { UPLOAD_TIMEOUT_MS } from '../limits.js';
-import { readListPage } from '../http/list-pages.js';
+import { STREAM_TIMEOUT_MS, UPLOAD_TIMEOUT_MS } from '../limits.js';
+import { sendEventStream } from '../http/live/event-stream.js';
+import { readListPage } from '../http/lists/list-pages.js';
+import { requestContextOf } from '../http/request-context.js';
 import { withContract, type RouteContract } from '../http/route-contract.js';
 import { cancelBatch, pauseBatch, resumeBatch } from './commands.js';
-import { streamBatchEvents } from './event-stream.js';
+import { openFailureFile, sendFailureFile } from './failure-file.js';
 import { listBatchFailures } from './list-failures.js';
 import { listBatches } from './list.js';
-import { createProgressCache } from './progress-cache.js';
 import { getBatch } from './read.js';
+import type { BatchServices } from './services.js';
 import { retryBatch } from './start.js';
+import type { ItemFormat } from './upload/parse-items.js';
 import { batchUploadRoute } from './upload/route.js';
 
 const params = z.strictObject({ batchId });
@@ -24,17 +26,17 @@ const noBody = z.strictObject({}).nullish();
 /** Routes of batches: upload, read, list, follow, pause, resume, cancel, retry. */
 export async function batchRoutes(
   instance: FastifyInstance,
-  deps: Backends &
-    Pick<AppDependencies, 'cursors' | 'batchOperations' | 'uploadLimits'> & {
-      /** Aborts when the process shuts down, to end the event streams. */
-      closing: AbortSignal;
-    },
+  deps: Pick<AppDependencies, 'cursors' | 'batchOperations'> & {
+    batches: BatchServices;
+    /** Aborts when the process shuts down, to end the event streams. */
+    closing: AbortSignal;
+  },
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { client, store, cursors, closing, batchOperations, uploadLimits } = deps;
-  const batchDeps = { client, store, cachedProgress: createProgressCache(store) };
+  const { batches: batchDeps, cursors, closing, batchOperations } = deps;
+  const { store, uploadBatch, followBatch } = batchDeps;
 
-  await app.register(batchUploadRoute, { ...batchDeps, batchOperations, uploadLimits, prefix: '' });
+  await app.register(batchUploadRoute, { uploadBatch, prefix: '' });
 
   app.get(
     '',
@@ -58,7 +60,7 @@ export async function batchRoutes(
         list: 'batches',
         filter,
         query: request.query,
-        read: (page) => listBatches(deps, filter, page),
+        read: (page) => listBatches(batchDeps, filter, page),
       });
     },
   );
@@ -88,6 +90,7 @@ export async function batchRoutes(
         tag: 'Batches',
         access: ['operator'],
         dependencies: ['store'],
+        problems: ['batch-items-deleted'],
       }),
       schema: { params, querystring: pageQuery, response: { 200: batchFailureList } },
     },
@@ -103,9 +106,44 @@ export async function batchRoutes(
   );
 
   app.get(
-    '/:batchId/events',
+    '/:batchId/failures/file',
     {
       handlerTimeout: UPLOAD_TIMEOUT_MS,
+      ...withContract({
+        operationId: 'downloadBatchFailures',
+        summary: 'Download all failed items as a file in the format of an upload',
+        description:
+          'Newline-delimited JSON, or CSV with `Accept: text/csv`. The file contains the items as uploaded, without line and reason. The corrected file can be uploaded as a new batch.',
+        tag: 'Batches',
+        access: ['operator'],
+        dependencies: ['store'],
+        problems: ['not-acceptable', 'batch-items-deleted'],
+        headers: { 'content-disposition': 'The name of the file.' },
+      }),
+      schema: {
+        params,
+        querystring: emptyQuery,
+        response: {
+          200: {
+            description: 'All failed items, in the order of the upload.',
+            content: {
+              'application/x-ndjson': { schema: failureFileSchema },
+              'text/csv': { schema: failureFileSchema },
+            },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const file = await openFailureFile({ store, batchOperations }, request.params.batchId, fileFormatOf(request));
+      return sendFailureFile(reply, file);
+    },
+  );
+
+  app.get(
+    '/:batchId/events',
+    {
+      handlerTimeout: STREAM_TIMEOUT_MS,
       ...withContract({
         operationId: 'followBatch',
         summary: 'Follow a batch as server-sent events',
@@ -125,15 +163,13 @@ export async function batchRoutes(
     async (request, reply) => {
       const { batchId } = request.params;
       if (!acceptsEvents(request)) throw notAcceptable('the Accept header must include text/event-stream');
-      await getBatch(batchDeps, batchId);
-      // Closes the connection with the stream. Many streams end at shutdown, and a kept-alive connection would delay
-      // the shutdown.
-      return reply
-        .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
-        .header('connection', 'close')
-        .send(
-          Readable.from(streamBatchEvents(() => getBatch(batchDeps, batchId), abortOnClose(reply, closing))) as never,
-        );
+      await followBatch(batchId);
+      const readEvent = async () => {
+        const batch = await followBatch(batchId);
+        const isLast = !isOpenBatch(batch.status);
+        return { event: isLast ? 'end' : 'progress', data: JSON.stringify(batch), isLast };
+      };
+      return sendEventStream(reply, readEvent, closing) as never;
     },
   );
 
@@ -190,13 +226,23 @@ export async function batchRoutes(
         operationId: 'retryBatch',
         summary: 'Retry the items of a batch that have not succeeded',
         description: 'Starts another attempt. Items that succeeded are not processed again.',
-        problems: ['batch-running', 'nothing-to-retry'],
+        problems: ['batch-running', 'batch-closed', 'nothing-to-retry'],
       }),
       schema: commandSchema,
     },
-    async ({ params, callIdentity }, reply) =>
-      reply.code(202).send(await retryBatch(batchDeps, params.batchId, callIdentity?.operationId)),
+    async (request, reply) =>
+      reply.code(202).send(await retryBatch(batchDeps, request.params.batchId, requestContextOf(request))),
   );
+}
+
+const failureFileSchema = z.string().describe('All failed items, as uploaded.');
+
+/** @throws 406 when the caller accepts neither NDJSON nor CSV. */
+function fileFormatOf({ headers: { accept = '*/*' } }: FastifyRequest): ItemFormat {
+  if (/\btext\/csv\b/i.test(accept)) return 'csv';
+  if (/\bapplication\/(x-ndjson|\*)|\*\/\*/i.test(accept)) return 'ndjson';
+  if (/\btext\/\*/i.test(accept)) return 'csv';
+  throw notAcceptable('the Accept header must include application/x-ndjson or text/csv');
 }
 
 const eventStreamSchema = z.string().describe('Server-sent events');
@@ -211,22 +257,6 @@ const commandContract = (contract: Pick<RouteContract, 'operationId' | 'summary'
     idempotency: true,
     ...contract,
   });
-
-/**
- * Returns a signal that aborts when `closing` aborts or when the client disconnects. A stream that sends no events
- * would not notice the disconnect.
- */
-function abortOnClose({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
-  const closed = new AbortController();
-  const close = () => closed.abort();
-  closing.addEventListener('abort', close);
-  raw.once('close', () => {
-    closing.removeEventListener('abort', close);
-    close();
-  });
-  if (closing.aborted || raw.closed) close();
-  return closed.signal;
-}
 
 const acceptsEvents = ({ headers }: FastifyRequest) =>
   /text\/event-stream|text\/\*|\*\/\*/.test(headers.accept ?? '*/*');

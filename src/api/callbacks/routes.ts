@@ -10,6 +10,7 @@ import { callbackResponse } from '../../schemas/callbacks.js';
 import { shipmentStatus, type OrderStatus, type ShipmentReport } from '../../schemas/order.js';
 import { shipmentCallback, type ShipmentCallback } from '../../schemas/callbacks.js';
 import type { UnhandledReportReason } from '../../schemas/shipment-reports.js';
+import { isOpen } from '../../temporal/client/closed-executions.js';
 import { signalOnce } from '../../temporal/client/signal-once.js';
 import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
 import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
@@ -102,7 +103,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
     argument: Argument,
   ): Promise<'signalled' | WorkflowExecutionDescription | undefined> {
     const description = await describeWorkflow(client, { workflowId });
-    if (description?.status.name !== 'RUNNING') return description;
+    if (!description || !isOpen(description)) return description;
     const operationId = createHash('sha256')
       .update(`webhook:${webhookIdOf(request)}`)
       .digest('base64url');

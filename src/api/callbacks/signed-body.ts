@@ -2,10 +2,10 @@ import type { FastifyRequest } from 'fastify';
 import type { Webhook } from 'standardwebhooks';
 import { WebhookVerificationError } from 'standardwebhooks';
 import type { z } from 'zod';
-import { toInputProblems } from '../../schemas/shared/input-problems.js';
 import { HttpProblem, invalidRequest, unauthorized } from '../problems/http-problem.js';
-import type { ParsedJson } from '../http/lossless-json.js';
-import { parseJsonBytes } from '../http/json-body.js';
+import type { ParsedJson } from '../http/json/lossless-json.js';
+import { parseJsonBytes } from '../http/json/json-body.js';
+import { parseInput } from '../http/parse-input.js';
 
 /** Maximum length of a `webhook-id`, which is a key in the database. Standard Webhooks sets no limit. */
 const MAX_WEBHOOK_ID_LENGTH = 255;
@@ -35,9 +35,7 @@ export function readSignedBody<T extends z.ZodObject>(
   const { value, losses } = verifyBody(webhooks, request);
   const lossesInSchema = losses.filter(({ pointer }) => Object.hasOwn(schema.shape, pointer.split('/')[1] ?? ''));
   if (lossesInSchema.length > 0) throw invalidRequest(lossesInSchema);
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw invalidRequest(toInputProblems(result.error.issues));
+  return parseInput(schema, value);
 }
 
 function verifyBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): ParsedJson {

@@ -6,14 +6,14 @@ import { withTimeout } from '../../async/promises.js';
 import type { CartResource, CartView } from '../../schemas/cart.js';
 import type { Store } from '../../store/index.js';
 import { updateIdOfContent } from '../../temporal/client/operation-ids.js';
-import { updateRejectionOf } from '../../temporal/client/update-rejection.js';
+import { isUnprocessedUpdate, updateRejectionOf } from '../../temporal/client/update-rejection.js';
 import { isNotFound } from '../../temporal/grpc-errors.js';
 import { cartWorkflowId } from '../../workflows/cart/contract.js';
 import type { Backends } from '../dependencies.js';
 import { HttpProblem, notFound } from '../problems/http-problem.js';
 import { describeOwnedOr404 } from '../temporal/ownership.js';
 import { callWorker } from '../temporal/worker-calls.js';
-import { cartRejectionProblem, closedCartProblem, storeUnavailable } from './problems.js';
+import { cartRejectionProblem, readClosedCart, storeUnavailable } from './problems.js';
 import { withPrices } from './read.js';
 
 /**
@@ -79,7 +79,7 @@ export async function applyChange<Argument extends CartChange>(
       try {
         return await send(argument, updateId);
       } catch (error) {
-        if (isUnprocessedUpdate(error)) return await send(argument, updateId);
+        if (isLostChange(error)) return await send(argument, updateId);
         // The failure is the recorded result of an earlier request with this update id. With a new update id, the cart
         // tries the change again.
         const isRecordedResult = performance.now() - sentAt < RECORDED_RESULT_WITHIN_MS;
@@ -99,7 +99,7 @@ export async function applyChange<Argument extends CartChange>(
       throw cartRejectionProblem(rejection) ?? error;
     if (!rejection && !isNotFound(error)) throw error;
     const owned = { resource: `cart ${cartId}`, restrictedToId: request.caller };
-    throw await closedCartProblem(client, cartId, await describeOwnedOr404(client, workflowId, owned));
+    throw (await readClosedCart(client, cartId, await describeOwnedOr404(client, workflowId, owned))).problem;
   }
 }
 
@@ -121,6 +121,4 @@ async function isStoreAvailable(store: Store): Promise<boolean> {
  * Whether an update was lost, at a continue-as-new or because a worker lost its workflow task. Such an update can be
  * sent again, because the update id prevents a second execution.
  */
-export function isUnprocessedUpdate(error: unknown): boolean {
-  return isNotFound(error) || updateRejectionOf(error)?.type === 'UnprocessedUpdate';
-}
+export const isLostChange = (error: unknown): boolean => isNotFound(error) || isUnprocessedUpdate(error);

@@ -1,17 +1,37 @@
-import type { CartStatus, CartSummary } from '../../schemas/cart.js';
+import { isOpen } from '../../temporal/client/closed-executions.js';
+import type { CartList, CartListQuery, CartStatus, CartSummary } from '../../schemas/cart.js';
 import type { CartRecord } from '../../store/carts.js';
 import { cartWorkflowId } from '../../workflows/cart/contract.js';
-import type { Backends } from '../dependencies.js';
-import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
-import { reconcileRows } from '../temporal/reconciliation.js';
+import type { AppDependencies, Backends } from '../dependencies.js';
+import { assertActsAsSelf, restrictedIdOf, type Caller } from '../http/caller.js';
+import { nextPositionAfter, readListPage, type Page, type PageRequest } from '../http/lists/list-pages.js';
+import { correctRows } from '../temporal/list-corrections.js';
 
 /**
  * Lists a page of carts from the store, newest first. A cart appears when its first item is added. If several carts had
  * the same id, each of them is listed.
+ *
+ * @throws 403 if a shopper lists the carts of another customer.
  */
 export async function listCarts(
+  deps: Backends & Pick<AppDependencies, 'cursors'>,
+  query: CartListQuery,
+  caller: Caller,
+): Promise<CartList> {
+  const { status, customerId = restrictedIdOf(caller) } = query;
+  assertActsAsSelf(caller, customerId, 'customer');
+  const filter = { status, customerId };
+  return await readListPage(deps.cursors, {
+    list: 'carts',
+    filter,
+    query,
+    read: (page) => readCarts(deps, filter, page),
+  });
+}
+
+async function readCarts(
   { client, store }: Backends,
-  { customerId, status }: { customerId?: string | undefined; status?: CartStatus | undefined },
+  { customerId, status }: { customerId: string | undefined; status: CartStatus | undefined },
   page: PageRequest,
 ): Promise<Page<CartSummary>> {
   const { limit, position } = page;
@@ -19,13 +39,12 @@ export async function listCarts(
   const statuses = status === 'abandoned' ? (['abandoned', 'open'] as const) : status && [status];
   const before = position === undefined ? undefined : Number(position);
   const rows = await store.listCarts({ customerId, statuses }, { before, limit });
-  const reconciled = await reconcileRows(client, rows, {
+  const corrected = await correctRows(client, rows, {
     workflowOf: ({ cartId, status, openedAt }) =>
       status === 'open' ? { workflowId: cartWorkflowId(cartId), openSince: openedAt } : undefined,
-    correct: (row, execution): CartRecord =>
-      execution && execution.status.name !== 'RUNNING' ? { ...row, status: 'abandoned' } : row,
+    correct: (row, execution): CartRecord => (execution && !isOpen(execution) ? { ...row, status: 'abandoned' } : row),
   });
-  const items = reconciled.map(summaryOf).filter((item) => status === undefined || item.status === status);
+  const items = corrected.map(summaryOf).filter((item) => status === undefined || item.status === status);
   return { items, ...nextPositionAfter(rows, page, ({ number }) => String(number)) };
 }
 

@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { CartView } from '../../schemas/cart.js';
+import { isOpen } from '../../temporal/client/closed-executions.js';
 import { withServerDeadline } from '../../temporal/client/deadlines.js';
 import type { UpdateRejection } from '../../temporal/client/update-rejection.js';
 import type * as workflows from '../../workflows/index.js';
@@ -42,17 +43,25 @@ export const storeUnavailable = () => httpProblem('store-unavailable', 'the data
 
 const cartBusy = () => httpProblem('cart-busy', 'the cart could not process the request in time; send it again');
 
+/** The problem of a request for a closed cart, and the last view of the cart if its workflow has completed. */
+export interface ClosedCart {
+  problem: HttpProblem;
+  view?: CartView;
+}
+
 /** Returns the 410 for a closed cart. No worker is needed, because the outcome is in the workflow history. */
-export async function closedCartProblem(
+export async function readClosedCart(
   client: Client,
   cartId: string,
-  { workflowId, runId, status }: WorkflowExecutionDescription,
-): Promise<HttpProblem> {
-  if (status.name === 'RUNNING') return cartBusy();
+  description: WorkflowExecutionDescription,
+): Promise<ClosedCart> {
+  const { workflowId, runId, status } = description;
+  if (isOpen(description)) return { problem: cartBusy() };
   if (status.name !== 'COMPLETED')
-    return httpProblem('cart-closed', `cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
+    return { problem: httpProblem('cart-closed', `cart ${cartId} has ended (${status.name.toLowerCase()})`, {}) };
   const handle = client.workflow.getHandle<typeof workflows.cart>(workflowId, runId);
-  return goneProblem(await withServerDeadline(client, () => handle.result()));
+  const view = await withServerDeadline(client, () => handle.result());
+  return { problem: goneProblem(view), view };
 }
 
 /** Returns a 410 with the outcome of a closed cart. */

@@ -5,18 +5,16 @@ import {
   addItemRequest,
   cartId,
   cartList,
+  cartListQuery,
   cartResource,
-  cartStatus,
   checkoutRequest,
   setQuantityRequest,
 } from '../../schemas/cart.js';
-import { customerId } from '../../schemas/order.js';
-import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
+import { emptyQuery } from '../../schemas/shared/page.js';
 import { sku } from '../../schemas/shared/primitives.js';
 import { abandonUpdate, checkoutUpdate, removeItemUpdate, setQuantityUpdate } from '../../workflows/cart/contract.js';
 import type { AppDependencies, Backends } from '../dependencies.js';
 import { assertActsAsSelf, restrictedIdOf } from '../http/caller.js';
-import { readListPage } from '../http/list-pages.js';
 import { withContract, type RouteContract } from '../http/route-contract.js';
 import { changeCart } from './commands.js';
 import { listCarts } from './list.js';
@@ -61,21 +59,11 @@ export async function cartRoutes(
         dependencies: ['store'],
       }),
       schema: {
-        querystring: pageQuery.extend({ customerId: customerId.optional(), status: cartStatus.optional() }),
+        querystring: cartListQuery,
         response: { 200: cartList },
       },
     },
-    async (request) => {
-      const { status, customerId = restrictedIdOf(request.caller) } = request.query;
-      assertActsAsSelf(request.caller, customerId, 'customer');
-      const filter = { status, customerId };
-      return await readListPage(deps.cursors, {
-        list: 'carts',
-        filter,
-        query: request.query,
-        read: (page) => listCarts(deps, filter, page),
-      });
-    },
+    async ({ query, caller }) => listCarts(deps, query, caller),
   );
 
   app.get(

@@ -10,7 +10,7 @@ import type { Backends } from '../dependencies.js';
 import { notFound } from '../problems/http-problem.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
 import { customerIdOf } from '../temporal/ownership.js';
-import { applyChange, isUnprocessedUpdate } from './commands.js';
+import { applyChange, isLostChange } from './commands.js';
 
 /** Maximum attempts to add an item to a cart that closes during each attempt. */
 const MAX_OPEN_ATTEMPTS = 10;
@@ -53,7 +53,7 @@ export async function addToCart(deps: Backends, cartId: string, item: AddItemInp
           });
         } catch (error) {
           // The cart closed between the start and the update of this call. The next attempt opens a new cart.
-          const isClosed = updateRejectionOf(error)?.type === 'CartClosed' || isUnprocessedUpdate(error);
+          const isClosed = updateRejectionOf(error)?.type === 'CartClosed' || isLostChange(error);
           if (!isClosed || attempt === MAX_OPEN_ATTEMPTS) throw error;
           await setTimeout(attempt * OPEN_RETRY_DELAY_MS);
         }

@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { UndecryptablePayload, isEncrypted, UnknownEncryptionKey } from '../../temporal/encryption/codec.js';
 import { payloads, type JsonPayload } from '../../schemas/codec.js';
 import type { AppDependencies } from '../dependencies.js';
+import { CONSOLE_PATH, withConsoleContract } from '../console/contract.js';
+import { ACCOUNT_PATH } from '../console/sign-in/paths.js';
 import { withContract } from '../http/route-contract.js';
 import { sendError } from '../problems/send-problem.js';
 import { bodyTooLarge, httpProblem, invalidRequest } from '../problems/http-problem.js';
@@ -38,6 +40,12 @@ export async function codecRoutes(
     sendError(error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? bodyTooLarge(MAX_CODEC_BODY_BYTES) : error, request, reply),
   );
 
+  app.get(
+    '/session',
+    withConsoleContract({ operationId: 'openCodecSession', summary: 'Redirect to the account page', access: 'public' }),
+    async (_request, reply) => reply.redirect(CONSOLE_PATH + ACCOUNT_PATH, 303),
+  );
+
   for (const action of ['encode', 'decode'] as const) {
     app.post(
       `/${action}`,
@@ -46,7 +54,8 @@ export async function codecRoutes(
           ...ACTIONS[action],
           tag: 'Payloads',
           access: ['inspector'],
-          acceptsSession: true,
+          acceptsSession: 'codec',
+          changesState: false,
           ...(action === 'decode' && { problems: ['unreadable-payload'] }),
         }),
         bodyLimit: MAX_CODEC_BODY_BYTES,

@@ -4,7 +4,7 @@ import type { ProblemKind } from '../problems/problem-kinds.js';
 
 /**
  * Who may call a route: callers with one of the roles, the sender of a signed body (`signed`), the holder of a link
- * (`link`), or every caller (`public`, `page`). A `page` route authenticates callers itself. `link` and `page` routes
+ * (`link`), or every caller (`public`, `page`). A `page` route knows the caller of a session. `link` and `page` routes
  * respond only with HTML pages, including errors.
  */
 export type Access = readonly CallerRole[] | 'signed' | 'link' | 'page' | 'public';
@@ -16,6 +16,7 @@ export const TAGS = {
   Batches: 'Fan-out and fan-in: millions of items in one upload.',
   Callbacks: 'Reports of external systems, signed as [Standard Webhooks](https://www.standardwebhooks.com).',
   Products: 'The product catalogue.',
+  Console: 'The web pages. Not part of the OpenAPI document.',
   Payloads: 'The codec for the Temporal Web UI and CLI. Available only if payloads are encrypted.',
   Operations: 'Liveness, readiness, problem kinds and the OpenAPI document.',
 } as const;
@@ -34,13 +35,15 @@ export interface RouteContract {
   dependencies?: readonly ('temporal' | 'worker' | 'store')[];
   /** Problems in addition to the problems that follow from `dependencies`, `access` and the schemas. */
   problems?: readonly ProblemKind[];
-  /** The route also accepts the session cookie of the codec. */
-  acceptsSession?: true;
+  /** The route also accepts the session cookie of a browser, from pages of the codec or of the console. */
+  acceptsSession?: 'codec' | 'console';
   /**
    * The route accepts an `Idempotency-Key`. For an `upload`, the content is known only after the whole body has been
    * read.
    */
   idempotency?: true | 'upload';
+  /** Whether requests may change state and are logged as actions. By default, all methods except GET and HEAD do. */
+  changesState?: boolean;
   /** Headers of a successful response, with their descriptions. */
   headers?: Record<string, string>;
   /** Bodies that the route parses itself: the schema for JSON, a description for text. */

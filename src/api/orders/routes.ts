@@ -5,25 +5,22 @@ import { z } from 'zod';
 import {
   cancelRequest,
   compensationDecision,
-  customerId,
   deliveryDecision,
   orderAccepted,
   orderId,
   orderList,
+  orderListQuery,
   orderRequest,
   orderResource,
-  orderStatus,
 } from '../../schemas/order.js';
-import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
-import { time } from '../../schemas/shared/primitives.js';
-import type { AppDependencies, Backends } from '../dependencies.js';
-import { assertActsAsSelf, restrictedIdOf } from '../http/caller.js';
+import { emptyQuery } from '../../schemas/shared/page.js';
+import type { Backends } from '../dependencies.js';
+import { assertActsAsSelf } from '../http/caller.js';
 import { toKeyReusedProblem } from '../plugins/idempotency.js';
-import { readListPage } from '../http/list-pages.js';
 import { requestContextOf } from '../http/request-context.js';
 import { withContract } from '../http/route-contract.js';
 import { cancelOrder, resolveCompensation, resolveDelivery } from './commands.js';
-import { createOrderList } from './list.js';
+import type { ListOrders } from './list.js';
 import { getOrder } from './read.js';
 import { startOrder } from './start.js';
 
@@ -34,10 +31,9 @@ const params = z.strictObject({ orderId });
  */
 export async function orderRoutes(
   instance: FastifyInstance,
-  deps: Backends & Pick<AppDependencies, 'cursors'>,
+  deps: Backends & { listOrders: ListOrders },
 ): Promise<void> {
-  const { cursors } = deps;
-  const listOrders = createOrderList(deps);
+  const { listOrders } = deps;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.post(
@@ -81,32 +77,9 @@ export async function orderRoutes(
         access: ['shopper', 'operator'],
         dependencies: ['store'],
       }),
-      schema: {
-        querystring: pageQuery.extend({
-          status: orderStatus.optional(),
-          customerId: customerId.optional(),
-          placedFrom: time.optional().describe('Only orders placed at this time or later.'),
-          placedBefore: time.optional().describe('Only orders placed before this time.'),
-        }),
-        response: { 200: orderList },
-      },
+      schema: { querystring: orderListQuery, response: { 200: orderList } },
     },
-    async (request) => {
-      const { status, customerId = restrictedIdOf(request.caller), placedFrom, placedBefore } = request.query;
-      assertActsAsSelf(request.caller, customerId, 'customer');
-      const filter = {
-        status,
-        customerId,
-        placedFrom: placedFrom === undefined ? undefined : new Date(placedFrom),
-        placedBefore: placedBefore === undefined ? undefined : new Date(placedBefore),
-      };
-      return await readListPage(cursors, {
-        list: 'orders',
-        filter,
-        query: request.query,
-        read: (page) => listOrders(filter, page),
-      });
-    },
+    async (request) => listOrders(request.query, request.caller),
   );
 
   app.get(
@@ -116,7 +89,7 @@ export async function orderRoutes(
         operationId: 'getOrder',
         summary: 'Get an order with its timeline',
         description:
-          'Reads a closed order from the store. Reads an open order from its workflow, so a worker is needed. If no worker is available, the 503 contains the fields of the order that Temporal knows.',
+          'Reads a closed order from the store. Reads an open order from its workflow, so a worker is needed. If no worker or no Temporal server is available, the 503 contains the fields of the order that are known without it.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         dependencies: ['worker', 'store'],
@@ -164,10 +137,11 @@ export async function orderRoutes(
       }),
       schema: { params, querystring: emptyQuery, body: compensationDecision, response: { 202: orderResource } },
     },
-    async (request, reply) =>
-      reply
-        .code(202)
-        .send(await resolveCompensation(deps, request.params.orderId, request.body, requestContextOf(request))),
+    async (request, reply) => {
+      request.loggedFields = { action: request.body.action };
+      const { params, body } = request;
+      return reply.code(202).send(await resolveCompensation(deps, params.orderId, body, requestContextOf(request)));
+    },
   );
 
   app.post(
@@ -186,9 +160,10 @@ export async function orderRoutes(
       }),
       schema: { params, querystring: emptyQuery, body: deliveryDecision, response: { 202: orderResource } },
     },
-    async (request, reply) =>
-      reply
-        .code(202)
-        .send(await resolveDelivery(deps, request.params.orderId, request.body, requestContextOf(request))),
+    async (request, reply) => {
+      request.loggedFields = { action: request.body.action };
+      const { params, body } = request;
+      return reply.code(202).send(await resolveDelivery(deps, params.orderId, body, requestContextOf(request)));
+    },
   );
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Client } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { formatMoney, type Money } from '../../schemas/shared/money.js';
+import { totalMismatchText, type Money } from '../../schemas/shared/money.js';
 import type { OrderInput, OrderStatus } from '../../schemas/order.js';
 import { hashContent } from '../../store/content-hash.js';
 import type { Store } from '../../store/index.js';
@@ -85,6 +85,5 @@ async function assertTotal(store: Store, lines: OrderInput['lines'], expectedTot
   if (calculated.status !== 'priced') return;
   const { total } = calculated;
   if (isDeepStrictEqual(total, expectedTotal)) return;
-  const detail = `the total is ${formatMoney(total)}, but expectedTotal is ${formatMoney(expectedTotal)}`;
-  throw httpProblem('price-changed', detail, { total, expectedTotal });
+  throw httpProblem('price-changed', totalMismatchText(total, expectedTotal), { total, expectedTotal });
 }

@@ -8,8 +8,8 @@ import { orderStatusAttribute } from '../../workflows/order/contract.js';
  * Reasons for a close that workflow code cannot handle. No query, search attribute or store record shows such a close.
  */
 const FORCED_CLOSE_REASONS: Partial<Record<WorkflowExecutionStatusName, Reason>> = {
-  TERMINATED: { type: 'Terminated', message: 'the workflow was terminated; nothing was compensated' },
-  TIMED_OUT: { type: 'TimedOut', message: 'the workflow timed out; nothing was compensated' },
+  TERMINATED: { type: 'Terminated', message: 'the workflow was terminated' },
+  TIMED_OUT: { type: 'TimedOut', message: 'the workflow timed out' },
 };
 
 /** Returns the state of an order whose workflow was terminated or timed out; undefined for all other orders. */

@@ -31,8 +31,6 @@ const STORED_HEADERS = ['content-type', 'location'];
 /** Maximum time that a hanging database may delay a response. */
 const STORE_TIMEOUT_MS = 5_000;
 
-const PURGE_INTERVAL_MS = 10 * 60_000;
-
 /** A third of the 30 s after which a claim expires. */
 const RENEWAL_INTERVAL_MS = 10_000;
 
@@ -125,13 +123,6 @@ export const idempotencyPlugin = fp(
       reply.raw.once('close', stopRenewal);
       return stopRenewal;
     }
-
-    const purge = setInterval(() => {
-      store
-        .deleteExpiredIdempotencyKeys()
-        .catch((err: unknown) => app.log.warn({ err }, 'could not delete expired idempotency keys'));
-    }, PURGE_INTERVAL_MS).unref();
-    app.addHook('onClose', async () => clearInterval(purge));
   },
   { name: 'idempotency', dependencies: ['auth'] },
 );

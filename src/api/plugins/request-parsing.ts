@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
 import fp from 'fastify-plugin';
 import type { z } from 'zod';
 import { toInputProblems } from '../../schemas/shared/input-problems.js';
-import { parseJsonBytes } from '../http/json-body.js';
+import { parseJsonBytes } from '../http/json/json-body.js';
 import { invalidRequest, unsupportedMediaType } from '../problems/http-problem.js';
 
 /**

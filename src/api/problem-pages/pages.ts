@@ -1,6 +1,6 @@
 import html from 'html-template-tag';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../problems/problem-kinds.js';
-import { renderPage } from '../http/html-layout.js';
+import { renderPage } from '../http/html/html-layout.js';
 
 /** The page that lists every kind of problem. */
 export function problemListPage(): string {

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { notFound } from '../problems/http-problem.js';
-import { htmlPageResponses, sendHtmlPage } from '../http/html-pages.js';
+import { htmlPageResponses, sendHtmlPage } from '../http/html/html-pages.js';
 import { PROBLEM_KINDS } from '../problems/problem-kinds.js';
 import { withContract } from '../http/route-contract.js';
 import { problemListPage, problemPage } from './pages.js';

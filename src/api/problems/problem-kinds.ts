@@ -74,7 +74,7 @@ export const PROBLEMS = {
   'request-timeout': {
     status: 408,
     title: 'The request took too long',
-    when: 'The request was not received completely within ten seconds.',
+    when: 'The request was not received completely within ten seconds, or an upload was slower than the minimum speed.',
   },
   conflict: {
     status: 409,
@@ -158,7 +158,11 @@ export const PROBLEMS = {
     title: CONFLICT_TITLE,
     when: 'The batch is stored but not started; `retry` starts it.',
   },
-  'batch-closed': { status: 409, title: CONFLICT_TITLE, when: 'The batch is closed.' },
+  'batch-closed': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'The batch is closed, or its items were deleted after their retention, so it can no longer be retried.',
+  },
   'nothing-to-retry': { status: 409, title: CONFLICT_TITLE, when: 'Every item of the batch succeeded.' },
   'request-in-progress': {
     status: 409,
@@ -170,6 +174,11 @@ export const PROBLEMS = {
     status: 410,
     title: 'The cart is closed',
     when: 'The cart is closed. `cartStatus` and `orderId` describe the outcome.',
+  },
+  'batch-items-deleted': {
+    status: 410,
+    title: 'The items of the batch were deleted',
+    when: 'The retention of the items of a closed batch has ended, so its failed items can no longer be listed. The counts of the batch stay.',
   },
   'too-large': {
     status: 413,
@@ -248,6 +257,12 @@ export const PROBLEMS = {
     when: 'No worker polls the task queue of the workflow, which `taskQueue` names. Other members contain the facts that Temporal knows without a worker.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
+  'workflow-paused': {
+    status: 503,
+    title: UNAVAILABLE_TITLE,
+    when: 'An operator has paused the workflow of the resource in Temporal. A paused workflow answers no queries and no updates. The request succeeds after the operator has unpaused the workflow. Other members contain the facts that Temporal knows without a worker.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
   'worker-busy': {
     status: 503,
     title: OVERLOADED_TITLE,
@@ -263,7 +278,7 @@ export const PROBLEMS = {
   'too-many-uploads': {
     status: 503,
     title: OVERLOADED_TITLE,
-    when: 'The maximum number of concurrent uploads is reached.',
+    when: 'The maximum number of concurrent uploads is reached, in total or for the caller.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   'identity-provider-unavailable': {

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { pageQuery } from '../../schemas/shared/page.js';
-import { productList, type Product } from '../../schemas/product.js';
-import type { Store } from '../../store/index.js';
+import { productFilter, productList } from '../../schemas/product.js';
 import type { AppDependencies } from '../dependencies.js';
-import { nextPositionAfter, readListPage, type Page, type PageRequest } from '../http/list-pages.js';
+import { readListPage } from '../http/lists/list-pages.js';
 import { ALL_ROLES, withContract } from '../http/route-contract.js';
+import { listProducts } from './list.js';
 
 /** Routes of the product catalogue. */
 export async function productRoutes(
@@ -24,17 +24,16 @@ export async function productRoutes(
         access: ALL_ROLES,
         dependencies: ['store'],
       }),
-      schema: { querystring: pageQuery, response: { 200: productList } },
+      schema: { querystring: pageQuery.extend(productFilter.shape), response: { 200: productList } },
     },
-    async ({ query }) =>
-      readListPage(cursors, { list: 'products', filter: {}, query, read: (page) => listProducts(store, page) }),
+    async ({ query }) => {
+      const { limit: _limit, cursor: _cursor, ...filter } = query;
+      return await readListPage(cursors, {
+        list: 'products',
+        filter,
+        query,
+        read: (page) => listProducts(store, filter, page),
+      });
+    },
   );
-}
-
-async function listProducts(store: Store, page: PageRequest): Promise<Page<Product>> {
-  const items = await store.listProducts({
-    limit: page.limit,
-    ...(page.position !== undefined && { after: page.position }),
-  });
-  return { items, ...nextPositionAfter(items, page, ({ sku }) => sku) };
 }

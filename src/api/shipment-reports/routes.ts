@@ -1,16 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { pageQuery } from '../../schemas/shared/page.js';
-import {
-  unhandledReportList,
-  unhandledReportReason,
-  type UnhandledReport,
-  type UnhandledReportReason,
-} from '../../schemas/shipment-reports.js';
-import type { Store } from '../../store/index.js';
+import { unhandledReportList, unhandledReportQuery } from '../../schemas/shipment-reports.js';
 import type { AppDependencies } from '../dependencies.js';
-import { nextPositionAfter, readListPage, type Page, type PageRequest } from '../http/list-pages.js';
 import { withContract } from '../http/route-contract.js';
+import { readUnhandledReports } from './list.js';
 
 /** Routes of shipment reports: operators list the reports of the carrier that no order acted on. */
 export async function shipmentReportRoutes(
@@ -32,35 +25,10 @@ export async function shipmentReportRoutes(
         dependencies: ['store'],
       }),
       schema: {
-        querystring: pageQuery.extend({ reason: unhandledReportReason.optional() }),
+        querystring: unhandledReportQuery,
         response: { 200: unhandledReportList },
       },
     },
-    async ({ query }) => {
-      const filter = { reason: query.reason };
-      return await readListPage(cursors, {
-        list: 'shipment-reports',
-        filter,
-        query,
-        read: (page) => listUnhandledReports(store, filter, page),
-      });
-    },
+    async ({ query }) => readUnhandledReports({ store, cursors }, query),
   );
-}
-
-async function listUnhandledReports(
-  store: Store,
-  filter: { reason?: UnhandledReportReason | undefined },
-  page: PageRequest,
-): Promise<Page<UnhandledReport>> {
-  const { limit, position } = page;
-  const rows = await store.listUnhandledReports({
-    ...filter,
-    limit,
-    ...(position !== undefined && { before: position }),
-  });
-  return {
-    items: rows.map(({ number: _number, ...report }) => report),
-    ...nextPositionAfter(rows, page, ({ number }) => number),
-  };
 }

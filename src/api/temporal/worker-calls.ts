@@ -3,6 +3,7 @@ import type { QueryDefinition, Workflow, WorkflowResultType } from '@temporalio/
 import { withServerDeadline, withWorkerDeadline } from '../../temporal/client/deadlines.js';
 import type { ExecutionId } from '../../temporal/client/describe-execution.js';
 import { isLostUpdate, isNoWorkerResponse, isUpdateLimitError } from '../../temporal/grpc-errors.js';
+import { isUnprocessedUpdate } from '../../temporal/client/update-rejection.js';
 import { hasPoller, pinnedVersionOf } from '../../temporal/client/pollers.js';
 import { httpProblem, HttpProblem } from '../problems/http-problem.js';
 import { describeWorkflow } from './describe-workflow.js';
@@ -20,7 +21,7 @@ const MAX_UPDATE_ATTEMPTS = 5;
  * @param extensions additional members of the 503 and of the 409 `update-limit`: the facts about the resource that
  * Temporal knows without a worker.
  * @throws 503 `no-worker` within about a second when no worker polls the task queue, 503 `worker-busy` after the time
- * limit. Both name the task queue.
+ * limit. Both name the task queue. 503 `workflow-paused` while an operator has paused the workflow.
  * @throws 409 `wrong-workflow-type` for an execution of another workflow type, 409 `update-limit` when the run accepts
  * no further updates.
  */
@@ -91,6 +92,9 @@ async function noResponseProblem(
   if (description instanceof HttpProblem) return description;
   // There is no workflow yet if an update-with-start has not reached the server.
   if (!description) return httpProblem('worker-busy', 'the workflow was not started in time', extensions);
+  if (description.status.name === 'PAUSED') {
+    return httpProblem('workflow-paused', `an operator has paused workflow ${description.workflowId}`, extensions);
+  }
   const { taskQueue } = description;
   const members = { taskQueue, ...extensions };
   if (await hasPoller(client, taskQueue, { version: pinnedVersionOf(description) })) {
@@ -101,14 +105,14 @@ async function noResponseProblem(
 
 /**
  * Retries an update that the server lost. The server loses an update that closes its workflow if another event arrives
- * at the same moment, and then returns an error. Every update of this API is safe to send again.
+ * at the same moment, and then returns an error or a rejection. Every update of this API is safe to send again.
  */
 async function retryLostUpdate<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await run();
     } catch (error) {
-      if (!isLostUpdate(error) || attempt === MAX_UPDATE_ATTEMPTS) throw error;
+      if (!(isLostUpdate(error) || isUnprocessedUpdate(error)) || attempt === MAX_UPDATE_ATTEMPTS) throw error;
     }
   }
 }

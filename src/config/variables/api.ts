@@ -1,7 +1,17 @@
 import { z } from 'zod';
-import { isLoopback } from '../../http-client/addresses.js';
 import { apiKeys } from '../../schemas/api-key.js';
-import { integer, jsonOf, nonEmptyText, origins, plainSecrets, port } from '../parsers.js';
+import {
+  httpsUrl,
+  httpUrl,
+  integer,
+  jsonOf,
+  nonEmptyText,
+  origins,
+  plainSecrets,
+  port,
+  titledLinks,
+  workflowUrlTemplate,
+} from '../parsers.js';
 import type { VariableDeclaration } from './declaration.js';
 
 /** Variables of the HTTP API: address, authentication, browsers and limits. */
@@ -39,15 +49,7 @@ export const API_VARIABLES = {
     readBy: ['api'],
   },
   JWT_JWKS_URL: {
-    schema: z
-      .url({ protocol: /^https?$/, error: 'must be an https URL' })
-      .refine(
-        // zod also runs this refinement when the value is not a URL.
-        (value) => value.startsWith('https:') || (URL.canParse(value) && isLoopback(new URL(value).hostname)),
-        'must be an https URL',
-      )
-      .meta({ values: 'https URL' })
-      .optional(),
+    schema: httpsUrl.optional(),
     description: 'The URL of the public keys of the token issuer. http is allowed only on loopback.',
     example: 'https://login.example.com/.well-known/jwks.json',
     readBy: ['api'],
@@ -64,10 +66,35 @@ export const API_VARIABLES = {
     example: 'realm_access.roles',
     readBy: ['api'],
   },
+  OIDC_CLIENT_ID: {
+    schema: nonEmptyText.optional(),
+    description:
+      'The id of the console as a client of JWT_ISSUER. The sign-in page then offers a sign-in with this provider. The redirect URI of the client is `https://<host of the API>/console/sign-in/callback`.',
+    example: 'shop-console',
+    readBy: ['api'],
+  },
+  OIDC_CLIENT_SECRET: {
+    schema: nonEmptyText.optional(),
+    description: 'The secret of the client OIDC_CLIENT_ID. Not set for a public client.',
+    example: 'the secret that the provider shows for the client',
+    readBy: ['api'],
+    secret: true,
+  },
+  OIDC_SCOPE: {
+    schema: z
+      .string()
+      .regex(/^(\S+ )*openid( \S+)*$/, 'must be scopes separated by spaces, with openid')
+      .meta({ values: 'scopes separated by spaces, with `openid`' })
+      .default('openid'),
+    description:
+      'The scopes that the sign-in requests from the provider. The tokens need the claims JWT_ID_CLAIM and JWT_ROLES_CLAIM.',
+    example: 'openid email roles',
+    readBy: ['api'],
+  },
   CURSOR_SECRET: {
     schema: plainSecrets,
     description:
-      'Signs list cursors and the sessions of the codec server. One secret, or two separated by a comma during a rotation.',
+      'Signs list cursors and the sessions of browsers. One secret, or two separated by a comma during a rotation.',
     example: '$(openssl rand -hex 32)',
     readBy: ['api'],
     secret: true,
@@ -82,6 +109,27 @@ export const API_VARIABLES = {
     schema: origins.default([]),
     description: 'The origins of Temporal Web UIs that can decrypt payloads through the API.',
     example: 'https://temporal.example.com',
+    readBy: ['api'],
+  },
+  TEMPORAL_UI_URL: {
+    schema: httpUrl.optional(),
+    description: 'The URL of the Temporal Web UI. The console links to the workflows there.',
+    example: 'https://temporal.example.com',
+    readBy: ['api'],
+  },
+  TRACE_URL: {
+    schema: workflowUrlTemplate.optional(),
+    description:
+      'The URL that finds the traces of a workflow, for links of the console. The API replaces `{workflowId}` by the encoded workflow id, which spans have as the attribute `temporalWorkflowId`.',
+    example:
+      'http://127.0.0.1:16686/search?service=shop-worker&lookback=2d&tags=%7B%22temporalWorkflowId%22%3A%22{workflowId}%22%7D',
+    readBy: ['api'],
+  },
+  LOGS_URL: {
+    schema: workflowUrlTemplate.optional(),
+    description:
+      'The URL that finds the log lines of a workflow, for links of the console. The API replaces `{workflowId}` by the encoded workflow id, which log lines have as the field `workflowId`.',
+    example: 'https://logs.example.com/search?q=workflowId%3A%22{workflowId}%22',
     readBy: ['api'],
   },
   HSTS_MAX_AGE: {
@@ -113,6 +161,31 @@ export const API_VARIABLES = {
     schema: integer(1, 2 ** 20).default(16_384),
     description: 'Maximum length of a line of an upload, in characters.',
     example: '16384',
+    readBy: ['api'],
+  },
+  BATCH_MAX_UPLOADS: {
+    schema: integer(1, 1_000).default(16),
+    description: 'Maximum number of concurrent uploads to one process. An upload needs a few megabytes of memory.',
+    example: '16',
+    readBy: ['api'],
+  },
+  BATCH_MAX_UPLOADS_PER_CALLER: {
+    schema: integer(1, 1_000).default(4),
+    description:
+      'Maximum number of concurrent uploads of one caller to one process. Set it lower than BATCH_MAX_UPLOADS, so that one caller cannot block the other callers.',
+    example: '4',
+    readBy: ['api'],
+  },
+  BATCH_MIN_BYTES_PER_SECOND: {
+    schema: integer(1, 2 ** 30).default(16_384),
+    description: 'The API responds with 408 to an upload that is slower than this for 30 seconds, in bytes per second.',
+    example: '16384',
+    readBy: ['api'],
+  },
+  CONSOLE_LINKS: {
+    schema: titledLinks.default([]),
+    description: 'Links that the first page of the console shows to operators.',
+    example: `'Dashboards=https://grafana.example.com,Runbook=https://wiki.example.com/shop'`,
     readBy: ['api'],
   },
 } as const satisfies Record<string, VariableDeclaration>;

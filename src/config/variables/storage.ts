@@ -26,4 +26,24 @@ export const STORAGE_VARIABLES = {
     example: 'shop',
     readBy: ['setup'],
   },
+  IDEMPOTENCY_KEY_RETENTION_HOURS: {
+    schema: integer(1, 8_760).default(24),
+    description:
+      'How long the response to a request with an `Idempotency-Key` is kept, in hours. Afterwards, a request with the same key counts as new. Must be the same on all workers and APIs.',
+    example: '24',
+    readBy: ['worker', 'api'],
+  },
+  NOTIFICATION_RETENTION_DAYS: {
+    schema: integer(1, 36_500).default(90),
+    description: 'How long the notifications of carts are kept, in days.',
+    example: '90',
+    readBy: ['worker'],
+  },
+  BATCH_ITEM_RETENTION_DAYS: {
+    schema: integer(1, 36_500).default(90),
+    description:
+      'How long the items of a closed batch are kept, in days. Afterwards, the failed items can no longer be listed or retried. The counts stay.',
+    example: '90',
+    readBy: ['worker'],
+  },
 } as const satisfies Record<string, VariableDeclaration>;

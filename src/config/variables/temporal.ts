@@ -1,4 +1,5 @@
 import { encryptionKeys } from '../../temporal/encryption/keys.js';
+import { integer } from '../parsers.js';
 import type { VariableDeclaration } from './declaration.js';
 
 /**
@@ -13,5 +14,12 @@ export const TEMPORAL_VARIABLES = {
     example: '2026-11:$(openssl rand -base64 32)',
     readBy: ['worker', 'api', 'replay'],
     secret: true,
+  },
+  TEMPORAL_RETENTION_DAYS: {
+    schema: integer(1, 36_500).optional(),
+    description:
+      'How long Temporal keeps a closed workflow, in days. Setup creates the namespace with this retention, 7 by default. If the variable is set, setup also changes an existing namespace.',
+    example: '7',
+    readBy: ['setup'],
   },
 } as const satisfies Record<string, VariableDeclaration>;

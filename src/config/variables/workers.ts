@@ -86,6 +86,13 @@ export const WORKER_VARIABLES = {
     example: '50',
     readBy: ['worker'],
   },
+  RECONCILE_AFTER_MINUTES: {
+    schema: integer(0, 525_600).default(60),
+    description:
+      'How long the workflow of an order must have been closed without an outcome before the reconciliation rolls the order back, in minutes. Until then, an operator can reset the workflow.',
+    example: '60',
+    readBy: ['worker'],
+  },
   TEMPORAL_DEPLOYMENT_NAME: {
     schema: deploymentName.optional(),
     description: 'The deployment name for Worker Deployment Versioning. Set together with TEMPORAL_WORKER_BUILD_ID.',

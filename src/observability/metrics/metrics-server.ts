@@ -5,6 +5,8 @@ import type { Logger } from '../logger.js';
 export interface MetricsPage {
   readonly contentType: string;
   metrics: () => Promise<string>;
+  /** Resolves when the page reads nothing from its data sources. */
+  settled?: () => Promise<void>;
 }
 
 /** Serves metrics pages by path. @returns a function that closes the server and waits for running scrapes. */
@@ -28,7 +30,8 @@ export async function serveMetrics(
   });
   return async () => {
     await close();
-    // Waits for running scrapes, because the caller may close their data sources afterwards.
+    // Waits for scrapes and reads, because the caller may close their data sources afterwards.
     await Promise.allSettled(runningScrapes);
+    for (const page of Object.values(pages)) await page.settled?.();
   };
 }

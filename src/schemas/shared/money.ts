@@ -41,3 +41,23 @@ export function formatMoney({ value, currency }: Money): string {
   // Formats a decimal text, because a division is not exact.
   return format.format(`${value}E-${digits}` as Intl.StringNumericLiteral);
 }
+
+/** Formats the number of an amount without its currency, for a form field: `12500.00`. */
+export function formatAmount({ value, currency }: Money): string {
+  const digits = MINOR_UNIT_DIGITS.get(currency) ?? 0;
+  const padded = String(value).padStart(digits + 1, '0');
+  return digits === 0 ? padded : `${padded.slice(0, -digits)}.${padded.slice(-digits)}`;
+}
+
+/** Parses the number of an amount. @returns minor units; undefined if the text is not an exact amount. */
+export function parseAmount(text: string, currency: string): number | undefined {
+  const digits = MINOR_UNIT_DIGITS.get(currency);
+  const [, whole, fraction = ''] = /^(\d{1,13})(?:\.(\d+))?$/.exec(text.trim()) ?? [];
+  if (whole === undefined || digits === undefined || fraction.length > digits) return undefined;
+  const value = Number(whole + fraction.padEnd(digits, '0'));
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** Returns the message for a total that differs from the total that the customer saw. */
+export const totalMismatchText = (total: Money, expectedTotal: Money): string =>
+  `the total is ${formatMoney(total)}, but the expected total is ${formatMoney(expectedTotal)}`;

@@ -19,6 +19,9 @@ export interface OpenAttempt {
 /** Thrown when a later execution has opened the batch. */
 export class RunSupersededError extends Error {}
 
+/** Thrown when the items of the batch were deleted after their retention. */
+export class BatchItemsDeletedError extends Error {}
+
 export function createBatchAttemptStore(db: Kysely<Tables>) {
   return {
     /**
@@ -30,16 +33,18 @@ export function createBatchAttemptStore(db: Kysely<Tables>) {
      * @param firstRunId the first run id of the execution, which a reset keeps.
      * @returns undefined when the batch does not exist. `chunks` is 0 when no item is left.
      * @throws RunSupersededError when a later execution has already opened the batch.
+     * @throws BatchItemsDeletedError when the retention of the items has ended.
      */
     async openAttempt(batchId: string, firstRunId: string, startedAt = new Date()): Promise<OpenAttempt | undefined> {
       return await runLongTransaction(db, async (tx) => {
         const batch = await tx
           .selectFrom('batches')
-          .select(['operation', 'number', 'items_per_chunk'])
+          .select(['operation', 'number', 'items_per_chunk', 'items_expired_at'])
           .where('batch_id', '=', batchId)
           .forUpdate()
           .executeTakeFirst();
         if (!batch) return undefined;
+        if (batch.items_expired_at) throw new BatchItemsDeletedError();
         const toOpenAttempt = (row: Pick<AttemptRow, 'attempt_id' | 'attempt' | 'chunk_count'>): OpenAttempt => ({
           operation: batch.operation,
           batchNumber: batch.number,

@@ -4,6 +4,7 @@ import { toWellFormedText } from '../../text/well-formed-text.js';
 import { runLongTransaction, setLocal } from '../postgres/transactions.js';
 import type { StoredFailure, Tables } from '../tables.js';
 import type { StagedItem } from './staging.js';
+import { StepPace, type StepLimits, type StepResult } from './step-pace.js';
 
 /** Identifies one chunk. */
 export interface ChunkKey {
@@ -24,6 +25,17 @@ export interface ChunkState {
   failures: ItemFailure[];
 }
 
+/** The name of steps, and of transactions that give up chunks, in `pg_stat_activity`. Orders have another name. */
+const STEP_APPLICATION_NAME = 'batch step';
+
+const STEP_SETTINGS = {
+  application_name: STEP_APPLICATION_NAME,
+  // Cost setting for SSDs, so that the planner uses the index. With the default cost, the planner scans large tables.
+  random_page_cost: 1.1,
+  // Shorter than the timeout of an order's statement, so that orders do not fail while a stopped worker holds locks.
+  idle_in_transaction_session_timeout: 2_000,
+};
+
 /** The chunks to give up. Without `range`, all chunks of the attempt are given up. */
 interface GiveUpRequest {
   attemptId: number;
@@ -31,29 +43,25 @@ interface GiveUpRequest {
   reason: Reason;
 }
 
+/** Applies items in a transaction. @returns the items that failed. */
+type ApplyItems = (tx: Transaction<Tables>, items: StagedItem[]) => Promise<ItemFailure[]>;
+
 export function createBatchChunkStore(db: Kysely<Tables>) {
+  const pace = new StepPace();
   return {
     /**
-     * Applies a chunk and marks it as done in one transaction, so that each chunk is applied exactly once. Skips a
-     * chunk that is already done or given up. Waits for a concurrent call for the same chunk.
+     * Applies the items of a chunk in steps. Each step is one transaction, which applies some items and records them, so
+     * each item is applied exactly once. Continues after the last recorded step. Skips a chunk that is already done or
+     * given up. A step that does not get its locks soon is rolled back and repeated with fewer items.
+     *
+     * @param cancellation ends the call after the current step.
+     * @throws the error of the database when even one item does not get its lock.
      */
-    async applyChunk(
-      key: ChunkKey,
-      apply: (tx: Transaction<Tables>, items: StagedItem[]) => Promise<ItemFailure[]>,
-    ): Promise<void> {
-      await db.transaction().execute(async (tx) => {
-        // Cost setting for SSDs, so that the planner uses the index. With the default cost, the planner scans large
-        // tables.
-        await setLocal(tx, 'random_page_cost', '1.1');
-        const row = await selectChunk(tx, key)
-          .select(['items', 'outcome', 'item_count'])
-          .forUpdate()
-          .executeTakeFirst();
-        if (row?.outcome !== null) return;
-        const failures = await apply(tx, row.items.map(toStagedItem));
-        assertValidFailureIndexes(failures, row.item_count);
-        await recordChunkResult(tx, key, { outcome: 'done', processedItems: row.item_count, failures });
-      });
+    async applyChunk(key: ChunkKey, apply: ApplyItems, cancellation?: AbortSignal): Promise<void> {
+      const chunk = await selectChunk(db, key).select(['items', 'outcome']).executeTakeFirst();
+      if (chunk?.outcome !== null) return;
+      const items = chunk.items.map(toStagedItem);
+      await pace.runSteps((limits) => applyStep(db, { key, items, apply, limits }), cancellation);
     },
 
     /** Reads the state of a chunk of an external operation. @returns undefined when the chunk is done or given up. */
@@ -76,8 +84,7 @@ export function createBatchChunkStore(db: Kysely<Tables>) {
       return await recordChunkResult(db, key, {
         outcome: isDone ? 'done' : null,
         processedItems: processedCount,
-        failures,
-        savesPosition: true,
+        failures: failures.map(toStoredFailure),
       });
     },
 
@@ -91,11 +98,59 @@ export function createBatchChunkStore(db: Kysely<Tables>) {
   };
 }
 
+/**
+ * Applies the next items of a chunk. Sets the time limits only after it has locked the chunk, because no order can wait
+ * for this transaction before that.
+ */
+async function applyStep(
+  db: Kysely<Tables>,
+  { key, items, apply, limits }: { key: ChunkKey; items: StagedItem[]; apply: ApplyItems; limits: StepLimits },
+): Promise<StepResult> {
+  let lockedAt = 0;
+  const step = await db.transaction().execute(async (tx) => {
+    await setLocal(tx, STEP_SETTINGS);
+    const chunk = await selectChunk(tx, key)
+      .select(['outcome', 'processed_count', 'failures'])
+      .forUpdate()
+      .executeTakeFirst();
+    if (chunk?.outcome !== null) return { itemCount: 0, isLast: true, isBlocking: false };
+    const first = chunk.processed_count;
+    const nextItems = items.slice(first, first + limits.maxItems);
+    await setLocal(tx, { lock_timeout: limits.lockTimeoutMs, statement_timeout: limits.statementTimeoutMs });
+    lockedAt = performance.now();
+    const failures = await apply(tx, nextItems);
+    assertValidFailureIndexes(failures, nextItems.length);
+    const processedItems = first + nextItems.length;
+    const isLast = processedItems === items.length;
+    await recordChunkResult(tx, key, {
+      outcome: isLast ? 'done' : null,
+      processedItems,
+      failures: [
+        ...(chunk.failures ?? []),
+        ...failures.map(({ index, reason }) => toStoredFailure({ index: first + index, reason })),
+      ],
+    });
+    return { itemCount: nextItems.length, isLast, isBlocking: await blocksOrders(tx) };
+  });
+  return { ...step, lockedMs: step.itemCount > 0 ? performance.now() - lockedAt : 0 };
+}
+
+/** Whether a transaction of another feature waits for this transaction. */
+async function blocksOrders(tx: Transaction<Tables>): Promise<boolean> {
+  const { rows } = await sql`
+    select from pg_stat_activity
+    where wait_event_type = 'Lock' and application_name <> ${STEP_APPLICATION_NAME}
+      and pg_backend_pid() = any(pg_blocking_pids(pid))
+    limit 1`.execute(tx);
+  return rows.length > 0;
+}
+
 /** Gives up all unfinished chunks in the range. Their unfinished items count as failed. */
 export async function giveUpUnfinishedChunks(
   tx: Transaction<Tables>,
   { attemptId, range, reason }: GiveUpRequest,
 ): Promise<void> {
+  await setLocal(tx, { application_name: STEP_APPLICATION_NAME });
   let unfinished = tx
     .updateTable('batch_chunks')
     .set({
@@ -123,23 +178,16 @@ const selectChunk = (db: Kysely<Tables>, { attemptId, chunkIndex }: ChunkKey) =>
 async function recordChunkResult(
   db: Kysely<Tables>,
   { attemptId, chunkIndex }: ChunkKey,
-  result: {
-    outcome: 'done' | null;
-    processedItems: number;
-    failures: ItemFailure[];
-    /** Whether the next attempt of the activity resumes after these items. */
-    savesPosition?: boolean;
-  },
+  { outcome, processedItems, failures }: { outcome: 'done' | null; processedItems: number; failures: StoredFailure[] },
 ): Promise<boolean> {
-  const { outcome, processedItems, failures, savesPosition = false } = result;
   const { numUpdatedRows } = await db
     .updateTable('batch_chunks')
     .set({
       outcome,
-      ...(savesPosition && { processed_count: processedItems }),
+      processed_count: processedItems,
       succeeded: processedItems - failures.length,
       failed: failures.length,
-      failures: failures.length ? JSON.stringify(failures.map(toStoredFailure)) : null,
+      failures: failures.length ? JSON.stringify(failures) : null,
       changed_at: sql<Date>`clock_timestamp()`,
     })
     .where('attempt_id', '=', attemptId)

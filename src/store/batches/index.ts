@@ -5,6 +5,7 @@ import { createBatchAttemptStore } from './attempts.js';
 import { createBatchChunkStore } from './chunks.js';
 import { createFailedItemStore } from './failed-items.js';
 import { createBatchProgressStore } from './progress.js';
+import { createBatchRetentionStore } from './retention.js';
 import { createBatchStagingStore } from './staging.js';
 
 /**
@@ -18,5 +19,6 @@ export function createBatchStore(db: Kysely<Tables>, pool: pg.Pool) {
     ...createBatchChunkStore(db),
     ...createFailedItemStore(db),
     ...createBatchProgressStore(db),
+    ...createBatchRetentionStore(db),
   };
 }

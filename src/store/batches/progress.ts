@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Selectable } from 'kysely';
 import type { BatchProgress, BatchStatus } from '../../schemas/batch.js';
+import { selectNewestRows } from '../postgres/newest-rows.js';
 import { runLongTransaction } from '../postgres/transactions.js';
 import type { Tables } from '../tables.js';
 import { countItems, findLastAttempt, RATE_WINDOW_SECONDS } from './attempt-queries.js';
@@ -21,6 +22,12 @@ export interface BatchRecord {
   progressAt?: Date;
 }
 
+/** The progress of a batch in the store. */
+export interface StoredBatchProgress extends BatchProgress {
+  /** When the items of the batch were deleted. From then on, they can be neither listed nor retried. */
+  itemsDeletedAt?: string;
+}
+
 /** The counts of one batch, for metrics. */
 export interface BatchStats {
   operation: string;
@@ -32,15 +39,13 @@ export interface BatchStats {
   chunks: number;
   chunksDone: number;
   chunksGivenUp: number;
-  /** Seconds since the last chunk changed, or since the attempt was opened. */
-  idleSeconds: number;
 }
 
 /** Counts the progress of batches and stores the counts that lists show. */
 export function createBatchProgressStore(db: Kysely<Tables>) {
   return {
     /** Counts the progress of a batch. @returns undefined when the batch does not exist. */
-    async countBatchProgress(batchId: string): Promise<BatchProgress | undefined> {
+    async countBatchProgress(batchId: string): Promise<StoredBatchProgress | undefined> {
       return await countProgress(db, batchId);
     },
 
@@ -92,27 +97,25 @@ export function createBatchProgressStore(db: Kysely<Tables>) {
     },
 
     /** Lists batches with a number below `before`, newest first. Consecutive pages neither repeat nor skip a batch. */
-    async listBatches(
-      { statuses }: { statuses?: readonly BatchStatus[] | undefined },
-      { before, limit }: { before?: number | undefined; limit: number },
-    ): Promise<BatchRecord[]> {
-      const rows = await db
-        .selectFrom('batches')
-        .selectAll()
-        .$if(statuses !== undefined, (query) => query.where('status', 'in', statuses!))
-        .$if(before !== undefined, (query) => query.where('number', '<', before!))
-        .orderBy('number', 'desc')
-        .limit(limit)
-        .execute();
+    async listBatches(filter: BatchFilter, page: BatchPage): Promise<BatchRecord[]> {
+      const rows = await selectListedBatches(db, filter, page).execute();
       return rows.map(toBatchRecord);
+    },
+
+    /**
+     * Returns for each of these batches the seconds since a chunk of its last attempt changed, or since the attempt was
+     * opened.
+     */
+    async readBatchIdleSeconds(batchIds: readonly string[]): Promise<number[]> {
+      const rows = await selectBatchIdleSeconds(db, batchIds).execute();
+      return rows.map(({ idleSeconds }) => idleSeconds);
     },
 
     /** Returns the current counts of these batches. */
     async readBatchStats(batchIds: readonly string[]): Promise<BatchStats[]> {
       const { rows } = await sql<BatchStats>`
         select operation, total, succeeded_before + counts.succeeded as succeeded, counts.failed as failed,
-          last_attempt.chunk_count as chunks, counts.done as "chunksDone", counts.given_up as "chunksGivenUp",
-          extract(epoch from now() - greatest(coalesce(opened_at, created_at), counts.changed_at))::float8 as "idleSeconds"
+          last_attempt.chunk_count as chunks, counts.done as "chunksDone", counts.given_up as "chunksGivenUp"
         from batches
         cross join lateral (
           select * from batch_attempts where batch_attempts.batch_id = batches.batch_id order by attempt desc limit 1
@@ -120,7 +123,7 @@ export function createBatchProgressStore(db: Kysely<Tables>) {
         cross join lateral (
           select coalesce(sum(succeeded), 0)::int as succeeded, coalesce(sum(failed), 0)::int as failed,
             (count(*) filter (where outcome = 'done'))::int as done,
-            (count(*) filter (where outcome = 'given_up'))::int as given_up, max(changed_at) as changed_at
+            (count(*) filter (where outcome = 'given_up'))::int as given_up
           from batch_chunks where batch_chunks.attempt_id = last_attempt.attempt_id
         ) counts
         where batches.batch_id = any(${batchIds})`.execute(db);
@@ -129,10 +132,55 @@ export function createBatchProgressStore(db: Kysely<Tables>) {
   };
 }
 
-async function countProgress(db: Kysely<Tables>, batchId: string): Promise<BatchProgress | undefined> {
+/** The query of `readBatchIdleSeconds`. It reads one entry of the index `batch_chunks_by_change` for each batch. */
+export function selectBatchIdleSeconds(db: Kysely<Tables>, batchIds: readonly string[]) {
+  return db
+    .selectFrom('batches')
+    .innerJoinLateral(
+      (eb) =>
+        eb
+          .selectFrom('batch_attempts')
+          .whereRef('batch_attempts.batch_id', '=', 'batches.batch_id')
+          .select(['attempt_id', 'opened_at'])
+          .orderBy('attempt', 'desc')
+          .limit(1)
+          .as('last_attempt'),
+      (join) => join.onTrue(),
+    )
+    .where('batches.batch_id', '=', sql<string>`any(${batchIds}::text[])`)
+    .select(({ selectFrom }) => [
+      sql<number>`extract(epoch from now() - greatest(coalesce(opened_at, created_at), ${selectFrom('batch_chunks')
+        .whereRef('batch_chunks.attempt_id', '=', 'last_attempt.attempt_id')
+        .select(sql`max(changed_at)`.as('changed_at'))}))::float8`.as('idleSeconds'),
+    ]);
+}
+
+interface BatchFilter {
+  statuses?: readonly BatchStatus[] | undefined;
+}
+
+interface BatchPage {
+  before?: number | undefined;
+  limit: number;
+}
+
+/** The query of `listBatches`. */
+export function selectListedBatches(db: Kysely<Tables>, { statuses }: BatchFilter, { before, limit }: BatchPage) {
+  const selectNewest = (status?: BatchStatus) =>
+    db
+      .selectFrom('batches')
+      .selectAll()
+      .$if(status !== undefined, (query) => query.where('status', '=', status!))
+      .$if(before !== undefined, (query) => query.where('number', '<', before!))
+      .orderBy('number', 'desc')
+      .limit(limit);
+  return selectNewestRows(db, { statuses, selectNewest, limit });
+}
+
+async function countProgress(db: Kysely<Tables>, batchId: string): Promise<StoredBatchProgress | undefined> {
   const batch = await db
     .selectFrom('batches')
-    .select(['operation', 'items_per_chunk', 'total'])
+    .select(['operation', 'items_per_chunk', 'total', 'items_expired_at'])
     .where('batch_id', '=', batchId)
     .executeTakeFirst();
   if (!batch) return undefined;
@@ -148,6 +196,7 @@ async function countProgress(db: Kysely<Tables>, batchId: string): Promise<Batch
     failed,
     attempt: last.first_run_id === null ? 0 : last.attempt,
     chunks: last.chunk_count,
+    ...(batch.items_expired_at && { itemsDeletedAt: batch.items_expired_at.toISOString() }),
     ...(recent > 0 && { itemsPerSecond: Math.round((recent / seconds) * 10) / 10 }),
   };
 }

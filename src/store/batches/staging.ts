@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Kysely } from 'kysely';
 import type pg from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
 import { SQLSTATE, sqlStateOf } from '../postgres/sqlstate.js';
 import type { Tables } from '../tables.js';
+import { createUploadStore, type JsonChunk } from './uploads.js';
 
 /** One item of an upload, with its 1-based line number. */
 export interface StagedItem<Item = unknown> {
@@ -22,97 +20,79 @@ export interface NewBatch {
 /** `existing`: the batch exists with the same content. `taken`: the batch exists with different content. */
 export type StageBatchOutcome = { status: 'staged' | 'existing'; total: number } | { status: 'taken' };
 
-interface BatchContent {
-  total: number;
-  chunks: number;
-  /** SHA-256 of the items in hexadecimal. */
-  hash: string;
-}
-
 /** Stores the items of an upload before a workflow processes them. */
 export function createBatchStagingStore(db: Kysely<Tables>, pool: pg.Pool) {
+  const uploads = createUploadStore(db, pool);
+
   return {
     /**
-     * Stores a batch with all its items in one transaction. Every chunk except the last must have `itemsPerChunk`
-     * items. If `chunks` throws, nothing is stored and the error is rethrown. Keeps only a few chunks in memory.
+     * Stores a batch with all its items. Every chunk except the last must have `itemsPerChunk` items. If `chunks` throws,
+     * no batch is stored and the error is rethrown. Stores the items in short transactions, and publishes them with the
+     * last one.
      */
     async stageBatch(batch: NewBatch, chunks: AsyncIterable<StagedItem[]>): Promise<StageBatchOutcome> {
       const existing = await findBatchContent(db, batch.batchId);
-      if (existing) return compareWithExisting(existing, batch, await hashChunks(chunks));
-      const client = await pool.connect();
-      let content: BatchContent | undefined;
+      const content = new UploadContent();
+      if (existing) {
+        for await (const _chunk of content.read(chunks));
+        return compareWithExisting(existing, batch, content.hash);
+      }
+      const attemptId = await uploads.beginUpload(batch);
       try {
-        await client.query(`begin; set local statement_timeout = 0`);
-        const attemptId = await nextAttemptId(client);
-        content = await copyChunks(client, attemptId, chunks);
-        await client.query(
-          `insert into batches (batch_id, operation, items_per_chunk, total, content_hash) values ($1, $2, $3, $4, $5)`,
-          [batch.batchId, batch.operation, batch.itemsPerChunk, content.total, content.hash],
-        );
-        await client.query(
-          `insert into batch_attempts (attempt_id, batch_id, attempt, chunk_count, succeeded_before) values ($1, $2, 1, $3, 0)`,
-          [attemptId, batch.batchId, content.chunks],
-        );
-        await client.query('commit');
-        client.release();
-        return { status: 'staged', total: content.total };
+        await uploads.storeChunks(attemptId, content.read(chunks));
+        const { total, chunkCount, hash } = content;
+        await uploads.publishUpload(attemptId, { ...batch, total, chunks: chunkCount, hash });
+        return { status: 'staged', total };
       } catch (error) {
-        await client.query('rollback').then(
-          () => client.release(),
-          () => client.release(true),
-        );
+        // If the items cannot be deleted now, the purge deletes them.
+        await uploads.abandonUpload(attemptId).catch(() => undefined);
         // A concurrent upload may have stored the same batch id first.
         const isIdTaken = sqlStateOf(error) === SQLSTATE.uniqueViolation;
         const first = isIdTaken ? await findBatchContent(db, batch.batchId) : undefined;
-        if (!first || !content) throw error;
+        if (!first || content.hash === '') throw error;
         return compareWithExisting(first, batch, content.hash);
       }
     },
 
-    async hasBatch(batchId: string): Promise<boolean> {
-      return (await findBatchContent(db, batchId)) !== undefined;
+    deleteAbandonedUploads: uploads.deleteAbandonedUploads,
+
+    /** Returns the name of the operation of a batch; undefined when the batch does not exist. */
+    async findBatchOperation(batchId: string): Promise<string | undefined> {
+      return (await findBatchContent(db, batchId))?.operation;
+    },
+
+    /** Whether the items of a batch were deleted after their retention. */
+    async areBatchItemsDeleted(batchId: string): Promise<boolean> {
+      const batch = await db
+        .selectFrom('batches')
+        .select('items_expired_at')
+        .where('batch_id', '=', batchId)
+        .executeTakeFirst();
+      return (batch?.items_expired_at ?? null) !== null;
     },
   };
 }
 
-async function nextAttemptId(client: pg.PoolClient): Promise<number> {
-  const { rows } = await client.query<{ id: number }>(
-    `select nextval(pg_get_serial_sequence('batch_attempts', 'attempt_id'))::int as id`,
-  );
-  return rows[0]!.id;
-}
+/** Counts and hashes the chunks of an upload while they are read. */
+class UploadContent {
+  total = 0;
+  chunkCount = 0;
+  /** SHA-256 of the items in hexadecimal. Empty until all chunks have been read. */
+  hash = '';
 
-async function copyChunks(
-  client: pg.PoolClient,
-  attemptId: number,
-  chunks: AsyncIterable<StagedItem[]>,
-): Promise<BatchContent> {
-  const content = { total: 0, chunks: 0, hash: '' };
-  const hash = createHash('sha256');
-  async function* rows() {
+  /** Yields the chunks as JSON. */
+  async *read(chunks: AsyncIterable<StagedItem[]>): AsyncGenerator<JsonChunk> {
+    const hash = createHash('sha256');
     for await (const chunk of chunks) {
-      const items = chunkToJson(chunk);
-      hash.update(items);
-      // In COPY's text format, only backslashes need escaping here, because JSON contains no raw tabs or newlines.
-      yield `${attemptId}\t${content.chunks}\t${items.replaceAll('\\', '\\\\')}\t${chunk.length}\n`;
-      content.chunks += 1;
-      content.total += chunk.length;
+      const json = `[${chunk.map(({ line, item }) => `[${line},${JSON.stringify(item)}]`).join(',')}]`;
+      hash.update(json);
+      this.chunkCount += 1;
+      this.total += chunk.length;
+      yield { json, itemCount: chunk.length };
     }
+    this.hash = hash.digest('hex');
   }
-  const copy = client.query(copyFrom('copy batch_chunks (attempt_id, chunk_index, items, item_count) from stdin'));
-  await pipeline(Readable.from(rows(), { highWaterMark: 2 }), copy);
-  content.hash = hash.digest('hex');
-  return content;
 }
-
-async function hashChunks(chunks: AsyncIterable<StagedItem[]>): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of chunks) hash.update(chunkToJson(chunk));
-  return hash.digest('hex');
-}
-
-const chunkToJson = (chunk: StagedItem[]) =>
-  `[${chunk.map(({ line, item }) => `[${line},${JSON.stringify(item)}]`).join(',')}]`;
 
 async function findBatchContent(db: Kysely<Tables>, batchId: string) {
   return await db

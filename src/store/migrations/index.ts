@@ -7,6 +7,16 @@ import * as idempotencyKeys from './0004-idempotency-keys.js';
 import * as shipmentReports from './0006-shipment-reports.js';
 import * as approvals from './0007-approvals.js';
 import * as cartsAndBatchProgress from './0008-carts-and-batch-progress.js';
+import * as orderIdPrefix from './0009-order-id-prefix.js';
+import * as stockCounts from './0010-stock-counts.js';
+import * as reconciliation from './0012-reconciliation.js';
+import * as retention from './0013-retention.js';
+import * as orderIdStatistics from './0014-order-id-statistics.js';
+import * as chunkSteps from './0015-chunk-steps.js';
+import * as batchUploads from './0016-batch-uploads.js';
+import * as operatorCounts from './0017-operator-counts.js';
+import * as audit from './0019-audit.js';
+import * as dailyReports from './0020-daily-reports.js';
 
 /** All migrations by name, in the order in which they are applied. Do not change a released migration. */
 const migrations: Record<string, Migration> = {
@@ -17,6 +27,16 @@ const migrations: Record<string, Migration> = {
   '0006-shipment-reports': shipmentReports,
   '0007-approvals': approvals,
   '0008-carts-and-batch-progress': cartsAndBatchProgress,
+  '0009-order-id-prefix': orderIdPrefix,
+  '0010-stock-counts': stockCounts,
+  '0012-reconciliation': reconciliation,
+  '0013-retention': retention,
+  '0014-order-id-statistics': orderIdStatistics,
+  '0015-chunk-steps': chunkSteps,
+  '0016-batch-uploads': batchUploads,
+  '0017-operator-counts': operatorCounts,
+  '0019-audit': audit,
+  '0020-daily-reports': dailyReports,
 };
 
 /**

@@ -1,8 +1,14 @@
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import type { Money } from '../../schemas/shared/money.js';
 import type { Tables } from '../tables.js';
 
 export type OrderRow = Selectable<Tables['orders']>;
+
+/**
+ * When an order was placed, as text for a cursor. PostgreSQL timestamps have microsecond precision, but JavaScript dates
+ * have millisecond precision.
+ */
+export const placedAtText = sql<string>`to_char(placed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 export interface OrderIdentity {
   orderId: string;

@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely';
 import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../../schemas/order.js';
 import type { Money } from '../../schemas/shared/money.js';
 import type { Tables } from '../tables.js';
-import { toTotal, type OrderIdentity, type NewOrder, type OrderRow } from './order-row.js';
+import { placedAtText, toTotal, type OrderIdentity, type NewOrder, type OrderRow } from './order-row.js';
 import { releaseReservation, type FinalReservation } from './reservations.js';
 
 interface OrderBase extends OrderIdentity {
@@ -23,6 +23,8 @@ export interface OrderRecord extends OrderBase {
    * the workflow.
    */
   outcome?: { view: OrderView; runId: string };
+  /** When the reconciliation rolled the order back, because its workflow had ended without an outcome. */
+  rolledBackAt?: Date;
 }
 
 export interface ListedOrder extends OrderBase {
@@ -34,6 +36,8 @@ export interface ListedOrder extends OrderBase {
 export interface OrderFilter {
   status?: OrderStatus | undefined;
   customerId?: string | undefined;
+  /** Only orders whose id starts with this text. */
+  orderIdPrefix?: string | undefined;
   /** Inclusive. */
   placedFrom?: Date | undefined;
   /** Exclusive. */
@@ -59,11 +63,21 @@ export function createOrderStore(db: Kysely<Tables>) {
     ): Promise<void> {
       await db
         .updateTable('orders')
-        .set({ status, stage, closed_at: null, updated_at: sql`now()` })
+        .set({ status, stage, closed_at: null, rolled_back_at: null, updated_at: sql`now()` })
         .where('order_id', '=', orderId)
         .where('first_run_id', '=', firstRunId)
         .where('view', 'is', null)
         .execute();
+    },
+
+    /**
+     * Counts the orders that wait for the decision of an operator. An order whose workflow was terminated in the
+     * meantime counts until the reconciliation or a list of orders closes it.
+     */
+    async countOrdersForOperators(): Promise<{ stuckCompensations: number; overdueDeliveries: number }> {
+      const rows = await selectOperatorOrderCounts(db).execute();
+      const countOf = (status: OrderStatus) => Number(rows.find((row) => row.status === status)?.count ?? 0);
+      return { stuckCompensations: countOf('compensation_stuck'), overdueDeliveries: countOf('delivery_overdue') };
     },
 
     /** Returns the orders with these ids that are open in the store. */
@@ -102,7 +116,7 @@ export function createOrderStore(db: Kysely<Tables>) {
     async reopenOrder({ orderId, firstRunId }: OrderIdentity, status: OrderStatus): Promise<boolean> {
       const { numUpdatedRows } = await db
         .updateTable('orders')
-        .set({ status, closed_at: null, updated_at: sql`now()` })
+        .set({ status, closed_at: null, rolled_back_at: null, updated_at: sql`now()` })
         .where('order_id', '=', orderId)
         .where('first_run_id', '=', firstRunId)
         .where('view', 'is', null)
@@ -169,40 +183,8 @@ export function createOrderStore(db: Kysely<Tables>) {
      * Lists orders after the position `after`, newest first. Pages neither repeat nor skip an order that existed when
      * listing began.
      */
-    async listOrders(
-      { status, customerId, placedFrom, placedBefore }: OrderFilter,
-      { after, limit }: { after?: OrderPosition | undefined; limit: number },
-    ): Promise<{ order: ListedOrder; position: OrderPosition }[]> {
-      const rows = await db
-        .selectFrom('orders')
-        .select([
-          'order_id',
-          'first_run_id',
-          'customer_id',
-          'status',
-          'total_value',
-          'total_currency',
-          'placed_at',
-          'closed_at',
-        ])
-        .select(({ eb }) => [
-          // PostgreSQL timestamps have microsecond precision, but JavaScript dates have millisecond precision.
-          // Therefore, the cursor contains the time as text.
-          sql<string>`to_char(placed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`.as('placed'),
-          sql<number | null>`jsonb_array_length(lines)`.as('line_count'),
-          eb('view', 'is not', null).as('is_closed'),
-        ])
-        .$if(status !== undefined, (query) => query.where('status', '=', status!))
-        .$if(customerId !== undefined, (query) => query.where('customer_id', '=', customerId!))
-        .$if(placedFrom !== undefined, (query) => query.where('placed_at', '>=', placedFrom!))
-        .$if(placedBefore !== undefined, (query) => query.where('placed_at', '<', placedBefore!))
-        .$if(after !== undefined, (query) =>
-          query.where(sql<boolean>`(placed_at, order_id) < (${after!.placedAt}::timestamptz, ${after!.orderId})`),
-        )
-        .orderBy('placed_at', 'desc')
-        .orderBy('order_id', 'desc')
-        .limit(limit)
-        .execute();
+    async listOrders(filter: OrderFilter, page: OrderPage): Promise<{ order: ListedOrder; position: OrderPosition }[]> {
+      const rows = await selectListedOrders(db, filter, page).execute();
       return rows.map((row) => ({
         order: {
           ...toOrderBase(row),
@@ -214,6 +196,58 @@ export function createOrderStore(db: Kysely<Tables>) {
     },
   };
 }
+
+/** The query of `countOrdersForOperators`. The index `orders_by_status` serves it. */
+export const selectOperatorOrderCounts = (db: Kysely<Tables>) =>
+  db
+    .selectFrom('orders')
+    .where('status', 'in', ['compensation_stuck', 'delivery_overdue'])
+    .groupBy('status')
+    .select(({ fn }) => ['status', fn.countAll().as('count')]);
+
+interface OrderPage {
+  after?: OrderPosition | undefined;
+  limit: number;
+}
+
+/** The query of a page of the list. Each combination of filters is served by an index. */
+export function selectListedOrders(
+  db: Kysely<Tables>,
+  { status, customerId, orderIdPrefix, placedFrom, placedBefore }: OrderFilter,
+  { after, limit }: OrderPage,
+) {
+  return db
+    .selectFrom('orders')
+    .select([
+      'order_id',
+      'first_run_id',
+      'customer_id',
+      'status',
+      'total_value',
+      'total_currency',
+      'placed_at',
+      'closed_at',
+    ])
+    .select(({ eb }) => [
+      placedAtText.as('placed'),
+      sql<number | null>`jsonb_array_length(lines)`.as('line_count'),
+      eb('view', 'is not', null).as('is_closed'),
+    ])
+    .$if(status !== undefined, (query) => query.where('status', '=', status!))
+    .$if(customerId !== undefined, (query) => query.where('customer_id', '=', customerId!))
+    .$if(orderIdPrefix !== undefined, (query) => query.where('order_id', 'like', startsWithPattern(orderIdPrefix!)))
+    .$if(placedFrom !== undefined, (query) => query.where('placed_at', '>=', placedFrom!))
+    .$if(placedBefore !== undefined, (query) => query.where('placed_at', '<', placedBefore!))
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(placed_at, order_id) < (${after!.placedAt}::timestamptz, ${after!.orderId})`),
+    )
+    .orderBy('placed_at', 'desc')
+    .orderBy('order_id', 'desc')
+    .limit(limit);
+}
+
+/** A pattern for `like` that matches texts with this start. `_` is a wildcard and is also allowed in ids. */
+const startsWithPattern = (start: string): string => `${start.replace(/[\\%_]/g, '\\$&')}%`;
 
 function toOrderBase(
   row: Pick<OrderRow, 'order_id' | 'first_run_id' | 'customer_id' | 'status' | 'placed_at' | 'closed_at'> &
@@ -237,6 +271,7 @@ function toOrderRecord(row: OrderRow): OrderRecord {
     stage: row.stage,
     ...(row.lines && { lines: row.lines }),
     contentHash: row.content_hash,
+    ...(row.rolled_back_at && { rolledBackAt: row.rolled_back_at }),
     ...(row.view && row.run_id !== null && { outcome: { view: row.view, runId: row.run_id } }),
   };
 }

@@ -16,7 +16,7 @@ interface TablePrivileges<Table extends keyof Tables> {
  * migrations.
  */
 const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } = {
-  products: { update: ['stock', 'price_value', 'price_batch', 'price_line'] },
+  products: { update: ['stock', 'reserved', 'sold', 'price_value', 'price_batch', 'price_line'] },
   orders: {
     insert: true,
     update: [
@@ -30,20 +30,34 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
       'view',
       'updated_at',
       'closed_at',
+      'rolled_back_at',
     ],
   },
-  notifications: { insert: true },
+  unreconciled_orders: { insert: true, update: ['problem', 'tried_at', 'audit_run_id'], delete: true },
+  daily_reports: { insert: true, update: ['figures', 'written_at'] },
+  notifications: { insert: true, delete: true },
   carts: { insert: true, update: ['status', 'order_id', 'content_hash', 'closed_at'] },
   // Opening an attempt locks the row of its batch, which requires an UPDATE privilege.
   batches: {
     insert: true,
-    update: ['status', 'succeeded', 'failed', 'items_per_second', 'progress_at', 'started_at', 'closed_at'],
+    update: [
+      'status',
+      'succeeded',
+      'failed',
+      'items_per_second',
+      'progress_at',
+      'started_at',
+      'closed_at',
+      'items_expired_at',
+      'items_deleted_at',
+    ],
   },
   batch_attempts: { insert: true, update: ['first_run_id', 'opened_at'] },
   batch_chunks: {
     insert: true,
-    update: ['outcome', 'processed_count', 'succeeded', 'failed', 'failures', 'reason', 'changed_at'],
+    update: ['items', 'outcome', 'processed_count', 'succeeded', 'failed', 'failures', 'reason', 'changed_at'],
   },
+  batch_uploads: { insert: true, update: ['last_part_at', 'abandoned_at'], delete: true },
   idempotency_keys: {
     insert: true,
     update: ['fingerprint', 'claim', 'claimed_at', 'status', 'headers', 'body'],
@@ -52,7 +66,17 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
   shipment_reports: { insert: true },
   approvals: {
     insert: true,
-    update: ['first_run_id', 'status', 'stage', 'approvers', 'deadline', 'closed_at', 'final_view', 'later_comments'],
+    update: [
+      'first_run_id',
+      'status',
+      'stage',
+      'approvers',
+      'deadline',
+      'due_at',
+      'closed_at',
+      'final_view',
+      'later_comments',
+    ],
   },
   approval_messages: { insert: true },
 };
@@ -60,9 +84,12 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
 /** The code takes an id from these sequences before it inserts the row. */
 const READ_SEQUENCES = ['batch_attempts_attempt_id_seq'] as const;
 
+/** Functions that run with the privileges of the owner. */
+const OWNER_FUNCTIONS = ['delete_upload_chunks'] as const;
+
 /**
- * Grants a role the privileges on tables and sequences that worker and API need, and revokes all other privileges on
- * them. Idempotent. The current user must own the tables.
+ * Grants a role the privileges on tables, sequences and functions that worker and API need, and revokes all other
+ * privileges on tables and sequences. Idempotent. The current user must own the tables.
  *
  * @throws TableOwnerRoleError when the role owns the tables or is the current user.
  * @throws an error with SQLSTATE 42704 when the role does not exist.
@@ -81,6 +108,7 @@ export async function grantAppRolePrivileges(db: Kysely<Tables>, role: string): 
       await sql`grant ${sql.join(privilegeClauses(privileges))} on ${sql.id(table)} to ${to}`.execute(tx);
     }
     for (const sequence of READ_SEQUENCES) await sql`grant usage on sequence ${sql.id(sequence)} to ${to}`.execute(tx);
+    for (const name of OWNER_FUNCTIONS) await sql`grant execute on function ${sql.id(name)} to ${to}`.execute(tx);
   });
 }
 

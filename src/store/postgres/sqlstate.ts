@@ -3,9 +3,12 @@ import pg from 'pg';
 /** The SQLSTATE codes that this project handles: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const SQLSTATE = {
   uniqueViolation: '23505',
+  deadlockDetected: '40P01',
   insufficientPrivilege: '42501',
   undefinedObject: '42704',
   diskFull: '53100',
+  lockNotAvailable: '55P03',
+  queryCanceled: '57014',
 } as const;
 
 /**

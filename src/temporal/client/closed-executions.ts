@@ -1,8 +1,23 @@
-import type { Client } from '@temporalio/client';
-import { listExecutions, MAX_VISIBILITY_PAGE, type Execution } from './visibility.js';
+import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
+import { workflowIdIn, listExecutions, MAX_VISIBILITY_PAGE, type Execution } from './visibility.js';
 
 /** Visibility lists starts and ends about a second late. This value is a safe upper bound. */
 export const VISIBILITY_LAG_MS = 60_000;
+
+const CLOSED_STATUSES: ReadonlySet<string> = new Set<WorkflowExecutionStatusName>([
+  'COMPLETED',
+  'FAILED',
+  'CANCELLED',
+  'TERMINATED',
+  'CONTINUED_AS_NEW',
+  'TIMED_OUT',
+]);
+
+/**
+ * Whether the run is open. An open run can have another status than `RUNNING`: an operator can pause the workflow, and a
+ * newer server may have statuses that the SDK does not know.
+ */
+export const isOpen = ({ status }: { status: { name: string } }): boolean => !CLOSED_STATUSES.has(status.name);
 
 /** Whether the server ended the run. Its workflow code did not run again, so it recorded nothing. */
 export const isTerminatedOrTimedOut = ({ status }: { status: { name: string } }): boolean =>
@@ -46,8 +61,8 @@ export interface OpenWorkflow {
 }
 
 /**
- * Finds the current execution of each workflow in one call: the running execution, or otherwise the last execution that
- * closed without recording its end. Our workflow ids need no escaping in a query.
+ * Finds the current execution of each workflow in one call: the open execution, or otherwise the last execution that
+ * closed without recording its end.
  *
  * @returns the executions by workflow id.
  */
@@ -58,16 +73,16 @@ export async function findLatestExecutions(
   const latest = new Map<string, Execution>();
   if (workflows.length === 0) return latest;
   const openSince = new Map(workflows.map(({ workflowId, openSince }) => [workflowId, openSince]));
-  const ids = [...openSince.keys()].map((workflowId) => `'${workflowId}'`).join(', ');
-  const query = `WorkflowId in (${ids}) and ExecutionStatus in (${UNRECORDED_STATUSES})`;
-  // Visibility lists running executions first, and then closed executions from the newest to the oldest.
+  const query = `${workflowIdIn(openSince.keys())} and ExecutionStatus not in (${RECORDED_STATUSES})`;
+  // Visibility lists open executions first, and then closed executions from the newest to the oldest.
   for (const execution of (await listExecutions(client, { query, pageSize: MAX_VISIBILITY_PAGE })).executions) {
-    const { workflowId, status, closeTime } = execution;
-    const isCurrent = status.name === 'RUNNING' || (closeTime && closeTime >= openSince.get(workflowId)!);
+    const { workflowId, closeTime } = execution;
+    const isCurrent = isOpen(execution) || (closeTime && closeTime >= openSince.get(workflowId)!);
     // After a reset, the old run is terminated and a new run is open.
-    if (isCurrent && (status.name === 'RUNNING' || !latest.has(workflowId))) latest.set(workflowId, execution);
+    if (isCurrent && (isOpen(execution) || !latest.has(workflowId))) latest.set(workflowId, execution);
   }
   return latest;
 }
 
-const UNRECORDED_STATUSES = `'Running', 'Canceled', 'Failed', 'Terminated', 'TimedOut'`;
+/** The workflow recorded its end. Other statuses are not listed here, because an older server rejects unknown statuses. */
+const RECORDED_STATUSES = `'Completed', 'ContinuedAsNew'`;

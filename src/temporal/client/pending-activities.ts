@@ -18,18 +18,14 @@ type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
 const WAITING_THRESHOLD_MS = 5_000;
 
 /** Returns what delays a workflow: activities that are being retried, and activities that wait for a worker. */
-export function pendingActivityFields(
-  description: Pick<WorkflowExecutionDescription, 'raw'>,
-  options?: { includeFailures?: boolean },
-): { retrying?: Retrying; waiting?: Waiting } {
-  return { ...retryingActivities(description, options), ...waitingActivities(description) };
+export function pendingActivityFields(description: Pick<WorkflowExecutionDescription, 'raw'>): {
+  retrying?: Retrying;
+  waiting?: Waiting;
+} {
+  return { ...retryingActivities(description), ...waitingActivities(description) };
 }
 
-/** `includeFailures: false` omits the failures, because they reveal internals. */
-function retryingActivities(
-  { raw }: Pick<WorkflowExecutionDescription, 'raw'>,
-  { includeFailures = true } = {},
-): { retrying?: Retrying } {
+function retryingActivities({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { retrying?: Retrying } {
   const retrying = (raw.pendingActivities ?? [])
     .filter(({ attempt }) => (attempt ?? 1) > 1)
     .map((activity) => {
@@ -39,7 +35,7 @@ function retryingActivities(
         attempt: attempt ?? 1,
         ...(scheduledTime && !paused && { nextAttemptAt: new Date(tsToMs(scheduledTime)).toISOString() }),
         ...pausedAtField(activity),
-        ...(includeFailures && lastFailure?.message && { lastFailure: reasonOf(lastFailure) }),
+        ...(lastFailure?.message && { lastFailure: reasonOf(lastFailure) }),
       };
     });
   return retrying.length ? { retrying } : {};

@@ -17,3 +17,9 @@ export function updateRejectionOf(error: unknown): UpdateRejection | undefined {
     ? { type: cause.type ?? 'Rejected', message: cause.message, details: cause.details ?? [] }
     : { type: 'Rejected', message: cause?.message ?? error.message };
 }
+
+/**
+ * Whether the server rejected an update that the workflow never received. This can happen to an update that arrives while
+ * the worker completes a workflow task. The caller can send the update again.
+ */
+export const isUnprocessedUpdate = (error: unknown): boolean => updateRejectionOf(error)?.type === 'UnprocessedUpdate';

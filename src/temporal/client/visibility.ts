@@ -12,6 +12,13 @@ export const MAX_VISIBILITY_PAGE = 1_000;
  */
 const visibilityLimit = new ConcurrencyLimit({ maxConcurrent: 8, maxWaiting: 32 });
 
+/** Quotes the id of a caller for a visibility query. */
+export const quoteCallerId = (callerId: string): string => `'${callerId.replaceAll("'", "''")}'`;
+
+/** The part of a visibility query that selects these workflows. Our workflow ids need no escaping. */
+export const workflowIdIn = (workflowIds: Iterable<string>): string =>
+  `WorkflowId in (${Array.from(workflowIds, (workflowId) => `'${workflowId}'`).join(', ')})`;
+
 /** The fields that visibility and a description have in common. */
 export type Execution = Pick<
   WorkflowExecutionDescription,

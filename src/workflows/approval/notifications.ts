@@ -48,7 +48,7 @@ export class StageNotifications {
     });
     const message = { ...messageContentOf(this.state), approver: approver.id, reminderNumber: number };
     try {
-      if (channel === 'email') await mailApprover({ ...message, email: approver.email! });
+      if (channel === 'email') await mailApprover({ ...message, ...mailContentOf(view), email: approver.email! });
       else await sendApproverWebhook({ ...message, webhookUrl: approver.webhookUrl! });
       entry.status = 'sent';
       entry.sentCount += 1;
@@ -87,6 +87,9 @@ function messageContentOf({ firstRunId, view }: ApprovalState) {
     deadline: deadline!,
   };
 }
+
+/** Returns the content that only mails have. */
+const mailContentOf = ({ ifUndecided }: ApprovalView) => (ifUndecided ? { ifUndecided } : {});
 
 function findOrAddNotification(
   { stage, notifications }: ApprovalView,

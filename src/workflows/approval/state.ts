@@ -6,6 +6,7 @@ import type {
   ApprovalView,
   Approver,
   Decision,
+  IfUndecided,
   Stage,
   TrailEntry,
 } from '../../schemas/approval.js';
@@ -48,6 +49,7 @@ export class ApprovalState {
   private readonly dueAt: Date | undefined;
   private readonly stages: readonly Stage[];
   private stageIndex = -1;
+  private timeoutOutcome: NonNullable<ApprovalInput['onTimeout']> = 'timed_out';
 
   /** @param input the raw input, which can have any shape. */
   constructor(input: unknown) {
@@ -97,8 +99,10 @@ export class ApprovalState {
   }
 
   /** Opens the approval after its input was parsed. */
-  open({ description, amount }: ApprovalInput): void {
+  open({ description, amount, onTimeout = 'timed_out' }: ApprovalInput): void {
     Object.assign(this.view, { ...(description && { description }), ...(amount && { amount }) });
+    this.timeoutOutcome = onTimeout;
+    this.view.ifUndecided = this.ifUndecided;
     this.addTrailEntry('requested', { approver: this.view.requestedBy, stage: 1 });
     this.addSkippedEntries(0);
     this.phase = 'open';
@@ -126,6 +130,7 @@ export class ApprovalState {
     if (next < this.stages.length) {
       this.stageIndex = next;
       this.enterStage();
+      this.view.ifUndecided = this.ifUndecided;
     }
     this.addSkippedEntries(skippedFrom, next);
     if (next === this.stages.length) return false;
@@ -173,9 +178,9 @@ export class ApprovalState {
   }
 
   /** Closes the approval after its last stage has timed out. */
-  timeOut(outcome: ApprovalStatus = 'timed_out'): void {
+  timeOut(): void {
     this.addTrailEntry('timed_out');
-    this.close(outcome);
+    this.close(this.timeoutOutcome);
   }
 
   setCallbackDelivery(delivery: NonNullable<ApprovalView['callbackDelivery']>): void {
@@ -209,6 +214,13 @@ export class ApprovalState {
     return this.stage && new Date(stageEndOf(this.stage, this.stageStartedAt));
   }
 
+  private get ifUndecided(): IfUndecided {
+    const next = this.stages[this.nextStageIndex()];
+    return next
+      ? { nextApprovers: eligibleApproversOf(next, this.view.requestedBy).map(({ id }) => id) }
+      : { outcome: this.timeoutOutcome };
+  }
+
   /**
    * Returns the index of the next stage with an eligible approver, or the number of stages when no such stage is left.
    */
@@ -234,6 +246,7 @@ export class ApprovalState {
 
   private close(status: ApprovalStatus): void {
     this.view.status = status;
+    delete this.view.ifUndecided;
     this.publish();
   }
 

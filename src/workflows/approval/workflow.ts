@@ -24,7 +24,7 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
 
   await open(state, input);
   await applyEarlyMessages(state);
-  const cancellation = await catchCancellation(() => askStageByStage(state, input));
+  const cancellation = await catchCancellation(() => askStageByStage(state));
   if (cancellation) state.withdraw();
   await CancellationScope.nonCancellable(() => conclude(state, input));
   if (cancellation && state.view.status === 'withdrawn') throw cancellation;
@@ -57,14 +57,14 @@ async function applyEarlyMessages(state: ApprovalState): Promise<void> {
 }
 
 /** Asks the approvers of one stage after another until the approval is closed. */
-async function askStageByStage(state: ApprovalState, { onTimeout }: ApprovalInput): Promise<void> {
+async function askStageByStage(state: ApprovalState): Promise<void> {
   while (!state.isClosed) {
     await restartLateStage(state);
     state.publish();
     await awaitDecision(state);
     if (state.isClosed) return;
     if (state.escalate()) await recordCurrentStage(state);
-    else state.timeOut(onTimeout);
+    else state.timeOut();
   }
 }
 

@@ -4,6 +4,9 @@ import { NON_RETRYABLE_ERROR_TYPES } from '../../failures/rejections.js';
 
 const nonRetryableErrorTypes = NON_RETRYABLE_ERROR_TYPES;
 
+/** Runs short activities ahead of the chunks that wait in the same task queue, also ahead of those of other batches. */
+const BEFORE_CHUNKS = { priorityKey: 1 } as const;
+
 /**
  * Options for activities that count the items of a batch or divide them into chunks again. The timeout is long enough
  * for a batch of any size. Retries forever.
@@ -12,6 +15,7 @@ const storeOptions = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', nonRetryableErrorTypes },
+  priority: BEFORE_CHUNKS,
 } as const;
 
 export const { openBatch } = proxyActivities<Activities>({ ...storeOptions, summary: 'Find the remaining items' });
@@ -19,13 +23,13 @@ export const { closeBatch } = proxyActivities<Activities>({ ...storeOptions, sum
 
 /**
  * Counts the progress for the Web UI and the query. The workflow ignores a failed poll, because the next poll catches
- * up. The priority puts polls ahead of the chunks that wait in the same task queue.
+ * up.
  */
 export const { countProgress } = proxyActivities<Activities>({
   summary: 'Count the progress',
   startToCloseTimeout: '5 seconds',
   retry: { maximumAttempts: 1 },
-  priority: { priorityKey: 1 },
+  priority: BEFORE_CHUNKS,
 });
 
 /**
@@ -56,4 +60,5 @@ export const { giveUpBatchChunks } = proxyActivities<Activities>({
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  priority: BEFORE_CHUNKS,
 });

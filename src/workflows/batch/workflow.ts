@@ -16,7 +16,8 @@ import { BatchState } from './state.js';
  *
  * Completes with the counts, even when items failed. A native cancellation ends the run as Cancelled after all chunks
  * have ended; finished items are not reverted. Invalid input fails with `InvalidInput`, an unknown batch with
- * `BatchNotFound`, and a run that a later run has replaced with `Superseded`.
+ * `BatchNotFound`, a batch whose items were deleted after their retention with `BatchItemsDeleted`, and a run that a
+ * later run has replaced with `Superseded`.
  */
 export async function batch(input: BatchInput): Promise<BatchView> {
   const state = new BatchState();

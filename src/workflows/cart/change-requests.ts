@@ -81,12 +81,26 @@ async function applyOnce(state: CartState, change: Change, deadline: number): Pr
     state.closeIfNeverChanged();
     throw error;
   }
-  if (change.kind === 'checkout') state.orderId = await checkOut(state, change, deadline);
+  if (change.kind === 'checkout') state.orderId = await checkOutOrRecord(state, change, deadline);
   if (change.kind === 'abandon') {
     await recordClosed(state, { status: 'abandoned', summary: 'Record that it was abandoned', deadline });
   }
   state.apply(change);
   return state.view;
+}
+
+/** Checks out. The changes of the cart show a failure. */
+async function checkOutOrRecord(
+  state: CartState,
+  change: Extract<Change, { kind: 'checkout' }>,
+  deadline: number,
+): Promise<string> {
+  try {
+    return await checkOut(state, change, deadline);
+  } catch (error) {
+    if (error instanceof TemporalFailure) state.onCheckoutFailed(change, reasonOf(error));
+    throw error;
+  }
 }
 
 /** Checks that the stock covers the change. @throws `UnknownSku`, `OutOfStock`, or `StoreUnavailable`. */

@@ -1,6 +1,7 @@
 import type {
   AbandonInput,
   AddItemInput,
+  CartChange,
   CartLine,
   CartSnapshot,
   CheckoutInput,
@@ -20,6 +21,8 @@ export const LIMITS = {
   quantity: 1_000,
   /** Maximum number of idempotency keys that a cart remembers. */
   ledger: 500,
+  /** Maximum number of changes that a cart remembers for its view. */
+  changes: 20,
   /** Maximum number of characters of an idempotency key. */
   idempotencyKey: 255,
   /** Maximum time until the reminder or the expiry: ten years. */
@@ -87,7 +90,11 @@ export function changeRejectionOf(cart: CartSnapshot, change: Change): ChangeRej
 
 /** Returns the cart after an accepted change. Does not modify `cart`. */
 export function applyChange(cart: CartSnapshot, change: Change, now: string): CartSnapshot {
-  const { remindedAt: _reset, lastIdempotencyKey: _replaced, ...rest } = cart;
+  const {
+    remindedAt: _reset,
+    lastIdempotencyKey: _replaced,
+    ...rest
+  } = recordChange(cart, cartChangeOf(cart, change, now));
   return {
     ...rest,
     lines: linesAfter(cart.lines, change),
@@ -100,6 +107,23 @@ export function applyChange(cart: CartSnapshot, change: Change, now: string): Ca
     hasChanged: true,
     ...(change.kind === 'addItem' && lifetimeOf(change)),
   };
+}
+
+/** Returns the cart with one more entry in the list of its latest changes. */
+export const recordChange = (cart: CartSnapshot, change: CartChange): CartSnapshot => ({
+  ...cart,
+  changes: [...(cart.changes ?? []), change].slice(-LIMITS.changes),
+});
+
+const ITEM_EVENTS = { addItem: 'item_added', setQuantity: 'quantity_set', removeItem: 'item_removed' } as const;
+
+function cartChangeOf(cart: CartSnapshot, change: Change, now: string): CartChange {
+  const common = { at: now, ...(change.caller !== undefined && { caller: change.caller }) };
+  if (change.kind === 'checkout') return { ...common, event: 'checked_out' };
+  if (change.kind === 'abandon') return { ...common, event: 'abandoned' };
+  const { kind, sku } = change;
+  const quantityBefore = quantityOf(cart, sku);
+  return { ...common, event: ITEM_EVENTS[kind], sku, quantityBefore, quantityAfter: quantityAfter(cart, change) ?? 0 };
 }
 
 /** Returns the reminder and expiry times that the change sets. */

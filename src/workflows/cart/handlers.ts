@@ -27,15 +27,15 @@ export function registerHandlers(state: CartState): void {
       { validator: (argument: unknown) => throwIfRejected(arrivalRejectionOf(state, kind, argument)) },
     );
   }
-  setHandler(cartQuery, () => state.view);
+  setHandler(cartQuery, () => state.viewWithChanges);
 
   async function trackHistory<T>(handle: () => Promise<T>): Promise<T> {
     state.countHandledRequest();
-    state.checkHistoryLength();
+    state.checkContinueAsNew();
     try {
       return await handle();
     } finally {
-      state.checkHistoryLength();
+      state.checkContinueAsNew();
     }
   }
 }

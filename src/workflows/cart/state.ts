@@ -1,9 +1,10 @@
 import type { TemporalFailure } from '@temporalio/common';
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
-import type { CartInput, CartSnapshot, CartStatus, CartView } from '../../schemas/cart.js';
+import type { CartChange, CartInput, CartSnapshot, CartStatus, CartView } from '../../schemas/cart.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import { customerIdAttribute } from '../order/contract.js';
 import { Mutex } from '../shared/mutex.js';
-import { applyChange, checkLedger, emptyCart, type Change, type ChangeRejection } from './changes.js';
+import { applyChange, checkLedger, emptyCart, recordChange, type Change, type ChangeRejection } from './changes.js';
 import { cartIdOf } from './contract.js';
 import { describeCart } from './details.js';
 
@@ -29,9 +30,10 @@ export class CartState {
   /** The parsed input. Empty until the input is parsed. */
   settings: Partial<CartInput> = {};
   openFailure: TemporalFailure | undefined;
-  /** Whether this run must continue as new. */
-  isHistoryFull = false;
+  /** Whether this run must continue as new, because its history is full or a new worker version is current. */
+  mustContinueAsNew = false;
   private handledInThisRun = 0;
+  private remindedInThisRun = false;
   private retryNotBefore = 0;
   private problem: string | undefined;
 
@@ -90,7 +92,7 @@ export class CartState {
     return this.content.reminderPassed ? 'Expiry of the cart' : 'Reminder to the customer';
   }
 
-  /** The current view. Queries, updates and the workflow result return it. */
+  /** The current view. Updates return it without the latest changes, because each result is part of the history. */
   get view(): CartView {
     const { content, status, orderId, settings } = this;
     return {
@@ -103,6 +105,12 @@ export class CartState {
       ...(content.remindedAt !== undefined && { remindedAt: content.remindedAt }),
       ...(this.isOpen && { expiresAt: new Date(Math.min(this.expiresAt, MAX_DATE_MS)).toISOString() }),
     };
+  }
+
+  /** The current view with the latest changes, for queries and for the result of the workflow. */
+  get viewWithChanges(): CartView {
+    const { changes } = this.content;
+    return { ...this.view, ...(changes && { changes: [...changes].reverse() }) };
   }
 
   /** Opens the cart with the parsed input and the content of the previous run. */
@@ -147,15 +155,22 @@ export class CartState {
     }
   }
 
+  onCheckoutFailed({ caller }: Change, reason: Reason): void {
+    this.record({ event: 'checkout_failed', reason, ...(caller !== undefined && { caller }) });
+  }
+
   onReminded(): void {
+    this.record({ event: 'reminded' });
     this.content = { ...this.content, remindedAt: now() };
   }
 
   onReminderPassed(): void {
+    this.remindedInThisRun = true;
     this.content = { ...this.content, reminderPassed: true };
   }
 
   close(status: Exclude<CartStatus, 'open'>): void {
+    this.record({ event: status });
     this.status = status;
     this.publish();
   }
@@ -180,13 +195,21 @@ export class CartState {
    * Call only after a history event. A rejected update starts a workflow task and lengthens the history, but leaves no
    * event for a replay. If a `condition` checked the history length after such an update, the replay would differ.
    *
-   * A run handles at least one request before it continues as new. Otherwise, a threshold below the number of start
-   * events would continue as new forever.
+   * A run handles at least one request, or sends its reminder, before it continues as new for one of our own reasons.
+   * Otherwise, a threshold below the number of start events, or an override of the worker version, would continue as
+   * new forever.
    */
-  checkHistoryLength(): void {
-    const { continueAsNewSuggested, historyLength } = workflowInfo();
+  checkContinueAsNew(): void {
+    const { continueAsNewSuggested, historyLength, targetWorkerDeploymentVersionChanged: isOutdated } = workflowInfo();
     const maxEvents = this.settings.continueAsNewAfterEvents ?? Infinity;
-    this.isHistoryFull ||= continueAsNewSuggested || (this.handledInThisRun > 0 && historyLength >= maxEvents);
+    this.mustContinueAsNew ||=
+      continueAsNewSuggested ||
+      (this.handledInThisRun > 0 && historyLength >= maxEvents) ||
+      (isOutdated && (this.handledInThisRun > 0 || this.remindedInThisRun));
+  }
+
+  private record(change: Omit<CartChange, 'at'>): void {
+    this.content = recordChange(this.content, { at: now(), ...change });
   }
 
   /** Updates the current details. */

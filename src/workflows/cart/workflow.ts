@@ -3,7 +3,7 @@ import {
   allHandlersFinished,
   CancellationScope,
   condition,
-  continueAsNew,
+  makeContinueAsNewFunc,
   isCancellation,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -13,6 +13,8 @@ import { openCart } from './activities.js';
 import { registerHandlers } from './handlers.js';
 import { abandonAfterCancellation, remindOrExpire } from './lifetime.js';
 import { CartState } from './state.js';
+
+const continueOnCurrentVersion = makeContinueAsNewFunc<typeof cart>({ initialVersioningBehavior: 'AUTO_UPGRADE' });
 
 /**
  * Runs one shopping cart. Applies changes one at a time, sends a reminder when the cart is idle, and ends when the cart
@@ -33,14 +35,14 @@ export async function cart(input: CartInput): Promise<CartView> {
     await CancellationScope.nonCancellable(() => abandonAfterCancellation(state));
     if (!state.hasBecomeOrder) throw error;
   }
-  return state.view;
+  return state.viewWithChanges;
 }
 
 /** Sends the reminder and expires the cart. At the same time, the handlers apply changes and check the cart out. */
 async function runUntilClosed(state: CartState): Promise<void> {
   while (state.isOpen) {
     await waitForChangeOrTimer(state);
-    if (state.isOpen && state.isHistoryFull) await continueWithEmptyHistory(state);
+    if (state.isOpen && state.mustContinueAsNew) await continueWithEmptyHistory(state);
     if (state.isOpen && state.isDue) await remindOrExpire(state);
   }
   await condition(allHandlersFinished);
@@ -74,18 +76,21 @@ function isContinuedRun(): boolean {
 }
 
 /**
- * Waits until the cart closes, its history is full, a change moves the next timer to an earlier time, or the timer
+ * Waits until the cart closes, must continue as new, a change moves the next timer to an earlier time, or the timer
  * fires.
  */
 async function waitForChangeOrTimer(state: CartState): Promise<void> {
-  state.checkHistoryLength();
+  state.checkContinueAsNew();
   const { dueAt } = state;
-  const isAwake = () => !state.isOpen || state.isHistoryFull || state.dueAt < dueAt;
+  const isAwake = () => !state.isOpen || state.mustContinueAsNew || state.dueAt < dueAt;
   await condition(isAwake, Math.max(dueAt - Date.now(), 1), { summary: state.timerSummary });
 }
 
-/** Continues as new after all accepted changes are applied. Does nothing if one of these changes closes the cart. */
+/**
+ * Continues as new after all accepted changes are applied. Does nothing if one of these changes closes the cart. If
+ * workers have versions, the new run starts on the current version instead of the version of this run.
+ */
 async function continueWithEmptyHistory(state: CartState): Promise<void> {
   await condition(allHandlersFinished);
-  if (state.isOpen) await continueAsNew<typeof cart>(state.nextRunInput);
+  if (state.isOpen) await continueOnCurrentVersion(state.nextRunInput);
 }

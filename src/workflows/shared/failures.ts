@@ -13,8 +13,8 @@ export function rootFailure(failure: TemporalFailure): TemporalFailure {
 }
 
 /** Maximum lengths of a reason in views, logs, current details and the store, in UTF-16 code units. */
-const MAX_REASON_TYPE_LENGTH = 100;
-const MAX_REASON_MESSAGE_LENGTH = 1_000;
+export const MAX_REASON_TYPE_LENGTH = 100;
+export const MAX_REASON_MESSAGE_LENGTH = 1_000;
 
 /**
  * Returns the type and the message of a failure. A failure without a type, such as a timeout or a cancellation, gets

@@ -3,7 +3,7 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildApp } from '../../../src/api/app.js';
-import { createCursors } from '../../../src/api/http/cursors.js';
+import { createCursors } from '../../../src/api/http/lists/cursors.js';
 import { formatRemainingTime } from '../../../src/api/approvals/pages.js';
 import type { ApprovalLink } from '../../../src/approval-links/links.js';
 import type { ApprovalInput, ApprovalResource, ApprovalView, Decision } from '../../../src/schemas/approval.js';
@@ -12,7 +12,7 @@ import { createClient } from '../../../src/temporal/connections.js';
 import { decideUpdate, withdrawUpdate } from '../../../src/workflows/approval/contract.js';
 import { freePort } from '../../support/processes.js';
 import { approvalLinks, LINK_SECRETS, outgoingHttpClient } from '../../support/shop/test-activities.js';
-import { startApi, type Api } from '../../support/api/api.js';
+import { startApi, UPLOAD_LIMITS, type Api } from '../../support/api/api.js';
 import {
   makeApproval,
   makeApprover,
@@ -168,7 +168,8 @@ describeOnDevServer('approval pages', () => {
       expect(page.text).toContain('Amount €12,499.00');
       expect(page.text).toContain('Requested by ada');
       expect(page.text).toContain(`You decide as ${lead.id}`);
-      expect(page.text).toContain('Stage 1 of 2');
+      expect(page.text).toContain(`If nobody decides by then, the request goes to ${manager.id}.`);
+      expect(page.text).not.toContain('Stage');
       expect(page.text).toMatch(/Deadline 2 days 3 hours left, until \d{4}-\d\d-\d\d \d\d:\d\d UTC/);
       expect(page.html).toContain('<form method="post">');
       expect(page.html).toContain('<label for="comment">');
@@ -506,7 +507,8 @@ describeOnDevServer('approval pages', () => {
       for (const form of [undefined, [['decision', 'approve']]]) {
         const page = await openPage(await url({ expiresAt }), form && { form });
         expectPage(page, 410);
-        expect(page.text).toContain('This approval has moved to the next stage');
+        expect(page.text).toContain('This approval was escalated');
+        expect(page.text).toContain(`so it went to ${lead.id} and ${manager.id}.`);
         expect(page.html).not.toContain('<form');
       }
     }
@@ -656,9 +658,11 @@ describeOnDevServer('approval pages', () => {
         carrierWebhookSecrets: [],
         approvalWebhookSecrets: [],
         batchOperations: operations,
-        uploadLimits: { maxBytes: 1, maxLineLength: 1 },
+        uploadLimits: UPLOAD_LIMITS,
         auth: 'open',
         cursors: createCursors(['x']),
+        sessionSecrets: ['x'],
+        links: {},
         protection: { corsOrigins: [], codecOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 10_000 },
         logger: pino({ level: 'trace' }, { write: (line: string) => (log += line) }),
       });

@@ -27,6 +27,7 @@ describeOnDevServer('/v1/batches', () => {
     test.each([
       ['GET', ''],
       ['GET', '/failures'],
+      ['GET', '/failures/file'],
       ['GET', '/events'],
       ['POST', '/pause'],
       ['POST', '/resume'],

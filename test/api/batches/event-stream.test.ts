@@ -1,9 +1,9 @@
 import { request as httpRequest } from 'node:http';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { startApi, type Api } from '../../support/api/api.js';
 import { openEventStream, useBatchApi } from '../../support/api/batch-api.js';
 import { waitUntil } from '../../support/processes.js';
-import { stageTestBatch } from '../../support/shop/batches.js';
+import { createMany, stageTestBatch } from '../../support/shop/batches.js';
 import { addProduct, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 
@@ -141,6 +141,26 @@ describeOnDevServer('the event stream of a batch', () => {
         await waitUntil(isQuiet, { description: 'the end of the polls', timeoutMs: 8_000 });
       } finally {
         await close();
+      }
+    });
+
+    test('five followers of a batch cost one DescribeWorkflowExecution a second', async () => {
+      const batchId = await startBlockedBatch();
+      const describe = vi.spyOn(shop.client.connection.workflowService, 'describeWorkflowExecution');
+      const calls = () => describe.mock.calls.filter(([{ execution }]) => execution?.workflowId?.endsWith(batchId));
+      const followers = createMany(5, () => httpRequest(`${api.url}/v1/batches/${batchId}/events`, { agent: false }));
+      try {
+        for (const follower of followers) follower.on('error', () => undefined).end();
+        await waitUntil(() => calls().length >= 2 || undefined, { description: 'two polls', timeoutMs: 10_000 });
+        const [before, began] = [calls().length, performance.now()];
+        await waitUntil(() => calls().length >= before + 4 || undefined, {
+          description: 'four more polls',
+          timeoutMs: 20_000,
+        });
+        expect(performance.now() - began).toBeGreaterThan(3_000);
+      } finally {
+        for (const follower of followers) follower.destroy();
+        describe.mockRestore();
       }
     });
 

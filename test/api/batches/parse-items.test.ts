@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { HttpProblem } from '../../../src/api/problems/http-problem.js';
-import { parseJson } from '../../../src/api/http/lossless-json.js';
+import { parseJson } from '../../../src/api/http/json/lossless-json.js';
 import { parseItems, type ItemFormat, type ParseItemsOptions } from '../../../src/api/batches/upload/parse-items.js';
 import type { StagedItem } from '../../../src/store/batches/staging.js';
 
@@ -180,6 +180,22 @@ describe('invalid lines', () => {
       { line: 1, pointer, detail: 'is not a known field' },
     ]);
     expect('polluted' in {}).toBe(false);
+  });
+
+  test.each([
+    ['semicolon', 'sku;quantity\nA;1\n', undefined, '/sku;quantity'],
+    ['tab', 'sku\tquantity\nA\t1\n', ';', '/sku\tquantity'],
+  ])('names the separator %s of a file that is read with another separator', async (name, text, delimiter, pointer) => {
+    expect(await errorsOf(text, { ...csvOptions, delimiter })).toEqual([
+      { line: 1, pointer, detail: `is not a known field: the separator of this file seems to be ${name}` },
+    ]);
+  });
+
+  test('describes invalid items with the texts of the caller', async () => {
+    const problemTexts = ({ path = [] }: { path?: PropertyKey[] | undefined }) => `Enter the ${path.join('.')}`;
+    expect(await errorsOf('sku,quantity\nA,1.5\n', { ...csvOptions, problemTexts })).toEqual([
+      { line: 2, pointer: '/quantity', detail: 'Enter the quantity' },
+    ]);
   });
 });
 

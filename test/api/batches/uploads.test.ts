@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operations } from '../../../src/batch-operations/index.js';
 import type { BatchFailure } from '../../../src/schemas/batch.js';
@@ -17,7 +16,8 @@ import {
   useBatchApi,
   type Upload,
 } from '../../support/api/batch-api.js';
-import { waitUntil } from '../../support/processes.js';
+import { countBatchRows, waitForUploads } from '../../support/database/batch-store.js';
+import { lockChunks, terminateBlockedConnections } from '../../support/database/database-lock.js';
 import { createMany, startBatch, waitForBatchProgress } from '../../support/shop/batches.js';
 import { addProduct, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
@@ -29,25 +29,11 @@ describeOnDevServer('POST /v1/batches', () => {
   let api: Api;
   beforeAll(() => void ({ shop, api } = batchApi));
 
-  /** Waits until the database has this number of running uploads. */
-  const waitForCopies = (count: number) =>
-    waitUntil(
-      async () => {
-        const { rows } = await sql`
-          select from pg_stat_progress_copy where datname = current_database()`.execute(shop.store.db);
-        return rows.length === count || undefined;
-      },
-      { description: `${count} uploads being in progress`, timeoutMs: 15_000, intervalMs: 20 },
-    );
+  const waitForUploadCount = (count: number) => waitForUploads(shop.store, count);
 
   /** Checks that neither the store nor Temporal has the batch, and that the store has no orphaned items. */
   async function expectNotStored(batchId: string): Promise<void> {
-    const { rows } = await sql<{ batches: number; orphans: number }>`
-      select (select count(*)::int from batches where batch_id = ${batchId}) as batches,
-        (select count(*)::int from batch_chunks where attempt_id not in (select attempt_id from batch_attempts)) as orphans`.execute(
-      shop.store.db,
-    );
-    expect(rows).toEqual([{ batches: 0, orphans: 0 }]);
+    expect(await countBatchRows(shop.store, batchId)).toEqual({ batches: 0, attempts: 0, uploads: 0, orphans: 0 });
     const workflow = shop.client.workflow.getHandle(batchWorkflowId(batchId));
     await expect(workflow.describe()).rejects.toBeInstanceOf(WorkflowNotFoundError);
     expect((await get(batchId)).status).toBe(404);
@@ -469,9 +455,9 @@ describeOnDevServer('POST /v1/batches', () => {
       const text = ndjson(createMany(20, () => ({ sku, quantity: 1 })));
       const { request } = openRequest(api, uploadPath(query), { headers: { 'content-type': NDJSON, ...more } });
       request.write(text);
-      await waitForCopies(1);
+      await waitForUploadCount(1);
       request.destroy();
-      await waitForCopies(0);
+      await waitForUploadCount(0);
 
       await expectNotStored(batchId);
       expect((await upload(api, { text, query })).status).toBe(202);
@@ -484,17 +470,14 @@ describeOnDevServer('POST /v1/batches', () => {
       const { sku } = await addProduct(shop.store);
       const item = ndjson([{ sku, quantity: 1 }]);
       const query = { batchId, itemsPerChunk: '1' };
-      const { request, response } = openRequest(api, uploadPath(query));
-      request.write(item);
-      await waitForCopies(1);
-      await sql`select pg_terminate_backend(pid) from pg_stat_progress_copy where datname = current_database()`.execute(
-        shop.store.db,
-      );
-      await waitForCopies(0);
-      request.end(item);
+      const lock = await lockChunks(shop.ownerDatabaseUrl);
+      const cut = upload(api, { text: item, query });
+      await lock.waitForBlocked();
+      await terminateBlockedConnections(shop.ownerDatabaseUrl);
+      await lock.release();
 
-      const { status, headers, body } = await response;
-      expect([status, body.type, headers['retry-after']]).toEqual([503, '/problems/store-unavailable', '5']);
+      const { status, headers, body } = await cut;
+      expect([status, body.type, headers.get('retry-after')]).toEqual([503, '/problems/store-unavailable', '5']);
       await expectNotStored(batchId);
       expect((await upload(api, { text: item, query })).status).toBe(202);
       await waitForStatus(batchId, 'completed');
@@ -617,7 +600,7 @@ describeOnDevServer('POST /v1/batches', () => {
         opened.request.write(text);
         return { ...opened, quantity, text };
       });
-      await waitForCopies(2);
+      await waitForUploadCount(2);
       for (const { request, text } of uploads) request.end(text);
       const responses = await Promise.all(uploads.map(({ response }) => response));
 
@@ -634,7 +617,7 @@ describeOnDevServer('POST /v1/batches', () => {
       const item = ndjson([{ sku: 'MUG', quantity: 1 }]);
       const open = createMany(4, () => openRequest(api, uploadPath({ itemsPerChunk: '1' })));
       for (const { request } of open) request.write(item);
-      await waitForCopies(4);
+      await waitForUploadCount(4);
 
       const batchId = randomUUID();
       const given = { text: item, query: { batchId } };
@@ -644,7 +627,7 @@ describeOnDevServer('POST /v1/batches', () => {
 
       const [gone, ...others] = open;
       gone!.request.destroy();
-      await waitForCopies(3);
+      await waitForUploadCount(3);
       expect((await upload(api, given)).status).toBe(202);
       for (const { request } of others) request.end(item);
       const responses = await Promise.all(others.map(({ response }) => response));

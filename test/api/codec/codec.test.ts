@@ -1,17 +1,16 @@
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
-import { decodeJwt } from 'jose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPayloadCodec } from '../../../src/temporal/encryption/codec.js';
 import { MAX_CODEC_BODY_BYTES } from '../../../src/api/limits.js';
 import type { JsonPayload } from '../../../src/schemas/codec.js';
 import type { Api } from '../../support/api/api.js';
-import { createCaller, type TestCaller } from '../../support/api/callers.js';
+import { authOf, createCaller } from '../../support/api/callers.js';
+import { sessionCookieOf, signInToConsole } from '../../support/api/sign-in.js';
 import { generateEncryptionKey, parseEncryptionKeys } from '../../support/temporal/encryption.js';
 import {
   createSigningKey,
   startTokenIssuer,
-  epochSecondsFromNow,
   type TokenIssuer,
   type SigningKey,
 } from '../../support/network/token-issuer.js';
@@ -26,7 +25,7 @@ const SHOP_ORIGIN = 'https://shop.example.com';
 const keys = parseEncryptionKeys(generateEncryptionKey('today'), generateEncryptionKey('before'));
 const inspector = createCaller(['inspector']);
 const operator = createCaller(['operator', 'shopper', 'approver']);
-const asInspector = { 'x-api-key': inspector.key };
+const asInspector = inspector.authHeader;
 const namespaceHeader = { 'x-namespace': 'default' };
 const logged: string[] = [];
 
@@ -51,7 +50,7 @@ describe('the codec endpoint', () => {
     issuer.publishKeys(signingKey);
     const stream = { write: (line: string) => void logged.push(line) };
     api = await startApiWithoutBackends({
-      auth: { apiKeys: [inspector.configEntry, operator.configEntry], tokens: issuer.settings },
+      auth: { ...authOf(inspector, operator), tokens: issuer.settings },
       encryptionKeys: keys,
       protection: {
         codecOrigins: [UI_ORIGIN, 'http://localhost:8233'],
@@ -162,7 +161,7 @@ describe('the codec endpoint', () => {
   });
 
   test('the codec denies an operator without the role inspector with 403', async () => {
-    expect((await callCodec('decode', [], { 'x-api-key': operator.key })).status).toBe(403);
+    expect((await callCodec('decode', [], operator.authHeader)).status).toBe(403);
   });
 
   describe('CORS of the codec', () => {
@@ -212,132 +211,59 @@ describe('the codec endpoint', () => {
     });
   });
 
-  describe('codec sessions', () => {
-    const fromOwnPage = { 'sec-fetch-site': 'same-origin' };
-    const sendForm = async (form: Record<string, string>, headers: Record<string, string> = fromOwnPage) =>
-      await fetch(`${api.url}/codec/session`, {
-        method: 'POST',
-        body: new URLSearchParams(form),
-        headers,
-        redirect: 'manual',
-      });
-    const cookieOf = (response: Response) => response.headers.get('set-cookie') ?? '';
-    const signIn = async ({ key }: TestCaller) => cookieOf(await sendForm({ key })).split(';')[0]!;
+  describe('browser sessions in the codec', () => {
+    const signIn = async (key: string) => {
+      const response = await signInToConsole(api.url, { key });
+      expect(response.status).toBe(303);
+      return sessionCookieOf(response);
+    };
     const withCookie = (cookie: string, headers: Record<string, string> = { origin: UI_ORIGIN }) =>
       callCodec('decode', [], { cookie, ...headers });
 
-    test('signs an inspector in with a cookie that is HttpOnly and SameSite=Strict', async () => {
-      const response = await sendForm({ key: ` ${inspector.key}\n` }, fromOwnPage);
-      expect([response.status, response.headers.get('location')]).toEqual([303, './session']);
-      const [value, ...attributes] = cookieOf(response).split('; ');
-      // Without a Path attribute, the browser sends the cookie only to paths under /codec, the directory of the page.
-      expect(attributes).toEqual([`Max-Age=${60 * 60}`, 'HttpOnly', 'SameSite=Strict']);
-      expect(value).not.toContain(inspector.key);
-      expect((await withCookie(value!)).status).toBe(200);
-      const page = await fetch(`${api.url}/codec/session`, { headers: { cookie: value! } });
-      expect(await page.text()).toContain(`Signed in as ${inspector.id}`);
+    test.each([UI_ORIGIN, 'http://localhost:8233'])(
+      'the codec accepts the session of an inspector from %s',
+      async (origin) => {
+        expect((await withCookie(await signIn(inspector.key), { origin })).status).toBe(200);
+      },
+    );
+
+    test('the codec accepts a session that started with a token', async () => {
+      const token = await issuer.createToken(signingKey, { roles: ['inspector'] });
+      expect((await withCookie(await signIn(token))).status).toBe(200);
     });
 
-    test.each([
-      ['when its token expires, if the token is valid for less than an hour', 300, 300],
-      ['after an hour, if the token is valid for longer', 36_000, 3_600],
-    ])('a codec session ends %s', async (_when, tokenSeconds, sessionSeconds) => {
-      const claims = { roles: ['inspector'], exp: epochSecondsFromNow(tokenSeconds) };
-      const set = cookieOf(await sendForm({ key: await issuer.createToken(signingKey, claims) }));
-      const maxAge = Number(/Max-Age=(\d+)/.exec(set)?.[1]);
-      const { exp } = decodeJwt(set.slice(set.indexOf('=') + 1, set.indexOf(';')));
-      expect((await withCookie(set.split(';')[0]!)).status).toBe(200);
-      expect(exp! - epochSecondsFromNow(0)).toBeGreaterThan(sessionSeconds - 30);
-      for (const seconds of [maxAge, exp! - epochSecondsFromNow(0)])
-        expect(seconds).toBeLessThanOrEqual(sessionSeconds);
-    });
-
-    test('the session cookie is Secure when the host is not local', async () => {
-      const { request } = await import('node:http');
-      const setCookie = await new Promise<string>((resolve, reject) => {
-        const headers = {
-          host: 'shop.example.com',
-          origin: 'https://shop.example.com',
-          'content-type': 'application/x-www-form-urlencoded',
-        };
-        request(`${api.url}/codec/session`, { method: 'POST', headers }, (response) => {
-          resolve(String(response.headers['set-cookie']));
-        })
-          .on('error', reject)
-          .end(new URLSearchParams({ key: inspector.key }).toString());
-      });
-      expect(setCookie).toMatch(/; Secure$/);
-    });
-
-    test.each([
-      ['an unknown key', 'wop_nobody', 'Invalid API key or token'],
-      ['an empty key', '', 'Invalid API key or token'],
-      ['the key of an operator', operator.key, 'does not have the role inspector'],
-    ])('the sign-in page rejects %s with 403 and sets no cookie', async (_description, key, expectedText) => {
-      const response = await sendForm({ key });
-      expect([response.status, cookieOf(response)]).toEqual([403, '']);
-      expect(await response.text()).toContain(expectedText);
-    });
-
-    test.each<[string, Record<string, string>]>([
-      ['another site', { 'sec-fetch-site': 'cross-site' }],
-      ['another page of the same site', { 'sec-fetch-site': 'same-site' }],
-      ['another origin, over plain http', { origin: 'http://evil.example' }],
-      ['an opaque origin', { origin: 'null' }],
-      ['an unknown source', { accept: '*/*' }],
-    ])('returns 403 for a sign-in form from %s', async (_where, headers) => {
-      const response = await sendForm({ key: inspector.key }, headers);
-      expect([response.status, cookieOf(response)]).toEqual([403, '']);
+    test('the codec denies the session of an operator without the role inspector with 403', async () => {
+      expect((await withCookie(await signIn(operator.key))).status).toBe(403);
     });
 
     test.each<[string, Record<string, string>]>([
       ['another page of the same site', { origin: 'http://127.0.0.1:8234' }],
+      ['a page of the API itself', { 'sec-fetch-site': 'same-origin' }],
       ['a request without an origin', {}],
     ])('returns 403 for the session cookie from %s', async (_caller, headers) => {
-      expect((await withCookie(await signIn(inspector), headers)).status).toBe(403);
+      expect((await withCookie(await signIn(inspector.key), headers)).status).toBe(403);
     });
 
-    test('returns 401 for a session cookie that was changed or signed with other keys', async () => {
-      const cookie = await signIn(inspector);
+    test('the codec returns 401 for a session cookie that was changed', async () => {
+      const cookie = await signIn(inspector.key);
       expect((await withCookie(`${cookie.slice(0, -2)}xx`)).status).toBe(401);
-      const other = await startApiWithoutBackends({
-        auth: { apiKeys: [inspector.configEntry] },
-        protection: { codecOrigins: [UI_ORIGIN] },
-      });
-      const { status } = await other.request('POST', '/codec/decode', {
-        json: { payloads: [] },
-        headers: { ...namespaceHeader, cookie, origin: UI_ORIGIN },
-      });
-      await other.close();
-      expect(status).toBe(401);
     });
 
-    test('returns 401 for the session cookie on paths outside the codec', async () => {
-      const cookie = await signIn(inspector);
+    test('returns 401 for the session cookie on paths of the JSON API', async () => {
+      const cookie = await signIn(inspector.key);
       const { status } = await api.request('GET', '/v1/products', { headers: { cookie, origin: UI_ORIGIN } });
       expect(status).toBe(401);
     });
 
-    test('a sign-out expires the session cookie', async () => {
-      const response = await sendForm({ signOut: 'yes' }, { ...fromOwnPage, cookie: await signIn(inspector) });
-      expect([response.status, cookieOf(response)]).toEqual([
-        303,
-        expect.stringContaining('codec-session=; Max-Age=0'),
-      ]);
-    });
-
-    test('shows an error page for a sign-in form that is too large or has another content type', async () => {
-      const responses = [
-        await sendForm({ key: 'x'.repeat(300_000) }),
-        await sendForm({ key: 'x'.repeat(9_000) }),
-        await fetch(`${api.url}/codec/session`, {
-          method: 'POST',
-          body: '{}',
-          headers: { 'content-type': 'text/json' },
-        }),
-      ];
-      expect(responses.map(({ status }) => status)).toEqual([413, 400, 415]);
-      for (const response of responses) expect(response.headers.get('content-type')).toContain('text/html');
+    test('/codec/session leads an inspector to the sign-in page and then to the settings of the Web UI', async () => {
+      const signInPage = await fetch(`${api.url}/codec/session`);
+      expect(signInPage.url).toBe(`${api.url}/console/sign-in?next=${encodeURIComponent('/console/account')}`);
+      const page = await fetch(`${api.url}/codec/session`, { headers: { cookie: await signIn(inspector.key) } });
+      const text = await page.text();
+      expect(text).toContain(`Signed in as ${inspector.id}`);
+      expect(text).toContain(`${api.url}/codec`);
+      const other = await fetch(`${api.url}/codec/session`, { headers: { cookie: await signIn(operator.key) } });
+      expect(await other.text()).not.toContain('codec');
     });
   });
 });

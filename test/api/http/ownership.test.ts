@@ -10,7 +10,8 @@ import { customerIdAttribute, orderWorkflowId } from '../../../src/workflows/ord
 import { waitUntil } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
-import { createCaller, fetchApiOperations, type TestCaller } from '../../support/api/callers.js';
+import { FROM_OWN_PAGE } from '../../support/api/sign-in.js';
+import { authOf, createCaller, fetchApiOperations, type TestCaller } from '../../support/api/callers.js';
 import { readExecutionChain, startCart, type CartBody } from '../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
@@ -33,7 +34,7 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
   beforeAll(async () => {
     shop = await startShop(await startDevServer());
     const callers = [ada, bob, lead, boss, otherCaller, operator];
-    api = await startApi({ ...shop, auth: { apiKeys: callers.map(({ configEntry }) => configEntry) } });
+    api = await startApi({ ...shop, auth: authOf(...callers) });
     sku = (await addProduct(shop.store, { available: 100_000 })).sku;
   });
   afterAll(async () => {
@@ -124,6 +125,27 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
         expect(updates).toEqual([]);
       },
     );
+
+    test('the console hides an order from another shopper as the API does', async () => {
+      const orderId = await placeOrderOf(ada);
+      const statusOf = async (method: string, path: string, form?: Record<string, string>) => {
+        const response = await fetch(`${api.url}/console/orders/${orderId}${path}`, {
+          method,
+          headers: { ...FROM_OWN_PAGE, ...bob.authHeader },
+          ...(form && { body: new URLSearchParams(form) }),
+        });
+        await response.body?.cancel();
+        return response.status;
+      };
+      expect(await statusOf('GET', '')).toBe(404);
+      expect(await statusOf('GET', '/live')).toBe(404);
+      expect(await statusOf('POST', '/cancel', { reason: 'mine' })).toBe(404);
+      // Only operators may decide.
+      const retry = { compensation: 'refundPayment', attempt: '1', action: 'retry' };
+      expect(await statusOf('POST', '/compensation', retry)).toBe(403);
+      expect(await statusOf('POST', '/delivery', { attempt: '1', action: 'delivered' })).toBe(403);
+      expect((await get<OrderResource>(ada, `/v1/orders/${orderId}`)).body.cancellation).toBeUndefined();
+    });
 
     test('returns an order to its customer and to an operator', async () => {
       const orderId = await placeOrderOf(ada);

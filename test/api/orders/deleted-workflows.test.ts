@@ -1,22 +1,11 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { OrderInput, OrderResource } from '../../../src/schemas/order.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
-import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { placeDeliveredOrder, placeShippedOrder } from '../../support/api/orders.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
-import { replayAdvancedRuns } from '../../support/replay/run-tracker.js';
+import { deleteWorkflow, PROMPT_DELETION } from '../../support/temporal/deleted-workflows.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
-
-/**
- * The server deletes a workflow only after it has recorded that the close is processed. These settings shorten the
- * interval of this record from its default of 30 s.
- */
-const PROMPT_DELETION = [
-  'history.transferProcessorUpdateAckInterval="200ms"',
-  'history.visibilityProcessorUpdateAckInterval="200ms"',
-];
 
 describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   let shop: Shop;
@@ -33,23 +22,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     await shop?.close();
   });
 
-  /** Deletes the workflow execution, like Temporal after the retention period. */
-  async function deleteWorkflow({ orderId }: OrderInput): Promise<void> {
-    const workflowId = orderWorkflowId(orderId);
-    // The replay check needs the history, so it runs before the deletion.
-    await replayAdvancedRuns();
-    const { namespace } = shop.client.options;
-    await shop.client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } });
-    const isGone = () =>
-      shop.client.workflow
-        .getHandle(workflowId)
-        .describe()
-        .then(
-          () => undefined,
-          (error: unknown) => error instanceof WorkflowNotFoundError || undefined,
-        );
-    await waitUntil(isGone, { description: `the deletion of ${workflowId}`, timeoutMs: 20_000 });
-  }
+  const deleteWorkflowOf = ({ orderId }: OrderInput) => deleteWorkflow(shop.client, orderWorkflowId(orderId));
 
   const listRunIds = async ({ orderId }: OrderInput): Promise<string[]> => {
     const runs: string[] = [];
@@ -60,7 +33,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
 
   test('the id of an order stays taken after Temporal deletes the workflow', async () => {
     const { order } = await placeDeliveredOrder({ shop, api });
-    await deleteWorkflow(order);
+    await deleteWorkflowOf(order);
 
     const same = await api.post('/v1/orders', order);
     const other = await api.post('/v1/orders', { ...order, payment: { token: 'tok_other' } });
@@ -73,7 +46,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
 
   test('shows the final view of an order after Temporal deletes the workflow', async () => {
     const { order, completed } = await placeDeliveredOrder({ shop, api });
-    await deleteWorkflow(order);
+    await deleteWorkflowOf(order);
 
     const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
 
@@ -85,7 +58,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   test('shows an order as failed when Temporal deletes the workflow of an open order', async () => {
     const { order } = await placeShippedOrder({ shop, api });
     await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
-    await deleteWorkflow(order);
+    await deleteWorkflowOf(order);
 
     const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
     const cancel = await api.post(`/v1/orders/${order.orderId}/cancel`);
@@ -101,7 +74,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
     const end = await api.waitForOrderStatus(cancelled.order.orderId, 'cancelled');
     await shop.client.workflow.getHandle(orderWorkflowId(cancelled.order.orderId)).result();
-    for (const { order } of [cancelled, completed]) await deleteWorkflow(order);
+    for (const { order } of [cancelled, completed]) await deleteWorkflowOf(order);
 
     const again = await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
     const tooLate = await api.post(`/v1/orders/${completed.order.orderId}/cancel`);

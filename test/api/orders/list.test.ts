@@ -184,6 +184,18 @@ describeOnDevServer('GET /v1/orders', () => {
     expect(await ids({ placedFrom: middle!.placedAt, placedBefore: newest!.placedAt })).toEqual([middle!.orderId]);
   });
 
+  test('filters orders by the start of their id', async () => {
+    const customerId = newCustomerId();
+    const orders = [await placeCompletedOrder(customerId), await placeCompletedOrder(customerId)];
+    await listOrders({ customerId }, orders);
+    const { orderId } = orders[0]!;
+
+    const found = await list({ orderIdPrefix: orderId.slice(0, 20) });
+    expect(found.items.map((order) => order.orderId)).toEqual([orderId]);
+    expect(await list({ orderIdPrefix: orderId.slice(1, 21) })).toEqual({ items: [] });
+    expect((await api.get('/v1/orders?orderIdPrefix=%25')).status).toBe(400);
+  });
+
   test('does not list a workflow whose id is not a valid order workflow id', async () => {
     const customerId = newCustomerId();
     const { sku } = await addProduct(shop.store);

@@ -313,7 +313,28 @@ describeOnDevServer('orders over HTTP', () => {
       const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
 
       expect(status).toBe(200);
-      expect(body).toMatchObject({ status: 'failed', stage: 'done', reason: { type: 'Terminated' } });
+      const message = 'the workflow was terminated; the order was not rolled back yet';
+      expect(body).toMatchObject({ status: 'failed', stage: 'done', reason: { type: 'Terminated', message } });
+      expect(body.rolledBackAt).toBeUndefined();
+    });
+
+    test('shows when the reconciliation rolled a terminated order back', async () => {
+      const { order } = await placeShippedOrder({ shop, api });
+      const { orderId } = order;
+      const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
+      const { runId: firstRunId } = await handle.describe();
+      await handle.terminate();
+      expect(await shop.store.rollBackOrder({ orderId, firstRunId })).toBe(true);
+
+      const { body } = await api.get<OrderResource>(`/v1/orders/${orderId}`);
+
+      const { rolled_back_at: at } = await shop.store.db
+        .selectFrom('orders')
+        .select('rolled_back_at')
+        .where('order_id', '=', orderId)
+        .executeTakeFirstOrThrow();
+      expect(body).toMatchObject({ status: 'failed', rolledBackAt: at!.toISOString() });
+      expect(body.reason?.message).toMatch(/^the workflow was terminated; the order was rolled back at \d{4}-/);
     });
   });
 

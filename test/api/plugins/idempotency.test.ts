@@ -20,7 +20,7 @@ import { freePort, waitUntil } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import { makeItems, stageTestBatch, TestOperations } from '../../support/shop/batches.js';
-import { createCaller, fetchApiOperations, type TestCaller } from '../../support/api/callers.js';
+import { authOf, createCaller, fetchApiOperations, type TestCaller } from '../../support/api/callers.js';
 import { quantitiesOf, type CartBody } from '../../support/shop/carts.js';
 import { lockCatalogue } from '../../support/database/database-lock.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
@@ -52,7 +52,7 @@ describeOnDevServer('Idempotency-Key', () => {
   let second: Api;
   const root = createCaller(['operator', 'approver', 'shopper']);
   const [ada, bob] = [createCaller(['shopper']), createCaller(['shopper'])] as const;
-  const auth = { apiKeys: [root, ada, bob].map(({ configEntry }) => configEntry) };
+  const auth = authOf(root, ada, bob);
   const tests = new TestOperations();
 
   beforeAll(async () => {
@@ -220,6 +220,21 @@ describeOnDevServer('Idempotency-Key', () => {
         changedContent: { json: { reason: 'too early' } },
         readEffect: () => updatesIn(handle(orderWorkflowId(orderId)), 'cancelOrder'),
         expectedEffect: 1,
+      };
+    },
+    async changeManyOrders() {
+      const orderId = await placeShippedOrder();
+      const json = { action: 'cancel', orderIds: [orderId], reason: 'no need' };
+      return {
+        method: 'POST',
+        path: '/v1/orders/bulk',
+        json,
+        changedContent: { json: { ...json, reason: 'too late' } },
+        async readEffect() {
+          const { status } = await waitForOrder(orderId, ({ stage }) => stage === 'done', 'done');
+          return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'cancelOrder')];
+        },
+        expectedEffect: ['cancelled', 1],
       };
     },
     async resolveCompensation() {
@@ -390,6 +405,22 @@ describeOnDevServer('Idempotency-Key', () => {
         changedContent: { json: {} },
         readEffect: () => countArrivals(batch, 'WorkflowExecutionCancelRequested'),
         expectedEffect: 1,
+      };
+    },
+    async changeManyBatches() {
+      const { batchId, items } = await startBlockedBatch();
+      tests.failItem(items[0]!.key, 'permanent');
+      tests.unblockCalls();
+      const isEnded = ({ status }: { status: string }) => status === 'completed_with_failures';
+      await waitForBatch(batchId, isEnded, 'ended');
+      const json = { action: 'retry', batchIds: [batchId] };
+      return {
+        method: 'POST',
+        path: '/v1/batches/bulk',
+        json,
+        changedContent: { json: { ...json, batchIds: [batchId, 'other'] } },
+        readEffect: async () => (await waitForBatch(batchId, isEnded, 'ended')).attempt,
+        expectedEffect: 2,
       };
     },
     async retryBatch() {

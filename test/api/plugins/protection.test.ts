@@ -3,20 +3,20 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createCursors } from '../../../src/api/http/cursors.js';
+import { createCursors } from '../../../src/api/http/lists/cursors.js';
 import { HttpProblem } from '../../../src/api/problems/http-problem.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import type { Product } from '../../../src/schemas/product.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { waitUntil } from '../../support/processes.js';
 import { CURSOR_SECRET, startApi, type Api } from '../../support/api/api.js';
-import { createCaller } from '../../support/api/callers.js';
+import { authOf, createCaller } from '../../support/api/callers.js';
 import { createDatabase } from '../../support/database/database.js';
 import { createUnreachableBackends, startApiWithoutBackends } from '../../support/api/unreachable-backends.js';
 
 const operator = createCaller(['operator']);
 const [ada, bob] = [createCaller(['shopper']), createCaller(['shopper'])] as const;
-const auth = { apiKeys: [operator, ada, bob].map(({ configEntry }) => configEntry) };
+const auth = authOf(operator, ada, bob);
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 async function withApi(
@@ -184,7 +184,7 @@ describe('request size limits', () => {
     const body = new ReadableStream<Uint8Array>({
       pull: (stream) => (left-- > 0 ? stream.enqueue(chunk) : stream.close()),
     });
-    const headers = { 'x-api-key': operator.key, ...JSON_TYPE };
+    const headers = { ...operator.authHeader, ...JSON_TYPE };
     const response = await fetch(`${api.url}/v1/orders`, {
       method: 'POST',
       headers,
@@ -246,7 +246,7 @@ describe('response headers', () => {
   });
 
   test('CORS allows a configured origin and exposes the response headers, even of problems', async () => {
-    for (const headers of [{ 'x-api-key': operator.key }, {}]) {
+    for (const headers of [operator.authHeader, {}]) {
       const response = await api.request('POST', '/v1/orders', { json: {}, headers: { ...headers, origin: PAGE } });
 
       expect(response.headers.get('access-control-allow-origin')).toBe(PAGE);
@@ -373,6 +373,8 @@ test('while the event loop lags, the API returns 503 overloaded and stays live, 
 
     const { status, headers } = await operator.send(api, 'POST', '/v1/orders', { json: {} });
     expect([status, headers.get('retry-after')]).toEqual([503, '5']);
+    const page = await fetch(`${api.url}/console/account`, { headers: operator.authHeader });
+    expect([page.status, page.headers.get('content-type')]).toEqual([503, 'text/html; charset=utf-8']);
     expect((await api.get('/livez')).status).toBe(200);
     expect((await api.get('/readyz')).body).toMatchObject({ status: 'not ready' });
 

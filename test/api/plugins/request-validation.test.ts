@@ -230,12 +230,17 @@ describe('a new resource whose creation may have failed', () => {
 });
 
 describe('paths and methods', () => {
-  test.each(['/', '/v1', '/v1/order', '/v1/orders/a/b/c', '/v2/orders', '/v1/callbacks'])(
+  test.each(['/v1', '/v1/order', '/v1/orders/a/b/c', '/v2/orders', '/v1/callbacks'])(
     'returns 404 for the unknown path %s',
     async (path) => {
       expectProblem(await api.get(path), 404, 'not-found');
     },
   );
+
+  test('/ redirects to the console', async () => {
+    const { status, headers } = await fetch(`${api.url}/`, { redirect: 'manual' });
+    expect([status, headers.get('location')]).toEqual([302, '/console']);
+  });
 
   test.each(['OPTIONS', 'HEAD', 'PUT'])(
     '%s for an unknown path returns 404 without an Allow header',

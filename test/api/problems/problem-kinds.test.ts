@@ -14,7 +14,7 @@ import { PROBLEM_TABLE_PATH, renderProblemTable } from '../../support/api/genera
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import { makeItems, stageTestBatch, TestOperations } from '../../support/shop/batches.js';
-import { createCaller } from '../../support/api/callers.js';
+import { authOf, createCaller } from '../../support/api/callers.js';
 import { startCart } from '../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { startTokenIssuer, createSigningKey } from '../../support/network/token-issuer.js';
@@ -100,8 +100,8 @@ async function expectKind(kind: ProblemKind, response: RawResponse | ApiResponse
 
 const operator = createCaller(['operator', 'approver', 'shopper']);
 const shopper = createCaller(['shopper']);
-const auth = { apiKeys: [operator.configEntry, shopper.configEntry] };
-const asOperator = { 'x-api-key': operator.key };
+const auth = authOf(operator, shopper);
+const asOperator = operator.authHeader;
 
 let kindsWithoutBackends: string[] = [];
 
@@ -407,6 +407,12 @@ describeOnDevServer('problems with Temporal and a database', () => {
       );
       return await add();
     },
+    'batch-items-deleted': async () => {
+      const batchId = await stageTestBatch(shop.store, { items: [{ sku: 'ANY', quantity: 1 }] });
+      await sql`update batches set closed_at = '2000-01-01' where batch_id = ${batchId}`.execute(shop.store.db);
+      await shop.store.deleteBatchItems(new Date('2000-01-02'));
+      return await get(`/v1/batches/${batchId}/failures`);
+    },
     'cart-closed': async () => {
       const { path } = await openCart();
       await operator.send(api, 'DELETE', path);
@@ -500,8 +506,9 @@ describeOnDevServer('problems with Temporal and a database', () => {
   } satisfies Partial<Record<ProblemKind, ProblemTrigger>>;
 
   test('the problem tests cover every kind of problem', () => {
-    // test/api/codec/codec.test.ts covers `unreadable-payload`.
-    const withOtherBackends = ['overloaded', 'unreadable-payload'];
+    // test/api/codec/codec.test.ts covers `unreadable-payload`. test/e2e/operations/paused-workflows.test.ts covers
+    // `workflow-paused`.
+    const withOtherBackends = ['overloaded', 'unreadable-payload', 'workflow-paused'];
     expect([...kindsWithoutBackends, ...withOtherBackends, ...Object.keys(makers)].sort()).toEqual(
       [...PROBLEM_KINDS].sort(),
     );

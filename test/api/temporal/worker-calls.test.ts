@@ -1,4 +1,5 @@
-import { ServiceError } from '@temporalio/client';
+import { ServiceError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { callWorker } from '../../../src/api/temporal/worker-calls.js';
 import { hasPoller } from '../../../src/temporal/client/pollers.js';
@@ -82,11 +83,17 @@ describe('callWorker', () => {
     await client.connection.close();
   });
 
-  test('callWorker sends an update again when its workflow task is lost', async () => {
+  test.each([
+    ['its workflow task is lost', createLostTaskError()],
+    [
+      'the workflow never received it',
+      new WorkflowUpdateFailedError('Workflow Update failed', ApplicationFailure.create({ type: 'UnprocessedUpdate' })),
+    ],
+  ])('callWorker sends an update again when %s', async (_when, error) => {
     let tries = 0;
     const response = await callWorker(client, { workflowId: 'order:x' }, async () => {
       tries += 1;
-      if (tries < 3) throw createLostTaskError();
+      if (tries < 3) throw error;
       return 'taken';
     });
     expect([response, tries]).toEqual(['taken', 3]);

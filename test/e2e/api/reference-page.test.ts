@@ -1,22 +1,20 @@
-import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Api } from '../../support/api/api.js';
-import { describeInBrowser, launchBrowser } from '../../support/api/browser.js';
+import { describeInBrowser, useBrowser } from '../../support/api/browser.js';
 import { startApiWithoutBackends } from '../../support/api/unreachable-backends.js';
 import { readOpenApiDocument, documentedOperations } from '../../support/api/openapi-document.js';
 
 describeInBrowser('the reference at /docs', () => {
   let api: Api;
-  let browser: Browser;
 
   beforeAll(async () => {
     api = await startApiWithoutBackends();
-    browser = await launchBrowser();
   });
   afterAll(async () => {
-    await browser?.close();
     await api?.close();
   });
+
+  const browser = useBrowser();
 
   test('the API reference shows every operation, executes a request, and loads nothing from other hosts', async () => {
     const operations = documentedOperations(await readOpenApiDocument());

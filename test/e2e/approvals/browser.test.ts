@@ -1,10 +1,10 @@
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApprovalInput, ApprovalResource } from '../../../src/schemas/approval.js';
 import { PUBLIC_URL } from '../../support/shop/test-activities.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { makeApproval, makeApprover, waitForApproval, makeStage, startApproval } from '../../support/shop/approvals.js';
-import { describeInBrowser, launchBrowser } from '../../support/api/browser.js';
+import { describeInBrowser, useBrowser } from '../../support/api/browser.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
 
@@ -33,22 +33,17 @@ describeOnDevServer('an approval link from a mail', () => {
   describeInBrowser('in a real browser without JavaScript', () => {
     let shop: Shop;
     let api: Api;
-    let browser: Browser;
 
     beforeAll(async () => {
       shop = await startShop(await startDevServer(), { queues: ['approvals'] });
       api = await startApi(shop);
-      browser = await launchBrowser();
-    });
-    afterEach(async () => {
-      for (const context of browser?.contexts() ?? []) await context.close();
     });
     afterAll(async () => {
-      await browser?.close();
       await api?.close();
       await shop?.close();
     });
 
+    const browser = useBrowser();
     const [lead, manager] = [makeApprover('lead'), makeApprover('manager')];
 
     async function startRequestedApproval(overrides: Partial<ApprovalInput> = {}): Promise<ApprovalInput> {
@@ -76,8 +71,7 @@ describeOnDevServer('an approval link from a mail', () => {
     }
 
     async function openIn(options: BrowserContextOptions, url: string): Promise<Opened> {
-      const context = await browser.newContext({ javaScriptEnabled: false, ...options });
-      const page = await context.newPage();
+      const page = await browser.newPage({ javaScriptEnabled: false, ...options });
       const [sent, complaints]: [string[], string[]] = [[], []];
       page.on('request', (request) => void (request.method() === 'POST' && sent.push(request.url())));
       page.on('console', (message) => void complaints.push(message.text()));

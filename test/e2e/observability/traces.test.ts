@@ -350,7 +350,7 @@ describeOnDevServer('traces and logs', () => {
 
   test('the log lines of a request contain its request id and its trace id', () => {
     const lines = parsed(api.lines).filter(({ reqId }) => reqId === requestId);
-    expect(lines.map(({ msg }) => msg)).toEqual(['incoming request', 'request completed']);
+    expect(lines.map(({ msg }) => msg)).toEqual(['incoming request', 'action', 'request completed']);
     const { spanId, traceId } = descend(caller, 'POST /v1/orders');
     for (const line of lines) expect(line).toMatchObject({ traceId, spanId });
   });

@@ -3,7 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Connection } from '@temporalio/client';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openConnection } from '../../../src/temporal/connections.js';
 import { startTemporaryStack } from '../../../tools/stack/temporary-stack.js';
@@ -11,7 +11,7 @@ import type { Stack } from '../../../tools/stack/stack.js';
 import { createPayloadCodec } from '../../../src/temporal/encryption/codec.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
 import { projectRoot, startProcess, waitUntil } from '../../support/processes.js';
-import { describeInBrowser, launchBrowser } from '../../support/api/browser.js';
+import { describeInBrowser, useBrowser } from '../../support/api/browser.js';
 import { createCaller } from '../../support/api/callers.js';
 import { startTraceCollector, type TraceCollector } from '../../support/network/trace-collector.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
@@ -96,7 +96,7 @@ describeOnDevServer('a shop with payload encryption', () => {
   const callApi = async <T>(method: string, path: string, body?: unknown) => {
     const response = await fetch(stack.addresses.apiUrl + path, {
       method,
-      headers: { 'x-api-key': shiftLead.key, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      headers: { ...shiftLead.authHeader, ...(body !== undefined && { 'content-type': 'application/json' }) },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     expect(response.ok, `${method} ${path}: ${response.status}`).toBe(true);
@@ -272,11 +272,7 @@ describeOnDevServer('a shop with payload encryption', () => {
   });
 
   describeInBrowser('in the Web UI', () => {
-    let browser: Browser;
-    beforeAll(async () => {
-      browser = await launchBrowser();
-    });
-    afterAll(() => browser?.close());
+    const browser = useBrowser();
 
     test('the Web UI decrypts payloads only after an inspector has signed in', async () => {
       const { webUiUrl, temporalNamespace, codecUrl } = stack.addresses;
@@ -288,14 +284,14 @@ describeOnDevServer('a shop with payload encryption', () => {
       await page.getByLabel('API key or token').fill(inspector.key);
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByText('Signed in as ida').waitFor();
-      const [cookie] = await page.context().cookies();
+      const cookie = (await page.context().cookies()).find(({ name }) => name === 'session');
       await page.addInitScript(codecSettingsScript(codecUrl!));
       const shown = await readPageText(page, url, CANARIES.address);
 
       expect(canariesIn(hidden)).toEqual([]);
       expect(hidden).toContain('Codec Server could not connect');
       expect(shown).toContain(CANARIES.mail);
-      expect(cookie).toMatchObject({ path: '/codec', httpOnly: true, sameSite: 'Strict' });
+      expect(cookie).toMatchObject({ path: '/', httpOnly: true, sameSite: 'Lax' });
     });
   });
 
@@ -385,8 +381,8 @@ async function copyWithCanaries(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'tour-'));
   for (const part of ['tools', 'examples', 'src', 'package.json', 'tsconfig.json'])
     await cp(join(projectRoot, part), join(copy, part), { recursive: true });
-  await symlink(join(projectRoot, 'node_modules'), join(copy, 'node_modules'));
   const files = await readdir(copy, { recursive: true });
+  await symlink(join(projectRoot, 'node_modules'), join(copy, 'node_modules'));
   for (const [which, said, canary] of REPLACEMENTS) {
     let times = 0;
     for (const file of files.filter((file) => which.test(file))) {

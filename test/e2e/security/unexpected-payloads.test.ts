@@ -29,6 +29,12 @@ import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/
 import { startSingleWorkerProcess } from '../../support/workers/workers.js';
 
 type WorkflowType = keyof typeof workflows;
+/** These workflows take no messages and end at once. */
+const CLOSING_TYPES = ['reconcile', 'audit', 'purge', 'report'] as const;
+type ClosingType = (typeof CLOSING_TYPES)[number];
+type OpenType = Exclude<WorkflowType, ClosingType>;
+
+const isClosingType = (type: string): type is ClosingType => CLOSING_TYPES.some((closing) => closing === type);
 
 interface Message {
   kind: 'signal' | 'update' | 'query';
@@ -39,7 +45,7 @@ interface Message {
 
 /** An open workflow with valid input. `finish` completes the workflow. */
 interface OpenWorkflow {
-  type: WorkflowType;
+  type: OpenType;
   workflowId: string;
   finish: () => Promise<unknown>;
 }
@@ -50,14 +56,22 @@ const TASK_QUEUES: Record<WorkflowType, string> = {
   approval: 'approvals',
   batch: 'batches',
   batchShard: 'batches',
+  reconcile: 'housekeeping',
+  audit: 'housekeeping',
+  report: 'housekeeping',
+  purge: 'housekeeping',
 };
-const TYPES = Object.keys(TASK_QUEUES) as WorkflowType[];
+const OPEN_TYPES = Object.keys(TASK_QUEUES).filter((type): type is OpenType => !isClosingType(type));
 const CONTRACT_FOLDERS: Record<WorkflowType, string> = {
   order: 'order',
   cart: 'cart',
   approval: 'approval',
   batch: 'batch',
   batchShard: 'batch',
+  reconcile: 'housekeeping',
+  audit: 'housekeeping',
+  report: 'housekeeping',
+  purge: 'housekeeping',
 };
 
 const INVALID_ARGUMENT = 3;
@@ -105,6 +119,10 @@ const INPUTS: Record<WorkflowType, object> = {
   approval: makeApproval({ description: 'Really?', stages: [makeStage(makeApprover())] }),
   batch: { batchId: 'first' },
   batchShard: { ...SHARD, pauseState: { sequence: 1, paused: true } },
+  reconcile: { dryRun: true },
+  audit: { dryRun: true },
+  report: { days: 0 },
+  purge: { dryRun: true },
 };
 
 /** Returns every signal, update and query of all contracts. */
@@ -211,7 +229,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
       const drawPayload = (valid: object) => draw(unexpectedPayload, valid);
       const beside = await open.order({});
       const opened = await Promise.all(
-        TYPES.map((type) => {
+        OPEN_TYPES.map((type) => {
           const memo = { shop: draw(unexpectedMemo).payload };
           const header = {
             '_tracer-data': drawPayload(ANY_ARGUMENT).payload,
@@ -228,6 +246,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
           await startInstead(workflow.type, drawPayload(INPUTS[workflow.type]));
         }),
       );
+      for (const type of CLOSING_TYPES) await startInstead(type, drawPayload(INPUTS[type]));
       await expectReadable(opened);
       for (const workflow of [beside, ...opened]) await workflow.finish();
       expect(hasEnded).toBe(false);
@@ -283,7 +302,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
 
   const encoded = (value: unknown) => encodeToPayload(client.options.loadedDataConverter, value);
 
-  const open: Record<WorkflowType, (extras: Extras) => Promise<OpenWorkflow>> = {
+  const open: Record<OpenType, (extras: Extras) => Promise<OpenWorkflow>> = {
     async order(extras) {
       const input = makeOrder({ lines: [{ sku, quantity: 1 }] });
       const workflowId = `order:${input.orderId}`;
@@ -427,8 +446,8 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
   }
 
   /** Expects that the API can return these workflows and that every text in the responses is well-formed and short. */
-  async function expectReadable(all: Pick<OpenWorkflow, 'type' | 'workflowId'>[]): Promise<void> {
-    const shown = all.filter(({ type }) => type !== 'batchShard');
+  async function expectReadable(all: { type: WorkflowType; workflowId: string }[]): Promise<void> {
+    const shown = all.filter(({ type }) => type !== 'batchShard' && !isClosingType(type));
     const paths = shown.map(({ workflowId }) => `/v1/${workflowId.replace(':', 's/').replace('batchs/', 'batches/')}`);
     const lists = ['/v1/orders', '/v1/approvals', '/v1/batches'];
     for (const path of [...paths, ...lists]) {

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCommandLine, type ReplayCommand } from '../../../tools/replay/command-line.js';
+import { APPROVAL_TASK_QUEUE, withdrawUpdate } from '../../../src/workflows/approval/contract.js';
+import { CART_TASK_QUEUE } from '../../../src/workflows/cart/contract.js';
 import {
   BATCH_TASK_QUEUE,
   batchQuery,
@@ -19,6 +21,14 @@ import {
 } from '../../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
 import { waitUntil } from '../../support/processes.js';
+import {
+  makeApproval,
+  makeApprover,
+  makeStage,
+  startApproval,
+  type ApprovalHandle,
+} from '../../support/shop/approvals.js';
+import { newCartId, startCart, type CartHandle } from '../../support/shop/carts.js';
 import { stageTestBatch } from '../../support/shop/batches.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
@@ -27,7 +37,7 @@ import { startSingleWorkerProcess, startWorker } from '../../support/workers/wor
 
 const DEPLOYMENT_NAME = 'shop';
 const DEADLINE_MS = 40_000;
-const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, BATCH_TASK_QUEUE] as const;
+const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, BATCH_TASK_QUEUE, APPROVAL_TASK_QUEUE, CART_TASK_QUEUE] as const;
 
 /** Sets the delay and the interval of the server's drainage checks to a second. The defaults are minutes. */
 const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDrainageStatusRefreshInterval'].map(
@@ -36,7 +46,8 @@ const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDra
 
 type OrderHandle = WorkflowHandle<typeof orderWorkflow>;
 
-// The tests depend on each other and must run in order. They use the commands of docs/concepts/versioning.md.
+// The tests depend on each other and must run in order. test/e2e/workers/rollback.test.ts covers the full server, which
+// also offers the upgrade on continue-as-new.
 describeOnDevServer('worker deployment versions', () => {
   let server: DevServer;
   let shop: Shop;
@@ -121,16 +132,29 @@ describeOnDevServer('worker deployment versions', () => {
   }
 
   let order: OrderHandle;
+  let upgrading: { approval: ApprovalHandle; cart: CartHandle };
   let pinned: WorkflowHandle<typeof batch>;
 
-  test('orders have the versioning behavior auto-upgrade, and batches have the behavior pinned', async () => {
+  test('orders and batches are pinned; approvals, and carts of an older server, use the current version', async () => {
     order = await placeOrderAwaitingPickup();
     pinned = await startPausedBatch();
+    upgrading = {
+      approval: await startApproval(shop.client, makeApproval({ stages: [makeStage(makeApprover())] })),
+      cart: await startCart(shop.client, { cartId: newCartId() }),
+    };
     const behaviour = async (handle: WorkflowHandle) =>
       (await handle.describe()).raw.workflowExecutionInfo?.versioningInfo?.behavior;
+    for (const handle of Object.values(upgrading)) {
+      const isVersioned = async () => (await versionsOf(handle)).length > 0 || undefined;
+      await waitUntil(isVersioned, { description: `a workflow task of ${handle.workflowId}`, timeoutMs: DEADLINE_MS });
+    }
 
     expect([await versionsOf(order), await versionsOf(pinned)]).toEqual([['1'], ['1']]);
-    expect([await behaviour(order), await behaviour(pinned)]).toEqual([AUTO_UPGRADE, PINNED]);
+    expect([await behaviour(order), await behaviour(pinned)]).toEqual([PINNED, PINNED]);
+    expect([await behaviour(upgrading.approval), await behaviour(upgrading.cart)]).toEqual([
+      AUTO_UPGRADE,
+      AUTO_UPGRADE,
+    ]);
   });
 
   test('npm run replay -- --from-server does not select pinned workflows', async () => {
@@ -140,18 +164,16 @@ describeOnDevServer('worker deployment versions', () => {
       for await (const { workflowId } of shop.client.workflow.list({ query })) found.push(workflowId);
       return found.sort();
     };
-    const both = [pinned.workflowId, order.workflowId].sort();
+    const unpinned = [upgrading.approval.workflowId, upgrading.cart.workflowId].sort();
+    const all = [pinned.workflowId, order.workflowId, ...unpinned].sort();
     const areFound = async () =>
-      isDeepStrictEqual(await listWorkflowIds('TemporalWorkflowVersioningBehavior is not null'), both) || undefined;
-    await waitUntil(areFound, {
-      description: 'the versioning behavior of both workflows in visibility',
-      timeoutMs: DEADLINE_MS,
-    });
+      isDeepStrictEqual(await listWorkflowIds('TemporalWorkflowVersioningBehavior is not null'), all) || undefined;
+    await waitUntil(areFound, { description: 'the versioning behavior in visibility', timeoutMs: DEADLINE_MS });
 
-    expect(await listWorkflowIds(sample!.query)).toEqual([order.workflowId]);
+    expect(await listWorkflowIds(sample!.query)).toEqual(unpinned);
   });
 
-  test('an open order moves to the new current version, and a batch completes on its own version', async () => {
+  test('an open approval moves to the new current version, and orders and batches complete on their own version', async () => {
     const named = {
       TEMPORAL_DEPLOYMENT_NAME: DEPLOYMENT_NAME,
       TEMPORAL_WORKER_BUILD_ID: '2',
@@ -162,9 +184,14 @@ describeOnDevServer('worker deployment versions', () => {
     await runSuccessfully('set-current-version', '--build-id', '2');
     const newOrder = await placeOrderAwaitingPickup();
     await deliverOrder(order);
+    await upgrading.approval.executeUpdate(withdrawUpdate, { args: [{}] });
+    await upgrading.cart.cancel();
+    await expect(upgrading.cart.result()).rejects.toThrow();
 
     expect(await versionsOf(newOrder)).toEqual(['2']);
-    expect(await versionsOf(order)).toEqual(['1', '2']);
+    expect(await versionsOf(order)).toEqual(['1']);
+    expect(await versionsOf(upgrading.approval)).toEqual(['1', '2']);
+    expect(await versionsOf(upgrading.cart)).toEqual(['1', '2']);
     expect(await drainage('1'), 'the batch is pinned to version 1').toBe('draining');
     await pinned.signal(resumeSignal);
     await pinned.result();

@@ -70,7 +70,11 @@ describeOnDevServer('a worker stopped by SIGTERM under load', () => {
     );
     expect(draining).toMatchObject({
       status: 'not ready',
-      checks: { temporal: 'ok', worker: 'does not poll orders, payments, carts, approvals, batches', store: 'ok' },
+      checks: {
+        temporal: 'ok',
+        worker: 'does not poll orders, payments, carts, approvals, batches, housekeeping',
+        store: 'ok',
+      },
     });
     expect(orderly).toBeUndefined();
     await placeOrders(orders.slice(ORDERS / 2));

@@ -376,7 +376,7 @@ describe('listBatchFailures', () => {
   });
 });
 
-describe('readBatchStats', () => {
+describe('the counts and the idle time of a batch', () => {
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
   async function openPartlyProcessedBatch(): Promise<{ batchId: string; attemptId: number }> {
@@ -405,7 +405,6 @@ describe('readBatchStats', () => {
         chunks: 5,
         chunksDone: 1,
         chunksGivenUp: 2,
-        idleSeconds: expect.any(Number),
       },
       {
         operation: 'price-update',
@@ -415,10 +414,10 @@ describe('readBatchStats', () => {
         chunks: 1,
         chunksDone: 0,
         chunksGivenUp: 0,
-        idleSeconds: expect.any(Number),
       },
     ]);
     expect(await store.readBatchStats([])).toEqual([]);
+    expect(await store.readBatchIdleSeconds([])).toEqual([]);
   });
 
   test('counts the items of all runs, but only the chunks of the last run', async () => {
@@ -432,7 +431,7 @@ describe('readBatchStats', () => {
 
   test('measures the idle time since the last finished chunk, or since the attempt was opened if no chunk has finished', async () => {
     const { batchId, attemptId } = await openPartlyProcessedBatch();
-    const readIdleSeconds = async () => (await store.readBatchStats([batchId]))[0]!.idleSeconds;
+    const readIdleSeconds = async () => (await store.readBatchIdleSeconds([randomUUID(), batchId]))[0]!;
     const past = sql`now() - interval '1 hour'`;
     await sql`update batch_attempts set opened_at = now() - interval '2 hours' where attempt_id = ${attemptId}`.execute(
       store.db,

@@ -305,67 +305,75 @@ describe('random sequences of attempts', () => {
     attempts: fc.array(fc.array(fate, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
   });
 
-  test('in random sequences of attempts, each item succeeds at most once, and counts and lists agree', async () => {
-    await fc.assert(
-      fc.asyncProperty(scenario, async ({ count, itemsPerChunk, attempts }) => {
-        const batchId = await stageTestBatch(store, {
-          operation: 'call',
-          items: makeNumberedItems(count),
-          itemsPerChunk,
-        });
-        let left = createMany(count, (index) => index + 1);
-        for (const [nth, fates] of attempts.entries()) {
-          const attempt = (await store.openAttempt(batchId, `run ${nth}`))!;
-          if (left.length === 0) {
-            expect(attempt.chunks).toBe(0);
-            continue;
-          }
-          const cut = createMany(Math.ceil(left.length / itemsPerChunk), (n) =>
-            left.slice(n * itemsPerChunk, (n + 1) * itemsPerChunk),
-          );
-          expect(attempt).toMatchObject({ attempt: nth + 1, chunks: cut.length });
-          expect((await storedChunks(attempt.attemptId)).map(linesOf)).toEqual(cut);
-
-          const failed: [number, string][] = [];
-          const open: number[] = [];
-          for (const [chunkIndex, lines] of cut.entries()) {
-            const key = { attemptId: attempt.attemptId, chunkIndex };
-            const fate = fates[chunkIndex % fates.length]!;
-            const wrong = 'failing' in fate ? fate.failing.filter((place) => place < lines.length).toSorted() : [];
-            const giveUp = () =>
-              store.giveUpChunks(attempt.attemptId, { first: chunkIndex, count: 1 }, { type: 'Stopped', message: '' });
-            if (fate.kind === 'applied') {
-              await store.applyChunk(key, async () => rejectionsAt(...wrong));
-              failed.push(...wrong.map((place): [number, string] => [lines[place]!, 'Rejected']));
-            } else if (fate.kind === 'recorded') {
-              const processedCount = Math.min(fate.processedCount, lines.length);
-              const isDone = processedCount === lines.length;
-              const before = wrong.filter((place) => place < processedCount);
-              await store.recordChunkProgress(key, { processedCount, failures: rejectionsAt(...before), isDone });
-              failed.push(...before.map((place): [number, string] => [lines[place]!, 'Rejected']));
-              if (fate.givenUp) {
-                await giveUp();
-                failed.push(...lines.slice(processedCount).map((line): [number, string] => [line, 'Stopped']));
-              } else open.push(...lines.slice(processedCount));
-            } else if (fate.kind === 'given up') {
-              await giveUp();
-              failed.push(...lines.map((line): [number, string] => [line, 'Stopped']));
-            } else open.push(...lines);
-          }
-
-          const listed = await store.listBatchFailures(batchId, { limit: 200 });
-          expect(listed.map(({ line, reason }) => [line, reason.type])).toEqual(failed);
-          const unfinished = failed.length + open.length;
-          expect(await store.countBatchProgress(batchId)).toMatchObject({
-            total: count,
-            succeeded: count - unfinished,
-            failed: failed.length,
-            attempt: nth + 1,
+  test(
+    'in random sequences of attempts, each item succeeds at most once, and counts and lists agree',
+    { timeout: 120_000 },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(scenario, async ({ count, itemsPerChunk, attempts }) => {
+          const batchId = await stageTestBatch(store, {
+            operation: 'call',
+            items: makeNumberedItems(count),
+            itemsPerChunk,
           });
-          left = [...failed.map(([line]) => line), ...open].toSorted((a, b) => a - b);
-        }
-      }),
-      { numRuns: 60 },
-    );
-  });
+          let left = createMany(count, (index) => index + 1);
+          for (const [nth, fates] of attempts.entries()) {
+            const attempt = (await store.openAttempt(batchId, `run ${nth}`))!;
+            if (left.length === 0) {
+              expect(attempt.chunks).toBe(0);
+              continue;
+            }
+            const cut = createMany(Math.ceil(left.length / itemsPerChunk), (n) =>
+              left.slice(n * itemsPerChunk, (n + 1) * itemsPerChunk),
+            );
+            expect(attempt).toMatchObject({ attempt: nth + 1, chunks: cut.length });
+            expect((await storedChunks(attempt.attemptId)).map(linesOf)).toEqual(cut);
+
+            const failed: [number, string][] = [];
+            const open: number[] = [];
+            for (const [chunkIndex, lines] of cut.entries()) {
+              const key = { attemptId: attempt.attemptId, chunkIndex };
+              const fate = fates[chunkIndex % fates.length]!;
+              const wrong = 'failing' in fate ? fate.failing.filter((place) => place < lines.length).toSorted() : [];
+              const giveUp = () =>
+                store.giveUpChunks(
+                  attempt.attemptId,
+                  { first: chunkIndex, count: 1 },
+                  { type: 'Stopped', message: '' },
+                );
+              if (fate.kind === 'applied') {
+                await store.applyChunk(key, async () => rejectionsAt(...wrong));
+                failed.push(...wrong.map((place): [number, string] => [lines[place]!, 'Rejected']));
+              } else if (fate.kind === 'recorded') {
+                const processedCount = Math.min(fate.processedCount, lines.length);
+                const isDone = processedCount === lines.length;
+                const before = wrong.filter((place) => place < processedCount);
+                await store.recordChunkProgress(key, { processedCount, failures: rejectionsAt(...before), isDone });
+                failed.push(...before.map((place): [number, string] => [lines[place]!, 'Rejected']));
+                if (fate.givenUp) {
+                  await giveUp();
+                  failed.push(...lines.slice(processedCount).map((line): [number, string] => [line, 'Stopped']));
+                } else open.push(...lines.slice(processedCount));
+              } else if (fate.kind === 'given up') {
+                await giveUp();
+                failed.push(...lines.map((line): [number, string] => [line, 'Stopped']));
+              } else open.push(...lines);
+            }
+
+            const listed = await store.listBatchFailures(batchId, { limit: 200 });
+            expect(listed.map(({ line, reason }) => [line, reason.type])).toEqual(failed);
+            const unfinished = failed.length + open.length;
+            expect(await store.countBatchProgress(batchId)).toMatchObject({
+              total: count,
+              succeeded: count - unfinished,
+              failed: failed.length,
+              attempt: nth + 1,
+            });
+            left = [...failed.map(([line]) => line), ...open].toSorted((a, b) => a - b);
+          }
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
 });

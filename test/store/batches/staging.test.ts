@@ -11,15 +11,16 @@ import {
   MAX_CONNECTIONS,
   useBatchStore,
 } from '../../support/database/batch-store.js';
+import { lockChunks, terminateBlockedConnections } from '../../support/database/database-lock.js';
 import { createMany, splitIntoChunks, stageTestBatch } from '../../support/shop/batches.js';
 
 const batchStore = useBatchStore();
-const { waitForCopies, waitForBlockedTransactions, countRows, openAttempt, storedChunks } = batchStore;
+const { waitForUploads, waitForBlockedTransactions, countRows, openAttempt, storedChunks } = batchStore;
 let store: Store;
 beforeAll(() => void ({ store } = batchStore));
 
-const NO_ROWS = { batches: 0, attempts: 0, orphans: 0 };
-const ONE_BATCH = { batches: 1, attempts: 1, orphans: 0 };
+const NO_ROWS = { batches: 0, attempts: 0, uploads: 0, orphans: 0 };
+const ONE_BATCH = { batches: 1, attempts: 1, uploads: 0, orphans: 0 };
 
 describe('stageBatch', () => {
   const makeBatch = (overrides: { operation?: string; itemsPerChunk?: number } = {}) => ({
@@ -96,18 +97,13 @@ describe('stageBatch', () => {
 
   test('throws and stores nothing when the database closes the connection, and a retry succeeds', async () => {
     const batch = makeBatch();
-    const gate = createGate();
-    async function* pages() {
-      yield* splitIntoChunks(makeNumberedItems(2), 2);
-      await gate.passed;
-      yield* splitIntoChunks(makeNumberedItems(2), 2);
-    }
-    const staged = store.stageBatch(batch, pages()).catch((error: unknown) => String(error));
-    await waitForCopies(1);
-    await sql`select pg_terminate_backend(pid) from pg_stat_progress_copy where datname = current_database()`.execute(
-      store.db,
-    );
-    gate.open();
+    const lock = await lockChunks(batchStore.database.url);
+    const staged = store
+      .stageBatch(batch, splitIntoChunks(makeNumberedItems(4), 2))
+      .catch((error: unknown) => String(error));
+    await lock.waitForBlocked();
+    await terminateBlockedConnections(batchStore.database.url);
+    await lock.release();
 
     expect(await staged).toMatch(/connection|terminat|EPIPE|ECONNRESET/i);
     expect(await countRows(batch.batchId)).toEqual(NO_ROWS);
@@ -184,7 +180,7 @@ describe('stageBatch', () => {
       }
       const batch = { ...makeBatch(), batchId };
       const both = [first, second].map((items) => store.stageBatch(batch, pages(items)));
-      await waitForCopies(2);
+      await waitForUploads(2);
       gate.open();
       return { batchId, outcomes: (await Promise.all(both)).map(({ status }) => status) };
     }
@@ -259,7 +255,7 @@ describe('stageBatch', () => {
       await waitForBlockedTransactions(2);
       await sql`
         select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into batch_attempts%'`.execute(
+        where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into "batch_attempts"%'`.execute(
         store.db,
       );
       expect(await first).toMatch(/connection|terminat|EPIPE|ECONNRESET/i);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { grantAppRolePrivileges, TableOwnerRoleError } from '../../../src/store/postgres/privileges.js';
 import { APP_ROLE, createDatabase } from '../../support/database/database.js';
+import { stageTestBatch } from '../../support/shop/batches.js';
 
 const INSUFFICIENT_PRIVILEGE = '42501';
 
@@ -37,6 +38,19 @@ describe('the app role (the database role of the API and the worker)', () => {
     ['set the sequence of batch numbers', `select setval('batches_number_seq', 1)`],
   ])('the app role is not allowed to %s', async (_, text) => {
     await expect(query(text)).rejects.toMatchObject({ code: INSUFFICIENT_PRIVILEGE });
+  });
+
+  test('the app role can delete the chunks of an upload, but not the chunks of a batch', async () => {
+    const batchId = await stageTestBatch(owner, { items: [{ n: 1 }] });
+    const { attemptId } = (await owner.openAttempt(batchId, 'run'))!;
+    await query(`insert into batch_chunks (attempt_id, chunk_index, items, item_count) values (-1, 0, '[]', 1)`);
+
+    await query(`insert into batch_uploads (attempt_id, batch_id, items_per_chunk) values (${attemptId}, 'x', 1)`);
+    await query(`select delete_upload_chunks(${attemptId}, 0, 10)`);
+    await query('select delete_upload_chunks(-1, 0, 10)');
+
+    const { rows } = await sql`select attempt_id from batch_chunks`.execute(owner.db);
+    expect(rows).toEqual([{ attempt_id: attemptId }]);
   });
 
   test('grantAppRolePrivileges revokes privileges that the app role does not need', async () => {

@@ -13,8 +13,7 @@ import {
 } from '../processes.js';
 import { buildApp } from '../../../src/api/app.js';
 import type { AppDependencies } from '../../../src/api/dependencies.js';
-import { createCodecSessions } from '../../../src/api/plugins/auth/sessions.js';
-import { createCursors } from '../../../src/api/http/cursors.js';
+import { createCursors } from '../../../src/api/http/lists/cursors.js';
 import { createPayloadCodec } from '../../../src/temporal/encryption/codec.js';
 import type { EncryptionKey } from '../../../src/temporal/encryption/keys.js';
 import { createLogger, type Logger } from '../../../src/observability/logger.js';
@@ -37,6 +36,16 @@ import { CARRIER_WEBHOOK_SECRET, type RunningFakes } from '../fakes/running-fake
 
 /** The secret with which every API in the tests signs its cursors. */
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
+
+/** The default limits of uploads. */
+export const UPLOAD_LIMITS: AppDependencies['uploadLimits'] = {
+  maxBytes: 2 ** 30,
+  maxLineLength: 16_384,
+  maxUploads: 16,
+  maxUploadsPerCaller: 4,
+  minBytesPerSecond: 16_384,
+  speedCheckMs: 30_000,
+};
 
 export interface ApiResponse<Body> {
   status: number;
@@ -74,8 +83,12 @@ interface ApiOptions {
   uploadLimits?: Partial<AppDependencies['uploadLimits']>;
   auth?: AppDependencies['auth'];
   protection?: Partial<AppDependencies['protection']>;
+  /** The secrets that sign the sessions of browsers. */
+  sessionSecrets?: readonly string[];
   logger?: Logger;
   metrics?: AppDependencies['httpMetrics'];
+  links?: AppDependencies['links'];
+  consoleLinks?: AppDependencies['consoleLinks'];
   /** The encryption keys of the codec endpoint. With `none`, the API has no codec endpoint. */
   encryptionKeys?: readonly EncryptionKey[] | 'none';
 }
@@ -83,8 +96,8 @@ interface ApiOptions {
 /** Builds the API with default options for tests. The API does not listen yet. */
 export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
   const { client, store, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
-  const { encryptionKeys: keys = [], logger = createLogger('api', 'silent'), metrics } = deps;
-  const { codecOrigins = [] } = protection ?? {};
+  const { sessionSecrets = [CURSOR_SECRET] } = deps;
+  const { encryptionKeys: keys = [], logger = createLogger('api', 'silent'), metrics, links = {} } = deps;
   return await buildApp({
     client,
     store,
@@ -92,21 +105,18 @@ export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
     approvalLinks,
     outgoing,
     httpMetrics: metrics,
+    links,
+    consoleLinks: deps.consoleLinks,
     carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, PREVIOUS_WEBHOOK_SECRET],
     approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET, PREVIOUS_WEBHOOK_SECRET],
     batchOperations: operations,
-    uploadLimits: { maxBytes: 2 ** 30, maxLineLength: 16_384, ...uploadLimits },
+    uploadLimits: { ...UPLOAD_LIMITS, ...uploadLimits },
     auth,
     // Load shedding is off, because test machines sometimes stall.
-    protection: { corsOrigins: [], codecOrigins, hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0, ...protection },
+    protection: { corsOrigins: [], codecOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0, ...protection },
     cursors: createCursors([CURSOR_SECRET]),
-    codec:
-      keys === 'none'
-        ? undefined
-        : {
-            payloads: createPayloadCodec({ keys, namespace: client.options.namespace }),
-            sessions: createCodecSessions([CURSOR_SECRET], auth === 'open' ? [] : auth.apiKeys, codecOrigins),
-          },
+    sessionSecrets,
+    codec: keys === 'none' ? undefined : createPayloadCodec({ keys, namespace: client.options.namespace }),
   });
 }
 

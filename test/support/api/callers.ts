@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createApiKey } from '../../../src/api/plugins/auth/api-keys.js';
+import type { AuthSettings } from '../../../src/api/plugins/auth/index.js';
 import type { ApiKey, CallerRole } from '../../../src/schemas/api-key.js';
 import type { ApiResponse, Api, RequestOptions } from './api.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
@@ -8,6 +9,8 @@ import type { Problem } from '../../../src/schemas/shared/problem.js';
 export interface TestCaller {
   id: string;
   key: string;
+  /** The header that authenticates this caller. */
+  authHeader: { 'x-api-key': string };
   /** The entry for this caller in API_KEYS. */
   configEntry: ApiKey;
   /** Sends a request as this caller. */
@@ -21,14 +24,21 @@ export interface TestCaller {
 
 export function createCaller(roles: CallerRole[], id = `${roles[0]}-${randomUUID().slice(0, 8)}`): TestCaller {
   const { key, hash } = createApiKey();
+  const authHeader = { 'x-api-key': key };
   return {
     id,
     key,
+    authHeader,
     configEntry: { id, roles, hashes: [hash] },
     send: (api, method, path, options = {}) =>
-      api.request(method, path, { ...options, headers: { 'x-api-key': key, ...options.headers } }),
+      api.request(method, path, { ...options, headers: { ...authHeader, ...options.headers } }),
   };
 }
+
+/** The authentication settings of an API that knows the API keys of these callers. */
+export const authOf = (...callers: TestCaller[]): AuthSettings => ({
+  apiKeys: callers.map(({ configEntry }) => configEntry),
+});
 
 interface OpenApiOperation {
   operationId: string;

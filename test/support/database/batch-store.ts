@@ -30,21 +30,34 @@ export type ApplyChunk = Parameters<Store['applyChunk']>[1];
 
 type TestDatabase = Awaited<ReturnType<typeof createDatabase>>;
 
+/** Waits until `count` uploads are in progress, or were cut off and not deleted yet. @throws after 15 seconds. */
+export const waitForUploads = (store: Store, count: number) =>
+  waitUntil(
+    async () =>
+      (await store.db.selectFrom('batch_uploads').select('attempt_id').execute()).length === count || undefined,
+    { description: `${count} uploads in progress`, timeoutMs: 15_000, intervalMs: 10 },
+  );
+
+/** Counts the rows of a batch and of its uploads, and the chunks that belong to no attempt and no upload (`orphans`). */
+export async function countBatchRows(store: Store, batchId: string) {
+  const { rows } = await sql<{ batches: number; attempts: number; uploads: number; orphans: number }>`
+    select
+      (select count(*)::int from batches where batch_id = ${batchId}) as batches,
+      (select count(*)::int from batch_attempts where batch_id = ${batchId}) as attempts,
+      (select count(*)::int from batch_uploads where batch_id = ${batchId}) as uploads,
+      (select count(*)::int from batch_chunks
+        where attempt_id not in (select attempt_id from batch_attempts union all select attempt_id from batch_uploads)
+      ) as orphans`.execute(store.db);
+  return rows[0]!;
+}
+
 /** A store in a separate database, with helper functions for batch tests. */
 export class BatchStore {
   database!: TestDatabase;
   store!: Store;
 
-  /** Waits until `count` connections run a COPY statement. @throws after ten seconds. */
-  readonly waitForCopies = (count: number) =>
-    waitUntil(
-      async () => {
-        const { rows } = await sql`
-          select from pg_stat_progress_copy where datname = current_database()`.execute(this.store.db);
-        return rows.length === count || undefined;
-      },
-      { description: `${count} uploads in progress`, timeoutMs: 10_000, intervalMs: 10 },
-    );
+  /** Waits until `count` uploads are in progress. @throws after 15 seconds. */
+  readonly waitForUploads = (count: number) => waitForUploads(this.store, count);
 
   /** Waits until at least `count` transactions wait for a lock. @throws after ten seconds. */
   readonly waitForBlockedTransactions = (count: number) =>
@@ -59,17 +72,8 @@ export class BatchStore {
       { description: `${count} blocked transactions`, timeoutMs: 10_000, intervalMs: 10 },
     );
 
-  /** Counts the rows of a batch, and all chunk rows whose attempt does not exist (`orphans`). */
-  readonly countRows = async (batchId: string): Promise<{ batches: number; attempts: number; orphans: number }> => {
-    const { rows } = await sql<{ batches: number; attempts: number; orphans: number }>`
-      select
-        (select count(*)::int from batches where batch_id = ${batchId}) as batches,
-        (select count(*)::int from batch_attempts where batch_id = ${batchId}) as attempts,
-        (select count(*)::int from batch_chunks where attempt_id not in (select attempt_id from batch_attempts)) as orphans`.execute(
-      this.store.db,
-    );
-    return rows[0]!;
-  };
+  /** Counts the rows of a batch and of its uploads, and the chunks that belong to no attempt and no upload (`orphans`). */
+  readonly countRows = (batchId: string) => countBatchRows(this.store, batchId);
 
   /** Opens an attempt. The test fails if the attempt has no chunks. */
   readonly openAttempt = async (batchId: string, runId: string): Promise<OpenAttempt> => {

@@ -31,6 +31,22 @@ export async function lockCarts(databaseUrl: string): Promise<DatabaseLock> {
   return await takeLock(databaseUrl, 'lock table carts in access exclusive mode');
 }
 
+/** Blocks changes of chunks, so uploads cannot store a part. */
+export async function lockChunks(databaseUrl: string): Promise<DatabaseLock> {
+  return await takeLock(databaseUrl, 'lock table batch_chunks in share mode');
+}
+
+/** Ends the connections that wait for a lock, as a failing database server does. */
+export async function terminateBlockedConnections(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  await client.end();
+}
+
 async function takeLock(databaseUrl: string, statement: string, values: unknown[] = []): Promise<DatabaseLock> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

@@ -1,15 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findMarkedBlocks, type MarkedBlock } from '../../../tools/docs/marked-blocks.js';
+import { findMarkedBlocks, type CodeBlock } from '../../../tools/docs/marked-blocks.js';
 import { projectRoot } from '../processes.js';
-
-export type { MarkedBlock };
 
 /** A code block that a reader types, with the output that the page shows. */
 export interface PageStep {
-  command: MarkedBlock;
-  output: MarkedBlock | undefined;
+  command: CodeBlock;
+  output: CodeBlock | undefined;
 }
 
 /**
@@ -24,13 +22,18 @@ export interface PageStep {
 export async function readSteps(page: string): Promise<{ steps: PageStep[] } | { missing: string }> {
   const text = await readPage(page);
   if (text === undefined) return { missing: 'the page does not exist' };
-  const blocks = findMarkedBlocks(text).filter(({ marker }) => /^(start|run|output)(:|$)/.test(marker));
-  const steps = blocks.flatMap((command, index) => {
-    const next = blocks[index + 1];
+  const steps = toSteps(findMarkedBlocks(text));
+  return steps.length > 0 ? { steps } : { missing: 'the page has no marked commands' };
+}
+
+/** Returns the commands among the blocks, each with its output. */
+export function toSteps(blocks: CodeBlock[]): PageStep[] {
+  const ofSteps = blocks.filter(({ marker }) => /^(start|run|output)(:|$)/.test(marker));
+  return ofSteps.flatMap((command, index) => {
+    const next = ofSteps[index + 1];
     if (isOutput(command)) return [];
     return [{ command, output: next && isOutput(next) ? next : undefined }];
   });
-  return steps.length > 0 ? { steps } : { missing: 'the page has no marked commands' };
 }
 
 /** Returns the code block of a page that contains a file, or the reason why the page has no such block. */
@@ -46,4 +49,4 @@ async function readPage(page: string): Promise<string | undefined> {
   return existsSync(path) ? await readFile(path, 'utf8') : undefined;
 }
 
-const isOutput = ({ marker }: MarkedBlock): boolean => /^output(:|$)/.test(marker);
+const isOutput = ({ marker }: Pick<CodeBlock, 'marker'>): boolean => /^output(:|$)/.test(marker);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { projectRoot } from '../processes.js';
 
-const COMMAND_TIMEOUT_MS = 120_000;
+const DEFAULT_TIMEOUT_MS = 120_000;
 const END_OF_OUTPUT = /\nend of output, failed=(\d)\n$/;
 
 export interface CommandResult {
@@ -18,15 +18,30 @@ export interface ReaderShell {
   close(): Promise<void>;
 }
 
-/** Opens a shell in the folder of the project. `prelude` defines functions that replace programs of the reader. */
-export async function openReaderShell(env: NodeJS.ProcessEnv, prelude: string): Promise<ReaderShell> {
-  const bash = spawn('bash', ['--norc', '--noprofile'], { cwd: projectRoot, env, stdio: ['pipe', 'pipe', 'inherit'] });
+interface ReaderShellOptions {
+  env: NodeJS.ProcessEnv;
+  /** Defines functions that replace programs of the reader. */
+  prelude?: string;
+  /** The folder of the reader. Default: the folder of the project. */
+  folder?: string;
+  /** The time limit of a code block. */
+  timeoutMs?: number;
+}
+
+/** Opens a shell. */
+export async function openReaderShell({
+  env,
+  prelude = '',
+  folder = projectRoot,
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+}: ReaderShellOptions): Promise<ReaderShell> {
+  const bash = spawn('bash', ['--norc', '--noprofile'], { cwd: folder, env, stdio: ['pipe', 'pipe', 'inherit'] });
   const exited = once(bash, 'exit');
   const chunks = bash.stdout.setEncoding('utf8')[Symbol.asyncIterator]() as AsyncIterator<string>;
 
   async function run(code: string): Promise<CommandResult> {
     bash.stdin.write(`failed=0; { ${code}\n} </dev/null 2>&1; printf '\\nend of output, failed=%d\\n' "$failed"\n`);
-    const overdue = setTimeout(() => bash.kill('SIGKILL'), COMMAND_TIMEOUT_MS);
+    const overdue = setTimeout(() => bash.kill('SIGKILL'), timeoutMs);
     try {
       let received = '';
       for (;;) {

@@ -22,6 +22,7 @@ import { openStore } from '../../../src/store/index.js';
 import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
 import { migrate } from '../../../src/store/migrations/index.js';
 import { grantAppRolePrivileges } from '../../../src/store/postgres/privileges.js';
+import { cachedBuild } from './cached-build.js';
 import { compileSource } from './compiled-source.js';
 import { findKustomize } from '../deploy/kustomize.js';
 import { findPrometheus } from '../deploy/prometheus.js';
@@ -84,14 +85,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // the run would pass.
   const required = process.env.REQUIRE_ALL_PROGRAMS ? all : sharedServers ? [temporalCli] : [];
   for (const program of required) if ('missing' in program) throw new Error(program.missing);
-  const compiledSource = join(folder, 'compiled');
-  const [database, { code }] = await Promise.all([
+  const [database, build] = await Promise.all([
     sharedServers ? createTemporaryDatabase(sharedServers.databaseUrl) : startDatabase(join(folder, 'postgres')),
-    bundleWorkflows(new DefaultLogger('WARN')),
-    compileSource(compiledSource),
+    cachedBuild(buildSources),
   ]);
-  const workflowBundle = join(folder, 'workflow-bundle.js');
-  await writeFile(workflowBundle, code);
 
   const store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
   await migrate(store.db);
@@ -109,13 +106,25 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('schemathesis', schemathesis);
   project.provide('kustomize', kustomize);
   project.provide('prometheus', prometheus);
-  project.provide('workflowBundle', workflowBundle);
-  project.provide('compiledSource', compiledSource);
+  project.provide('workflowBundle', join(build, WORKFLOW_BUNDLE));
+  project.provide('compiledSource', join(build, COMPILED_SOURCE));
 
   return async () => {
     await database.drop();
     await rm(folder, { recursive: true, force: true });
   };
+}
+
+const WORKFLOW_BUNDLE = 'workflow-bundle.js';
+const COMPILED_SOURCE = 'compiled';
+
+/** Bundles the workflows and compiles `src/` into a folder. */
+async function buildSources(folder: string): Promise<void> {
+  const [{ code }] = await Promise.all([
+    bundleWorkflows(new DefaultLogger('WARN')),
+    compileSource(join(folder, COMPILED_SOURCE)),
+  ]);
+  await writeFile(join(folder, WORKFLOW_BUNDLE), code);
 }
 
 /** Starts a PostgreSQL server for this run and returns a database in it. */

@@ -34,20 +34,23 @@ async function readHeldStock(
   { orderId, products }: ExpectedOrder,
   others: number,
 ): Promise<Map<string, number>> {
-  const { rows } = await sql<{ sku: string; stock: number; mine: number; reserved: number }>`
-    select sku, stock,
+  const { rows } = await sql<{ sku: string; stock: number; mine: number; reserved: number; is_counted: boolean }>`
+    select products.sku, stock,
+      products.reserved = coalesce(sum(quantity) filter (where reservation = 'reserved'), 0)
+        and products.sold = coalesce(sum(quantity) filter (where reservation = 'sold'), 0) as is_counted,
       coalesce(sum(quantity) filter (where order_id = ${orderId}), 0)::int as mine,
       coalesce(sum(quantity), 0)::int as reserved
     from products left join (
-      select line.sku, line.quantity, order_id
+      select line.sku, line.quantity, order_id, reservation
       from orders, jsonb_to_recordset(lines) as line (sku text, quantity int)
       where reservation in ('reserved', 'sold', 'written_off')
     ) as held using (sku)
     where sku in (${sql.join(products.map(({ sku }) => sku))})
-    group by sku, stock`.execute(store.db);
+    group by products.sku`.execute(store.db);
   for (const { sku, available } of products) {
     const row = rows.find((candidate) => candidate.sku === sku);
     if (!row) throw new Error(`product ${sku} does not exist any more`);
+    if (!row.is_counted) throw new Error(`${sku}: the counts of reserved and sold units differ from the orders`);
     if (row.stock + row.reserved !== available) {
       throw new Error(
         `${sku}: stock (${row.stock}) plus reserved units (${row.reserved}) must equal the original stock (${available})`,

@@ -5,7 +5,7 @@ import {
   type WorkflowStartOptions,
 } from '@temporalio/client';
 import { TemporalFailure, type Duration } from '@temporalio/common';
-import { afterAll, beforeAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { type Balance, type ExpectedOrder, readBalance } from './balance.js';
 import { waitUntil } from '../processes.js';
 import type { Stage } from '../../../src/schemas/approval.js';
@@ -24,6 +24,7 @@ import { createTestWorkers } from '../workers/create-test-workers.js';
 import { fetchEventSummaries } from '../temporal/event-summaries.js';
 import { startCarrierWebhookReceiver, type CarrierWebhookReceiver } from '../network/carrier-webhook-receiver.js';
 import { makeOrder, addProduct, startShop, type Shop } from './shop.js';
+import { beforeAllAndRetries } from '../temporal/before-all-and-retries.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../temporal/time-skipping-server.js';
 import { ActivitySpy, type ActivityAttempt, type ActivityName } from './activity-spy.js';
 
@@ -157,11 +158,9 @@ export function describeWithOrderShop(
 ): void {
   describeWithTimeSkipping(title, () => {
     let shop: OrderShop | undefined;
-    beforeAll(async () => {
+    beforeAllAndRetries(async () => {
       shop = await startOrderShop(options);
-    });
-    afterAll(async () => {
-      await shop?.close();
+      return shop.close;
     });
     define(() => {
       if (!shop) throw new Error('the shop has not started yet');

@@ -58,6 +58,10 @@ export function createTestActivities({
     mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
     webhooks: createWebhooks({ outgoing: outgoingHttpClient, secrets: [OUTGOING_WEBHOOK_SECRET] }),
     publicUrl: PUBLIC_URL,
+    // Orders of tests are reconciled as soon as their workflow has ended.
+    reconcileAfterMinutes: 0,
+    notificationRetentionDays: 90,
+    batchItemRetentionDays: 90,
     operations,
     orderApprovalPolicy: { threshold: ORDER_APPROVAL_THRESHOLD, stages },
   });

@@ -61,8 +61,19 @@ interface DevServerOptions {
  */
 export async function startDevServer(options: DevServerOptions = {}): Promise<DevServer> {
   const shared = Object.keys(options).length === 0 ? inject('clusterAddress') : undefined;
-  const own = shared === undefined ? await startLocalServer(options) : undefined;
-  const address = shared ?? own!.address;
+  return await connectToServer(shared ?? (await startLocalServer(options)));
+}
+
+/** A server that the test file started. */
+interface OwnServer {
+  address: string;
+  stop: () => Promise<void>;
+}
+
+/** Opens a namespace on a server: on the server of the test file, or on the shared server with this address. */
+export async function connectToServer(server: OwnServer | string): Promise<DevServer> {
+  const own = typeof server === 'string' ? undefined : server;
+  const address = typeof server === 'string' ? server : server.address;
   const connection = await openConnection({ TEMPORAL_ADDRESS: address });
   const replicas = own ? 1 : inject('replicas');
   const [nativeConnection, ...moreConnections] = (await Promise.all(

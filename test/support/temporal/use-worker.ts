@@ -1,6 +1,6 @@
 import type { Worker } from '@temporalio/worker';
-import { afterAll, beforeAll } from 'vitest';
 import type { TemporalServer } from '../shop/shop.js';
+import { beforeAllAndRetries } from './before-all-and-retries.js';
 
 /** Starts a server and a worker before the tests of the surrounding `describe`. Stops both after the tests. */
 export function useWorker(
@@ -21,13 +21,13 @@ export function useWorker(
     worker = undefined;
   }
 
-  beforeAll(async () => {
+  beforeAllAndRetries(async () => {
     server = await startServer();
     await startWorker();
-  });
-  afterAll(async () => {
-    await stopWorker();
-    await server?.close();
+    return async () => {
+      await stopWorker();
+      await server.close();
+    };
   });
 
   return {

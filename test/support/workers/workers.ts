@@ -79,24 +79,28 @@ async function commonExit(exits: Promise<ExitStatus>[]): Promise<ExitStatus> {
   throw new Error(`the workers exited differently: ${JSON.stringify([first, ...others])}`);
 }
 
-/** Starts exactly one worker process, even if the run has replicas. `lines` receives its output. */
+/**
+ * Starts exactly one worker process, even if the run has replicas. `lines` receives its output. `isReplayed` is false for
+ * a test whose workers run different code.
+ */
 export async function startSingleWorkerProcess(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, fakes }: Pick<Shop, 'databaseUrl' | 'fakes'>,
   env: Record<string, string> = {},
-  { lines = [] }: { lines?: string[] } = {},
+  { lines = [], isReplayed = true }: { lines?: string[]; isReplayed?: boolean } = {},
 ): Promise<ManagedProcess> {
   const { PAYLOAD_ENCRYPTION_KEYS: encrypted } = env;
   const keys = encrypted === undefined ? [] : parseEncryptionKeys(encrypted);
   const codePath = bundlePath(inject('workflowBundle'), { encrypted: keys.length > 0 });
-  trackNamespace(`${address} ${namespace}`, {
+  const tracked = {
     client: () =>
       createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys }),
     code: {
       workflowBundle: { codePath },
       payloadCodecs: keys.length ? [createWorkerCodec(createPayloadCodec({ keys, namespace }))] : [],
     },
-  });
+  };
+  if (isReplayed) trackNamespace(`${address} ${namespace}`, tracked);
   let polls = false;
   let ended = false;
   const worker = await startProcess({

@@ -7,10 +7,10 @@ import type { AuditResult } from '../../../tools/chaos/audit/findings.js';
 import type { AuditSources } from '../../../tools/chaos/audit/evidence.js';
 import { EDGE_CASES } from '../../../tools/chaos/clients/edge-cases/edge-cases.js';
 import { startLoadGenerator } from '../../../tools/chaos/clients/load-generator.js';
-import { addLoadProducts } from '../../../tools/chaos/clients/products.js';
+import { addLoadProducts, LARGE_PRODUCT } from '../../../tools/chaos/clients/products.js';
 import type { LoggedOrder, ClientLog } from '../../../tools/chaos/client-log.js';
 import { SeededRandom } from '../../../tools/chaos/random.js';
-import type { OrderResource } from '../../../src/schemas/order.js';
+import type { OrderLine, OrderResource } from '../../../src/schemas/order.js';
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
 import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
@@ -331,10 +331,13 @@ describeOnDevServer('the audit of a load run', () => {
       random: new SeededRandom(SEED),
       profile: { clients: 6, maxPauseMs: 50, linesPerBatch: 200 },
     });
+    const isLarge = (lines: OrderLine[]) => lines.some(({ sku }) => sku === LARGE_PRODUCT.sku);
     const hasEnoughRequests = ({ orders, carts, batches, callbacks }: ClientLog) =>
       orders.length >= 20 &&
       batches.length === 2 &&
       callbacks.sent > 0 &&
+      // A large order waits for its approval, so its cancellation cannot come too late.
+      orders.some(({ lines, cancellation }) => isLarge(lines) && cancellation?.outcome === 'accepted') &&
       carts.some(({ end }) => end === 'abandoned') &&
       carts.some(({ end }) => end === 'checked out') &&
       carts.filter(({ end }) => end === 'open').length >= 2;

@@ -1,12 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  KILLABLE_PROCESSES,
-  planFaults,
-  FAULTS_PER_ROUND,
-  type Fault,
-  type PlannedFault,
-} from '../../../tools/chaos/faults/plan.js';
+import { planFaults, FAULTS_PER_ROUND, type Fault, type PlannedFault } from '../../../tools/chaos/faults/plan.js';
+import { KILLABLE_PROCESSES } from '../../../tools/stack/kill-process.js';
 import { NETWORK_LINKS } from '../../../tools/stack/network-links.js';
 
 const seeds = fc.integer({ min: 0 });

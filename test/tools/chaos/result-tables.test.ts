@@ -22,6 +22,7 @@ function makeOutcome(): ChaosResult {
     seed: 5,
     seconds: 61.4,
     baselineMs: 1_250,
+    housekeepingRuns: 12,
     audit,
     violations: audit.violations,
     recoveries: [
@@ -87,6 +88,7 @@ describe('the tables of a chaos run', () => {
     ['duplicated', ['0']],
     ['without a response', ['1']],
     ['histories replayed without a difference', ['2 (58 events)']],
+    ['runs of the schedules', ['12']],
     ['complete edge cases', ['1 of 2']],
     ['HTTP requests sent', ['3,000, of which 11 failed or were rejected']],
   ])('the row "%s" contains %j', (title, cells) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { updateCodeBlocks } from '../../../tools/docs/code-blocks.js';
 import { findDeclaration } from '../../../tools/docs/declarations.js';
-import { findMarkedBlocks } from '../../../tools/docs/marked-blocks.js';
+import { findCodeBlocks, findMarkedBlocks } from '../../../tools/docs/marked-blocks.js';
 import { listPages } from '../../../tools/docs/pages.js';
 import { projectRoot } from '../../support/processes.js';
 
@@ -70,15 +70,41 @@ describe('findMarkedBlocks', () => {
     'an example',
     '```',
     '````',
-    '```text output: eventually',
-    '```',
+    '1. In a list:',
+    '',
+    '   ```text output: eventually',
+    '   first',
+    '     second',
+    '   ```',
   ].join('\n');
 
   test('finds the blocks with a marker, and no block inside another block', () => {
     expect(findMarkedBlocks(page)).toEqual([
-      { marker: 'run', code: 'ls\npwd', line: 1, start: 1, end: 3 },
-      { marker: 'output: eventually', code: '', line: 14, start: 14, end: 14 },
+      {
+        language: 'sh',
+        marker: 'run',
+        code: 'ls\npwd',
+        introduction: '',
+        line: 1,
+        start: 1,
+        end: 3,
+        indentation: '',
+      },
+      {
+        language: 'text',
+        marker: 'output: eventually',
+        code: 'first\n  second',
+        introduction: '1. In a list:',
+        line: 16,
+        start: 16,
+        end: 18,
+        indentation: '   ',
+      },
     ]);
+  });
+
+  test('findCodeBlocks also finds the blocks without a marker', () => {
+    expect(findCodeBlocks(page).map(({ marker }) => marker)).toEqual(['run', '', '', 'output: eventually']);
   });
 
   test('rejects a block without an end', () => {

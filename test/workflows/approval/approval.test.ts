@@ -4,7 +4,7 @@ import { WithStartWorkflowOperation } from '@temporalio/client';
 import { type ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { Webhook } from 'standardwebhooks';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import type { ApprovalView, Decision } from '../../../src/schemas/approval.js';
 import {
   approvalDueAtAttribute,
@@ -30,6 +30,7 @@ import {
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { startWebhookReceiver, type WebhookReceiver } from '../../support/network/webhook-receiver.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
+import { beforeAllAndRetries } from '../../support/temporal/before-all-and-retries.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
 import { rejectionTypeOf } from '../../support/temporal/update-rejections.js';
 
@@ -38,13 +39,11 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   let shop: Shop;
   let receiver: WebhookReceiver;
 
-  beforeAll(async () => {
+  beforeAllAndRetries(async () => {
     const server = await startTimeSkippingServer();
     env = server.env;
     shop = await startShop(server, { queues: ['approvals'] });
-  });
-  afterAll(async () => {
-    await shop?.close();
+    return shop.close;
   });
   beforeEach(async () => {
     receiver = await startWebhookReceiver();
@@ -53,8 +52,8 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     await receiver.close();
   });
 
-  /** Starts a worker for approvals on the given task queue. */
-  async function createWorkerOn(taskQueue: string): Promise<{ stop: () => Promise<void> }> {
+  /** Runs a worker for approvals on the given task queue until the test ends. */
+  async function runWorkerOn(taskQueue: string): Promise<void> {
     const worker = await Worker.create({
       debugMode: true,
       connection: env.nativeConnection,
@@ -63,22 +62,11 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       activities: createTestActivities(shop),
     });
     const running = worker.run();
-    return {
-      async stop() {
-        worker.shutdown();
-        await running;
-      },
-    };
+    onTestFinished(async () => {
+      worker.shutdown();
+      await running;
+    });
   }
-  /** Queries the approval. A temporary worker on the task queue `nobody` answers the query. */
-  const approvalOf = async (handle: ApprovalHandle): Promise<ApprovalView> => {
-    const worker = await createWorkerOn('nobody');
-    try {
-      return await handle.query(approvalQuery);
-    } finally {
-      await worker.stop();
-    }
-  };
   const mailsTo = ({ email }: { email: string }) => shop.fakes.mailbox.mailsTo(email);
   const mailArrived = (approver: { email: string }) =>
     waitUntil(async () => (await mailsTo(approver))[0], {
@@ -301,6 +289,28 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       },
     );
 
+    test('shows what happens if nobody decides, without the requester, until the approval is closed', async () => {
+      const handle = await startApproval(
+        shop.client,
+        makeApproval({
+          requestedBy: 'boss',
+          onTimeout: 'rejected',
+          stages: [
+            { approvers: [{ id: 'lead' }], timeoutSeconds: 3 },
+            makeStage({ id: 'boss' }),
+            makeStage({ id: 'boss' }, { id: 'manager' }),
+          ],
+        }),
+      );
+      const { ifUndecided } = await waitForApproval(handle, ({ trail }) => trail.length > 0, 'the first stage');
+      const second = await waitForApproval(handle, ({ stage }) => stage === 3, 'the last stage');
+      const decided = await decide(handle, { approver: 'manager', decision: 'approve' });
+
+      expect(ifUndecided).toEqual({ nextApprovers: ['manager'] });
+      expect(second.ifUndecided).toEqual({ outcome: 'rejected' });
+      expect(decided).not.toHaveProperty('ifUndecided');
+    });
+
     test('rejects a decision by a first-stage approver during the second stage', async () => {
       const [lead, manager] = [makeApprover(), makeApprover()];
       const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(lead), makeStage(manager)] }));
@@ -397,11 +407,14 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   });
 
   describe('withdrawal', () => {
-    /** Starts an approval, with `decision` as a signal if given, and cancels it before its first workflow task. */
+    /**
+     * Starts an approval, with `decision` as a signal if given, and cancels it before its first workflow task. Returns
+     * when the approval is closed. Only its worker can answer a query.
+     */
     async function cancelledAtOnce(decision?: Decision): Promise<ApprovalHandle> {
       const input = makeApproval({ stages: [makeStage({ id: 'now' })], callbackUrl: receiver.url });
       const workflowId = approvalWorkflowId(input.approvalId);
-      const start = { workflowId, taskQueue: 'nobody', args: [input] as [typeof input] };
+      const start = { workflowId, taskQueue: workflowId, args: [input] as [typeof input] };
       const handle = decision
         ? await shop.client.workflow.signalWithStart<typeof approval, [Decision]>('approval', {
             ...start,
@@ -410,16 +423,15 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
           })
         : await shop.client.workflow.start<typeof approval>('approval', start);
       await handle.cancel();
-      const worker = await createWorkerOn('nobody');
+      await runWorkerOn(workflowId);
       await handle.result().catch(() => undefined);
-      await worker.stop();
       return handle as ApprovalHandle;
     }
 
     test('withdraws and reports an approval that is cancelled before its first workflow task', async () => {
       const handle = await cancelledAtOnce();
       expect((await handle.describe()).status.name).toBe('CANCELLED');
-      expect(await approvalOf(handle)).toMatchObject({
+      expect(await handle.query(approvalQuery)).toMatchObject({
         status: 'withdrawn',
         callbackDelivery: { status: 'delivered' },
       });
@@ -487,7 +499,9 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(mail.text).toContain('Please.\nThanks.');
       expect(mail.html).toContain('Buy &lt;b&gt;it&lt;/b&gt;?');
       const token = /http:\/\/shop\.test\/approvals\/(\S+)/.exec(mail.text)?.[1] ?? '';
-      expect(mail.html).toContain(token);
+      expect(mail.html).toContain(`href="http://shop.test/approvals/${token}"`);
+      const consequence = /If nobody decides by \d{4}-\d\d-\d\d \d\d:\d\d UTC, the request closes without a decision\./;
+      for (const part of [mail.text, mail.html]) expect(part).toMatch(consequence);
       const { firstExecutionRunId: firstRunId } = handle;
       const link = { approvalId: input.approvalId, firstRunId, stage: 1, approver: approver.id };
       expect(await approvalLinks.verify(token)).toEqual({ link, isExpired: false });

@@ -51,8 +51,10 @@ describe('the limits of the schema', () => {
       webhookUrl: `https://${'u'.repeat(992)}`,
     };
     const { webhookUrl, ...mail } = message;
+    const ifUndecided = { nextApprovers: Array<string>(MAX_APPROVERS).fill('a'.repeat(120)) };
     const bytes =
-      Buffer.byteLength(JSON.stringify(message)) + Buffer.byteLength(JSON.stringify({ ...mail, email: longText(42) }));
+      Buffer.byteLength(JSON.stringify(message)) +
+      Buffer.byteLength(JSON.stringify({ ...mail, email: longText(42), ifUndecided }));
     const messages = MAX_STAGES * MAX_APPROVERS * (MAX_REMINDERS + 1);
     // Allows 2,000 bytes for the other data of an activity in the history.
     expect(messages * (bytes + 2 * 1_000)).toBeLessThan(50 * 1024 * 1024);

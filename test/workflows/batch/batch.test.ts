@@ -1,6 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, type TemporalFailure } from '@temporalio/common';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   batchQuery,
   BATCH_TASK_QUEUE,
@@ -22,6 +22,7 @@ import {
 } from '../../support/shop/batches.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { readStock, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { beforeAllAndRetries } from '../../support/temporal/before-all-and-retries.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
 
 /** Returns the failure of a run. */
@@ -36,12 +37,13 @@ async function waitForFailure(handle: Pick<BatchHandle, 'result'>): Promise<Temp
 
 describeWithTimeSkipping('a batch (time-skipping server)', () => {
   let shop: Shop;
-  const tests = new TestOperations();
+  let tests: TestOperations;
 
-  beforeAll(async () => {
+  beforeAllAndRetries(async () => {
+    tests = new TestOperations();
     shop = await startShop(await startTimeSkippingServer(), { queues: ['batches'], operations: tests.operations });
+    return shop.close;
   });
-  afterAll(() => shop?.close());
 
   const failuresOf = (batchId: string) => shop.store.listBatchFailures(batchId, { limit: 200 });
 
@@ -301,18 +303,18 @@ describeWithTimeSkipping('a paused batch (time-skipping server)', () => {
   let shop: Shop;
   let tests: TestOperations;
 
-  beforeEach(async () => {
+  beforeAllAndRetries(async () => {
     tests = new TestOperations();
     server = await startTimeSkippingServer();
     shop = await startShop(server, { queues: ['batches'], operations: tests.operations });
+    return shop.close;
   });
-  afterEach(() => shop?.close());
 
   test('a batch that is paused for a day processes no item during the pause and every item afterwards', async () => {
     const items = makeItems(30, 'paused');
     const batchId = await stageTestBatch(shop.store, { operation: 'call', items });
-    // The batch is paused before its first chunk, because a pause of running chunks cancels their activities. The
-    // time-skipping server can stop advancing time after that. shards.test.ts tests such a pause on the dev server.
+    // The batch is paused before its first chunk, because a pause of running chunks cancels their activities.
+    // shards.test.ts tests such a pause on the dev server.
     const handle = await shop.client.workflow.signalWithStart<typeof batch>('batch', {
       workflowId: batchWorkflowId(batchId),
       taskQueue: BATCH_TASK_QUEUE,
@@ -325,7 +327,16 @@ describeWithTimeSkipping('a paused batch (time-skipping server)', () => {
 
     expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused', total: 30, succeeded: 0, failed: 0 });
     expect(tests.calledKeys).toEqual([]);
+    // The end of a batch cancels a poll that is still running. So the chunks end only after the poll that follows the
+    // resume, when the workflow waits for the next poll.
+    tests.blockCalls();
     await handle.signal(resumeSignal);
+    const hasPolled = async () => {
+      const types = (await fetchEventSummaries(handle)).map(({ type }) => type);
+      return types.lastIndexOf('TimerStarted') > types.lastIndexOf('WorkflowExecutionSignaled') || undefined;
+    };
+    await waitUntil(hasPolled, { description: 'the poll after the resume', timeoutMs: 20_000 });
+    tests.unblockCalls();
     expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
     expect([...new Set(tests.calledKeys.filter((key) => key.startsWith('paused')))].sort()).toEqual(
       items.map(({ key }) => key),

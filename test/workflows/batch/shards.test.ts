@@ -35,6 +35,9 @@ import { resetRun } from '../../support/temporal/resets.js';
 /** Temporal's size limit for the history of one run. */
 const MAX_BYTES = 50 * 1024 * 1024;
 
+/** A batch of 1,001 chunks takes up to 67 s while other test files run. */
+const LARGE_BATCH = { timeout: 120_000 };
+
 describeOnDevServer('a batch (dev server)', () => {
   let server: DevServer;
   let shop: Shop;
@@ -79,31 +82,35 @@ describeOnDevServer('a batch (dev server)', () => {
     return { batchId, handle, items };
   }
 
-  test('a batch of 1,001 chunks has two children, whose history sizes allow batches of a million chunks', async () => {
-    const items = makeItems(1_001, 'tree');
-    const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 1 });
+  test(
+    'a batch of 1,001 chunks has two children, whose history sizes allow batches of a million chunks',
+    LARGE_BATCH,
+    async () => {
+      const items = makeItems(1_001, 'tree');
+      const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 1 });
 
-    const handle = await startBatch(shop.client, batchId);
+      const handle = await startBatch(shop.client, batchId);
 
-    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 1_001, chunks: 1_001 });
-    expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
-    const [parent, full, rest] = await Promise.all(
-      [handle, childOf(handle, 0), childOf(handle, 1)].map(measureHistory),
-    );
-    expect([full!.activities, rest!.activities]).toEqual([1_000, 1]);
-    // The parent runs one activity at the start, one at the end, and one for each progress poll.
-    expect(parent!.activities).toBeLessThanOrEqual(2 + parent!.timers);
-    expect(parent!.children).toBe(2);
-    for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
+      expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 1_001, chunks: 1_001 });
+      expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
+      const [parent, full, rest] = await Promise.all(
+        [handle, childOf(handle, 0), childOf(handle, 1)].map(measureHistory),
+      );
+      expect([full!.activities, rest!.activities]).toEqual([1_000, 1]);
+      // The parent runs one activity at the start, one at the end, and one for each progress poll.
+      expect(parent!.activities).toBeLessThanOrEqual(2 + parent!.timers);
+      expect(parent!.children).toBe(2);
+      for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
 
-    // A batch of a million chunks has a thousand children with 1,000 chunks each. docs/reference/limits.md uses these
-    // numbers.
-    expect(full!.events / 1_000).toBeLessThan(EVENTS_PER_ACTIVITY);
-    expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
-    const perChild = (parent!.events - parent!.timers * EVENTS_PER_PROGRESS_POLL) / parent!.children;
-    expect(perChild).toBeLessThanOrEqual(EVENTS_PER_CHILD);
-    expect((parent!.bytes / parent!.children) * 1_000 * 2).toBeLessThan(MAX_BYTES);
-  });
+      // A batch of a million chunks has a thousand children with 1,000 chunks each. docs/reference/limits.md uses these
+      // numbers.
+      expect(full!.events / 1_000).toBeLessThan(EVENTS_PER_ACTIVITY);
+      expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
+      const perChild = (parent!.events - parent!.timers * EVENTS_PER_PROGRESS_POLL) / parent!.children;
+      expect(perChild).toBeLessThanOrEqual(EVENTS_PER_CHILD);
+      expect((parent!.bytes / parent!.children) * 1_000 * 2).toBeLessThan(MAX_BYTES);
+    },
+  );
 
   /** Measures the history of a run: its size, its text and the number of events of some types. */
   async function measureHistory(handle: Pick<WorkflowHandle, 'describe' | 'fetchHistory'>) {
@@ -123,31 +130,35 @@ describeOnDevServer('a batch (dev server)', () => {
     };
   }
 
-  test('the items of a child terminated during a pause count as failed, and the batch completes the other items', async () => {
-    const { batchId, handle, items } = await startBlockedBatch('paced');
+  test(
+    'the items of a child terminated during a pause count as failed, and the batch completes the other items',
+    LARGE_BATCH,
+    async () => {
+      const { batchId, handle, items } = await startBlockedBatch('paced');
 
-    await handle.signal(pauseSignal);
-    const readIdleSeconds = async () => {
-      const children = await Promise.all([0, 1].map((n) => childOf(handle, n).describe()));
-      return children.every(({ raw }) => (raw.pendingActivities ?? []).length === 0) || undefined;
-    };
-    await waitUntil(readIdleSeconds, { description: 'no activity in progress', timeoutMs: 20_000 });
-    tests.unblockCalls();
-    const { status, typedSearchAttributes } = await handle.describe();
-    expect([status.name, typedSearchAttributes.get(batchStatusAttribute)]).toEqual(['RUNNING', 'paused']);
-    expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused' });
-    await childOf(handle, 1).terminate('by an operator');
-    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0 });
-    await handle.signal(resumeSignal);
+      await handle.signal(pauseSignal);
+      const readIdleSeconds = async () => {
+        const children = await Promise.all([0, 1].map((n) => childOf(handle, n).describe()));
+        return children.every(({ raw }) => (raw.pendingActivities ?? []).length === 0) || undefined;
+      };
+      await waitUntil(readIdleSeconds, { description: 'no activity in progress', timeoutMs: 20_000 });
+      tests.unblockCalls();
+      const { status, typedSearchAttributes } = await handle.describe();
+      expect([status.name, typedSearchAttributes.get(batchStatusAttribute)]).toEqual(['RUNNING', 'paused']);
+      expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused' });
+      await childOf(handle, 1).terminate('by an operator');
+      expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0 });
+      await handle.signal(resumeSignal);
 
-    expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 1_000, failed: 1 });
-    expect((await handle.describe()).typedSearchAttributes.get(batchStatusAttribute)).toBe('completed_with_failures');
-    expect(await shop.store.listBatchFailures(batchId, { limit: 10 })).toMatchObject([
-      { line: 1_001, item: items[1_000], reason: { type: 'TerminatedFailure' } },
-    ]);
-    const retried = await startBatch(shop.client, batchId);
-    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2, chunks: 1 });
-  });
+      expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 1_000, failed: 1 });
+      expect((await handle.describe()).typedSearchAttributes.get(batchStatusAttribute)).toBe('completed_with_failures');
+      expect(await shop.store.listBatchFailures(batchId, { limit: 10 })).toMatchObject([
+        { line: 1_001, item: items[1_000], reason: { type: 'TerminatedFailure' } },
+      ]);
+      const retried = await startBatch(shop.client, batchId);
+      expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2, chunks: 1 });
+    },
+  );
 
   test('a terminated batch that is started again while its chunks still run applies every item once', async () => {
     const items = makeItems(40, 'fenced');
@@ -173,29 +184,36 @@ describeOnDevServer('a batch (dev server)', () => {
     return rows.length;
   }
 
-  test('a cancelled child counts its items as failed, and a retry of the cancelled batch processes all items', async () => {
-    const { batchId, handle } = await startBlockedBatch('cancelled');
+  test(
+    'a cancelled child counts its items as failed, and a retry of the cancelled batch processes all items',
+    LARGE_BATCH,
+    async () => {
+      const { batchId, handle } = await startBlockedBatch('cancelled');
 
-    await childOf(handle, 1).cancel();
-    await waitForBatchProgress(
-      shop.store,
-      batchId,
-      ({ failed }) => failed === 1,
-      'the items of the child counted as failed',
-    );
-    expect(await stateOf(handle)).toBe('RUNNING');
-    await handle.cancel();
+      await childOf(handle, 1).cancel();
+      await waitForBatchProgress(
+        shop.store,
+        batchId,
+        ({ failed }) => failed === 1,
+        'the items of the child counted as failed',
+      );
+      expect(await stateOf(handle)).toBe('RUNNING');
+      await handle.cancel();
 
-    const error: unknown = await handle.result().catch((reason: unknown) => reason);
-    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
-    expect([await stateOf(childOf(handle, 0)), await stateOf(childOf(handle, 1))]).toEqual(['CANCELLED', 'CANCELLED']);
-    expect(await handle.query(batchQuery)).toMatchObject({ status: 'cancelled', failed: 1 });
-    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 1 });
-    tests.unblockCalls();
-    const retried = await startBatch(shop.client, batchId);
-    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2 });
-    expect(await stateOf(childOf(handle, '0.2'))).toBe('COMPLETED');
-  });
+      const error: unknown = await handle.result().catch((reason: unknown) => reason);
+      expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+      expect([await stateOf(childOf(handle, 0)), await stateOf(childOf(handle, 1))]).toEqual([
+        'CANCELLED',
+        'CANCELLED',
+      ]);
+      expect(await handle.query(batchQuery)).toMatchObject({ status: 'cancelled', failed: 1 });
+      expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 1 });
+      tests.unblockCalls();
+      const retried = await startBatch(shop.client, batchId);
+      expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, attempt: 2 });
+      expect(await stateOf(childOf(handle, '0.2'))).toBe('COMPLETED');
+    },
+  );
 
   test('a batch that is cancelled while it is being opened is recorded as cancelled', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(2) });
@@ -217,19 +235,23 @@ describeOnDevServer('a batch (dev server)', () => {
     expect(await writtenKeys(shop.store, batchId)).toEqual([]);
   });
 
-  test('a reset batch waits until the children of the previous run have closed, and processes every item once', async () => {
-    const { handle } = await startBlockedBatch('reset');
-    const { events } = await handle.fetchHistory();
-    const firstChild = events!.findIndex((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
-    const taskBefore = events!.slice(0, firstChild).findLast((event) => event.workflowTaskCompletedEventAttributes);
-    const { workflowId, firstExecutionRunId: runId } = handle;
-    await resetRun(shop.client, { workflowId, runId }, Number(taskBefore!.eventId));
-    tests.unblockCalls();
+  test(
+    'a reset batch waits until the children of the previous run have closed, and processes every item once',
+    LARGE_BATCH,
+    async () => {
+      const { handle } = await startBlockedBatch('reset');
+      const { events } = await handle.fetchHistory();
+      const firstChild = events!.findIndex((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
+      const taskBefore = events!.slice(0, firstChild).findLast((event) => event.workflowTaskCompletedEventAttributes);
+      const { workflowId, firstExecutionRunId: runId } = handle;
+      await resetRun(shop.client, { workflowId, runId }, Number(taskBefore!.eventId));
+      tests.unblockCalls();
 
-    const again = shop.client.workflow.getHandle<typeof batchWorkflow>(handle.workflowId);
-    expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 1_001, failed: 0, attempt: 1 });
-    expect((await again.describe()).runId).not.toBe(handle.firstExecutionRunId);
-  });
+      const again = shop.client.workflow.getHandle<typeof batchWorkflow>(handle.workflowId);
+      expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 1_001, failed: 0, attempt: 1 });
+      expect((await again.describe()).runId).not.toBe(handle.firstExecutionRunId);
+    },
+  );
 
   test('a batch that is paused before its start processes no item until it is resumed', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(3) });

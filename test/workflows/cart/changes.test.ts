@@ -6,6 +6,7 @@ import {
   addItemInput,
   cartSnapshot,
   checkoutInput,
+  MAX_CART_CHANGES,
   MAX_CART_LINES,
   MAX_IDLE_SECONDS,
   removeItemInput,
@@ -93,6 +94,7 @@ describe('applyChange', () => {
       lastChangeAt: LATER,
       reminderPassed: false,
       hasChanged: true,
+      changes: [{ at: LATER, event: 'item_added', sku: 'MUG', quantityBefore: 0, quantityAfter: 1 }],
     });
   });
 
@@ -132,6 +134,34 @@ describe('applyChange', () => {
     expect(checkLedger(state, addChange('MUG', 1, 'r0'))).toBe('new');
     expect(checkLedger(state, addChange('MUG', 1, 'r1'))).toBe('repeated');
     expect(checkLedger(state, addChange('MUG', 1, `r${LIMITS.ledger}`))).toBe('repeated');
+  });
+});
+
+describe('the latest changes of a cart', () => {
+  test.each<[Change, object]>([
+    [addChange('MUG', 3), { event: 'item_added', sku: 'MUG', quantityBefore: 2, quantityAfter: 5 }],
+    [addChange('PAN', 3), { event: 'item_added', sku: 'PAN', quantityBefore: 0, quantityAfter: 3 }],
+    [setChange('MUG', 1), { event: 'quantity_set', sku: 'MUG', quantityBefore: 2, quantityAfter: 1 }],
+    [removeChange('MUG'), { event: 'item_removed', sku: 'MUG', quantityBefore: 2, quantityAfter: 0 }],
+    [checkout, { event: 'checked_out' }],
+    [
+      { ...abandon, caller: 'ada' },
+      { event: 'abandoned', caller: 'ada' },
+    ],
+  ])('applyChange records %j without its payment and idempotency key', (change, recorded) => {
+    const { changes } = applyChange(cartWith({ MUG: 2 }), { ...change, idempotencyKey: 'r' }, LATER);
+
+    expect(changes).toEqual([{ at: LATER, ...recorded }]);
+  });
+
+  test('a cart remembers its latest 20 changes, oldest first', () => {
+    let state = makeCart();
+    for (let quantity = 1; quantity <= LIMITS.changes + 2; quantity++)
+      state = applyChange(state, addChange('MUG', quantity), NOW);
+
+    expect(state.changes).toHaveLength(20);
+    expect(state.changes![0]).toMatchObject({ quantityBefore: 3, quantityAfter: 6 });
+    expect(state.changes!.at(-1)).toMatchObject({ quantityBefore: 231, quantityAfter: 253 });
   });
 });
 
@@ -571,6 +601,7 @@ describe('unparsed cart requests', () => {
 
   test('workflow code has the same limits for cart requests as the schemas', () => {
     expect(LIMITS.lines).toBe(MAX_CART_LINES);
+    expect(LIMITS.changes).toBe(MAX_CART_CHANGES);
     expect(LIMITS.quantity).toBe(MAX_LINE_QUANTITY);
     expect(LIMITS.seconds).toBe(MAX_IDLE_SECONDS);
     for (const [length, problem] of [

@@ -1,7 +1,7 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CartInput, CartView } from '../../../src/schemas/cart.js';
 import {
   abandonSignal,
@@ -17,6 +17,7 @@ import {
 import { waitUntil } from '../../support/processes.js';
 import { newCartId, startCart, type CartHandle } from '../../support/shop/carts.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { beforeAllAndRetries } from '../../support/temporal/before-all-and-retries.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
 
 const MINUTE_SECONDS = 60;
@@ -29,14 +30,12 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   let shop: Shop;
   let sku: string;
 
-  beforeAll(async () => {
+  beforeAllAndRetries(async () => {
     const server = await startTimeSkippingServer();
     env = server.env;
     shop = await startShop(server, { queues: ['carts', 'orders', 'payments'] });
     sku = (await addProduct(shop.store)).sku;
-  });
-  afterAll(async () => {
-    await shop?.close();
+    return shop.close;
   });
 
   const open = (input: Partial<CartInput> = {}) => startCart(shop.client, { cartId: newCartId(), ...input });
@@ -328,8 +327,35 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
 
       expect(view).toMatchObject({ lines: [{ sku, quantity: 2 }] });
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
+      expect(view.changes).toMatchObject([
+        { event: 'expired' },
+        { event: 'reminded', at: view.remindedAt },
+        { event: 'quantity_set', sku, quantityBefore: 1, quantityAfter: 2, at: view.lastChangeAt },
+        { event: 'reminded' },
+        { event: 'item_added', sku, quantityBefore: 0, quantityAfter: 1 },
+      ]);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_reminder', 'cart_expired']);
       expect((await handle.describe()).runId).not.toBe(firstExecutionRunId);
+    });
+
+    test('a cart remembers its latest 20 changes across continue-as-new, and updates do not return them', async () => {
+      const { sku: available } = await addProduct(shop.store, { available: 1_000 });
+      const customer = { customerId: 'ada', continueAsNewAfterEvents: 1 };
+      const handle = await open(customer);
+      for (let number = 1; number <= 21; number++) {
+        const args = [{ sku: available, quantity: 1, caller: 'ada' }] as const;
+        expect(await handle.executeUpdate(addItemUpdate, { args: [...args] })).not.toHaveProperty('changes');
+      }
+      await handle.executeUpdate(removeItemUpdate, { args: [{ sku: available }] });
+
+      const { changes = [] } = await handle.query(cartQuery);
+
+      expect(changes).toHaveLength(20);
+      expect(changes[0]).toMatchObject({ event: 'item_removed', quantityBefore: 21, quantityAfter: 0 });
+      expect(changes[0]).not.toHaveProperty('caller');
+      expect(changes[1]).toMatchObject({ event: 'item_added', quantityBefore: 20, quantityAfter: 21, caller: 'ada' });
+      expect(changes.at(-1)).toMatchObject({ quantityBefore: 2, quantityAfter: 3 });
+      await handle.executeUpdate(abandonUpdate, { args: [{}] });
     });
   });
 

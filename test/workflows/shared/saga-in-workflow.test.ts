@@ -2,44 +2,32 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { waitUntil } from '../../support/processes.js';
 import '../../support/setup/quiet-runtime.js';
-import type { TemporalServer } from '../../support/shop/shop.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
+import { useWorker } from '../../support/temporal/use-worker.js';
 import { continueSignal, logQuery, type runScript, type SagaScript } from './saga.workflows.js';
 
 const taskQueue = 'sagas';
 const WAIT_OPTIONS = { timeoutMs: 20_000, intervalMs: 100 };
 
 describeWithTimeSkipping('a saga in a workflow', () => {
-  let server: TemporalServer;
-  let worker: Worker | undefined;
-  let running: Promise<void> | undefined;
-
-  beforeAll(async () => {
-    server = await startTimeSkippingServer();
-    worker = await Worker.create({
+  const tests = useWorker(startTimeSkippingServer, async ({ nativeConnection, namespace }) =>
+    Worker.create({
       debugMode: true,
-      connection: server.nativeConnection,
-      namespace: server.namespace,
+      connection: nativeConnection,
+      namespace,
       taskQueue,
       workflowBundle: await bundleWorkflowCode({
         workflowsPath: fileURLToPath(new URL('./saga.workflows.ts', import.meta.url)),
         logger: new DefaultLogger('ERROR'),
       }),
-    });
-    running = worker.run();
-  });
-
-  afterAll(async () => {
-    worker?.shutdown();
-    await running;
-    await server?.close();
-  });
+    }),
+  );
 
   const start = (script: SagaScript) =>
-    server.client.workflow.start<typeof runScript>('runScript', {
+    tests.server.client.workflow.start<typeof runScript>('runScript', {
       taskQueue,
       workflowId: randomUUID(),
       args: [script],

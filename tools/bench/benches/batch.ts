@@ -172,11 +172,14 @@ export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTim
   });
   if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
   const staged = performance.now();
-  let batch: BatchResource;
-  do {
+  let batch: BatchResource | undefined;
+  while (!batch || batch.status === 'running') {
     await sleep(50);
-    batch = batchResource.parse(await (await fetch(`${apiUrl}/v1/batches/${batchId}`)).json());
-  } while (batch.status === 'running');
+    const response = await fetch(`${apiUrl}/v1/batches/${batchId}`);
+    const body = await response.json();
+    // An overloaded API rejects a poll.
+    if (response.status !== 503) batch = batchResource.parse(body);
+  }
   if (batch.status !== 'completed') throw new Error(`batch ${batchId} must complete, but ended as ${batch.status}`);
   const ended = performance.now();
   return { batchId, stageSeconds: (staged - started) / 1000, applySeconds: (ended - staged) / 1000 };

@@ -28,6 +28,7 @@ export async function runInTurn<Name extends string>(
 /** Latencies of calls in milliseconds, by variant: one value per round. */
 export interface LatencyValues {
   p50: ValuesByVariant;
+  p95: ValuesByVariant;
   max: ValuesByVariant;
 }
 
@@ -36,10 +37,11 @@ export async function measureLatencies(
   { rounds, calls }: { rounds: number; calls: number },
   variants: VariantRunners<string>,
 ): Promise<LatencyValues> {
-  const latencies: LatencyValues = { p50: {}, max: {} };
+  const latencies: LatencyValues = { p50: {}, p95: {}, max: {} };
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, samples] of Object.entries(await runInTurn(calls, variants))) {
       addValue(latencies.p50, name, percentile(samples, 0.5));
+      addValue(latencies.p95, name, percentile(samples, 0.95));
       addValue(latencies.max, name, Math.max(...samples));
     }
   }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { timeoutSignal } from '../../../src/async/timeout-signal.js';
 import { connectApi, type ApiClient } from '../../api-client/client.js';
 import type { LoggedRequest, ClientLog } from '../client-log.js';
 
@@ -92,7 +93,7 @@ export class RetryingClient {
   ): Promise<AttemptOutcome<T> | undefined> {
     this.#counts.requestsSent += 1;
     try {
-      const signal = AbortSignal.any([this.#stopSignal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+      const signal = timeoutSignal(REQUEST_TIMEOUT_MS, this.#stopSignal);
       const { data, error, response } = await send({ signal });
       if (response.ok) return { outcome: 'accepted', body: data as T };
       this.#countFailure(`${name} ${response.status}`);

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { PROCESS_LABELS } from '../../stack/kill-process.js';
 import type { ShopUnderTest } from '../shop-under-test.js';
 import type { Fault } from './plan.js';
 
@@ -52,8 +53,6 @@ export async function injectFault(
     }
   }
 }
-
-const PROCESS_LABELS = { worker: 'the worker', api: 'the API', temporal: 'Temporal', postgres: 'PostgreSQL' };
 
 /** Formats a fault as a line of progress. */
 export function describeFault(fault: Fault): string {

@@ -1,15 +1,14 @@
+import { KILLABLE_PROCESSES, type KillableProcess } from '../../stack/kill-process.js';
 import { NETWORK_LINKS, type NetworkLink } from '../../stack/network-links.js';
 import type { Latency } from './tcp-proxy.js';
 import { SeededRandom } from '../random.js';
-
-export const KILLABLE_PROCESSES = ['worker', 'api', 'temporal', 'postgres'] as const;
 
 /** PostgreSQL is missing because it consists of many processes. A blackhole on its link has the same effect. */
 export const FREEZABLE_PROCESSES = ['worker', 'api', 'temporal'] as const;
 
 /** A fault. `forMs` is the duration of a lasting fault. */
 export type Fault =
-  | { kind: 'kill'; process: (typeof KILLABLE_PROCESSES)[number] }
+  | { kind: 'kill'; process: KillableProcess }
   | { kind: 'freeze'; process: (typeof FREEZABLE_PROCESSES)[number]; forMs: number }
   | { kind: 'reset'; link: NetworkLink }
   | { kind: 'refuse'; link: NetworkLink; forMs: number }

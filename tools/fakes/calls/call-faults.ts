@@ -38,6 +38,16 @@ export class CallFaults {
     this.#waiting = orderId === undefined ? [] : this.#waiting.filter((waiting) => waiting.orderId !== orderId);
   }
 
+  /** Returns the faults that affect all calls of one kind, until they are removed. */
+  permanent(on: OperationName): readonly CallFault[] {
+    return this.#waiting.filter((waiting) => waiting.on === on && isPermanent(waiting));
+  }
+
+  /** Removes the faults that affect all calls of one kind. */
+  clearPermanent(on: OperationName): void {
+    this.#waiting = this.#waiting.filter((waiting) => !(waiting.on === on && isPermanent(waiting)));
+  }
+
   /** Returns the fault for this call, if any, and reduces the number of calls that the fault still affects. */
   take(on: OperationName, orderId: string): CallFault | undefined {
     const fault = this.#waiting.find(
@@ -47,3 +57,5 @@ export class CallFaults {
     return fault;
   }
 }
+
+const isPermanent = ({ orderId, times }: CallFault) => orderId === undefined && times === -1;

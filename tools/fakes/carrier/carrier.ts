@@ -197,7 +197,7 @@ export function createFakeCarrier(
     timers.clear();
   }
 
-  return { accept, cancel, track, reportNow, configure, resume, stop };
+  return { accept, cancel, track, reportNow, configure, currentSchedule: () => scheduleOf(), resume, stop };
 }
 
 // A repeated request must get the original response, so the status is always `accepted`, even after the parcel has

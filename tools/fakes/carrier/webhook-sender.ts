@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
+import { timeoutSignal } from '../../../src/async/timeout-signal.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { CarrierReport } from '../ledger/ledger-entries.js';
 
@@ -128,7 +129,7 @@ export class WebhookSender {
         },
         body,
         redirect: 'manual',
-        signal: AbortSignal.any([AbortSignal.timeout(ATTEMPT_TIMEOUT_MS), this.#closing.signal]),
+        signal: timeoutSignal(ATTEMPT_TIMEOUT_MS, this.#closing.signal),
       });
     } catch (error) {
       const { message, cause } = error as Error;

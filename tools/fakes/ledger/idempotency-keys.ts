@@ -1,5 +1,5 @@
 /** Default lifetime of an idempotency key. The test interface can change the lifetime. */
-const DEFAULT_RETENTION_SECONDS = 24 * 60 * 60;
+export const DEFAULT_RETENTION_SECONDS = 24 * 60 * 60;
 
 /** Decides which idempotency keys have expired. A call with an expired key counts as a new call. */
 export class IdempotencyKeys {

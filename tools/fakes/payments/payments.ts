@@ -4,7 +4,7 @@ import { type FakeResponse, idempotencyMismatchResponse, errorResponse } from '.
 import type { IdempotencyKeys } from '../ledger/idempotency-keys.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Charge, Refund } from '../ledger/ledger-entries.js';
-import type { ChargeRequest, RefundRequest } from '../ledger/requests.js';
+import type { ChargeListRequest, ChargeRequest, RefundRequest } from '../ledger/requests.js';
 
 const DECLINE_REASONS: Readonly<Record<string, { code: string; message: string }>> = {
   tok_declined: { code: 'card_declined', message: 'The card was declined.' },
@@ -82,10 +82,35 @@ export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
     };
   }
 
+  /** Lists charges, oldest first. The cursor is the id of the last charge of the page before. */
+  function list({ createdFrom, createdBefore, limit, after }: ChargeListRequest) {
+    const inPeriod = ledger.charges.all.filter(({ at }) => at >= createdFrom && at < createdBefore);
+    const first = inPeriod.findIndex(({ chargeId }) => chargeId === after) + 1;
+    const page = inPeriod.slice(first, first + limit);
+    return {
+      charges: page.map((charge) => ({
+        chargeId: charge.chargeId,
+        orderId: charge.request.orderId,
+        amount: charge.request.amount,
+        status: charge.status,
+        refunded: isRefunded(charge),
+      })),
+      next: first + limit < inPeriod.length ? page.at(-1)!.chargeId : null,
+    };
+  }
+
+  /** Each refund belongs to a charge of the order, the last refund to the last charge. */
+  function isRefunded({ chargeId, request: { orderId } }: Charge): boolean {
+    const charges = ledger.charges.findByOrder(orderId).filter(({ status }) => status === 'succeeded');
+    const refunds = ledger.refunds.findByOrder(orderId).filter(({ outcome }) => outcome.status === 'refunded');
+    const index = charges.findIndex((charge) => charge.chargeId === chargeId);
+    return index >= 0 && charges.length - index <= refunds.length;
+  }
+
   const chargeOf = (orderId: string): Charge | undefined =>
     ledger.charges.findByOrder(orderId).findLast(({ status }) => status === 'succeeded');
 
-  return { charge, refund, find };
+  return { charge, refund, find, list };
 }
 
 function chargeResponse({ chargeId, status, request }: Charge): FakeResponse {

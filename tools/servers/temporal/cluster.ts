@@ -77,6 +77,14 @@ system.forceSearchAttributesCacheRefreshOnRead:
 # The minimum time between a start and its continue-as-new, by default one second. Tests start many runs in a row.
 history.workflowIdReuseMinimalInterval:
   - value: 0s
+# How often the server checks whether a worker version is drained, by default minutes.
+matching.wv.VersionDrainageStatusVisibilityGracePeriod:
+  - value: 1s
+matching.wv.VersionDrainageStatusRefreshInterval:
+  - value: 1s
+# A pre-release feature, which is off by default. The API must handle paused workflows.
+frontend.WorkflowPauseEnabled:
+  - value: true
 `;
 
 /**

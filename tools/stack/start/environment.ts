@@ -37,6 +37,13 @@ export function sharedEnvironment(settings: Settings, addresses: ServiceAddresse
   };
 }
 
+/** Returns the links of the console to the other pages of the stack. */
+export function consoleEnvironment({ webUiUrl, mailboxUrl, metricsUrls, breakItUrl }: StackAddresses) {
+  const links = { 'Break it': breakItUrl, Mailbox: mailboxUrl, Metrics: metricsUrls.at(-1) };
+  const titled = Object.entries(links).flatMap(([title, url]) => (url === undefined ? [] : [`${title}=${url}`]));
+  return { TEMPORAL_UI_URL: webUiUrl, CONSOLE_LINKS: titled.join(',') };
+}
+
 /**
  * Returns the URLs of payment gateway and carrier for the worker. The fake payment gateway and carrier are one process,
  * so both use the same link.

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { mapAddress, type PortMapper } from '../network-links.js';
 import type { ProcessName, StackAddresses } from '../stack.js';
-import { partnerUrls, usesFakes } from './environment.js';
+import { consoleEnvironment, partnerUrls, usesFakes } from './environment.js';
 import type { StartContext } from './servers.js';
 
 /** The ports of one worker or API process. `metricsPort` is undefined if metrics are disabled. */
@@ -34,6 +34,7 @@ export async function startFakes(
     FAKES_PORT: String(settings.fakesPort),
     FAKES_LEDGER_PATH: join(dataDir, 'ledger.jsonl'),
     FAKES_SMTP_PORT: settings.smtpUrl === undefined ? String(settings.smtpPort) : 'none',
+    FAKES_STACK_DIR: settings.dataDir,
     FAKES_MAILBOX_DIR: join(dataDir, 'mails'),
     CARRIER_WEBHOOK_SECRET: addresses.carrierWebhookSecret,
     CARRIER_CALLBACK_URL: `${await mapAddress(mapPort, 'carrier to API', callbackOrigin)}/v1/callbacks/shipments`,
@@ -53,7 +54,8 @@ export async function startWorkers(context: ServiceContext, replicas: readonly R
 }
 
 export async function startApis(context: ServiceContext, replicas: readonly Replica[]): Promise<void> {
-  const { processes, env } = context;
+  const { processes, addresses } = context;
+  const env = { ...consoleEnvironment(addresses), ...context.env };
   const urls = await serverUrls(context, 'API');
   for (const [index, { port, metricsPort }] of replicas.entries()) {
     const ports = { PORT: String(port), ...(metricsPort && { METRICS_PORT: String(metricsPort) }) };

@@ -9,7 +9,7 @@ import { developmentEnvironment } from '../../settings/development-environment.j
 import { SettingsError, type Settings } from '../../settings/settings.js';
 import type { Stack, StackAddresses, StackOptions } from '../stack.js';
 import { configurationProblems, lockDataDir, portProblems } from './checks.js';
-import { baseUrl, externalSystemUrls, fakesUrl, sharedEnvironment } from './environment.js';
+import { baseUrl, externalSystemUrls, fakesUrl, sharedEnvironment, usesFakes } from './environment.js';
 import { startDatabase, startTemporal, type StartContext } from './servers.js';
 import { startApis, startFakes, startWorkers, type Replica, type ServiceContext } from './services.js';
 import { StackProcesses } from './stack-processes.js';
@@ -132,6 +132,7 @@ function describeServices(
     carrierWebhookSecret: firstSecret(settings.carrierWebhookSecret),
     approvalWebhookSecret: firstSecret(APPROVAL_WEBHOOK_SECRET),
     mailboxUrl: settings.smtpUrl === undefined ? `${fakesUrl(settings)}/mails` : undefined,
+    breakItUrl: usesFakes(settings) ? `${fakesUrl(settings)}/break-it` : undefined,
     workerHealthUrl: `http://127.0.0.1:${settings.workerHealthPort}`,
     metricsUrls: [
       ...replicas.map(({ metricsPort }) => `http://127.0.0.1:${metricsPort}/metrics`),

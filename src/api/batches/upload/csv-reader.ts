@@ -1,8 +1,9 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import type { z } from 'zod';
+import { CSV_DELIMITERS } from '../../../schemas/batch.js';
 import { toJsonPointer, toInputProblems, type InputProblem } from '../../../schemas/shared/input-problems.js';
 import { truncateText } from '../../../text/well-formed-text.js';
-import { describeInexactNumber } from '../../http/lossless-json.js';
+import { describeInexactNumber } from '../../http/json/lossless-json.js';
 import type { Line } from './split-lines.js';
 
 /**
@@ -120,13 +121,23 @@ function parseHeader(
     const type = fieldTypeAt(schema, path);
     const addIssue = (message: string) => issues.push({ code: 'custom', path: name ? path : [], message, input: name });
     if (name === '') addIssue(`has no name for column ${index + 1}`);
-    else if (type === undefined) addIssue('is not a known field');
+    else if (type === undefined) addIssue(`is not a known field${separatorHint(name, schema)}`);
     else if (type === 'object') addIssue('is an object: use one column for each of its fields');
     else if (names.has(name)) addIssue('is the name of more than one column');
     names.add(name);
     columns.push({ parents: path.slice(0, -1), name: path.at(-1)!, isNumber: type === 'number' });
   }
   return issues.length > 0 ? { problems: toInputProblems(issues) } : { columns };
+}
+
+/** Names the separator that the file seems to use. Empty if no separator splits the name of the column into fields. */
+function separatorHint(name: string, schema: z.ZodObject): string {
+  const found = Object.entries(CSV_DELIMITERS).find(
+    ([, delimiter]) =>
+      name.includes(delimiter) &&
+      name.split(delimiter).some((part) => fieldTypeAt(schema, part.split('.')) !== undefined),
+  );
+  return found ? `: the separator of this file seems to be ${found[0]}` : '';
 }
 
 /** The type of the field at a path; undefined if there is no such field. */
@@ -140,7 +151,7 @@ function fieldTypeAt(schema: z.core.$ZodType, path: string[]): string | undefine
 }
 
 /** Returns the definition of the input type. Removes wrappers such as `optional`, `default` and `transform`. */
-function unwrapSchema(schema: z.core.$ZodType): z.core.$ZodTypes['_zod']['def'] {
+export function unwrapSchema(schema: z.core.$ZodType): z.core.$ZodTypes['_zod']['def'] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   if (def.type === 'pipe') return unwrapSchema(def.in);
   return 'innerType' in def ? unwrapSchema(def.innerType) : def;

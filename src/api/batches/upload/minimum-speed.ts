@@ -1,23 +1,36 @@
 import type { FastifyRequest } from 'fastify';
-
-/** If an upload is slower than this during one `SPEED_CHECK_INTERVAL_MS`, the API closes its connection. */
-const MIN_BYTES_PER_SECOND = 16 * 1024;
-const SPEED_CHECK_INTERVAL_MS = 30_000;
+import type { UploadLimits } from '../../dependencies.js';
+import { HttpProblem } from '../../problems/http-problem.js';
 
 /**
- * Closes the connection of an upload that is too slow, because an upload holds one of few slots and a database
- * transaction. Ignores the time in which the server itself is too slow to read.
+ * Fails an upload that is too slow, because an upload holds one of few slots. Ignores the time in which the server
+ * itself is too slow to read.
  *
+ * @param fail is called with 408 `request-timeout`.
  * @returns a function that stops the check.
  */
-export function enforceMinimumSpeed({ raw }: FastifyRequest): () => void {
+export function enforceMinimumSpeed(
+  { raw }: FastifyRequest,
+  { minBytesPerSecond, speedCheckMs }: Pick<UploadLimits, 'minBytesPerSecond' | 'speedCheckMs'>,
+  fail: (problem: HttpProblem) => void,
+): () => void {
   const { socket } = raw;
   let bytesRead = socket.bytesRead;
-  const timer = setInterval(() => {
+  let isStopped = false;
+  const check = () => {
+    if (isStopped) return;
     const isServerBehind = raw.complete || raw.readableLength >= raw.readableHighWaterMark;
-    const isSlow = socket.bytesRead - bytesRead < (MIN_BYTES_PER_SECOND * SPEED_CHECK_INTERVAL_MS) / 1000;
-    if (isSlow && !isServerBehind) socket.destroy();
+    const isSlow = socket.bytesRead - bytesRead < (minBytesPerSecond * speedCheckMs) / 1000;
+    if (isSlow && !isServerBehind) {
+      const detail = `the upload sent less than ${minBytesPerSecond} bytes per second for ${speedCheckMs / 1000} seconds`;
+      fail(new HttpProblem('request-timeout', { detail, headers: { connection: 'close' } }));
+    }
     bytesRead = socket.bytesRead;
-  }, SPEED_CHECK_INTERVAL_MS);
-  return () => clearInterval(timer);
+  };
+  // After a blocked event loop, the timer comes before the bytes that have arrived. An immediate comes after them.
+  const timer = setInterval(() => setImmediate(check), speedCheckMs);
+  return () => {
+    isStopped = true;
+    clearInterval(timer);
+  };
 }

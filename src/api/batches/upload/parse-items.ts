@@ -4,7 +4,7 @@ import { toInputProblems, type InputProblem } from '../../../schemas/shared/inpu
 import type { StagedItem } from '../../../store/batches/staging.js';
 import { createCsvReader, type ParsedItem } from './csv-reader.js';
 import { HttpProblem } from '../../problems/http-problem.js';
-import { JsonTooDeeplyNested, parseJson } from '../../http/lossless-json.js';
+import { JsonTooDeeplyNested, parseJson } from '../../http/json/lossless-json.js';
 import { splitLines, type Line, type SplitLinesOptions } from './split-lines.js';
 
 export type { ItemFormat } from './split-lines.js';
@@ -13,6 +13,8 @@ export interface ParseItemsOptions extends SplitLinesOptions {
   /** The schema of one item: a strict object. */
   schema: z.ZodObject;
   itemsPerChunk: number;
+  /** The texts of the problems of items. Defaults to the texts of the schema. */
+  problemTexts?: z.core.$ZodErrorMap | undefined;
 }
 
 interface LineProblem extends InputProblem {
@@ -36,7 +38,7 @@ const MAX_PROBLEMS = 100;
  * @throws the body's own error when the connection breaks.
  */
 export async function* parseItems(body: Readable, options: ParseItemsOptions): AsyncGenerator<StagedItem[]> {
-  const { format, schema, delimiter, itemsPerChunk } = options;
+  const { format, schema, delimiter, itemsPerChunk, problemTexts } = options;
   const readLines = format === 'csv' ? createCsvReader(schema, delimiter) : parseNdjsonLines;
   const problems: LineProblem[] = [];
   let invalidLines = 0;
@@ -49,7 +51,8 @@ export async function* parseItems(body: Readable, options: ParseItemsOptions): A
     for (const parsed of readLines(lines)) {
       isEmpty = false;
       const { line, problems: readProblems = [] } = parsed;
-      const result = 'item' in parsed ? schema.safeParse(parsed.item) : undefined;
+      const result =
+        'item' in parsed ? schema.safeParse(parsed.item, problemTexts && { error: problemTexts }) : undefined;
       if (!result?.success || readProblems.length > 0) {
         invalidLines += 1;
         const remaining = MAX_PROBLEMS - problems.length;

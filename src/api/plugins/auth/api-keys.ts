@@ -11,7 +11,7 @@ const KEY_PREFIX = 'wop_';
  */
 export function createApiKey(): { key: string; hash: string } {
   const key = KEY_PREFIX + randomBytes(32).toString('base64url');
-  return { key, hash: sha256(key).toString('hex') };
+  return { key, hash: hashOfKey(key).toString('hex') };
 }
 
 /**
@@ -23,11 +23,11 @@ export function createApiKeyLookup(keys: readonly ApiKey[]): (key: string) => Ca
     hashes.map((hash) => ({ caller: { id, roles }, hash: Buffer.from(hash, 'hex') })),
   );
   return (key) => {
-    const presented = sha256(key);
+    const presented = hashOfKey(key);
     let found: Caller | undefined;
     for (const { caller, hash } of entries) if (timingSafeEqual(hash, presented)) found = caller;
     return found;
   };
 }
 
-const sha256 = (key: string): Buffer => createHash('sha256').update(key).digest();
+export const hashOfKey = (key: string): Buffer => createHash('sha256').update(key).digest();

@@ -1,23 +1,27 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import { isLoopback } from '../../../http-client/addresses.js';
 import type { ApiKey } from '../../../schemas/api-key.js';
+import { ANONYMOUS, VISITOR, type Caller } from '../../http/caller.js';
+import { assertLocalRequest } from '../../http/request-origin.js';
 import { requiredRoles } from '../../http/route-contract.js';
 import { forbidden, unauthorized } from '../../problems/http-problem.js';
 import { createApiKeyLookup } from './api-keys.js';
-import { ANONYMOUS, type Caller } from '../../http/caller.js';
-import type { CodecSessions } from './sessions.js';
+import type { OidcSettings } from './identity-provider.js';
+import type { Sessions } from './sessions.js';
 import { createTokenVerifier, type TokenSettings } from './tokens.js';
 
 export interface AuthSettings {
   apiKeys: readonly ApiKey[];
   tokens?: TokenSettings | undefined;
+  /** The client of the token issuer for the sign-in to the console. Requires `tokens`. */
+  oidc?: OidcSettings | undefined;
 }
 
 interface AuthPluginOptions {
   /** With `open`, callers are not authenticated and have all permissions. */
   settings: AuthSettings | 'open';
-  sessions?: CodecSessions | undefined;
+  /** Undefined without authentication. */
+  sessions: Sessions | undefined;
 }
 
 /** The headers that carry credentials. */
@@ -30,7 +34,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Returns the caller whom the credentials identify. @throws 401. */
     authenticate: (credentials: Credentials) => Promise<Caller>;
-    /** The sender of the request. `ANONYMOUS` on routes without roles, and if the API runs without authentication. */
+    /**
+     * The sender of the request. Without authentication, `ANONYMOUS`. Otherwise, `VISITOR` on routes without roles and
+     * until the caller is authenticated.
+     */
     caller: Caller;
     /** The error of a failed authentication; undefined after a successful authentication. */
     authenticationError: unknown;
@@ -46,7 +53,7 @@ export const authPlugin = fp(
     app.decorateRequest('caller');
     app.decorateRequest('authenticationError');
     app.addHook('onRequest', async (request) => {
-      request.caller = ANONYMOUS;
+      request.caller = settings === 'open' ? ANONYMOUS : VISITOR;
       if (settings === 'open') assertLocalRequest(request);
     });
     if (settings === 'open') return;
@@ -55,10 +62,12 @@ export const authPlugin = fp(
     app.decorateRequest('authenticate', authenticate);
     app.addHook('onRequest', async (request) => {
       const { contract } = request.routeOptions.config;
+      if (contract?.access === 'page') request.caller = (await sessions?.read(request)) ?? VISITOR;
       if (!requiredRoles(contract)) return;
       try {
-        const hasKey = request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined;
-        const sessionCaller = contract?.acceptsSession && !hasKey ? await sessions?.authorize(request) : undefined;
+        const { acceptsSession: use } = contract!;
+        const sessionCaller =
+          use && !hasCredentials(request.headers) ? await sessions?.authorize(request, use) : undefined;
         request.caller = sessionCaller ?? (await authenticate(request.headers));
       } catch (error) {
         request.authenticationError = error;
@@ -76,6 +85,10 @@ export const authPlugin = fp(
   },
   { name: 'auth' },
 );
+
+/** Ignores other schemes of `Authorization`, because browsers also send the password of a proxy in this header. */
+const hasCredentials = ({ authorization = '', 'x-api-key': key }: Credentials): boolean =>
+  key !== undefined || /^Bearer /i.test(authorization);
 
 /**
  * Creates a function that identifies the caller by `X-API-Key` or by a bearer token. A bearer token is an API key or a
@@ -98,24 +111,4 @@ function createAuthenticator({ apiKeys, tokens }: AuthSettings): FastifyRequest[
     if (!caller) throw unauthorized('invalid API key');
     return caller;
   };
-}
-
-/** Whether a `Host` header names this machine. */
-export const isLocalHostHeader = (host: string) => isLoopback(host.replace(/:\d+$/, ''));
-
-const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new URL(origin).hostname);
-
-/**
- * Denies requests of foreign web pages. An API without authentication listens only on loopback. Without this check, a
- * web page in a local browser could still call the API by its address or through DNS rebinding.
- *
- * @throws 403.
- */
-function assertLocalRequest({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
-  // Routes of approval links accept any origin. The approval page has the referrer policy `no-referrer`, so browsers
-  // send its form with `Origin: null`.
-  const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
-  if (isForeign || (host !== undefined && !isLocalHostHeader(host))) {
-    throw forbidden('without API_KEYS or JWT_ISSUER, this API accepts only requests to localhost');
-  }
 }

@@ -1,101 +1,114 @@
-import { createHmac } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { CALLER_ROLES, type ApiKey } from '../../../schemas/api-key.js';
 import { callerId } from '../../../schemas/shared/primitives.js';
-import { forbidden } from '../../problems/http-problem.js';
 import type { Caller } from '../../http/caller.js';
+import { assertFromOwnPage } from '../../http/request-origin.js';
+import type { RouteContract } from '../../http/route-contract.js';
+import { forbidden } from '../../problems/http-problem.js';
+import { hashOfKey } from './api-keys.js';
+import { createSignedCookie, nowSeconds } from './signed-cookie.js';
 
-const COOKIE_NAME = 'codec-session';
-const AUDIENCE = 'codec-session';
-const ALGORITHM = 'HS256';
+const COOKIE_NAME = 'session';
 
-/** Maximum length of a session. A caller who loses the inspector role can keep access for this time. */
+/** Maximum length of a session. */
 export const SESSION_SECONDS = 60 * 60;
 
-const sessionClaims = z.object({ sub: callerId, roles: z.array(z.enum(CALLER_ROLES)) });
+/**
+ * How many digits of the hash of an API key are in the cookie: 128 bits. Nobody can find a random key by a part of its
+ * hash.
+ */
+const KEY_NAME_LENGTH = 32;
 
-/** Browser sessions of the codec. The Web UI can send cookies to a codec, but no API key. */
-export interface CodecSessions {
+/** A session names the API key that started it, or has the caller of the token that started it. */
+const sessionClaims = z.union([
+  z.object({ exp: z.number(), key: z.string() }),
+  z.object({ exp: z.number(), sub: callerId, roles: z.array(z.enum(CALLER_ROLES)), iss: z.string() }),
+]);
+
+/** Sessions of browsers, for the console and for the codec. A session is stored only in its signed cookie. */
+export interface Sessions {
   /**
-   * The `Set-Cookie` header that starts a session. The session ends with the caller's token if the token expires
-   * earlier.
+   * The `Set-Cookie` header that starts a session. `credential` is the API key or the token of the caller. The session
+   * ends with the token if the token expires earlier.
    */
-  create: (caller: Caller, isSecure: boolean) => Promise<string>;
-  /** The `Set-Cookie` header that ends a session. */
-  clear: () => string;
-  /** Returns the caller of the session cookie. Does not check which page sent the request. */
+  create: (request: FastifyRequest, caller: Caller, credential: string) => Promise<string>;
+  /** The `Set-Cookie` header that ends the session of a browser. */
+  clear: (request: FastifyRequest) => string;
+  /**
+   * Returns the caller of the session cookie. `expiresAt` is the end of the session. Does not check which page sent the
+   * request.
+   */
   read: (request: FastifyRequest) => Promise<Caller | undefined>;
-  /** Like `read`, but only for pages that may use a session. @throws 403 for any other page. */
-  authorize: (request: FastifyRequest) => Promise<Caller | undefined>;
+  /** Like `read`, but only for pages that may use a session for this kind of route. @throws 403 for any other page. */
+  authorize: (
+    request: FastifyRequest,
+    use: NonNullable<RouteContract['acceptsSession']>,
+  ) => Promise<Caller | undefined>;
+}
+
+interface SessionSettings {
+  /** The first secret signs new sessions. Sessions that are signed with any of the secrets are accepted. */
+  secrets: readonly string[];
+  apiKeys: readonly ApiKey[];
+  /** The issuer of accepted tokens. Sessions of tokens of another issuer have ended. */
+  issuer?: string | undefined;
+  /** The origins of pages that may call the codec with a session. */
+  codecOrigins: readonly string[];
 }
 
 /**
- * Creates the sessions. A session is stored only in its signed cookie. The signing key depends on the API keys, so a
- * change of `API_KEYS` ends all sessions.
- *
- * @param secrets the first secret signs new sessions. Sessions that are signed with any of the secrets are accepted.
- * @param origins the origins of pages that may use a session. Browsers do not send the cookie from other sites, but
- * they do send the cookie from every page of the same site. `authorize` therefore checks the origin.
+ * Creates the sessions. Each request of a session of an API key gets the current owner and roles of this key. A key that
+ * is not in `apiKeys` has no sessions.
  */
-export function createCodecSessions(
-  secrets: readonly string[],
-  apiKeys: readonly ApiKey[],
-  origins: readonly string[],
-): CodecSessions {
-  const keys = secrets.map((secret) =>
-    createHmac('sha256', secret)
-      .update(`${AUDIENCE} ${JSON.stringify(apiKeys)}`)
-      .digest(),
+export function createSessions({ secrets, apiKeys, issuer, codecOrigins }: SessionSettings): Sessions {
+  const cookie = createSignedCookie(COOKIE_NAME, secrets);
+  const owners = new Map(
+    apiKeys.flatMap(({ id, roles, hashes }) => hashes.map((hash) => [keyNameOf(hash), { id, roles }] as const)),
   );
 
-  async function read({ headers }: FastifyRequest): Promise<Caller | undefined> {
-    const token = new RegExp(`(?:^|; *)${COOKIE_NAME}=([\\w.-]+)`).exec(headers.cookie ?? '')?.[1];
-    if (token === undefined) return undefined;
-    for (const key of keys) {
-      const verified = await jwtVerify(token, key, { audience: AUDIENCE, algorithms: [ALGORITHM] }).catch(
-        () => undefined,
-      );
-      const parsed = sessionClaims.safeParse(verified?.payload);
-      if (parsed.success) return { id: parsed.data.sub, roles: parsed.data.roles };
+  async function read(request: FastifyRequest): Promise<Caller | undefined> {
+    const { success, data } = sessionClaims.safeParse(await cookie.read(request));
+    if (!success) return undefined;
+    if ('key' in data) {
+      const owner = owners.get(data.key);
+      return owner && { ...owner, expiresAt: data.exp };
     }
-    return undefined;
+    return data.iss === issuer ? { id: data.sub, roles: data.roles, expiresAt: data.exp } : undefined;
   }
 
   return {
     read,
-    async authorize(request) {
+    clear: cookie.clear,
+    async authorize(request, use) {
       const caller = await read(request);
-      const { origin } = request.headers;
-      if (caller && !(origin !== undefined && origins.includes(origin)))
-        throw forbidden('a session may be used only by pages of CODEC_ORIGINS');
+      if (caller) assertMayUseSession(request, use, codecOrigins);
       return caller;
     },
-    async create({ id, roles, expiresAt = Infinity }, isSecure) {
-      const now = Math.floor(Date.now() / 1_000);
-      const end = Math.min(expiresAt, now + SESSION_SECONDS);
-      const token = await new SignJWT({ roles })
-        .setProtectedHeader({ alg: ALGORITHM })
-        .setAudience(AUDIENCE)
-        .setSubject(id)
-        .setExpirationTime(end)
-        .sign(keys[0]!);
-      return formatSessionCookie(token, end - now, isSecure);
+    async create(request, { id, roles, expiresAt = Infinity }, credential) {
+      const exp = Math.min(expiresAt, nowSeconds() + SESSION_SECONDS);
+      const key = keyNameOf(hashOfKey(credential).toString('hex'));
+      const claims = issuer === undefined || owners.has(key) ? { key } : { sub: id, roles, iss: issuer };
+      return await cookie.create(request, { ...claims, exp });
     },
-    clear: () => formatSessionCookie('', 0, false),
   };
 }
 
+const keyNameOf = (hash: string) => hash.slice(0, KEY_NAME_LENGTH);
+
 /**
- * The cookie has no `Path` attribute, so browsers use the directory of the page that sets the cookie. It is
- * `/codec`, or `<prefix>/codec` behind a proxy that adds a path prefix.
+ * Browsers send the cookie with every request from the same site. Pages of the console may send forms, pages of
+ * `codecOrigins` may call the codec, and other pages of the same site may do neither.
  */
-const formatSessionCookie = (value: string, seconds: number, isSecure: boolean) =>
-  [
-    `${COOKIE_NAME}=${value}`,
-    `Max-Age=${seconds}`,
-    'HttpOnly',
-    'SameSite=Strict',
-    ...(isSecure ? ['Secure'] : []),
-  ].join('; ');
+function assertMayUseSession(
+  request: FastifyRequest,
+  use: NonNullable<RouteContract['acceptsSession']>,
+  codecOrigins: readonly string[],
+): void {
+  const { method, headers } = request;
+  if (use === 'codec') {
+    if (headers.origin !== undefined && codecOrigins.includes(headers.origin)) return;
+    throw forbidden('a session may be used only by pages of CODEC_ORIGINS');
+  }
+  if (method !== 'GET' && method !== 'HEAD') assertFromOwnPage(request);
+}

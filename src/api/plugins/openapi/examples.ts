@@ -8,6 +8,8 @@ export interface Example {
   /** The status of the response, for operations with several successful responses. */
   status?: number;
   response?: unknown;
+  /** Responses by content type, for operations that return several content types. */
+  responses?: Record<string, unknown>;
 }
 
 /** The payload `"ada"` and its metadata as Protobuf JSON, first in plain text, then encrypted. */
@@ -122,7 +124,9 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
 
   listProducts: {
     parameters: { limit: 20 },
-    response: { items: [{ sku: 'MUG-ENAMEL', name: 'Enamel mug', price: euros(1250), available: 5000 }] },
+    response: {
+      items: [{ sku: 'MUG-ENAMEL', name: 'Enamel mug', price: euros(1250), available: 5000, reserved: 2, sold: 120 }],
+    },
   },
 
   placeOrder: {
@@ -146,6 +150,10 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
     },
   },
   getOrder: { parameters: { orderId: 'order-1001' }, response: order('order-1001') },
+  changeManyOrders: {
+    body: { action: 'cancel', filter: { customerId: 'ada' }, limit: 50, dryRun: true },
+    response: { dryRun: true, matchCount: 1, hasMore: false, items: [{ id: 'order-1001', result: 'planned' }] },
+  },
   cancelOrder: {
     parameters: { orderId: 'order-1002' },
     body: { reason: 'changed my mind' },
@@ -236,7 +244,7 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
   },
   getApproval: {
     parameters: { approvalId: 'new-roaster' },
-    response: approval('new-roaster', 'Buy a new roaster?'),
+    response: { ...approval('new-roaster', 'Buy a new roaster?'), ifUndecided: { nextApprovers: ['manager'] } },
   },
   decideApproval: {
     parameters: { approvalId: 'new-grinder' },
@@ -307,6 +315,13 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
       ],
     },
   },
+  downloadBatchFailures: {
+    parameters: { batchId: 'restock-1001' },
+    responses: {
+      'application/x-ndjson': `${JSON.stringify(restockItems[2])}\n`,
+      'text/csv': 'sku,quantity\nKETTLE-ELECTRIC,30\n',
+    },
+  },
   followBatch: {
     parameters: { batchId: 'restock-1001' },
     response: `retry: 2000\n\nevent: progress\ndata: ${JSON.stringify(batch('restock-1001'))}\n\n`,
@@ -314,12 +329,27 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
   pauseBatch: { parameters: { batchId: 'restock-1002' }, response: batch('restock-1002', 'paused') },
   resumeBatch: { parameters: { batchId: 'restock-1003' }, response: batch('restock-1003') },
   cancelBatch: { parameters: { batchId: 'restock-1004' }, response: batch('restock-1004') },
+  changeManyBatches: {
+    body: { action: 'retry', batchIds: ['restock-1001', 'restock-1002'] },
+    response: {
+      dryRun: false,
+      matchCount: 2,
+      hasMore: false,
+      items: [
+        { id: 'restock-1001', result: 'done' },
+        {
+          id: 'restock-1002',
+          result: 'rejected',
+          problem: '/problems/batch-running',
+          detail: 'batch restock-1002 is running',
+        },
+      ],
+    },
+  },
   retryBatch: { parameters: { batchId: 'restock-1001' }, response: { ...batch('restock-1001'), attempt: 2 } },
 
   encodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, response: ENCRYPTED_PAYLOADS },
   decodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, response: PAYLOADS },
-  openCodecSessionPage: {},
-  updateCodecSession: { body: { signOut: 'yes' } },
 
   receiveShipmentCallback: {
     body: { orderId: 'order-1004', shipmentId: 'ship-1004', status: 'in_transit' },

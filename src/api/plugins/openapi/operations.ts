@@ -45,7 +45,8 @@ export function describeOperation(
 ): ReturnType<SwaggerTransform> {
   const { config } = input.route;
   const contract = config?.contract;
-  if (!contract || input.route.method === 'HEAD') return { schema: { hide: true }, url: input.url };
+  if (!contract || contract.tag === 'Console' || input.route.method === 'HEAD')
+    return { schema: { hide: true }, url: input.url };
   const { operationId, summary, description, tag, access, idempotency, rawBodies } = contract;
   contracts.set(operationId, contract);
   const parsedBody = Object.values(rawBodies ?? {}).find((body) => typeof body !== 'string');
@@ -87,7 +88,7 @@ export function describeResponses(
 
 function describeOperationResponses(operation: Operation, contract: RouteContract, schemas: SchemaDescriptions): void {
   const { access, rawBodies, headers, idempotency } = contract;
-  const isHtml = access === 'link' || access === 'page';
+  const isHtml = access === 'link';
   const textBodies = Object.entries(rawBodies ?? {}).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
@@ -153,7 +154,8 @@ function addExample(operation: Operation, example: Example): void {
   }
   const [status = ''] = Object.keys(operation.responses ?? {});
   const response = operation.responses?.[example.status ?? status] as Response | undefined;
-  for (const media of Object.values(response?.content ?? {})) {
-    if (example.response !== undefined) media.example = example.response;
+  for (const [type, media] of Object.entries(response?.content ?? {})) {
+    const value = example.responses?.[type] ?? example.response;
+    if (value !== undefined) media.example = value;
   }
 }

@@ -39,7 +39,7 @@ const COMMON_KINDS = [
 
 const KINDS_BY_DEPENDENCY = {
   temporal: ['temporal-unavailable'],
-  worker: ['temporal-unavailable', 'no-worker', 'worker-busy'],
+  worker: ['temporal-unavailable', 'no-worker', 'workflow-paused', 'worker-busy'],
   store: ['store-unavailable'],
 } as const;
 

@@ -1,19 +1,33 @@
-import { waitForAll } from '../../../async/promises.js';
-import { listOldestWorkflowIds } from '../../../temporal/monitoring.js';
-import { batchIdOf } from '../../../workflows/batch/contract.js';
-import { countOpenWorkflows, unlabelledGauge, type CollectorContext, type GaugeFamily } from './collector.js';
+import { countOpenBatches, listRunningBatchIds } from '../../open-work.js';
+import { unlabelledGauge, type CollectorContext, type GaugeFamily } from './collector.js';
 
-/** Only the chunks of the 100 oldest running batches are counted. A stalled batch is old, so it is included. */
-const MAX_COUNTED_BATCHES = 100;
+export async function collectIdleBatches({ client, store }: CollectorContext): Promise<GaugeFamily[]> {
+  const idleSeconds = await store.readBatchIdleSeconds(await listRunningBatchIds(client));
+  return [
+    unlabelledGauge(
+      'shop_batch_idle_seconds',
+      'Time since the last progress of the running batch that has been idle longest',
+      Math.max(0, ...idleSeconds),
+    ),
+  ];
+}
 
-export async function collectBatches({ client, store, operations }: CollectorContext): Promise<GaugeFamily[]> {
-  const inStatus = (status: string) => `WorkflowType = 'batch' and BatchStatus = '${status}'`;
-  const [running, paused, workflowIds] = await waitForAll([
-    countOpenWorkflows(client, inStatus('running')),
-    countOpenWorkflows(client, inStatus('paused')),
-    listOldestWorkflowIds(client, `${inStatus('running')} and ExecutionStatus = 'Running'`, MAX_COUNTED_BATCHES),
-  ]);
-  const batches = await store.readBatchStats(workflowIds.map(batchIdOf));
+export async function collectOpenBatches({ client }: CollectorContext): Promise<GaugeFamily[]> {
+  const { running, paused } = await countOpenBatches(client);
+  return [
+    {
+      name: 'shop_batches_open',
+      help: 'Open batches',
+      values: [
+        { labels: { status: 'running' }, value: running },
+        { labels: { status: 'paused' }, value: paused },
+      ],
+    },
+  ];
+}
+
+export async function collectBatchProgress({ client, store, operations }: CollectorContext): Promise<GaugeFamily[]> {
+  const batches = await store.readBatchStats(await listRunningBatchIds(client));
   type CountsByState = Record<string, (batch: (typeof batches)[number]) => number>;
   const sumByState = (counts: CountsByState) =>
     [...operations.keys()].flatMap((operation) =>
@@ -25,14 +39,6 @@ export async function collectBatches({ client, store, operations }: CollectorCon
       })),
     );
   return [
-    {
-      name: 'shop_batches_open',
-      help: 'Open batches',
-      values: [
-        { labels: { status: 'running' }, value: running },
-        { labels: { status: 'paused' }, value: paused },
-      ],
-    },
     {
       name: 'shop_batch_items',
       help: 'Items of running batches',
@@ -51,10 +57,5 @@ export async function collectBatches({ client, store, operations }: CollectorCon
         open: ({ chunks, chunksDone, chunksGivenUp }) => chunks - chunksDone - chunksGivenUp,
       }),
     },
-    unlabelledGauge(
-      'shop_batch_idle_seconds',
-      'Time since the last progress of the running batch that has been idle longest',
-      Math.max(0, ...batches.map(({ idleSeconds }) => idleSeconds)),
-    ),
   ];
 }

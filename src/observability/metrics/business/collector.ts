@@ -4,7 +4,15 @@ import type { Store } from '../../../store/index.js';
 
 export interface CollectorContext {
   client: Client;
-  store: Pick<Store, 'readBatchStats'>;
+  store: Pick<
+    Store,
+    | 'countOrdersForOperators'
+    | 'countUnreconciledOrders'
+    | 'countOverdueApprovals'
+    | 'countPendingApprovals'
+    | 'readBatchIdleSeconds'
+    | 'readBatchStats'
+  >;
   operations: Operations;
 }
 
@@ -26,9 +34,3 @@ export const unlabelledGauge = (name: string, help: string, value: number): Gaug
   help,
   values: [{ labels: {}, value }],
 });
-
-/** Counts the open workflows that match the query. Callers pass only constants, so nothing is escaped. */
-export async function countOpenWorkflows(client: Client, query: string): Promise<number> {
-  const { count } = await client.workflow.count(`${query} and ExecutionStatus = 'Running'`);
-  return count;
-}

@@ -8,7 +8,7 @@ import { toCallerId, type TokenSettings } from '../../../../src/api/plugins/auth
 import type { Problem } from '../../../../src/schemas/shared/problem.js';
 import { callerId } from '../../../../src/schemas/shared/primitives.js';
 import type { ApiResponse, Api } from '../../../support/api/api.js';
-import { createCaller } from '../../../support/api/callers.js';
+import { authOf, createCaller } from '../../../support/api/callers.js';
 import {
   createSigningKey,
   startTokenIssuer,
@@ -66,8 +66,8 @@ describe('API keys', () => {
     ['a key under another scheme', { authorization: `Basic ${ada.key}` }, /send an API key/],
     ['a bearer without a token', { authorization: 'Bearer' }, /send an API key/],
     ['a token where only keys are configured', bearer('a.b.c'), /invalid API key/],
-    ['a key in both headers', { 'x-api-key': ada.key, ...bearer(ada.key) }, /send one of them/],
-    ['a good key and a wrong token', { 'x-api-key': ada.key, ...bearer('wop_nobody') }, /send one of them/],
+    ['a key in both headers', { ...ada.authHeader, ...bearer(ada.key) }, /send one of them/],
+    ['a good key and a wrong token', { ...ada.authHeader, ...bearer('wop_nobody') }, /send one of them/],
   ])(
     'returns 401 for a request with %s, explains how to authenticate and does not repeat the key',
     async (_description, headers, detail) => {
@@ -79,7 +79,7 @@ describe('API keys', () => {
   );
 
   test('denies a caller without the required role with 403, and shows the required roles and the roles of the caller', async () => {
-    const { status, body } = await sendInvalidOrder(api, { 'x-api-key': clerk.key });
+    const { status, body } = await sendInvalidOrder(api, clerk.authHeader);
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
     expect(body.detail).toBe(`requires the role shopper or operator; ${clerk.id} has the roles approver`);
@@ -111,7 +111,7 @@ describe('tokens', () => {
     issuer = await startTokenIssuer();
     signer = await createSigningKey('one');
     issuer.publishKeys(signer);
-    api = await startApiWithoutBackends({ auth: { apiKeys: [clerk.configEntry], tokens: issuer.settings } });
+    api = await startApiWithoutBackends({ auth: { ...authOf(clerk), tokens: issuer.settings } });
   });
   afterAll(async () => {
     await api?.close();
@@ -151,7 +151,7 @@ describe('tokens', () => {
 
   test('accepts API keys and tokens when both are configured', async () => {
     expectAuthenticated(await sendInvalidOrder(api, bearer(clerk.key)));
-    expectAuthenticated(await sendInvalidOrder(api, { 'x-api-key': clerk.key }));
+    expectAuthenticated(await sendInvalidOrder(api, clerk.authHeader));
     expectUnauthorized(
       await sendInvalidOrder(api, { 'x-api-key': await issuer.createToken(signer) }),
       /invalid API key/,
@@ -384,7 +384,7 @@ describe('tokens', () => {
       await withOtherIssuer(async ({ issuer, key, api }) => {
         const token = await issuer.createToken(key);
         const fresh = await startApiWithoutBackends({
-          auth: { apiKeys: [clerk.configEntry], tokens: issuer.settings },
+          auth: { ...authOf(clerk), tokens: issuer.settings },
         });
         try {
           expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
@@ -395,7 +395,7 @@ describe('tokens', () => {
           expect(headers.get('retry-after')).toBe('5');
           expect(JSON.stringify(body)).not.toMatch(/127\.0\.0\.1|jwks|json|econn|fetch failed|500/i);
           expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
-          expectAuthenticated(await sendInvalidOrder(fresh, { 'x-api-key': clerk.key }));
+          expectAuthenticated(await sendInvalidOrder(fresh, clerk.authHeader));
           expect((await fresh.get('/livez')).status).toBe(200);
         } finally {
           await fresh.close();

@@ -5,7 +5,7 @@ import type { OrderResource, OrderSummary } from '../../../../src/schemas/order.
 import { waitUntil } from '../../../support/processes.js';
 import { startApi, type Api } from '../../../support/api/api.js';
 import { makeApproval, makeStage } from '../../../support/shop/approvals.js';
-import { createCaller, type TestCaller } from '../../../support/api/callers.js';
+import { authOf, createCaller, type TestCaller } from '../../../support/api/callers.js';
 import type { CartBody } from '../../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer } from '../../../support/temporal/dev-server.js';
 import { addProduct, startShop, type Shop } from '../../../support/shop/shop.js';
@@ -40,7 +40,7 @@ describeOnDevServer('callers with unusual ids', () => {
 
   beforeAll(async () => {
     shop = await startShop(await startDevServer());
-    api = await startApi({ ...shop, auth: { apiKeys: [...callers, operator].map(({ configEntry }) => configEntry) } });
+    api = await startApi({ ...shop, auth: authOf(...callers, operator) });
     sku = (await addProduct(shop.store, { available: 1_000 })).sku;
   });
   afterAll(async () => {

@@ -58,9 +58,7 @@ describe('access rules of the OpenAPI document', () => {
       'getReadiness',
       'listProblems',
       'openApprovalPage',
-      'openCodecSessionPage',
       'submitApprovalForm',
-      'updateCodecSession',
     ]);
     expect(signedOperations.map(({ operationId }) => operationId).sort()).toEqual([
       'receiveDecisionCallback',
@@ -110,17 +108,14 @@ describe('access rules of the OpenAPI document', () => {
   test.each(signedOperations.map((operation) => [operation.path, operation] as const))(
     'rejects an unsigned request to %s with 401, even from an operator',
     async (_path, operation) => {
-      for (const headers of [{}, { 'x-api-key': callers.operator!.key }]) {
+      for (const headers of [{}, callers.operator!.authHeader]) {
         const response = await send(operation, headers);
         expect([response.status, await kindOf(response)]).toEqual([401, '/problems/unauthorized']);
       }
     },
   );
 
-  // `updateCodecSession` checks the credentials in its form; test/api/codec/codec.test.ts covers this operation.
-  const asksNobody = publicOperations.filter(({ operationId }) => operationId !== 'updateCodecSession');
-
-  test.each(asksNobody.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
+  test.each(publicOperations.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
     'serves %s without authentication',
     async (_name, operation) => {
       for (const headers of [{}, { 'x-api-key': 'wop_wrong' }]) {

@@ -64,7 +64,7 @@ test.each(operationsById)('the document declares each error of %s as a problem',
   expect(missing).toEqual([]);
   if (spec.security?.some((scheme) => 'bearer' in scheme)) expect(spec['x-roles']).not.toEqual([]);
 
-  const isPage = path.startsWith('/approvals/') || path === '/codec/session';
+  const isPage = path.startsWith('/approvals/');
   for (const [status, { content, headers, description }] of Object.entries(responses)) {
     expect(description, status).not.toBe('Default Response');
     expect(Object.keys(headers ?? {}), status).toContain('x-request-id');

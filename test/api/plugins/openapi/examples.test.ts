@@ -159,6 +159,7 @@ describeOnDevServer('the examples of the API', () => {
     placeOrder: doNothing,
     listOrders: () => placeDeliveredOrder('order-1001').then(() => waitUntilListed('/v1/orders?status=completed')),
     getOrder: () => placeDeliveredOrder('order-1001'),
+    changeManyOrders: doNothing,
     cancelOrder: async () => void (await placeShippedOrder('order-1002')),
     resolveCompensation: () => placeStuckOrder('order-1003'),
     resolveDelivery: () => placeOverdueOrder('order-1005'),
@@ -176,9 +177,6 @@ describeOnDevServer('the examples of the API', () => {
     // The example has the namespace `default`, but the test shop has its own namespace.
     encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
-    openCodecSessionPage: doNothing,
-    // The browser sends this header with a form of the same origin.
-    updateCodecSession: async () => ({ headers: { 'sec-fetch-site': 'same-origin' } }),
 
     listCarts: doNothing,
     getCart: () => fillCart('cart-1001'),
@@ -209,11 +207,13 @@ describeOnDevServer('the examples of the API', () => {
     listBatches: () => runRestock().then(() => waitUntilListed('/v1/batches?status=completed_with_failures')),
     getBatch: runRestock,
     listBatchFailures: runRestock,
+    downloadBatchFailures: runRestock,
     followBatch: runRestock,
     pauseBatch: () => startBatch('restock-1002'),
     resumeBatch: () => startBatch('restock-1003').then(() => sendSuccessfully('/v1/batches/restock-1003/pause')),
     cancelBatch: () => startBatch('restock-1004'),
     retryBatch: runRestock,
+    changeManyBatches: doNothing,
   };
 
   test('every operation of the document has a preparation for its example', () => {

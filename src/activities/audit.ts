@@ -1,0 +1,162 @@
+import { Context } from '@temporalio/activity';
+import { auditInput, type AuditFinding } from '../schemas/audit.js';
+import { formatMoney } from '../schemas/shared/money.js';
+import type { Store } from '../store/index.js';
+import type { OrderState } from '../store/orders/reconciliation.js';
+import { describeExecution } from '../temporal/client/describe-execution.js';
+import { listExecutions } from '../temporal/client/visibility.js';
+import { orderIdOf, orderQuery, orderWorkflowId, ORDER_WORKFLOW_TYPE } from '../workflows/order/contract.js';
+import { createPaymentReader, type ListedCharge } from './external/payment-gateway.js';
+import { withHeartbeat } from './external/heartbeat.js';
+import { parseInput } from './failures.js';
+
+const PAGE_SIZE = 100;
+
+/** A call ends after this number of pages or findings, so that it is short and its result is small. */
+const MAX_PAGES = 50;
+const MAX_FINDINGS = 100;
+
+/** A daily run compares the charges of three days, so that two runs can fail. */
+const COMPARED_DAYS = 3;
+const DAY_MS = 24 * 60 * 60_000;
+
+export interface AuditRequest {
+  /** The input of the workflow. */
+  input?: unknown;
+  /** The `next` of the previous call. */
+  after?: string | undefined;
+}
+
+export interface AuditPage {
+  comparedCount: number;
+  findings: AuditFinding[];
+  /** Where the next call continues. Missing at the end. */
+  next?: string;
+}
+
+export interface AuditSettings {
+  store: Store;
+  /** Base URL of the payment gateway. */
+  paymentsUrl: string;
+  /** Younger charges, workflows and outcomes are not compared, because their orders are in progress. */
+  reconcileAfterMinutes: number;
+}
+
+export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinutes }: AuditSettings) {
+  const gateway = createPaymentReader(paymentsUrl);
+  const comparedBefore = () => new Date(Date.now() - reconcileAfterMinutes * 60_000);
+
+  /** @returns undefined if the charge fits the order. */
+  async function problemOfCharge(charge: ListedCharge, order: OrderState | undefined): Promise<string | undefined> {
+    const amount = formatMoney(charge.amount);
+    if (!order) return `the gateway charged ${amount}, and the database has no record of the order`;
+    if (order.total && formatMoney(order.total) !== amount)
+      return `the gateway charged ${amount}, and the total is ${formatMoney(order.total)}`;
+    if (!order.isClosed || order.status === 'completed') return undefined;
+    // Looked up again, because the refund can be newer than the list. The refund belongs to the newest charge.
+    const { charge: newest, refund } = await gateway.findPayment(charge.orderId);
+    const isRefunded = refund?.status === 'refunded' && newest?.chargeId === charge.chargeId;
+    return isRefunded ? undefined : `the order is ${order.status}, and its charge of ${amount} is not refunded`;
+  }
+
+  async function compareChargePage(charges: ListedCharge[], chargeIds: Map<string, string>): Promise<AuditFinding[]> {
+    const effective = charges.filter(({ status, refunded }) => status === 'succeeded' && !refunded);
+    const orders = await store.findOrderStates(effective.map(({ orderId }) => orderId));
+    const findings: AuditFinding[] = [];
+    for (const charge of effective) {
+      const { orderId, chargeId } = charge;
+      const other = chargeIds.get(orderId);
+      chargeIds.set(orderId, chargeId);
+      const problem = other
+        ? `the gateway charged the order twice: ${other} and ${chargeId}`
+        : await problemOfCharge(charge, orders.get(orderId));
+      if (problem) findings.push({ orderId, problem });
+    }
+    return findings;
+  }
+
+  /** @returns undefined if the workflow fits the order, or waits for its first activity, which records the order. */
+  async function problemOfWorkflow(orderId: string, order: OrderState | undefined): Promise<string | undefined> {
+    // The workflow of an order that has just closed ends a moment later.
+    if (order && (!order.isClosed || order.changedAt > comparedBefore())) return undefined;
+    const { client } = Context.current();
+    const workflowId = orderWorkflowId(orderId);
+    const execution = await describeExecution(client, { workflowId });
+    if (execution?.status.name !== 'RUNNING') return undefined;
+    if (order) return `the order is ${order.status} in the database, and its workflow is running`;
+    const view = await client.workflow
+      .getHandle(workflowId)
+      .query(orderQuery)
+      .catch(() => undefined);
+    if (!view || view.stage === 'reserving_stock') return undefined;
+    return 'its workflow is running, and the database has no record of the order';
+  }
+
+  return {
+    /**
+     * Compares the charges of the last three days with the orders in the database.
+     *
+     * @throws `InvalidInput`, and the failures of `readExternalSystem`.
+     */
+    async compareCharges({ input, after }: AuditRequest): Promise<AuditPage> {
+      parseInput(auditInput, input);
+      const createdBefore = comparedBefore();
+      const createdFrom = new Date(createdBefore.getTime() - COMPARED_DAYS * DAY_MS);
+      const chargeIds = new Map<string, string>();
+      return await comparePages(after, async (position) => {
+        const page = await gateway.listCharges({ createdFrom, createdBefore, limit: PAGE_SIZE, after: position });
+        const findings = await compareChargePage(page.charges, chargeIds);
+        return { comparedCount: page.charges.length, findings, ...(page.next !== null && { next: page.next }) };
+      });
+    },
+
+    /** Compares the open workflows of orders with the database. */
+    async compareWorkflows({ after }: AuditRequest): Promise<AuditPage> {
+      const { client } = Context.current();
+      const query =
+        `WorkflowType = '${ORDER_WORKFLOW_TYPE}' and ExecutionStatus = 'Running' ` +
+        `and StartTime < '${comparedBefore().toISOString()}'`;
+      return await comparePages(after, async (position) => {
+        const pageToken = position === undefined ? undefined : Buffer.from(position, 'base64');
+        const { executions, nextPageToken } = await listExecutions(client, { query, pageSize: PAGE_SIZE, pageToken });
+        const orderIds = executions.map(({ workflowId }) => orderIdOf(workflowId));
+        const orders = await store.findOrderStates(orderIds);
+        const findings: AuditFinding[] = [];
+        for (const orderId of orderIds) {
+          const problem = await problemOfWorkflow(orderId, orders.get(orderId));
+          if (problem) findings.push({ orderId, problem });
+        }
+        const next = nextPageToken && Buffer.from(nextPageToken).toString('base64');
+        return { comparedCount: executions.length, findings, ...(next && { next }) };
+      });
+    },
+
+    /**
+     * Updates the list of orders about which a person must decide. A complete run removes the findings of earlier runs
+     * that it did not find again.
+     */
+    async recordAuditFindings(request: { findings: AuditFinding[]; isComplete: boolean }): Promise<void> {
+      const { runId } = Context.current().info.workflowExecution!;
+      await store.recordAuditFindings({ ...request, runId });
+    },
+  };
+}
+
+async function comparePages(
+  after: string | undefined,
+  comparePage: (after: string | undefined) => Promise<AuditPage>,
+): Promise<AuditPage> {
+  const compared: AuditPage = { comparedCount: 0, findings: [] };
+  return await withHeartbeat(async (cancellation) => {
+    let next = after;
+    for (let pages = 1; ; pages += 1) {
+      cancellation.throwIfAborted();
+      const page = await comparePage(next);
+      compared.comparedCount += page.comparedCount;
+      compared.findings.push(...page.findings);
+      next = page.next;
+      if (next === undefined) return compared;
+      if (pages >= MAX_PAGES || compared.findings.length >= MAX_FINDINGS) return { ...compared, next };
+    }
+  });
+}

@@ -1,0 +1,37 @@
+import type { Client } from '@temporalio/client';
+import { waitForAll } from '../async/promises.js';
+import { listOldestWorkflowIds } from '../temporal/monitoring.js';
+import { batchIdOf } from '../workflows/batch/contract.js';
+
+/*
+ * The open work that only Temporal can count. Metrics and the console show these counts, so both use the functions of
+ * this file.
+ */
+
+/** The visibility query for batches in this status. */
+const batchesQuery = (status: 'running' | 'paused') => `WorkflowType = 'batch' and BatchStatus = '${status}'`;
+
+/** Only the oldest 100 running batches are examined. A stalled batch is old, so it is included. */
+const MAX_EXAMINED_BATCHES = 100;
+
+/** Counts the open workflows that match the query. Callers must escape the values in the query. */
+export async function countOpenWorkflows(client: Client, query: string): Promise<number> {
+  const { count } = await client.workflow.count(`${query} and ExecutionStatus = 'Running'`);
+  return count;
+}
+
+/** Counts the open batches. */
+export async function countOpenBatches(client: Client) {
+  const [running, paused] = await waitForAll([
+    countOpenWorkflows(client, batchesQuery('running')),
+    countOpenWorkflows(client, batchesQuery('paused')),
+  ]);
+  return { running, paused };
+}
+
+/** Lists the ids of the oldest 100 running batches. */
+export async function listRunningBatchIds(client: Client): Promise<string[]> {
+  const query = `${batchesQuery('running')} and ExecutionStatus = 'Running'`;
+  const workflowIds = await listOldestWorkflowIds(client, query, MAX_EXAMINED_BATCHES);
+  return workflowIds.map(batchIdOf);
+}

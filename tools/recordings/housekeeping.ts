@@ -1,0 +1,36 @@
+import { waitForClose, type Recorder, type Recording } from './recorder.js';
+
+/** Places an order and terminates it while the parcel is at the carrier. */
+async function terminateOrder(recorder: Recorder, orderId: string, { isPickedUp = false } = {}): Promise<void> {
+  const order = await recorder.startOrder(orderId);
+  await recorder.waitForState(order, 'awaiting_pickup');
+  if (isPickedUp) await recorder.triggerCarrierReport(orderId, 'in_transit');
+  await order.terminate();
+}
+
+/** The recordings of housekeeping workflows. Each run also reconciles the orders of earlier recordings. */
+export const housekeepingRecordings: Record<string, Recording> = {
+  'reconcile-dry-run': async (recorder, id) => {
+    await terminateOrder(recorder, id);
+    return await waitForClose(await recorder.startHousekeeping('reconcile', id, { dryRun: true }));
+  },
+  'reconcile-rolled-back': async (recorder, id) => {
+    await terminateOrder(recorder, id);
+    return await waitForClose(await recorder.startHousekeeping('reconcile', id));
+  },
+  'reconcile-needs-person': async (recorder, id) => {
+    await terminateOrder(recorder, id, { isPickedUp: true });
+    return await waitForClose(await recorder.startHousekeeping('reconcile', id));
+  },
+  'reconcile-failed-invalid-input': async (recorder, id) =>
+    waitForClose(await recorder.startHousekeeping('reconcile', id, { dryrun: true })),
+  'audit-completed': async (recorder, id) => waitForClose(await recorder.startHousekeeping('audit', id)),
+  'audit-failed-invalid-input': async (recorder, id) =>
+    waitForClose(await recorder.startHousekeeping('audit', id, { dryRun: true })),
+  'report-completed': async (recorder, id) => waitForClose(await recorder.startHousekeeping('report', id)),
+  'report-failed-invalid-input': async (recorder, id) =>
+    waitForClose(await recorder.startHousekeeping('report', id, { days: 0 })),
+  'purge-completed': async (recorder, id) => waitForClose(await recorder.startHousekeeping('purge', id)),
+  'purge-failed-invalid-input': async (recorder, id) =>
+    waitForClose(await recorder.startHousekeeping('purge', id, { dryRun: true })),
+};
