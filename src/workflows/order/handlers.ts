@@ -88,7 +88,8 @@ function cancellationRejectionOf({ view, parcel }: OrderState): Reason | undefin
   if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.rejected) {
     return { type: 'AlreadyPickedUp', message: 'the carrier has the parcel, so the order can no longer be cancelled' };
   }
-  if (view.stage === 'done') return { type: 'OrderClosed', message: `the order is already ${view.status}` };
+  const closed = closedRejectionOf(view);
+  if (closed) return closed;
   if (view.stage === 'compensating' && !view.cancellation) {
     return { type: 'OrderClosed', message: 'the order is being rolled back after a failure' };
   }
@@ -96,8 +97,13 @@ function cancellationRejectionOf({ view, parcel }: OrderState): Reason | undefin
   return { type: 'AlreadyCancelling', message: 'a cancellation of the order is already in progress' };
 }
 
+/** An order can be done a moment before Temporal closes its workflow. */
+function closedRejectionOf({ stage, status }: OrderView): Reason | undefined {
+  return stage === 'done' ? { type: 'OrderClosed', message: `the order is already ${status}` } : undefined;
+}
+
 function compensationDecisionRejectionOf(state: OrderState, decision: unknown): Reason | undefined {
-  const problem = validateCompensationDecision(decision);
+  const problem = validateCompensationDecision(decision) ?? closedRejectionOf(state.view);
   if (problem) return problem;
   const { compensation, attempt } = decision as CompensationDecision;
   if (state.compensations.isStuck(compensation, attempt)) return undefined;
@@ -108,7 +114,7 @@ function compensationDecisionRejectionOf(state: OrderState, decision: unknown): 
 }
 
 function deliveryDecisionRejectionOf(state: OrderState, decision: unknown): Reason | undefined {
-  const problem = validateDeliveryDecision(decision);
+  const problem = validateDeliveryDecision(decision) ?? closedRejectionOf(state.view);
   if (problem) return problem;
   const { attempt } = decision as DeliveryDecision;
   if (state.isOverdue(attempt) && !state.parcel.isFinal) return undefined;
