@@ -1,5 +1,5 @@
 import { CancellationScope, condition, log, setHandler } from '@temporalio/workflow';
-import type { CompensationDecision, DeliveryDecision } from '../../schemas/order.js';
+import type { CompensationDecision, DeliveryDecision, OrderView } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 import { validateReasonRequest } from '../shared/arguments.js';
 import { throwIfRejected } from '../shared/failures.js';

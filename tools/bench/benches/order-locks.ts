@@ -11,16 +11,21 @@ const ROUNDS = 3;
 const ORDERS = 500;
 const ORDERS_PER_SECOND = 50;
 
-/** Each order has some of the products that the batch changes. */
-const SKUS = Array.from({ length: 5_000 }, (_, index) => `BENCH-${String(index).padStart(4, '0')}`);
+/** The products of the orders. */
+const ORDER_SKUS = skusWithPrefix('ORDER');
+const OTHER_SKUS = skusWithPrefix('OTHER');
 const LINES_PER_ORDER = 3;
 
 /** More items than the worker applies while the orders are measured. */
-const BATCH_ITEMS = 300_000;
+const BATCH_ITEMS = 1_000_000;
+
+/** The products whose prices a batch changes while orders are measured. */
+const BATCH_SKUS = { alone: undefined, 'beside a batch of other products': OTHER_SKUS, 'beside a batch': ORDER_SKUS };
 
 /**
- * Measures the statement that reserves the stock of an order, alone and while batches change the prices of the same
- * products. The worker of the batches is a process of its own.
+ * Measures the statement that reserves the stock of an order, alone and while a batch changes prices. A batch of other
+ * products shares no locks with the orders, so it shows how much of the difference is processor time. The worker of the
+ * batches is a process of its own.
  */
 export async function benchOrderLocks({ scale }: SampleScale): Promise<Comparison[]> {
   const [p50, p99, worst]: [ValuesByVariant, ValuesByVariant, ValuesByVariant] = [{}, {}, {}];
@@ -33,13 +38,18 @@ export async function benchOrderLocks({ scale }: SampleScale): Promise<Compariso
   });
   try {
     await store.addProducts(
-      SKUS.map((sku) => ({ sku, name: 'A thing', price: { value: 100, currency: 'EUR' }, available: 1_000_000 })),
+      [...ORDER_SKUS, ...OTHER_SKUS].map((sku) => ({
+        sku,
+        name: 'A thing',
+        price: { value: 100, currency: 'EUR' },
+        available: 1_000_000,
+      })),
     );
     await reserveOrders(store, orders);
     for (let round = 0; round < scale(ROUNDS); round += 1) {
-      for (const variant of ['alone', 'beside a batch'] as const) {
+      for (const [variant, skus] of Object.entries(BATCH_SKUS)) {
         // The upload ends before the measurement, because it needs the processor of this process.
-        const batch = variant === 'alone' ? undefined : await startPriceUpdate(stack.addresses.apiUrl, round);
+        const batch = skus && (await startPriceUpdate(stack.addresses.apiUrl, { skus, price: 200 + round }));
         const samples = await reserveOrders(store, orders);
         await batch?.cancel();
         addValue(p50, variant, percentile(samples, 0.5));
@@ -57,15 +67,16 @@ export async function benchOrderLocks({ scale }: SampleScale): Promise<Compariso
 }
 
 /** Uploads a batch, which starts it. */
-async function startPriceUpdate(apiUrl: string, round: number): Promise<{ cancel: () => Promise<void> }> {
-  const lines = SKUS.map((sku) => `${JSON.stringify({ sku, price: { value: 200 + round, currency: 'EUR' } })}\n`).join(
-    '',
-  );
+async function startPriceUpdate(
+  apiUrl: string,
+  { skus, price }: { skus: string[]; price: number },
+): Promise<{ cancel: () => Promise<void> }> {
+  const lines = skus.map((sku) => `${JSON.stringify({ sku, price: { value: price, currency: 'EUR' } })}\n`).join('');
   const batchId = randomUUID();
   const uploaded = await fetch(`${apiUrl}/v1/batches?operation=${priceUpdate.name}&batchId=${batchId}`, {
     method: 'POST',
     headers: { 'content-type': 'application/x-ndjson' },
-    body: lines.repeat(BATCH_ITEMS / SKUS.length),
+    body: lines.repeat(BATCH_ITEMS / skus.length),
   });
   if (uploaded.status !== 202) throw new Error(`${uploaded.status} ${await uploaded.text()}`);
   return {
@@ -91,7 +102,7 @@ async function reserveOrders(store: Store, count: number): Promise<number[]> {
     Array.from({ length: count }, async (_, index) => {
       await sleep(Math.max(0, started + (index * 1000) / ORDERS_PER_SECOND - performance.now()));
       const lines = Array.from({ length: LINES_PER_ORDER }, (_, line) => ({
-        sku: SKUS[(index * 31 + line * 1009) % SKUS.length]!,
+        sku: ORDER_SKUS[(index * 31 + line * 1009) % ORDER_SKUS.length]!,
         quantity: 1,
       }));
       const orderId = randomUUID();
@@ -102,4 +113,8 @@ async function reserveOrders(store: Store, count: number): Promise<number[]> {
       return performance.now() - sent;
     }),
   );
+}
+
+function skusWithPrefix(prefix: string): string[] {
+  return Array.from({ length: 5_000 }, (_, index) => `${prefix}-${String(index).padStart(4, '0')}`);
 }
