@@ -122,6 +122,8 @@ async function applyStep(
     assertValidFailureIndexes(failures, nextItems.length);
     const processedItems = first + nextItems.length;
     const isLast = processedItems === items.length;
+    // The locks of the products are released earlier. The commit of the last step also makes the earlier steps durable.
+    if (!isLast) await setLocal(tx, { synchronous_commit: 'off' });
     await recordChunkResult(tx, key, {
       outcome: isLast ? 'done' : null,
       processedItems,

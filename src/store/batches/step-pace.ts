@@ -48,7 +48,7 @@ const CONFLICTS: readonly (string | undefined)[] = [
 /**
  * Paces the steps of all chunks in this process, so that orders do not wait long for the locks of batches. Halves the
  * number of items after a step that was slow or got no lock, and runs fewer steps at once. Raises both while steps are
- * fast. Steps are longer while no order waits for them.
+ * fast. After a step blocked an order, steps are shorter, and a pause as long as the step follows each step.
  */
 export class StepPace {
   private maxItems = FIRST_ITEMS;
@@ -70,6 +70,8 @@ export class StepPace {
         const result = await run(limits);
         this.adapt(result, maxItems);
         if (result.isLast) return;
+        // The transactions that waited for this step run first.
+        if (this.isContended()) await pause(result.lockedMs, cancellation);
         chunkMaxItems = Math.min(maxItems * 2, MAX_ITEMS);
         lockTimeoutMs = MIN_LOCK_TIMEOUT_MS;
         continue;
@@ -81,26 +83,29 @@ export class StepPace {
         this.releaseSlot();
       }
       // The transactions that waited for this step run first.
-      await sleep(Math.random() * lockTimeoutMs, undefined, { signal: cancellation });
+      await pause(Math.random() * lockTimeoutMs, cancellation);
       chunkMaxItems = Math.max(1, Math.floor(maxItems / 2));
       lockTimeoutMs = Math.min(lockTimeoutMs * 2, MAX_LOCK_TIMEOUT_MS);
     }
   }
 
   private adapt({ itemCount, lockedMs, isBlocking }: StepResult, maxItems: number): void {
-    const now = performance.now();
     if (isBlocking) {
-      this.contendedUntil = now + CONTENDED_MS;
+      this.contendedUntil = performance.now() + CONTENDED_MS;
       this.maxItems = Math.min(this.maxItems, FIRST_ITEMS);
       // A step that waits for another step would let orders wait for both.
       this.maxConcurrent = 1;
     }
-    const isContended = now < this.contendedUntil;
+    const isContended = this.isContended();
     const targetMs = isContended ? CONTENDED_TARGET_LOCKED_MS : TARGET_LOCKED_MS;
     if (lockedMs > targetMs) this.slowDown(itemCount);
     if (lockedMs > targetMs / 2) return;
     if (!isContended) this.maxConcurrent = Math.min(MAX_CONCURRENT_STEPS, this.maxConcurrent + 1);
     if (itemCount === maxItems) this.maxItems = Math.min(MAX_ITEMS, Math.max(this.maxItems, maxItems * 2));
+  }
+
+  private isContended(): boolean {
+    return performance.now() < this.contendedUntil;
   }
 
   private slowDown(maxItems: number): void {
@@ -120,4 +125,9 @@ export class StepPace {
       this.waiting.shift()!();
     }
   }
+}
+
+/** @throws the reason of the cancellation. */
+async function pause(ms: number, cancellation?: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal: cancellation }).catch(() => cancellation?.throwIfAborted());
 }
