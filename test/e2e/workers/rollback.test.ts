@@ -119,60 +119,60 @@ describeOnFullServer('a release with a faulty order workflow', () => {
 
   test(
     'is not used by open carts until a change, and the cart then continues as new on it',
-    { timeout: TIMEOUT_MS },
     async () => {
-      await setCurrentVersion('1');
-      const { sku } = await addProduct(shop.store, { available: 10 });
-      const cartId = newCartId();
-      const workflowId = cartWorkflowId(cartId);
-      const addItem = async () => {
+      const { sku } = await addProduct(shop.store, { available: 1_000 });
+      const addItem = async (cartId: string) => {
         const body = JSON.stringify({ sku, quantity: 1 });
         const headers = { 'content-type': 'application/json' };
         const response = await fetch(`${apiUrl}/v1/carts/${cartId}/items`, { method: 'POST', headers, body });
         expect(response.status).toBe(200);
         return (await response.json()) as CartResource;
       };
-      const describe = () => shop.client.workflow.getHandle(workflowId).describe();
-      const isOn = (buildId: string) => async () => {
-        const { versioningInfo } = (await describe()).raw.workflowExecutionInfo!;
-        return versioningInfo?.deploymentVersion?.buildId === buildId || undefined;
+      const executionOf = async (cartId: string) => {
+        const { raw } = await shop.client.workflow.getHandle(cartWorkflowId(cartId)).describe();
+        const { execution, firstRunId, versioningInfo } = raw.workflowExecutionInfo!;
+        const { behavior, deploymentVersion } = versioningInfo!;
+        return { runId: execution!.runId, firstRunId, behavior, buildId: deploymentVersion?.buildId };
       };
-      await addItem();
-      const first = await describe();
-      expect(await isOn('1')()).toBe(true);
-      expect(first.raw.workflowExecutionInfo?.versioningInfo?.behavior).toBe(PINNED);
+      // The task queues learn of a new current version only after the command has returned.
+      const onceKnown = { timeoutMs: 120_000, intervalMs: 500 };
+
+      await setCurrentVersion('1');
+      const openCartOnVersion1 = async () => {
+        const cartId = newCartId();
+        await addItem(cartId);
+        return (await executionOf(cartId)).buildId === '1' ? cartId : undefined;
+      };
+      const cartId = await waitUntil(openCartOnVersion1, { description: 'a cart on version 1', ...onceKnown });
+      const first = await executionOf(cartId);
+      expect(first.behavior).toBe(PINNED);
 
       await setCurrentVersion('2');
-      expect((await describe()).runId).toBe(first.runId);
-      await addItem();
-      await waitUntil(isOn('2'), { description: 'the cart on version 2', timeoutMs: 60_000 });
+      expect((await executionOf(cartId)).runId).toBe(first.runId);
+      let changes = 1;
+      const changeUntilUpgrade = async () => {
+        await addItem(cartId);
+        changes += 1;
+        return (await executionOf(cartId)).buildId === '2' || undefined;
+      };
+      await waitUntil(changeUntilUpgrade, { description: 'the cart on version 2', ...onceKnown });
 
-      const upgraded = await describe();
+      const upgraded = await executionOf(cartId);
+      expect(upgraded).toEqual({ runId: expect.any(String), firstRunId: first.runId, behavior: PINNED, buildId: '2' });
       expect(upgraded.runId).not.toBe(first.runId);
-      expect(upgraded.raw.workflowExecutionInfo?.firstRunId).toBe(first.runId);
-      expect(upgraded.raw.workflowExecutionInfo?.versioningInfo?.behavior).toBe(PINNED);
-      expect((await addItem()).lines).toEqual([expect.objectContaining({ sku, quantity: 3 })]);
-      expect((await describe()).runId, 'no further upgrade').toBe(upgraded.runId);
+      expect((await addItem(cartId)).lines).toEqual([expect.objectContaining({ sku, quantity: changes + 1 })]);
+      expect((await executionOf(cartId)).runId, 'no further upgrade').toBe(upgraded.runId);
     },
+    TIMEOUT_MS,
   );
 
   async function setCurrentVersion(buildId: string): Promise<void> {
     const args = ['set-current-version', '--deployment-name', 'shop', '--build-id', buildId, '--yes'];
     expect(await runTemporalCli(server, 'worker', 'deployment', ...args)).toMatchObject({ code: 0 });
-    // The command returns before every partition of the task queues knows the version.
-    await waitUntil(isPropagated, { description: 'the version on all task queues', timeoutMs: 60_000 });
-  }
-
-  async function isPropagated(): Promise<true | undefined> {
-    const { workflowService } = shop.client;
-    const request = { namespace: server.namespace, deploymentName: 'shop' };
-    const { workerDeploymentInfo } = await workflowService.describeWorkerDeployment(request);
-    return workerDeploymentInfo?.routingConfigUpdateState === ROUTING_CONFIG_UPDATE_COMPLETED || undefined;
   }
 });
 
 const PINNED = 1;
-const ROUTING_CONFIG_UPDATE_COMPLETED = 2;
 
 /** Returns the versions that completed the workflow tasks of the newest run. */
 async function versionsOf(handle: WorkflowHandle): Promise<string[]> {
