@@ -6,6 +6,7 @@ import { createApprovalActivities } from './approvals.js';
 import { createAuditActivities } from './audit.js';
 import { createBatchActivities } from './batches.js';
 import { createCartActivities } from './carts.js';
+import { createErasureActivities } from './erasure.js';
 import type { Mailer } from './external/mail.js';
 import { createOrderActivities, type OrderApprovalPolicy } from './orders.js';
 import { createPaymentActivities, type PaymentSettings } from './payments.js';
@@ -42,6 +43,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createAuditActivities(deps),
     ...createBatchActivities(deps),
     ...createCartActivities(deps),
+    ...createErasureActivities(deps),
     ...createOrderActivities(deps),
     ...createPaymentActivities(deps),
     ...createPurgeActivities(deps),

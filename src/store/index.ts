@@ -3,6 +3,7 @@ import pg from 'pg';
 import { createApprovalStore } from './approvals.js';
 import { createBatchStore } from './batches/index.js';
 import { createCartStore } from './carts.js';
+import { createErasureStore } from './erasure/erasure.js';
 import { createProductStore } from './products.js';
 import { createIdempotencyKeyStore } from './idempotency-keys.js';
 import { createNotificationStore } from './notifications.js';
@@ -69,6 +70,7 @@ export function openStore({
     ...createNotificationStore(db),
     ...createCartStore(db),
     ...createReportStore(db),
+    ...createErasureStore(db),
     ...createBatchStore(db, pool),
     ...createIdempotencyKeyStore(db, { retentionHours: idempotencyKeyRetentionHours }),
     ...createApprovalStore(db),

@@ -47,7 +47,8 @@ interface OrdersTable {
   order_id: string;
   /** The first run id of the execution that owns the order. A reset keeps it. */
   first_run_id: string;
-  customer_id: string;
+  /** Null when the personal data of the order was erased. */
+  customer_id: string | null;
   /** Hash of the order's input. Distinguishes a repeated request from another order with the same id. */
   content_hash: string;
   status: OrderStatus;
@@ -78,6 +79,8 @@ interface OrdersTable {
   closed_at: Date | null;
   /** When the reconciliation rolled the order back, because its workflow had ended without recording an outcome. */
   rolled_back_at: Date | null;
+  /** When the personal data of the order was erased. */
+  erased_at: Date | null;
 }
 
 /** An order about which a person must decide. */
@@ -228,6 +231,7 @@ interface ApprovalsTable {
   /** SHA-256 of the input. An approval id can never be reused with different content. */
   content_hash: string;
   status: ApprovalStatus;
+  /** `<erased>` after the erasure of the requester, like `requested_by` and `content_hash`. */
   title: string;
   requested_by: string;
   /** Minor units. */

@@ -50,7 +50,7 @@ export const orderFilterOf = ({ placedFrom, placedBefore, ...rest }: FilterField
 function summaryOf({ orderId, customerId, status, total, lineCount, placedAt, closedAt }: ListedOrder): OrderSummary {
   return {
     orderId,
-    customerId,
+    ...(customerId !== undefined && { customerId }),
     status,
     ...(total && { total }),
     ...(lineCount !== undefined && { lineCount }),

@@ -143,7 +143,7 @@ const closedOrderResource = (
   { view, runId }: NonNullable<OrderRecord['outcome']>,
   { orderId, customerId }: OrderRecord,
 ): OrderResource => ({
-  customerId,
+  ...(customerId !== undefined && { customerId }),
   ...view,
   ...workflowField({ workflowId: orderWorkflowId(orderId), runId }),
 });
@@ -155,7 +155,7 @@ const closedOrderResource = (
 function missingWorkflowResource({ orderId, firstRunId, customerId, lines, total }: OrderRecord): OrderResource {
   return {
     orderId,
-    customerId,
+    ...(customerId !== undefined && { customerId }),
     status: 'failed',
     stage: 'done',
     ...(lines && { lines }),

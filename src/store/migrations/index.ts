@@ -17,6 +17,7 @@ import * as batchUploads from './0016-batch-uploads.js';
 import * as operatorCounts from './0017-operator-counts.js';
 import * as audit from './0019-audit.js';
 import * as dailyReports from './0020-daily-reports.js';
+import * as erasure from './0021-erasure.js';
 import * as productsFillfactor from './0022-products-fillfactor.js';
 
 /** All migrations by name, in the order in which they are applied. Do not change a released migration. */
@@ -38,6 +39,7 @@ const migrations: Record<string, Migration> = {
   '0017-operator-counts': operatorCounts,
   '0019-audit': audit,
   '0020-daily-reports': dailyReports,
+  '0021-erasure': erasure,
   '0022-products-fillfactor': productsFillfactor,
 };
 

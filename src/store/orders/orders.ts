@@ -6,7 +6,8 @@ import { placedAtText, toTotal, type OrderIdentity, type NewOrder, type OrderRow
 import { releaseReservation, type FinalReservation } from './reservations.js';
 
 interface OrderBase extends OrderIdentity {
-  customerId: string;
+  /** Missing when the personal data of the order was erased. */
+  customerId?: string;
   status: OrderStatus;
   total?: Money;
   placedAt: Date;
@@ -257,7 +258,7 @@ function toOrderBase(
   return {
     orderId: row.order_id,
     firstRunId: row.first_run_id,
-    customerId: row.customer_id,
+    ...(row.customer_id !== null && { customerId: row.customer_id }),
     status: row.status,
     ...(total && { total }),
     placedAt: row.placed_at,

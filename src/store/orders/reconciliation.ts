@@ -72,7 +72,9 @@ export function createOrderReconciliationStore(db: Kysely<Tables>) {
           .forUpdate()
           .executeTakeFirst();
         if (!row) return false;
-        const { placed_at: placedAt, customer_id: customerId, content_hash: contentHash } = row;
+        const { placed_at: placedAt, content_hash: contentHash } = row;
+        // Only closed orders are erased.
+        const customerId = row.customer_id!;
         await releaseReservation(tx, { orderId, firstRunId, placedAt, customerId, contentHash });
         await tx
           .updateTable('orders')

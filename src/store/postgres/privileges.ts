@@ -20,6 +20,8 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
   orders: {
     insert: true,
     update: [
+      'customer_id',
+      'content_hash',
       'status',
       'stage',
       'reservation',
@@ -31,12 +33,13 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
       'updated_at',
       'closed_at',
       'rolled_back_at',
+      'erased_at',
     ],
   },
   unreconciled_orders: { insert: true, update: ['problem', 'tried_at', 'audit_run_id'], delete: true },
   daily_reports: { insert: true, update: ['figures', 'written_at'] },
   notifications: { insert: true, delete: true },
-  carts: { insert: true, update: ['status', 'order_id', 'content_hash', 'closed_at'] },
+  carts: { insert: true, update: ['cart_id', 'customer_id', 'status', 'order_id', 'content_hash', 'closed_at'] },
   // Opening an attempt locks the row of its batch, which requires an UPDATE privilege.
   batches: {
     insert: true,
@@ -68,6 +71,9 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
     insert: true,
     update: [
       'first_run_id',
+      'content_hash',
+      'title',
+      'requested_by',
       'status',
       'stage',
       'approvers',

@@ -90,6 +90,19 @@ export const { purgeBatchItems } = proxyActivities<Activities>({
   summary: 'Delete the items of old batches',
 });
 
+export const { findPersonalData } = proxyActivities<Activities>({
+  ...longOptions,
+  summary: 'Find the data and the open work of the person',
+});
+export const { deletePersonalWorkflows } = proxyActivities<Activities>({
+  ...longOptions,
+  summary: 'Delete the closed workflows of the person',
+});
+export const { erasePersonalRecords } = proxyActivities<Activities>({
+  ...longOptions,
+  summary: 'Erase the records of the person',
+});
+
 export const { writeDailyReports } = proxyActivities<Activities>({
   ...longOptions,
   summary: 'Write the figures of the last days',

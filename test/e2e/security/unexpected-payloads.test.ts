@@ -30,7 +30,7 @@ import { startSingleWorkerProcess } from '../../support/workers/workers.js';
 
 type WorkflowType = keyof typeof workflows;
 /** These workflows take no messages and end at once. */
-const CLOSING_TYPES = ['reconcile', 'audit', 'purge', 'report'] as const;
+const CLOSING_TYPES = ['reconcile', 'audit', 'purge', 'report', 'erase'] as const;
 type ClosingType = (typeof CLOSING_TYPES)[number];
 type OpenType = Exclude<WorkflowType, ClosingType>;
 
@@ -60,6 +60,7 @@ const TASK_QUEUES: Record<WorkflowType, string> = {
   audit: 'housekeeping',
   report: 'housekeeping',
   purge: 'housekeeping',
+  erase: 'housekeeping',
 };
 const OPEN_TYPES = Object.keys(TASK_QUEUES).filter((type): type is OpenType => !isClosingType(type));
 const CONTRACT_FOLDERS: Record<WorkflowType, string> = {
@@ -72,6 +73,7 @@ const CONTRACT_FOLDERS: Record<WorkflowType, string> = {
   audit: 'housekeeping',
   report: 'housekeeping',
   purge: 'housekeeping',
+  erase: 'housekeeping',
 };
 
 const INVALID_ARGUMENT = 3;
@@ -123,6 +125,7 @@ const INPUTS: Record<WorkflowType, object> = {
   audit: { dryRun: true },
   report: { days: 0 },
   purge: { dryRun: true },
+  erase: { customerId: 'ada', dryRun: true },
 };
 
 /** Returns every signal, update and query of all contracts. */

@@ -36,11 +36,11 @@ export async function placeShippedOrder(
 }
 
 /** Places an order over HTTP, delivers its parcel, and waits until the workflow of the order is closed. */
-export async function placeDeliveredOrder({
-  shop,
-  api,
-}: ShopWithApi): Promise<ProductOrder & { completed: OrderResource }> {
-  const { shipped: _, ...made } = await placeShippedOrder({ shop, api });
+export async function placeDeliveredOrder(
+  { shop, api }: ShopWithApi,
+  overrides?: Partial<OrderInput>,
+): Promise<ProductOrder & { completed: OrderResource }> {
+  const { shipped: _, ...made } = await placeShippedOrder({ shop, api }, overrides);
   const { orderId } = made.order;
   await deliverParcel(shop.fakes, orderId);
   const completed = await api.waitForOrderStatus(orderId, 'completed');

@@ -1,5 +1,8 @@
+import { status } from '@grpc/grpc-js';
 import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
+import { ERASE_WORKFLOW_TYPE } from '../../../src/workflows/housekeeping/contract.js';
+import { grpcErrorIn } from '../../../src/temporal/grpc-errors.js';
 import { iterateExecutions } from '../../../src/temporal/client/visibility.js';
 import type { Bundle, RecordedHistory } from '../../../tools/replay/replay-histories.js';
 import type { Replayer } from './replayer.js';
@@ -98,7 +101,15 @@ async function replayRun(run: TrackedRun): Promise<void> {
   // meantime.
   if (run.isClosed) return;
   const { client, workflowId, runId, workflowType } = run;
-  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const history = await client.workflow
+    .getHandle(workflowId, runId)
+    .fetchHistory()
+    .catch((error: unknown) => {
+      // `npm run erase` deletes its own runs.
+      if (workflowType === ERASE_WORKFLOW_TYPE && grpcErrorIn(error)?.code === status.NOT_FOUND) return undefined;
+      throw error;
+    });
+  if (!history) return;
   const replayer = await replayerFor(run.code);
   const { isClosed, replayedEvents, difference } = await replayer.replay(
     { workflowId, runId, workflowType, history },

@@ -1,0 +1,150 @@
+import { Context } from '@temporalio/activity';
+import { orderIdOfApproval } from '../schemas/approval.js';
+import { eraseInput, type OpenWork, type PersonalDataCounts } from '../schemas/erasure.js';
+import type { PersonRecords } from '../store/erasure/erasure.js';
+import type { Store } from '../store/index.js';
+import { isOpen } from '../temporal/client/closed-executions.js';
+import { deleteClosedRun } from '../temporal/client/delete-executions.js';
+import { describeExecution, firstRunIdOf } from '../temporal/client/describe-execution.js';
+import { listExecutions, quoteCallerId, workflowIdIn, type Execution } from '../temporal/client/visibility.js';
+import { approvalIdOf, approvalWorkflowId, approversAttribute } from '../workflows/approval/contract.js';
+import { cartIdOf, cartWorkflowId } from '../workflows/cart/contract.js';
+import { customerIdAttribute, orderIdOf, orderWorkflowId } from '../workflows/order/contract.js';
+import { withHeartbeat } from './external/heartbeat.js';
+import { parseInput } from './failures.js';
+
+/** The number of workflow ids that one visibility query contains. */
+const IDS_PER_QUERY = 50;
+const PAGE_SIZE = 100;
+
+/** The result of a workflow must stay small. */
+const MAX_OPEN_WORK = 100;
+
+export interface PersonalData {
+  found: PersonalDataCounts;
+  open: OpenWork[];
+  openCount: number;
+}
+
+export function createErasureActivities({ store }: { store: Store }) {
+  return {
+    /**
+     * Counts the records and the closed workflow runs of a person, and lists the work in progress.
+     *
+     * @param input the input of the workflow. @throws `InvalidInput`.
+     */
+    async findPersonalData({ input }: { input: unknown }): Promise<PersonalData> {
+      const { customerId } = parseInput(eraseInput, input);
+      return await withHeartbeat(async () => {
+        const records = await store.findRecordsOfPerson(customerId);
+        const executions = await findExecutions(customerId, records);
+        const open = new Map(
+          [
+            ...records.orders.filter(({ isOpen }) => isOpen).map(({ orderId }) => openOrder(orderId)),
+            ...executions.filter(isOpen).map(({ workflowId }) => openWorkflow(workflowId)),
+          ].map((work) => [`${work.kind} ${work.id}`, work]),
+        );
+        return {
+          found: {
+            orders: records.orders.length,
+            carts: records.carts.length,
+            approvals: records.approvals.length,
+            responses: records.responseCount,
+            workflowRuns: executions.filter((execution) => !isOpen(execution)).length,
+          },
+          open: [...open.values()].slice(0, MAX_OPEN_WORK),
+          openCount: open.size,
+        };
+      });
+    },
+
+    /**
+     * Requests the deletion of the closed workflow runs of a person. Must run before `erasePersonalRecords`, because the
+     * records find the workflows.
+     */
+    async deletePersonalWorkflows({ customerId }: { customerId: string }): Promise<void> {
+      const { client } = Context.current();
+      await withHeartbeat(async (cancellation) => {
+        const records = await store.findRecordsOfPerson(customerId);
+        for (const execution of await findExecutions(customerId, records)) {
+          cancellation.throwIfAborted();
+          if (!isOpen(execution)) await deleteClosedRun(client, execution);
+        }
+      });
+    },
+
+    /** Erases the records of a person. */
+    async erasePersonalRecords({ customerId }: { customerId: string }): Promise<void> {
+      await withHeartbeat(async (cancellation) => {
+        await store.erasePerson(customerId, await store.findRecordsOfPerson(customerId), cancellation);
+      });
+    },
+  };
+}
+
+const openOrder = (orderId: string): OpenWork => ({
+  kind: 'order',
+  id: orderId,
+  problem: 'the order has no outcome, or is in the list for a person',
+});
+
+function openWorkflow(workflowId: string): OpenWork {
+  const problem = 'the workflow is open';
+  const [kind] = workflowId.split(':', 1);
+  if (kind === 'cart') return { kind, id: cartIdOf(workflowId), problem };
+  if (kind === 'approval') return { kind, id: approvalIdOf(workflowId), problem };
+  return { kind: 'order', id: orderIdOf(workflowId), problem };
+}
+
+/**
+ * Finds the runs of a person. An order whose approval the person could decide counts too, because its history contains
+ * the approvers and their addresses.
+ */
+async function findExecutions(
+  personId: string,
+  { orders, carts, approvals }: PersonRecords,
+): Promise<Pick<Execution, 'workflowId' | 'runId' | 'status'>[]> {
+  const workflowIds = new Set([
+    ...orders.map(({ orderId }) => orderWorkflowId(orderId)),
+    ...approvals.map(approvalWorkflowId),
+    ...approvals.flatMap((approvalId) => orderIdOfApproval(approvalId) ?? []).map(orderWorkflowId),
+  ]);
+  const found = [
+    ...(await listAll(`${customerIdAttribute.name} = ${quoteCallerId(personId)}`)),
+    ...(await listAll(`${approversAttribute.name} = ${quoteCallerId(personId)}`)),
+    ...(await listByIds([...workflowIds])),
+    ...(await findRunsOfCarts(carts)),
+  ];
+  return [...new Map(found.map((execution) => [execution.runId, execution])).values()];
+}
+
+/** The id of a cart can be reused by another customer, so the first run id decides. */
+async function findRunsOfCarts(carts: PersonRecords['carts']): Promise<Execution[]> {
+  const firstRunIds = new Set(carts.map(({ firstRunId }) => firstRunId));
+  const { client } = Context.current();
+  const found: Execution[] = [];
+  for (const execution of await listByIds([...new Set(carts.map(({ cartId }) => cartWorkflowId(cartId)))])) {
+    const description = await describeExecution(client, execution);
+    if (description && firstRunIds.has(firstRunIdOf(description))) found.push(description);
+  }
+  return found;
+}
+
+async function listByIds(workflowIds: string[]): Promise<Execution[]> {
+  const found: Execution[] = [];
+  for (let start = 0; start < workflowIds.length; start += IDS_PER_QUERY)
+    found.push(...(await listAll(workflowIdIn(workflowIds.slice(start, start + IDS_PER_QUERY)))));
+  return found;
+}
+
+async function listAll(query: string): Promise<Execution[]> {
+  const { client } = Context.current();
+  const found: Execution[] = [];
+  let pageToken: Uint8Array | undefined;
+  do {
+    const page = await listExecutions(client, { query, pageSize: PAGE_SIZE, pageToken });
+    found.push(...page.executions);
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+  return found;
+}

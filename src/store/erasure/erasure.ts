@@ -1,0 +1,248 @@
+import { sql, type Kysely, type Transaction } from 'kysely';
+import { approvalIdOfOrder } from '../../schemas/approval.js';
+import { runLongTransaction } from '../postgres/transactions.js';
+import type { Tables } from '../tables.js';
+import {
+  ERASED,
+  eraseApprover,
+  eraseOrderView,
+  eraseRequester,
+  eraseTrailOf,
+  eraseTrailTexts,
+} from './erased-views.js';
+
+/** Maximum number of rows that one transaction erases. A view can have some kilobytes. */
+const ROWS_PER_TRANSACTION = 200;
+
+/** The records that contain the id of a person. A person can be a customer, a requester and an approver. */
+export interface PersonRecords {
+  /** `isOpen`: the order has no outcome, or is in the list for a person. */
+  orders: { orderId: string; isOpen: boolean }[];
+  /** A cart id can be reused, so `firstRunId` identifies the cart. */
+  carts: { firstRunId: string; cartId: string }[];
+  approvals: string[];
+  /** The number of stored responses to requests with an idempotency key. */
+  responseCount: number;
+}
+
+export function createErasureStore(db: Kysely<Tables>) {
+  return {
+    /** Finds all records of a person. Reads whole tables, because comments can contain the id. */
+    async findRecordsOfPerson(personId: string): Promise<PersonRecords> {
+      return await runLongTransaction(db, async (tx) => ({
+        orders: await findOrders(tx, personId),
+        carts: await findCarts(tx, personId),
+        approvals: await findApprovals(tx, personId),
+        responseCount: await countResponses(tx, personId),
+      }));
+    },
+
+    /**
+     * Erases the records that `findRecordsOfPerson` found. Erases the orders last, because they find the carts. The rows
+     * stay, so that no id can be used again.
+     *
+     * @throws the reason of `cancellation`. A repeated call erases the rest.
+     */
+    async erasePerson(personId: string, records: PersonRecords, cancellation?: AbortSignal): Promise<void> {
+      const { orders, carts, approvals } = records;
+      const erase = (ids: string[], eraseRows: (tx: Transaction<Tables>, ids: string[]) => Promise<void>) =>
+        inTransactions(db, { ids, eraseRows, cancellation });
+      await erase(
+        carts.map(({ firstRunId }) => firstRunId),
+        (tx, ids) => eraseCarts(tx, ids, personId),
+      );
+      await erase(approvals, (tx, ids) => eraseApprovals(tx, ids, personId));
+      await erase(
+        orders.map(({ orderId }) => orderId),
+        eraseOrders,
+      );
+      await runLongTransaction(db, async (tx) => {
+        await tx.deleteFrom('idempotency_keys').where(responseContains(personId)).execute();
+      });
+    },
+
+    /**
+     * Erases the personal data of orders that closed before this time, with their carts and approvals. Skips orders that
+     * are in the list for a person.
+     *
+     * @returns the number of orders.
+     */
+    async eraseOrdersClosedBefore(before: Date, cancellation?: AbortSignal): Promise<number> {
+      for (let total = 0; ;) {
+        cancellation?.throwIfAborted();
+        const orderIds = await db.transaction().execute(async (tx) => {
+          const rows = await selectOrdersToErase(tx, before, ROWS_PER_TRANSACTION).execute();
+          const ids = rows.map(({ order_id }) => order_id);
+          // The first run id of a cart is the id of its order.
+          await eraseCarts(tx, ids);
+          await eraseApprovals(tx, ids.map(approvalIdOfOrder));
+          await eraseOrders(tx, ids);
+          return ids;
+        });
+        total += orderIds.length;
+        if (orderIds.length < ROWS_PER_TRANSACTION) return total;
+      }
+    },
+  };
+}
+
+/** The query of the orders whose retention has ended. The index `orders_to_erase` serves it. */
+export const selectOrdersToErase = (db: Kysely<Tables>, before: Date, limit: number) =>
+  db
+    .selectFrom('orders')
+    .select('order_id')
+    .where('closed_at', '<', before)
+    .where('erased_at', 'is', null)
+    .where(sql<boolean>`not ${isOpenOrder}`)
+    .orderBy('closed_at')
+    .limit(limit);
+
+const isOpenOrder = sql<boolean>`(
+  (view is null and rolled_back_at is null)
+  or exists (select from unreconciled_orders where unreconciled_orders.order_id = orders.order_id)
+)`;
+
+async function inTransactions(
+  db: Kysely<Tables>,
+  {
+    ids,
+    eraseRows,
+    cancellation,
+  }: {
+    ids: string[];
+    eraseRows: (tx: Transaction<Tables>, ids: string[]) => Promise<void>;
+    cancellation: AbortSignal | undefined;
+  },
+): Promise<void> {
+  for (let start = 0; start < ids.length; start += ROWS_PER_TRANSACTION) {
+    cancellation?.throwIfAborted();
+    await db.transaction().execute((tx) => eraseRows(tx, ids.slice(start, start + ROWS_PER_TRANSACTION)));
+  }
+}
+
+async function findOrders(tx: Transaction<Tables>, customerId: string): Promise<PersonRecords['orders']> {
+  const rows = await tx
+    .selectFrom('orders')
+    .select(['order_id', isOpenOrder.as('is_open')])
+    .where('customer_id', '=', customerId)
+    .orderBy('placed_at')
+    .orderBy('order_id')
+    .execute();
+  return rows.map((row) => ({ orderId: row.order_id, isOpen: row.is_open }));
+}
+
+/** If a cart has no owner, its id is the customer of its order, unless the checkout names a customer. */
+async function findCarts(tx: Transaction<Tables>, customerId: string): Promise<PersonRecords['carts']> {
+  const rows = await tx
+    .selectFrom('carts')
+    .select(['first_run_id', 'cart_id'])
+    .where(
+      sql<boolean>`customer_id = ${customerId} or (customer_id is null and cart_id = ${customerId}) or (
+        customer_id is null and first_run_id in (select order_id from orders where customer_id = ${customerId})
+      )`,
+    )
+    .execute();
+  return rows.map((row) => ({ firstRunId: row.first_run_id, cartId: row.cart_id }));
+}
+
+/** The views are JSON, and a caller id needs no escaping in JSON. So a quoted id is exactly this id. */
+async function findApprovals(tx: Transaction<Tables>, personId: string): Promise<string[]> {
+  const quoted = JSON.stringify(personId);
+  const rows = await tx
+    .selectFrom('approvals')
+    .select('approval_id')
+    .where(
+      sql<boolean>`requested_by = ${personId} or ${personId} = any(approvers)
+        or strpos(final_view::text, ${quoted}) > 0 or strpos(later_comments::text, ${quoted}) > 0`,
+    )
+    .orderBy('number')
+    .execute();
+  return rows.map(({ approval_id }) => approval_id);
+}
+
+async function countResponses(tx: Transaction<Tables>, personId: string): Promise<number> {
+  const { count } = await tx
+    .selectFrom('idempotency_keys')
+    .select(({ fn }) => fn.countAll().as('count'))
+    .where(responseContains(personId))
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+const responseContains = (personId: string) => sql<boolean>`strpos(body, ${JSON.stringify(personId)}) > 0`;
+
+/** Without its content hash, a request with the id of the order is always another request, so it is rejected. */
+async function eraseOrders(tx: Transaction<Tables>, orderIds: string[]): Promise<void> {
+  if (orderIds.length === 0) return;
+  const rows = await tx
+    .selectFrom('orders')
+    .select(['order_id', 'view'])
+    .where('order_id', 'in', orderIds)
+    .forUpdate()
+    .execute();
+  const views = rows.map(({ order_id, view }) => ({ order_id, view: view && eraseOrderView(view) }));
+  await sql`
+    update orders set customer_id = null, content_hash = ${ERASED}, view = erased.view, erased_at = now()
+    from jsonb_to_recordset(${JSON.stringify(views)}::jsonb) as erased (order_id text, view jsonb)
+    where orders.order_id = erased.order_id`.execute(tx);
+}
+
+/** @param personId replaces the id of a cart that has this id. */
+async function eraseCarts(tx: Transaction<Tables>, firstRunIds: string[], personId?: string): Promise<void> {
+  if (firstRunIds.length === 0) return;
+  const { rows } = await sql<{ key: string }>`
+    select notifications.key
+    from carts join notifications using (cart_id)
+    where first_run_id = any(${firstRunIds}::text[]) and starts_with(key, first_run_id || ':')`.execute(tx);
+  if (rows.length > 0) {
+    await tx
+      .deleteFrom('notifications')
+      .where(
+        'key',
+        'in',
+        rows.map(({ key }) => key),
+      )
+      .execute();
+  }
+  await sql`
+    update carts set customer_id = null, content_hash = null,
+      cart_id = case when cart_id = coalesce(
+          ${personId ?? null}, (select customer_id from orders where order_id = first_run_id)
+        ) then ${ERASED} else cart_id end,
+      status = case when status = 'open' then 'abandoned' else status end,
+      closed_at = coalesce(closed_at, now())
+    where first_run_id = any(${firstRunIds}::text[])`.execute(tx);
+}
+
+/**
+ * Erases the requester of approvals. With `personId`, erases only what concerns this person: as requester, as approver,
+ * or both.
+ */
+async function eraseApprovals(tx: Transaction<Tables>, approvalIds: string[], personId?: string): Promise<void> {
+  if (approvalIds.length === 0) return;
+  const rows = await tx
+    .selectFrom('approvals')
+    .select(['approval_id', 'requested_by', 'status', 'final_view', 'later_comments'])
+    .where('approval_id', 'in', approvalIds)
+    .forUpdate()
+    .execute();
+  for (const row of rows) {
+    const { approval_id: approvalId, requested_by: requestedBy, final_view: view, later_comments: comments } = row;
+    const isRequester = personId === undefined || requestedBy === personId;
+    const erasedView = view && (isRequester ? eraseRequester(view) : view);
+    const erasedComments = isRequester ? eraseTrailTexts(comments) : comments;
+    await tx
+      .updateTable('approvals')
+      .set({
+        ...(isRequester && { title: ERASED, requested_by: ERASED, content_hash: ERASED }),
+        ...(row.status === 'pending' && { status: 'withdrawn', closed_at: new Date() }),
+        approvers: [],
+        ...(erasedView && {
+          final_view: JSON.stringify(personId ? eraseApprover(erasedView, personId) : erasedView),
+        }),
+        later_comments: JSON.stringify(personId ? eraseTrailOf(erasedComments, personId) : erasedComments),
+      })
+      .where('approval_id', '=', approvalId)
+      .execute();
+  }
+}
