@@ -30,6 +30,8 @@ export interface ActivityDependencies extends PaymentSettings, ShippingSettings 
   notificationRetentionDays: number;
   /** How long the items of closed batches are kept. */
   batchItemRetentionDays: number;
+  /** How long the personal data of closed orders is kept. If undefined, it is kept. */
+  orderRetentionDays?: number | undefined;
   /** The operations that batches can run. */
   operations: Operations;
   /** If undefined, no order needs an approval. */

@@ -12,10 +12,17 @@ export interface RetentionSettings {
   store: Store;
   notificationRetentionDays: number;
   batchItemRetentionDays: number;
+  /** If undefined, the personal data of orders is kept. */
+  orderRetentionDays?: number | undefined;
 }
 
 /** Each activity deletes one kind of records in chunks. A repeated call deletes what is left. */
-export function createPurgeActivities({ store, notificationRetentionDays, batchItemRetentionDays }: RetentionSettings) {
+export function createPurgeActivities({
+  store,
+  notificationRetentionDays,
+  batchItemRetentionDays,
+  orderRetentionDays,
+}: RetentionSettings) {
   return {
     /**
      * Deletes expired idempotency keys.
@@ -34,16 +41,23 @@ export function createPurgeActivities({ store, notificationRetentionDays, batchI
       return await withHeartbeat((cancellation) => store.deleteNotifications(before, cancellation));
     },
 
-    /**
-     * Deletes the items of batches that closed before the retention, and the items of uploads that were cut off.
-     *
-     * @returns the number of batches.
-     */
+    /** Deletes the items of batches that closed before the retention. @returns the number of batches. */
     async purgeBatchItems(): Promise<number> {
-      return await withHeartbeat(async (cancellation) => {
-        await store.deleteAbandonedUploads(daysAgo(ABANDONED_UPLOAD_AGE_DAYS), cancellation);
-        return await store.deleteBatchItems(daysAgo(batchItemRetentionDays), cancellation);
-      });
+      const before = daysAgo(batchItemRetentionDays);
+      return await withHeartbeat((cancellation) => store.deleteBatchItems(before, cancellation));
+    },
+
+    /** Deletes uploads that were cut off. @returns the number of uploads. */
+    async purgeUploads(): Promise<number> {
+      const before = daysAgo(ABANDONED_UPLOAD_AGE_DAYS);
+      return await withHeartbeat((cancellation) => store.deleteAbandonedUploads(before, cancellation));
+    },
+
+    /** Erases the personal data of orders that closed before the retention. @returns the number of orders. */
+    async purgeOrders(): Promise<number> {
+      if (orderRetentionDays === undefined) return 0;
+      const before = daysAgo(orderRetentionDays);
+      return await withHeartbeat((cancellation) => store.eraseOrdersClosedBefore(before, cancellation));
     },
   };
 }

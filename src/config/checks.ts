@@ -19,6 +19,7 @@ export function checkCombinations(processName: ProcessName, values: ValidValues,
     ...findUnusedTargets(values),
     ...findPortConflict(values),
     ...checkChunkConcurrency(values),
+    ...checkOrderRetention(values),
     ...(processName === 'api' ? [...checkAuthentication(values), ...checkSignIn(values, env)] : []),
   ];
 }
@@ -80,6 +81,20 @@ function checkChunkConcurrency(values: ValidValues): ConfigProblem[] {
       problem: `must be at most DATABASE_POOL_SIZE (${connections})`,
       got: String(chunks),
       example: String(connections),
+    },
+  ];
+}
+
+/** The response to the request of an order contains personal data too, so it must not be kept longer than the order. */
+function checkOrderRetention(values: ValidValues): ConfigProblem[] {
+  const { ORDER_RETENTION_DAYS: days, IDEMPOTENCY_KEY_RETENTION_HOURS: hours } = values;
+  if (days === undefined || hours === undefined || days * 24 >= hours) return [];
+  return [
+    {
+      name: 'ORDER_RETENTION_DAYS',
+      problem: `must be at least IDEMPOTENCY_KEY_RETENTION_HOURS (${hours} hours)`,
+      got: String(days),
+      example: String(Math.ceil(hours / 24)),
     },
   ];
 }

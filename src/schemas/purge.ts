@@ -11,4 +11,8 @@ export interface PurgeResult {
   notifications: number;
   /** The number of batches whose items were deleted. */
   batches: number;
+  /** The number of deleted uploads that were cut off. Missing in runs of earlier versions. */
+  uploads?: number;
+  /** The number of orders whose personal data was erased. Missing in runs of earlier versions. */
+  orders?: number;
 }

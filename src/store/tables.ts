@@ -250,7 +250,7 @@ interface ApprovalsTable {
   /** The final view that the workflow recorded. Null for an open or a terminated approval. */
   final_view: JSONColumnType<ApprovalView, undefined, string> | null;
   /** Comments added after the approval closed. */
-  later_comments: JSONColumnType<TrailEntry[], undefined, never>;
+  later_comments: JSONColumnType<TrailEntry[], undefined, string>;
 }
 
 /** A delivered message to an approver or to a callback URL. */

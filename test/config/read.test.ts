@@ -91,6 +91,7 @@ describe('loadConfig', () => {
     ['IDEMPOTENCY_KEY_RETENTION_HOURS', '0', 'must be an integer from 1 to 8760'],
     ['NOTIFICATION_RETENTION_DAYS', '0', 'must be an integer from 1 to 36500'],
     ['BATCH_ITEM_RETENTION_DAYS', 'never', 'must be an integer from 1 to 36500'],
+    ['ORDER_RETENTION_DAYS', '0', 'must be an integer from 1 to 36500'],
     ['WORKER_TUNER', 'automatic', 'must be fixed or resource-based'],
     ['WORKER_TARGET_MEMORY', '80', 'must be a number from 0.1 to 1'],
     ['WORKER_TARGET_CPU', '0', 'must be a number from 0.1 to 1'],
@@ -134,6 +135,16 @@ describe('loadConfig', () => {
     expect(load).toThrow(ConfigError);
     expect(load).toThrow(problem);
     expect(load).toThrow(new RegExp(`${name}.*example: |together with ${name}`));
+  });
+
+  test('rejects a retention of orders that is shorter than that of the stored responses', () => {
+    const load = (days: string) =>
+      loadConfig('worker', { ...env, IDEMPOTENCY_KEY_RETENTION_HOURS: '49', ORDER_RETENTION_DAYS: days });
+    expect(() => load('2')).toThrow(
+      'ORDER_RETENTION_DAYS: must be at least IDEMPOTENCY_KEY_RETENTION_HOURS (49 hours)',
+    );
+    expect(load('3').ORDER_RETENTION_DAYS).toBe(3);
+    expect(loadConfig('worker', env).ORDER_RETENTION_DAYS).toBeUndefined();
   });
 
   test('reads encryption keys and keeps their order, so that the key for new data is first', () => {

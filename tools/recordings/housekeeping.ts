@@ -31,6 +31,18 @@ export const housekeepingRecordings: Record<string, Recording> = {
   'report-failed-invalid-input': async (recorder, id) =>
     waitForClose(await recorder.startHousekeeping('report', id, { days: 0 })),
   'purge-completed': async (recorder, id) => waitForClose(await recorder.startHousekeeping('purge', id)),
+  'purge-orders-apart': async (recorder, id) => waitForClose(await recorder.startHousekeeping('purge', id)),
+  'erase-blocked': async (recorder, id) => {
+    const customerId = `customer-${id}`;
+    const order = await recorder.startOrder(id, { customerId });
+    await recorder.waitForState(order, 'awaiting_pickup');
+    const run = await waitForClose(await recorder.startErase(id, { customerId }));
+    await order.terminate();
+    return run;
+  },
+  'erase-erased': async (recorder, id) => waitForClose(await recorder.startErase(id, { customerId: `customer-${id}` })),
+  'erase-failed-invalid-input': async (recorder, id) =>
+    waitForClose(await recorder.startErase(id, { customerId: `customer ${id}` })),
   'purge-failed-invalid-input': async (recorder, id) =>
     waitForClose(await recorder.startHousekeeping('purge', id, { dryRun: true })),
 };

@@ -5,6 +5,7 @@ import {
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
 import { openConnection } from '../../src/temporal/connections.js';
+import type { EraseInput } from '../../src/schemas/erasure.js';
 import type { ApprovalInput, ApprovalView } from '../../src/schemas/approval.js';
 import type { BatchInput } from '../../src/schemas/batch.js';
 import type { CartInput } from '../../src/schemas/cart.js';
@@ -12,7 +13,11 @@ import type { OrderInput, OrderStage, OrderStatus, OrderView, ShipmentReport } f
 import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { BATCH_TASK_QUEUE, batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
-import { HOUSEKEEPING_TASK_QUEUE, type HousekeepingWorkflow } from '../../src/workflows/housekeeping/contract.js';
+import {
+  ERASE_WORKFLOW_TYPE,
+  HOUSEKEEPING_TASK_QUEUE,
+  type HousekeepingWorkflow,
+} from '../../src/workflows/housekeeping/contract.js';
 import type * as workflows from '../../src/workflows/index.js';
 import {
   ORDER_WORKFLOW_TYPE,
@@ -123,6 +128,15 @@ export class Recorder {
       workflowId: `${workflow}-${id}`,
       taskQueue: HOUSEKEEPING_TASK_QUEUE,
       args,
+    });
+  }
+
+  /** Starts the workflow of `npm run erase`. Unlike the command, keeps the run. */
+  async startErase(id: string, input: EraseInput) {
+    return await this.client.workflow.start<typeof workflows.erase>(ERASE_WORKFLOW_TYPE, {
+      workflowId: `${ERASE_WORKFLOW_TYPE}-${id}`,
+      taskQueue: HOUSEKEEPING_TASK_QUEUE,
+      args: [input],
     });
   }
 

@@ -46,4 +46,11 @@ export const STORAGE_VARIABLES = {
     example: '90',
     readBy: ['worker'],
   },
+  ORDER_RETENTION_DAYS: {
+    schema: integer(1, 36_500).optional(),
+    description:
+      'How long the personal data of a closed order is kept, in days. By default, it is kept. Afterwards, the row of the order stays without the customer and without texts. Must be at least the retention of the namespace.',
+    example: '730',
+    readBy: ['worker'],
+  },
 } as const satisfies Record<string, VariableDeclaration>;

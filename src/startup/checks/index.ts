@@ -70,7 +70,10 @@ export async function checkServers(processName: StartupProcessName, values: Vali
   const problems = await Promise.all([
     DATABASE_URL !== undefined ? checkDatabase(DATABASE_URL, { expectTables: isSetUp }) : undefined,
     TEMPORAL_ADDRESS !== undefined && TEMPORAL_NAMESPACE !== undefined && TEMPORAL_CREDENTIALS !== undefined
-      ? checkTemporal({ TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS }, { expectNamespace: isSetUp })
+      ? checkTemporal(
+          { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS },
+          { expectNamespace: isSetUp, orderRetentionDays: values.ORDER_RETENTION_DAYS },
+        )
       : undefined,
   ]);
   return problems.filter((problem) => problem !== undefined);

@@ -6,19 +6,25 @@ import { openConnection } from '../../temporal/connections.js';
 import { grpcErrorIn } from '../../temporal/grpc-errors.js';
 import { RESPONSE_TIMEOUT_MS, NO_RESPONSE, describeConnectionError, type ServerProblem } from './server-problem.js';
 
+const DAY_SECONDS = 24 * 60 * 60;
+
 interface TemporalTarget {
   TEMPORAL_ADDRESS: string;
   TEMPORAL_NAMESPACE: string;
   TEMPORAL_CREDENTIALS: TemporalCredentials;
 }
 
-/**
- * Connects to Temporal in the same way as the application. With `expectNamespace`, also checks that the namespace
- * exists.
- */
+interface NamespaceExpectations {
+  /** Whether the namespace must exist. */
+  expectNamespace: boolean;
+  /** The retention of orders in days. Must not be shorter than that of the namespace. */
+  orderRetentionDays?: number | undefined;
+}
+
+/** Connects to Temporal in the same way as the application, and checks the namespace. */
 export async function checkTemporal(
   target: TemporalTarget,
-  { expectNamespace }: { expectNamespace: boolean },
+  { expectNamespace, orderRetentionDays }: NamespaceExpectations,
 ): Promise<ServerProblem | undefined> {
   const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_CREDENTIALS: credentials } = target;
   const unreachable = (reason: string): ServerProblem => ({
@@ -34,10 +40,11 @@ export async function checkTemporal(
     connection = await openConnection(target);
     if (!expectNamespace) return undefined;
     const { workflowService } = connection;
-    await connection.withDeadline(Date.now() + RESPONSE_TIMEOUT_MS, () =>
+    const { config } = await connection.withDeadline(Date.now() + RESPONSE_TIMEOUT_MS, () =>
       workflowService.describeNamespace({ namespace }),
     );
-    return undefined;
+    const retentionDays = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) / DAY_SECONDS;
+    return checkOrderRetention(retentionDays, orderRetentionDays);
   } catch (error) {
     const grpc = grpcErrorIn(error);
     if (grpc?.code === status.NOT_FOUND)
@@ -59,6 +66,18 @@ export async function checkTemporal(
   } finally {
     await connection?.close();
   }
+}
+
+/** A reset of an erased order would restore its data, so Temporal must have deleted the workflow before. */
+function checkOrderRetention(namespaceDays: number, orderDays = Infinity): ServerProblem | undefined {
+  if (orderDays >= namespaceDays) return undefined;
+  return {
+    kind: 'rejected',
+    name: 'ORDER_RETENTION_DAYS',
+    problem: `must be at least the retention of the namespace, which is ${namespaceDays} days`,
+    got: String(orderDays),
+    example: String(Math.ceil(namespaceDays)),
+  };
 }
 
 /** Tests the TCP connection first, because a gRPC client keeps retrying without reporting the reason. */

@@ -17,6 +17,7 @@ export function createConfiguredActivities({ config, store, outgoing }: Resource
     reconcileAfterMinutes: config.RECONCILE_AFTER_MINUTES,
     notificationRetentionDays: config.NOTIFICATION_RETENTION_DAYS,
     batchItemRetentionDays: config.BATCH_ITEM_RETENTION_DAYS,
+    orderRetentionDays: config.ORDER_RETENTION_DAYS,
     mailer: createMailer({ smtpUrl: config.SMTP_URL, from: config.MAIL_FROM }),
     webhooks: createWebhooks({ outgoing, secrets: config.OUTGOING_WEBHOOK_SECRET }),
     outgoing,

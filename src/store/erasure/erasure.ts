@@ -207,7 +207,7 @@ async function eraseCarts(tx: Transaction<Tables>, firstRunIds: string[], person
   await sql`
     update carts set customer_id = null, content_hash = null,
       cart_id = case when cart_id = coalesce(
-          ${personId ?? null}, (select customer_id from orders where order_id = first_run_id)
+          ${personId ?? null}, (select orders.customer_id from orders where orders.order_id = carts.first_run_id)
         ) then ${ERASED} else cart_id end,
       status = case when status = 'open' then 'abandoned' else status end,
       closed_at = coalesce(closed_at, now())

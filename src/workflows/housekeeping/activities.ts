@@ -90,6 +90,15 @@ export const { purgeBatchItems } = proxyActivities<Activities>({
   summary: 'Delete the items of old batches',
 });
 
+export const { purgeUploads } = proxyActivities<Activities>({
+  ...longOptions,
+  summary: 'Delete uploads that were cut off',
+});
+export const { purgeOrders } = proxyActivities<Activities>({
+  ...longOptions,
+  summary: 'Erase the personal data of old orders',
+});
+
 export const { findPersonalData } = proxyActivities<Activities>({
   ...longOptions,
   summary: 'Find the data and the open work of the person',

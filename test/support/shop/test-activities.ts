@@ -62,6 +62,7 @@ export function createTestActivities({
     reconcileAfterMinutes: 0,
     notificationRetentionDays: 90,
     batchItemRetentionDays: 90,
+    orderRetentionDays: 730,
     operations,
     orderApprovalPolicy: { threshold: ORDER_APPROVAL_THRESHOLD, stages },
   });

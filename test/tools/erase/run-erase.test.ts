@@ -106,7 +106,10 @@ describeOnDevServer('npm run erase', () => {
     expect(await api.post('/v1/orders', order)).toMatchObject({ status: 202 });
     await api.waitForOrderStage(order.orderId, 'awaiting_approval');
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(approvalIdOfOrder(order.orderId)));
-    await waitUntil(() => approval.describe().catch(() => undefined), { description: 'the approval' });
+    await waitUntil(() => approval.describe().catch(() => undefined), {
+      description: 'the approval',
+      timeoutMs: 20_000,
+    });
     await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve', comment }] });
     await api.waitForOrderStage(order.orderId, 'awaiting_pickup');
     await deliverParcel(shop.fakes, order.orderId);

@@ -3,8 +3,9 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HOUSEKEEPING_TASK_QUEUE } from '../../../src/workflows/housekeeping/contract.js';
 import type { purge as purgeWorkflow } from '../../../src/workflows/housekeeping/purge.js';
+import { APP_ROLE } from '../../support/database/database.js';
 import { stageTestBatch, startBatch } from '../../support/shop/batches.js';
-import { makeOrder, startShop, type Shop } from '../../support/shop/shop.js';
+import { addProduct, makeOrder, startShop, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { waitForClose } from '../../support/temporal/resets.js';
 
@@ -82,7 +83,7 @@ describeOnDevServer('the purge', () => {
     expect(before).toMatchObject({ orders: 1, batches: 2, batch_chunks: 2 });
 
     const purge = await startPurge();
-    expect(await purge.result()).toEqual({ idempotencyKeys: 1, notifications: 1, batches: 1 });
+    expect(await purge.result()).toEqual({ idempotencyKeys: 1, notifications: 1, batches: 1, uploads: 0, orders: 0 });
 
     expect((await shop.store.claimIdempotencyKey(youngKey, Buffer.from('other'))).outcome).toBe('other');
     expect(await shop.store.listCartNotifications('old')).toEqual([]);
@@ -91,7 +92,7 @@ describeOnDevServer('the purge', () => {
     expect(await shop.store.countBatchProgress(oldBatch)).toMatchObject({ total: 1, failed: 1 });
     expect(await countRows()).toEqual(before);
     const second = await startPurge();
-    expect(await second.result()).toEqual({ idempotencyKeys: 0, notifications: 0, batches: 0 });
+    expect(await second.result()).toEqual({ idempotencyKeys: 0, notifications: 0, batches: 0, uploads: 0, orders: 0 });
 
     const retry = await startBatch(shop.client, oldBatch);
     await expect(retry.result()).rejects.toMatchObject({ cause: { cause: { type: 'BatchItemsDeleted' } } });
@@ -120,6 +121,83 @@ describeOnDevServer('the purge', () => {
       shop.ownerStore.db,
     );
     expect(chunks).toEqual([{ attempt_id: -2, chunks: 1_201 }]);
+  });
+
+  test('erases the personal data of orders after their retention, and keeps their ids, amounts and stock', async () => {
+    const product = await addProduct(shop.store);
+    const closeOrder = async (days: number) => {
+      const { orderId, customerId } = makeOrder({ lines: [] });
+      const order = { orderId, firstRunId: orderId, customerId, placedAt: new Date(), contentHash: 'hash' };
+      await shop.store.reserveStock(order, [{ sku: product.sku, quantity: 1 }]);
+      await shop.store.claimCartOrder(
+        { firstRunId: orderId, cartId: orderId, customerId },
+        { orderId, contentHash: 'a' },
+      );
+      const reason = { type: 'Cancelled', message: `asked by ${customerId}` };
+      const view = { orderId, customerId, status: 'cancelled', stage: 'done', reason } as const;
+      await shop.store.closeOrder(order, {
+        view: { ...view, steps: [], compensations: [] },
+        runId: orderId,
+        reservation: 'released',
+      });
+      await sql`update orders set closed_at = now() - make_interval(days => ${days}) where order_id = ${orderId}`.execute(
+        shop.ownerStore.db,
+      );
+      return { orderId, customerId };
+    };
+    const [old, young, listed] = [await closeOrder(731), await closeOrder(729), await closeOrder(731)];
+    await shop.store.recordAuditFindings({
+      findings: [{ orderId: listed.orderId, problem: 'not refunded' }],
+      isComplete: true,
+      runId: 'audit',
+    });
+    const terminated = makeOrder({ lines: [] });
+    const open = { ...terminated, firstRunId: 'open', placedAt: new Date(0), contentHash: 'hash' };
+    await shop.store.reserveStock(open, [{ sku: product.sku, quantity: 1 }]);
+    await shop.store.closeOrderWithoutOutcome(open, new Date(0));
+    const rowsWith = async (text: string) => {
+      const { rows } = await sql<{ row: string }>`
+        select orders::text as row from orders where strpos(orders::text, ${text}) > 0
+        union all select carts::text from carts where strpos(carts::text, ${text}) > 0`.execute(shop.ownerStore.db);
+      return rows.length;
+    };
+    const before = await countRows();
+    const products = await shop.store.findProducts([product.sku]);
+
+    expect(await (await startPurge()).result()).toMatchObject({ orders: 1 });
+
+    expect(await rowsWith(old.customerId)).toBe(0);
+    for (const kept of [young, listed]) expect(await rowsWith(kept.customerId)).toBe(2);
+    expect(await rowsWith(terminated.customerId)).toBe(1);
+    expect(await countRows()).toEqual(before);
+    expect(await shop.store.findProducts([product.sku])).toEqual(products);
+    expect(await shop.store.findOrder(old.orderId)).toMatchObject({
+      status: 'cancelled',
+      outcome: { view: { status: 'cancelled', reason: { type: 'Cancelled', message: '<erased>' } } },
+    });
+    expect(await (await startPurge()).result()).toMatchObject({ orders: 0 });
+  });
+
+  test('continues with the other kinds of records when one kind fails, and then fails with the list', async () => {
+    await addKey(25);
+    await addNotification('stuck', 91);
+    const batch = await runFailedBatch(91);
+    await sql`revoke delete on notifications from ${sql.id(APP_ROLE)}`.execute(shop.ownerStore.db);
+    try {
+      const run = await startPurge();
+      await expect(run.result()).rejects.toMatchObject({
+        cause: {
+          type: 'PurgeIncomplete',
+          message: expect.stringContaining('notifications: ') as string,
+          details: [{ idempotencyKeys: 1, notifications: 0, batches: 1, uploads: 0, orders: 0 }],
+        },
+      });
+    } finally {
+      await sql`grant delete on notifications to ${sql.id(APP_ROLE)}`.execute(shop.ownerStore.db);
+    }
+    expect(await shop.store.areBatchItemsDeleted(batch)).toBe(true);
+    expect(await shop.store.listCartNotifications('stuck')).toEqual(['abandoned']);
+    expect(await (await startPurge()).result()).toMatchObject({ notifications: 1 });
   });
 
   test('rejects an input, such as an option that does not exist, and deletes nothing', async () => {
