@@ -1,10 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Context, log } from '@temporalio/activity';
-import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
+import {
+  ActivityExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type WorkflowHandle,
+} from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { ApprovalLinkSigner } from '../approval-links/links.js';
-import { rejectionFailure } from '../failures/rejections.js';
+import { NON_RETRYABLE_ERROR_TYPES, rejectionFailure } from '../failures/rejections.js';
 import { findForbiddenUrls } from '../http-client/forbidden-urls.js';
 import { hashContent } from '../store/content-hash.js';
 import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
@@ -12,7 +17,13 @@ import { approvalInput, type ApprovalInput, type ApprovalStatus, type ApprovalVi
 import type { ApprovalStage } from '../store/approvals.js';
 import type { Store } from '../store/index.js';
 import { readWorkflowInput } from '../temporal/client/history.js';
-import { approvalWorkflowId } from '../workflows/approval/contract.js';
+import { isUnsupportedCall } from '../temporal/grpc-errors.js';
+import {
+  APPROVAL_TASK_QUEUE,
+  approvalWorkflowId,
+  OUTCOME_REPORT_RETRY_DELAYS,
+  outcomeReportId,
+} from '../workflows/approval/contract.js';
 import {
   messageIdOf,
   outcomeMessageId,
@@ -56,10 +67,12 @@ export interface ApprovalActivitiesDependencies {
   links: ApprovalLinkSigner;
   /** Public base URL of the API. Links start with it. */
   publicUrl: string;
+  /** Whether reports of outcomes run as standalone activities. Needs a Temporal server that offers them. */
+  standaloneReports: boolean;
 }
 
 export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
-  const { store, mailer, webhooks, outgoing, links, publicUrl } = deps;
+  const { store, mailer, webhooks, outgoing, links, publicUrl, standaloneReports } = deps;
 
   /**
    * Sends each message once, even after a reset. If the delivery cannot be recorded, a repeated call sends the message
@@ -162,13 +175,40 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       );
     },
 
-    /** Reports the outcome of an approval to its callback URL. */
+    /**
+     * Starts `reportOutcome` as a standalone activity. Its id makes the start idempotent: a repeated call starts nothing
+     * while the report is running or after it was delivered, and starts a failed report again.
+     *
+     * @returns `unsupported` when the configuration, the server or the credentials allow no standalone activity.
+     */
+    async startOutcomeReport(report: OutcomeReport): Promise<'started' | 'unsupported'> {
+      if (!standaloneReports) return 'unsupported';
+      const { approvalId } = report.outcome;
+      try {
+        await Context.current().client.activity.start('reportOutcome', {
+          ...standaloneReportOptions,
+          id: outcomeReportId(approvalId),
+          args: [report],
+        });
+      } catch (error) {
+        if (isUnsupportedCall(error)) return 'unsupported';
+        if (!(error instanceof ActivityExecutionAlreadyStartedError)) throw error;
+      }
+      return 'started';
+    },
+
+    /**
+     * Reports the outcome of an approval to its callback URL. A standalone activity also records the delivery, because
+     * no workflow waits for it.
+     */
     async reportOutcome({ callbackUrl, firstRunId, outcome }: OutcomeReport): Promise<void> {
       const { approvalId } = outcome;
       const messageId = outcomeMessageId(approvalId, firstRunId);
       await sendOnce({ approvalId, messageId, onlyWhileOpen: false }, () =>
         webhooks.send({ url: callbackUrl, id: messageId, type: 'approval.decided', data: outcome }),
       );
+      const { inWorkflow, activityId } = Context.current().info;
+      if (!inWorkflow) await store.recordOutcomeDelivered(approvalId, activityId);
     },
 
     /**
@@ -207,6 +247,19 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     },
   };
 }
+
+/**
+ * Retries for three days, because the receiver may be down over a weekend. No workflow waits for the report. The summary
+ * is for the Web UI.
+ */
+const standaloneReportOptions = {
+  taskQueue: APPROVAL_TASK_QUEUE,
+  summary: 'Report the outcome of an approval',
+  startToCloseTimeout: '30 seconds',
+  scheduleToCloseTimeout: '3 days',
+  retry: { ...OUTCOME_REPORT_RETRY_DELAYS, nonRetryableErrorTypes: NON_RETRYABLE_ERROR_TYPES },
+  idReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
+} as const;
 
 /**
  * Selects the fields that identify a request. Approvers and deadlines are not included, because the configuration can

@@ -24,6 +24,8 @@ export interface ActivityDependencies extends PaymentSettings, ShippingSettings 
   links: ApprovalLinkSigner;
   /** Public base URL of the API. */
   publicUrl: string;
+  /** Whether reports of approval outcomes run as standalone activities. */
+  standaloneReports: boolean;
   /** An order is left alone until its workflow has been closed for this time. */
   reconcileAfterMinutes: number;
   /** How long notifications of carts are kept. */

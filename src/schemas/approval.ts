@@ -241,7 +241,14 @@ export const approvalView = z.object({
   trail: z.array(trailEntry).describe('The events of the approval, oldest first.'),
   notifications: z.array(notification),
   callbackDelivery: z
-    .object({ status: z.enum(['pending', 'delivered', 'failed']), reason: reason.optional() })
+    .object({
+      status: z.enum(['pending', 'delivered', 'failed']),
+      reason: reason.optional(),
+      activityId: z
+        .string()
+        .optional()
+        .describe('The id of the standalone activity that reports the outcome, if the Temporal server offers them.'),
+    })
     .optional()
     .describe('The delivery of the outcome to the callback URL.'),
 });

@@ -101,7 +101,8 @@ export function createApprovalStore(db: Kysely<Tables>) {
 
     /**
      * Records the outcome of an approval. The first outcome is final. After a reset, a different outcome changes
-     * nothing, and the same outcome updates the rest of the view.
+     * nothing, and the same outcome updates the rest of the view. A recorded delivery of the outcome is final too,
+     * because a standalone activity can record it before the workflow records its last view.
      *
      * @returns the recorded view.
      */
@@ -115,7 +116,7 @@ export function createApprovalStore(db: Kysely<Tables>) {
           .executeTakeFirst();
         const first = existing?.final_view;
         if (first && !isSameOutcome(first, view)) return first;
-        const recorded = first ? { ...view, ...pickOutcome(first) } : view;
+        const recorded = first ? { ...view, ...pickFinalFields(first) } : view;
         await tx
           .updateTable('approvals')
           .set({
@@ -128,6 +129,25 @@ export function createApprovalStore(db: Kysely<Tables>) {
           .where('approval_id', '=', view.approvalId)
           .execute();
         return recorded;
+      });
+    },
+
+    /** Records that a standalone activity delivered the outcome of a closed approval to the callback URL. */
+    async recordOutcomeDelivered(approvalId: string, activityId: string): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        const row = await tx
+          .selectFrom('approvals')
+          .select('final_view')
+          .where('approval_id', '=', approvalId)
+          .forUpdate()
+          .executeTakeFirst();
+        if (!row?.final_view) return;
+        const view = { ...row.final_view, callbackDelivery: { status: 'delivered', activityId } };
+        await tx
+          .updateTable('approvals')
+          .set({ final_view: JSON.stringify(view) })
+          .where('approval_id', '=', approvalId)
+          .execute();
       });
     },
 
@@ -260,9 +280,10 @@ function isSameOutcome(one: ApprovalView, other: ApprovalView): boolean {
   );
 }
 
-const pickOutcome = ({ decision, withdrawal }: ApprovalView) => ({
+const pickFinalFields = ({ decision, withdrawal, callbackDelivery }: ApprovalView) => ({
   ...(decision && { decision }),
   ...(withdrawal && { withdrawal }),
+  ...(callbackDelivery?.status === 'delivered' && { callbackDelivery }),
 });
 
 function toApprovalSummary(

@@ -19,6 +19,12 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof WorkflowNotFoundError || grpcErrorIn(error)?.code === status.NOT_FOUND;
 }
 
+/** Whether the server does not offer a call, or does not allow it with these credentials. */
+export function isUnsupportedCall(error: unknown): boolean {
+  const code = grpcErrorIn(error)?.code;
+  return code === status.UNIMPLEMENTED || code === status.PERMISSION_DENIED;
+}
+
 /** Whether a query or update failed because no worker responded. */
 export function isNoWorkerResponse(error: unknown): boolean {
   if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;

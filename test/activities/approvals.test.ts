@@ -1,5 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { WorkflowFailedError, type Client } from '@temporalio/client';
+import { status } from '@grpc/grpc-js';
+import {
+  ActivityExecutionAlreadyStartedError,
+  ServiceError,
+  WorkflowFailedError,
+  type Client,
+} from '@temporalio/client';
 import {
   ActivityCancellationDetails,
   CancelledFailure,
@@ -18,7 +24,7 @@ const request = makeApproval({
   stages: [{ approvers: [{ id: 'a', email: 'a@example.com' }], timeoutSeconds: DAY_SECONDS }],
 });
 
-/** Only `awaitExistingApproval` is tested here, which needs nothing but the client. */
+/** `awaitExistingApproval` needs nothing but the client. */
 const { awaitExistingApproval } = createApprovalActivities({} as ApprovalActivitiesDependencies);
 
 /** A client that knows one approval. It aborts calls with the signal of their context, as the SDK documents. */
@@ -165,4 +171,48 @@ test('awaitExistingApproval returns a decision that precedes the withdrawal', as
   client.close({ status: 'approved' });
 
   expect(await outcome).toBe('approved');
+});
+
+const report = {
+  callbackUrl: 'https://example.com/hook',
+  firstRunId: 'run',
+  outcome: { approvalId: request.approvalId, status: 'approved' },
+} as const;
+
+/** Runs `startOutcomeReport` with a client whose start of a standalone activity does this. */
+async function startReport(start: () => Promise<unknown>, standaloneReports = true): Promise<string> {
+  const { startOutcomeReport } = createApprovalActivities({ standaloneReports } as ApprovalActivitiesDependencies);
+  const client = { activity: { start }, withAbortSignal: (_signal: AbortSignal, run: () => unknown) => run() };
+  const env = new MockActivityEnvironment(undefined, {
+    logger: new DefaultLogger('ERROR'),
+    client: client as unknown as Client,
+  });
+  return await env.run(startOutcomeReport, report);
+}
+
+const grpcError = (code: status) =>
+  new ServiceError('Failed to start activity', {
+    cause: Object.assign(new Error(), { code, details: '', metadata: {} }),
+  });
+
+test('startOutcomeReport starts a standalone activity, and accepts that the activity exists', async () => {
+  expect(await startReport(() => Promise.resolve())).toBe('started');
+  const exists = new ActivityExecutionAlreadyStartedError('exists', 'outcome-report:1', 'run');
+  expect(await startReport(() => Promise.reject(exists))).toBe('started');
+});
+
+test('startOutcomeReport is unsupported when it is turned off, without calling the server', async () => {
+  expect(await startReport(() => Promise.reject(new Error('called')), false)).toBe('unsupported');
+});
+
+test.each([status.UNIMPLEMENTED, status.PERMISSION_DENIED])(
+  'startOutcomeReport is unsupported when the server responds with gRPC status %i',
+  async (code) => {
+    expect(await startReport(() => Promise.reject(grpcError(code)))).toBe('unsupported');
+  },
+);
+
+test('startOutcomeReport fails, and is retried, when the server is unavailable', async () => {
+  const error = grpcError(status.UNAVAILABLE);
+  await expect(startReport(() => Promise.reject(error))).rejects.toBe(error);
 });

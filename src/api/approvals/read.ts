@@ -2,6 +2,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { ApprovalResource, ApprovalSummary, ApprovalView } from '../../schemas/approval.js';
 import { isOpen, isTerminatedOrTimedOut } from '../../temporal/client/closed-executions.js';
 import { firstRunIdOf } from '../../temporal/client/describe-execution.js';
+import { readStandaloneActivity } from '../../temporal/client/standalone-activities.js';
 import { pendingActivityFields, workflowField } from '../../temporal/client/pending-activities.js';
 import { approvalQuery, approvalWorkflowId } from '../../workflows/approval/contract.js';
 import type * as workflows from '../../workflows/index.js';
@@ -34,7 +35,27 @@ export async function getApproval(
   const view = await readApproval(deps, { approvalId, description, includeExtensions });
   const isVisible = view !== undefined && (restrictedToId === undefined || isParty(view, restrictedToId));
   if (!isVisible) throw notFound(`there is no approval ${approvalId}`);
-  return toResource(view, description);
+  return await withReportState(deps.client, toResource(view, description));
+}
+
+/**
+ * Replaces the state of a pending report with the state of its standalone activity, which outlives the workflow. The
+ * activity records a delivery in the store, so an activity that the server no longer keeps has failed.
+ */
+async function withReportState(client: Client, approval: ApprovalResource): Promise<ApprovalResource> {
+  const { status, activityId } = approval.callbackDelivery ?? {};
+  if (status !== 'pending' || activityId === undefined) return approval;
+  const activity = (await readStandaloneActivity(client, activityId)) ?? {
+    status: 'failed',
+    reason: { type: 'ReportEnded', message: 'the report ended without a delivery' },
+  };
+  if (activity === 'unsupported') return approval;
+  if (activity.status === 'completed') return { ...approval, callbackDelivery: { status: 'delivered', activityId } };
+  if (activity.status === 'failed') {
+    return { ...approval, callbackDelivery: { status: 'failed', reason: activity.reason, activityId } };
+  }
+  const { retrying, waiting } = activity;
+  return { ...approval, ...(retrying && { retrying }), ...(waiting && { waiting }) };
 }
 
 interface ReadOptions {

@@ -99,6 +99,13 @@ export const PARTNER_VARIABLES = {
     example: 'false',
     readBy: ['worker', 'api'],
   },
+  STANDALONE_OUTCOME_REPORTS: {
+    schema: booleanFlag.default(true),
+    description:
+      'Whether a standalone activity reports the outcome of an approval to its callback URL. Without it, or if the Temporal server offers no standalone activities, the approval workflow stays open for the report.',
+    example: 'true',
+    readBy: ['worker'],
+  },
   ORDER_APPROVAL_THRESHOLD: {
     schema: integer(1, Number.MAX_SAFE_INTEGER).optional(),
     description:

@@ -1,12 +1,17 @@
+import type { NativeConnection } from '@temporalio/worker';
 import { createActivities, type Activities } from '../../activities/index.js';
 import { createMailer } from '../../activities/external/mail.js';
 import { createWebhooks } from '../../activities/external/webhooks.js';
 import { createApprovalLinkSigner } from '../../approval-links/links.js';
 import { operations } from '../../batch-operations/index.js';
+import { offersStandaloneActivities } from '../../temporal/client/standalone-activities.js';
 import type { Resources } from '../resources.js';
 
 /** Creates the activities with the clients and settings of a worker's configuration. */
-export function createConfiguredActivities({ config, store, outgoing }: Resources<'worker'>): Activities {
+export async function createConfiguredActivities(
+  { config, store, outgoing }: Resources<'worker'>,
+  connection: NativeConnection,
+): Promise<Activities> {
   const { ORDER_APPROVAL_THRESHOLD: threshold, ORDER_APPROVAL_STAGES: stages } = config;
   return createActivities({
     store,
@@ -23,6 +28,8 @@ export function createConfiguredActivities({ config, store, outgoing }: Resource
     outgoing,
     links: createApprovalLinkSigner(config.APPROVAL_LINK_SECRET),
     publicUrl: config.PUBLIC_URL,
+    standaloneReports:
+      config.STANDALONE_OUTCOME_REPORTS && (await offersStandaloneActivities(connection, config.TEMPORAL_NAMESPACE)),
     operations,
     ...(threshold !== undefined && stages && { orderApprovalPolicy: { threshold, stages } }),
   });

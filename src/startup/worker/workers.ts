@@ -35,7 +35,7 @@ export async function createConfiguredWorkers(
     namespace: config.TEMPORAL_NAMESPACE,
     ...(config.WORKER_TASK_QUEUES.some(hasWorkflows) && { workflowBundle: await readBundle(resources) }),
     encryptionKeys: config.PAYLOAD_ENCRYPTION_KEYS,
-    activities: createConfiguredActivities(resources),
+    activities: await createConfiguredActivities(resources, connection),
     interceptors: {
       activity: [
         ...(config.METRICS_PORT === undefined ? [] : [activityMetricsInterceptor]),

@@ -11,6 +11,11 @@ const { PENDING_ACTIVITY_STATE_SCHEDULED, PENDING_ACTIVITY_STATE_PAUSED } =
 
 type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
 
+/** The part of a workflow description that lists its pending activities. */
+interface PendingActivities {
+  raw: { pendingActivities?: PendingActivity[] | null };
+}
+
 /**
  * An activity that waits longer than this in its task queue is reported. An available worker takes a task within
  * moments.
@@ -18,14 +23,14 @@ type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
 const WAITING_THRESHOLD_MS = 5_000;
 
 /** Returns what delays a workflow: activities that are being retried, and activities that wait for a worker. */
-export function pendingActivityFields(description: Pick<WorkflowExecutionDescription, 'raw'>): {
+export function pendingActivityFields(description: PendingActivities): {
   retrying?: Retrying;
   waiting?: Waiting;
 } {
   return { ...retryingActivities(description), ...waitingActivities(description) };
 }
 
-function retryingActivities({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { retrying?: Retrying } {
+function retryingActivities({ raw }: PendingActivities): { retrying?: Retrying } {
   const retrying = (raw.pendingActivities ?? [])
     .filter(({ attempt }) => (attempt ?? 1) > 1)
     .map((activity) => {
@@ -52,7 +57,7 @@ function pausedAtField({ paused, pauseInfo }: Pick<PendingActivity, 'paused' | '
   return paused && at ? { pausedAt: new Date(tsToMs(at)).toISOString() } : {};
 }
 
-function waitingActivities({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { waiting?: Waiting } {
+function waitingActivities({ raw }: PendingActivities): { waiting?: Waiting } {
   const waiting = (raw.pendingActivities ?? []).flatMap((activity) => {
     const { activityType, state, scheduledTime, activityOptions, attempt } = activity;
     const since = scheduledTime ? tsToMs(scheduledTime) : Date.now();

@@ -1,12 +1,13 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
 import { NON_RETRYABLE_ERROR_TYPES } from '../../failures/rejections.js';
+import { OUTCOME_REPORT_RETRY_DELAYS } from './contract.js';
 
 const nonRetryableErrorTypes = NON_RETRYABLE_ERROR_TYPES;
 
 /**
- * Options for activities that call only the store, so only a store outage can make them fail. They retry forever,
- * because every approval must be recorded.
+ * Options for activities that call only the store or Temporal, so only an outage can make them fail. They retry forever,
+ * because every approval must be recorded and reported.
  */
 const storeOptions = {
   startToCloseTimeout: '10 seconds',
@@ -25,20 +26,20 @@ export const { openApproval } = proxyActivities<Activities>({
 export const { recordStage } = proxyActivities<Activities>({ ...storeOptions, summary: 'Record the stage' });
 export const { recordOutcome } = proxyActivities<Activities>({ ...storeOptions, summary: 'Record the outcome' });
 
+export const { startOutcomeReport } = proxyActivities<Activities>({
+  ...storeOptions,
+  summary: 'Start the report of the outcome',
+});
+
 /**
  * Retries for 24 hours, with at most one hour between attempts, because the receiver of the outcome may be down
- * overnight.
+ * overnight. The workflow stays open meanwhile.
  */
 export const { reportOutcome } = proxyActivities<Activities>({
   summary: 'Report the outcome',
   startToCloseTimeout: '30 seconds',
   scheduleToCloseTimeout: '24 hours',
-  retry: {
-    initialInterval: '5 seconds',
-    backoffCoefficient: 3,
-    maximumInterval: '1 hour',
-    nonRetryableErrorTypes,
-  },
+  retry: { ...OUTCOME_REPORT_RETRY_DELAYS, nonRetryableErrorTypes },
 });
 
 /** Returns the activities that send a message to an approver. They retry with backoff until the stage ends. */

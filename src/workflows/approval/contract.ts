@@ -7,6 +7,16 @@ export const APPROVAL_TASK_QUEUE = 'approvals';
 /** Returns the workflow id of an approval. The id makes the start idempotent: each approval has one execution. */
 export const approvalWorkflowId = (approvalId: string): string => `approval:${approvalId}`;
 
+/** Returns the id of the standalone activity that reports the outcome of an approval. Each approval has one report. */
+export const outcomeReportId = (approvalId: string): string => `outcome-report:${approvalId}`;
+
+/** The retry delays of the report, as part of the workflow and as a standalone activity. */
+export const OUTCOME_REPORT_RETRY_DELAYS = {
+  initialInterval: '5 seconds',
+  backoffCoefficient: 3,
+  maximumInterval: '1 hour',
+} as const;
+
 /** Returns the approval id that a workflow id contains. */
 export const approvalIdOf = (workflowId: string): string => workflowId.replace(/^approval:/, '');
 

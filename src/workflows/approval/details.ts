@@ -32,11 +32,15 @@ function describeStatus({ status, stage, stages, deadline, decision, callbackDel
     return `**pending**: stage ${stage} of ${stages}${until}`;
   }
   const by = decision ? ` by \`${decision.approver}\` (${decision.via})` : '';
-  const report =
-    callbackDelivery && callbackDelivery.status !== 'failed'
-      ? `, report of the outcome ${callbackDelivery.status}`
-      : '';
-  return `**${status}**${by}${report}`;
+  return `**${status}**${by}${describeReport(callbackDelivery)}`;
+}
+
+function describeReport(delivery: ApprovalView['callbackDelivery']): string {
+  if (!delivery || delivery.status === 'failed') return '';
+  const { status, activityId } = delivery;
+  // The workflow closes before a standalone activity does, so its details cannot show the delivery.
+  if (activityId !== undefined) return `, the outcome is reported by the activity \`${activityId}\``;
+  return `, report of the outcome ${status}`;
 }
 
 const markdownList = (items: string[]) => items.map((item) => `- ${item}`).join('\n');

@@ -1,8 +1,10 @@
 import { TemporalFailure } from '@temporalio/common';
-import { allHandlersFinished, condition } from '@temporalio/workflow';
+import { allHandlersFinished, condition, patched } from '@temporalio/workflow';
+import type { OutcomeReport } from '../../activities/approvals.js';
 import type { ApprovalInput } from '../../schemas/approval.js';
 import { reasonOf } from '../shared/failures.js';
-import { recordOutcome, reportOutcome } from './activities.js';
+import { recordOutcome, reportOutcome, startOutcomeReport } from './activities.js';
+import { outcomeReportId } from './contract.js';
 import type { ApprovalState } from './state.js';
 
 /** Records the outcome in the store, reports it to the callback URL, and waits until all handlers have responded. */
@@ -25,24 +27,35 @@ async function recordChanges(state: ApprovalState): Promise<void> {
 }
 
 /**
- * Reports the outcome to the callback URL, if there is one. If the report fails, the view shows the failure and the
- * outcome does not change.
+ * Reports the outcome to the callback URL, if there is one. A standalone activity continues after the workflow has
+ * closed. If the server has no standalone activities, the workflow waits for the report. If the report fails, the view
+ * shows the failure and the outcome does not change.
  */
 async function reportToCallback(state: ApprovalState, { callbackUrl }: ApprovalInput): Promise<void> {
   const { approvalId, status, decision, withdrawal, callbackDelivery } = state.view;
   if (callbackUrl === undefined || callbackDelivery?.status === 'delivered') return;
   state.setCallbackDelivery({ status: 'pending' });
+  const report = {
+    callbackUrl,
+    firstRunId: state.firstRunId,
+    outcome: { approvalId, status, ...(decision && { decision }), ...(withdrawal && { withdrawal }) },
+  };
   try {
-    await reportOutcome({
-      callbackUrl,
-      firstRunId: state.firstRunId,
-      outcome: { approvalId, status, ...(decision && { decision }), ...(withdrawal && { withdrawal }) },
-    });
+    if (await startsStandalone(report)) {
+      state.setCallbackDelivery({ status: 'pending', activityId: outcomeReportId(approvalId) });
+      return;
+    }
+    await reportOutcome(report);
     state.setCallbackDelivery({ status: 'delivered' });
   } catch (error) {
     if (!(error instanceof TemporalFailure)) throw error;
     state.setCallbackDelivery({ status: 'failed', reason: reasonOf(error) });
   }
+}
+
+/** Starts the report as a standalone activity. @returns false when the workflow must report the outcome. */
+async function startsStandalone(report: OutcomeReport): Promise<boolean> {
+  return patched('standalone-outcome-report') && (await startOutcomeReport(report)) === 'started';
 }
 
 /**

@@ -40,12 +40,15 @@ export function createTestActivities({
   fakes,
   operations = shopOperations,
   approvalStages: stages = ORDER_APPROVAL_STAGES,
+  standaloneReports = false,
 }: {
   store: Store;
   fakes: RunningFakes;
   operations?: Operations;
   /** The approval stages for orders that need an approval. */
   approvalStages?: Stage[];
+  /** Whether standalone activities report the outcomes of approvals. Needs a server that offers them. */
+  standaloneReports?: boolean;
 }): Activities {
   const { paymentsUrl, carrierUrl, smtpUrl } = fakes;
   return createActivities({
@@ -58,6 +61,7 @@ export function createTestActivities({
     mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
     webhooks: createWebhooks({ outgoing: outgoingHttpClient, secrets: [OUTGOING_WEBHOOK_SECRET] }),
     publicUrl: PUBLIC_URL,
+    standaloneReports,
     // Orders of tests are reconciled as soon as their workflow has ended.
     reconcileAfterMinutes: 0,
     notificationRetentionDays: 90,

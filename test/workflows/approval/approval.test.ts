@@ -562,6 +562,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
           'Check and record the request',
           'Record the stage',
           'Record the outcome',
+          'Start the report of the outcome',
           'Report the outcome',
           `Ask ${approver.id} by email`,
           `Reminder 1 to ${approver.id} by email`,

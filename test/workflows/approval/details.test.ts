@@ -58,4 +58,8 @@ test('describeApproval shows the outcome and whether its report is pending', () 
   expect(describeApproval({ ...pending, status: 'approved', decision, callbackDelivery: { status: 'pending' } })).toBe(
     '**approved** by `lead` (link), report of the outcome pending',
   );
+  const standalone = { status: 'pending', activityId: 'outcome-report:oven' } as const;
+  expect(describeApproval({ ...pending, status: 'approved', decision, callbackDelivery: standalone })).toBe(
+    '**approved** by `lead` (link), the outcome is reported by the activity `outcome-report:oven`',
+  );
 });

@@ -1,0 +1,70 @@
+import { ActivityNotFoundError, type ActivityExecutionDescription, type Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { NativeConnection } from '@temporalio/worker';
+import type { Retrying, Waiting } from '../../schemas/shared/execution.js';
+import type { Reason } from '../../schemas/shared/reason.js';
+import { isUnsupportedCall } from '../grpc-errors.js';
+import { withServerDeadline } from './deadlines.js';
+import { pendingActivityFields } from './pending-activities.js';
+
+/** Whether the server offers standalone activities in this namespace. */
+export async function offersStandaloneActivities(connection: NativeConnection, namespace: string): Promise<boolean> {
+  const { namespaceInfo } = await connection.workflowService.describeNamespace({ namespace });
+  return namespaceInfo?.capabilities?.standaloneActivities ?? false;
+}
+
+/** The state of a standalone activity. A failed activity is closed: it is not retried. */
+export type StandaloneActivityState =
+  | { status: 'running'; retrying?: Retrying; waiting?: Waiting }
+  | { status: 'completed' }
+  | { status: 'failed'; reason: Reason };
+
+/**
+ * Reads the state of the newest run of a standalone activity. Returns undefined when the server does not keep the
+ * activity, or `unsupported` when it offers no standalone activities.
+ */
+export async function readStandaloneActivity(
+  client: Client,
+  activityId: string,
+): Promise<StandaloneActivityState | 'unsupported' | undefined> {
+  try {
+    const description = await withServerDeadline(client, () =>
+      client.activity.getHandle(activityId).describe({ includeOutcome: true, includeLastFailure: true }),
+    );
+    return await toState(description);
+  } catch (error) {
+    if (error instanceof ActivityNotFoundError) return undefined;
+    if (isUnsupportedCall(error)) return 'unsupported';
+    throw error;
+  }
+}
+
+async function toState(description: ActivityExecutionDescription): Promise<StandaloneActivityState> {
+  if (description.status === 'RUNNING') {
+    return { status: 'running', ...(await pendingFieldsOf(description)) };
+  }
+  if (description.status === 'COMPLETED') return { status: 'completed' };
+  return { status: 'failed', reason: toReason(await description.getOutcomeFailure()) };
+}
+
+/** Returns what delays the activity, in the form of an activity of a workflow. */
+async function pendingFieldsOf(description: ActivityExecutionDescription) {
+  const { runState, nextAttemptScheduleTime, scheduleTime, lastFailure } = description.rawInfo;
+  const error = lastFailure && (await description.getLastFailure());
+  const activity = {
+    activityType: { name: description.activityType },
+    attempt: description.attempt,
+    state: runState ?? null,
+    scheduledTime: nextAttemptScheduleTime ?? scheduleTime ?? null,
+    activityOptions: { taskQueue: { name: description.taskQueue } },
+    // Decoded, so that the message is readable even if failures are encrypted.
+    ...(error && { lastFailure: { ...lastFailure, message: error.message } }),
+  };
+  return pendingActivityFields({ raw: { pendingActivities: [activity] } });
+}
+
+function toReason(error: Error | undefined): Reason {
+  if (!error) return { type: 'Failure', message: '' };
+  const type = error instanceof ApplicationFailure && error.type ? error.type : error.name;
+  return { type, message: error.message };
+}
