@@ -21,7 +21,7 @@ import * as erasure from './0021-erasure.js';
 import * as productsFillfactor from './0022-products-fillfactor.js';
 
 /** All migrations by name, in the order in which they are applied. Do not change a released migration. */
-const migrations: Record<string, Migration> = {
+export const migrations: Record<string, Migration> = {
   '0001-catalogue-and-orders': catalogueAndOrders,
   '0002-notifications': notifications,
   '0003-batches': batches,
@@ -44,14 +44,19 @@ const migrations: Record<string, Migration> = {
 };
 
 /**
- * Applies all pending migrations. Several processes can call this at the same time, because the migrations take a lock.
+ * Applies all pending migrations. Each migration is a transaction, so it holds its locks only for its own time. Several
+ * processes can call this at the same time, because each migration takes a lock.
  *
- * @returns the names of the applied migrations.
- * @throws the error of the first migration that fails. Earlier migrations stay applied.
+ * @returns the names of the migrations that this call applied.
+ * @throws the error of the first migration that fails. Earlier migrations stay applied, and the next call continues.
  */
-export async function migrate(db: Kysely<Tables>): Promise<string[]> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
-  const { error, results = [] } = await migrator.migrateToLatest();
-  if (error) throw error as Error;
-  return results.map(({ migrationName }) => migrationName);
+export async function migrate(db: Kysely<Tables>, all = migrations): Promise<string[]> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => all } });
+  const applied: string[] = [];
+  for (;;) {
+    const { error, results = [] } = await migrator.migrateUp();
+    if (error) throw error as Error;
+    if (results.length === 0) return applied;
+    applied.push(...results.map(({ migrationName }) => migrationName));
+  }
 }

@@ -31,6 +31,11 @@ export async function lockCarts(databaseUrl: string): Promise<DatabaseLock> {
   return await takeLock(databaseUrl, 'lock table carts in access exclusive mode');
 }
 
+/** Blocks changes of the columns of approvals. */
+export async function lockApprovals(databaseUrl: string): Promise<DatabaseLock> {
+  return await takeLock(databaseUrl, 'lock table approvals in access share mode');
+}
+
 /** Blocks changes of chunks, so uploads cannot store a part. */
 export async function lockChunks(databaseUrl: string): Promise<DatabaseLock> {
   return await takeLock(databaseUrl, 'lock table batch_chunks in share mode');
