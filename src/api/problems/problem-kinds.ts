@@ -74,7 +74,7 @@ export const PROBLEMS = {
   'request-timeout': {
     status: 408,
     title: 'The request took too long',
-    when: 'The request was not received completely within ten seconds, or an upload was slower than the minimum speed.',
+    when: 'The request was not received completely within ten seconds, or an upload was slower than the minimum speed or stored nothing for 24 hours.',
   },
   conflict: {
     status: 409,

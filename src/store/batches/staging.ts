@@ -44,8 +44,8 @@ export function createBatchStagingStore(db: Kysely<Tables>, pool: pg.Pool) {
         await uploads.publishUpload(attemptId, { ...batch, total, chunks: chunkCount, hash });
         return { status: 'staged', total };
       } catch (error) {
-        // If the items cannot be deleted now, the purge deletes them.
-        await uploads.abandonUpload(attemptId).catch(() => undefined);
+        // The caller does not wait for the deletion, which can take seconds. If it fails, the purge deletes the items.
+        uploads.abandonUpload(attemptId).catch(() => undefined);
         // A concurrent upload may have stored the same batch id first.
         const isIdTaken = sqlStateOf(error) === SQLSTATE.uniqueViolation;
         const first = isIdTaken ? await findBatchContent(db, batch.batchId) : undefined;

@@ -33,7 +33,7 @@ interface PublishedBatch {
 }
 
 /** Thrown when the upload was abandoned, because it had not stored a part for a long time. */
-class UploadAbandonedError extends Error {
+export class UploadAbandonedError extends Error {
   constructor() {
     super('the upload was abandoned before its last part was stored');
   }
@@ -45,6 +45,8 @@ class UploadAbandonedError extends Error {
  */
 export function createUploadStore(db: Kysely<Tables>, pool: pg.Pool) {
   const partLimit = new ConcurrencyLimit({ maxConcurrent: CONCURRENT_PARTS });
+  // Deletions need connections that requests wait for, so this process runs one at a time.
+  const deletionLimit = new ConcurrencyLimit({ maxConcurrent: 1 });
 
   return {
     /** Begins an upload. @returns the id of the attempt that the items become part of. */
@@ -132,7 +134,7 @@ export function createUploadStore(db: Kysely<Tables>, pool: pg.Pool) {
         .where('attempt_id', '=', attemptId)
         .returning(['attempt_id', 'items_per_chunk'])
         .executeTakeFirst();
-      if (upload) await deleteUpload(upload);
+      if (upload) await deletionLimit.run('', () => deleteUpload(upload));
     },
 
     /**

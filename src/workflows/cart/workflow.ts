@@ -14,8 +14,6 @@ import { registerHandlers } from './handlers.js';
 import { abandonAfterCancellation, remindOrExpire } from './lifetime.js';
 import { CartState } from './state.js';
 
-const continueOnCurrentVersion = makeContinueAsNewFunc<typeof cart>({ initialVersioningBehavior: 'AUTO_UPGRADE' });
-
 /**
  * Runs one shopping cart. Applies changes one at a time, sends a reminder when the cart is idle, and ends when the cart
  * expires, is abandoned or becomes an order. Continue-as-new limits the size of the history and passes the complete
@@ -92,5 +90,7 @@ async function waitForChangeOrTimer(state: CartState): Promise<void> {
  */
 async function continueWithEmptyHistory(state: CartState): Promise<void> {
   await condition(allHandlersFinished);
-  if (state.isOpen) await continueOnCurrentVersion(state.nextRunInput);
+  if (!state.isOpen) return;
+  const continueOnCurrentVersion = makeContinueAsNewFunc<typeof cart>({ initialVersioningBehavior: 'AUTO_UPGRADE' });
+  await continueOnCurrentVersion(state.nextRunInput);
 }

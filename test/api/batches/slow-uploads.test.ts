@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startApi, type Api } from '../../support/api/api.js';
 import { NDJSON, ndjson, openRequest, uploadPath, useBatchApi } from '../../support/api/batch-api.js';
 import { authOf, createCaller, type TestCaller } from '../../support/api/callers.js';
 import { countBatchRows, waitForUploads } from '../../support/database/batch-store.js';
 import { lockChunks } from '../../support/database/database-lock.js';
+import { DAY_SECONDS } from '../../support/shop/approvals.js';
 import { createMany, waitForBatchProgress } from '../../support/shop/batches.js';
 import { addProduct, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
@@ -92,8 +94,26 @@ describeOnDevServer('slow uploads', () => {
       detail: 'the upload sent less than 10000 bytes per second for 0.5 seconds',
     });
     await closed;
+    await waitForUploads(shop.store, 0);
     expect(await countBatchRows(shop.store, batchId)).toEqual({ batches: 0, attempts: 0, uploads: 0, orphans: 0 });
     expect((await sendUpload(strict, ada, { batchId })).status).toBe(202);
+  });
+
+  test('returns 408 when the upload continues after the purge has deleted its items', async () => {
+    const { request, response, batchId } = openSlowUpload(patient, ada);
+    await waitForUploads(shop.store, 1);
+    await sql`update batch_uploads set last_part_at = now() - interval '2 days'`.execute(shop.ownerStore.db);
+    await shop.store.deleteAbandonedUploads(new Date(Date.now() - DAY_SECONDS * 1000));
+    request.end();
+
+    expect(await response).toMatchObject({
+      status: 408,
+      body: {
+        type: '/problems/request-timeout',
+        detail: 'the upload stored no items for 24 hours, so its items were deleted; send the upload again',
+      },
+    });
+    expect(await countBatchRows(shop.store, batchId)).toEqual({ batches: 0, attempts: 0, uploads: 0, orphans: 0 });
   });
 
   test('slow uploads that end with 408 free their slots', async () => {

@@ -33,6 +33,7 @@ describeOnDevServer('POST /v1/batches', () => {
 
   /** Checks that neither the store nor Temporal has the batch, and that the store has no orphaned items. */
   async function expectNotStored(batchId: string): Promise<void> {
+    await waitForUploads(shop.store, 0);
     expect(await countBatchRows(shop.store, batchId)).toEqual({ batches: 0, attempts: 0, uploads: 0, orphans: 0 });
     const workflow = shop.client.workflow.getHandle(batchWorkflowId(batchId));
     await expect(workflow.describe()).rejects.toBeInstanceOf(WorkflowNotFoundError);

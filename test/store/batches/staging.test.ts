@@ -21,6 +21,8 @@ beforeAll(() => void ({ store } = batchStore));
 
 const NO_ROWS = { batches: 0, attempts: 0, uploads: 0, orphans: 0 };
 const ONE_BATCH = { batches: 1, attempts: 1, uploads: 0, orphans: 0 };
+/** The items of a failed upload are deleted after its error was returned. */
+const DELETION = { timeout: 15_000 };
 
 describe('stageBatch', () => {
   const makeBatch = (overrides: { operation?: string; itemsPerChunk?: number } = {}) => ({
@@ -73,7 +75,7 @@ describe('stageBatch', () => {
 
     await expect(store.stageBatch(batch, pages())).rejects.toBe(failure);
 
-    expect(await countRows(batch.batchId)).toEqual(NO_ROWS);
+    await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(NO_ROWS);
     expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(3), 2))).toEqual({
       status: 'staged',
       total: 3,
@@ -106,7 +108,7 @@ describe('stageBatch', () => {
     await lock.release();
 
     expect(await staged).toMatch(/connection|terminat|EPIPE|ECONNRESET/i);
-    expect(await countRows(batch.batchId)).toEqual(NO_ROWS);
+    await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(NO_ROWS);
     expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(2), 2))).toMatchObject({ status: 'staged' });
   });
 
@@ -118,7 +120,7 @@ describe('stageBatch', () => {
       status: 'existing',
       total: 5,
     });
-    expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
+    await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(ONE_BATCH);
   });
 
   test.each<[string, { operation?: string; itemsPerChunk?: number }, unknown[]]>([
@@ -136,7 +138,7 @@ describe('stageBatch', () => {
       const other = { ...batch, ...change };
 
       expect(await store.stageBatch(other, splitIntoChunks(items, other.itemsPerChunk))).toEqual({ status: 'taken' });
-      expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
+      await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(ONE_BATCH);
       expect(await store.countBatchProgress(batch.batchId)).toMatchObject({
         operation: 'restock',
         itemsPerChunk: 5,
@@ -164,7 +166,7 @@ describe('stageBatch', () => {
       throw failure;
     }
     await expect(store.stageBatch(batch, pages())).rejects.toBe(failure);
-    expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
+    await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(ONE_BATCH);
     expect(await store.countBatchProgress(batch.batchId)).toMatchObject({ total: 5, attempt: 0 });
   });
 
@@ -190,7 +192,7 @@ describe('stageBatch', () => {
         const { batchId, outcomes } = await stageBoth(makeNumberedItems(5), makeNumberedItems(5));
 
         expect(outcomes.toSorted()).toEqual(['existing', 'staged']);
-        expect(await countRows(batchId)).toEqual(ONE_BATCH);
+        await expect.poll(() => countRows(batchId), DELETION).toEqual(ONE_BATCH);
         const { attemptId } = await openAttempt(batchId, 'run');
         expect((await storedChunks(attemptId)).flat()).toHaveLength(5);
       }
@@ -202,7 +204,7 @@ describe('stageBatch', () => {
         const { batchId, outcomes } = await stageBoth(contents[0]!, contents[1]!);
 
         expect(outcomes.toSorted()).toEqual(['staged', 'taken']);
-        expect(await countRows(batchId)).toEqual(ONE_BATCH);
+        await expect.poll(() => countRows(batchId), DELETION).toEqual(ONE_BATCH);
         const { attemptId } = await openAttempt(batchId, 'run');
         expect((await storedChunks(attemptId)).flat().map(({ item }) => item)).toEqual(
           contents[outcomes.indexOf('staged')],
@@ -241,7 +243,7 @@ describe('stageBatch', () => {
       expect(await first).toEqual({ status: 'staged', total: 5 });
       expect(await same).toEqual({ status: 'existing', total: 5 });
       expect(await other).toEqual({ status: 'taken' });
-      expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
+      await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(ONE_BATCH);
     });
 
     test('the second of two concurrent uploads is stored when the first upload fails', async () => {
@@ -262,7 +264,7 @@ describe('stageBatch', () => {
       await release();
 
       expect(await second).toEqual({ status: 'staged', total: 4 });
-      expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
+      await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(ONE_BATCH);
     });
   });
 

@@ -5,6 +5,7 @@ import type { StagedItem } from '../../../src/store/batches/staging.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { createGate, useBatchStore } from '../../support/database/batch-store.js';
 import { startCommitProxy } from '../../support/database/commit-proxy.js';
+import { lockChunks } from '../../support/database/database-lock.js';
 import { waitUntil } from '../../support/processes.js';
 
 const DAY_MS = 86_400_000;
@@ -53,6 +54,10 @@ async function startPausedUpload({ batch = makeBatch(), uploadStore = store } = 
   };
   return { batch, attemptId: upload.attempt_id, resume };
 }
+
+const NO_ROWS = { batches: 0, attempts: 0, uploads: 0, orphans: 0 };
+/** The items of a failed upload are deleted after its error was returned. */
+const DELETION = { timeout: 15_000 };
 
 const makeOld = (attemptId: number) =>
   sql`update batch_uploads set last_part_at = now() - interval '25 hours' where attempt_id = ${attemptId}`.execute(
@@ -113,8 +118,9 @@ describe('an upload in progress', () => {
     expect(await store.stageBatch(batch, makeParts(4))).toEqual({ status: 'staged', total: 4 });
 
     expect(await resume()).toEqual({ status: 'existing', total: 4 });
+    const published = { batches: 1, attempts: 1, uploads: 0, orphans: 0 };
+    await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(published);
     expect(await countChunks(attemptId)).toBe(0);
-    expect(await countRows(batch.batchId)).toEqual({ batches: 1, attempts: 1, uploads: 0, orphans: 0 });
   });
 
   test('keeps its items when the database commits the publication and the connection breaks', async () => {
@@ -139,6 +145,34 @@ describe('an upload in progress', () => {
   });
 });
 
+test('an upload that fails returns its error before its items are deleted', async () => {
+  const batch = makeBatch();
+  const storedTwo = createGate();
+  async function* parts() {
+    yield* makeParts(2);
+    storedTwo.open();
+    await failing.passed;
+    throw new Error('invalid line');
+  }
+  const failing = createGate();
+  let error: unknown;
+  const staged = store.stageBatch(batch, parts()).catch((reason: unknown) => (error = reason));
+  await storedTwo.passed;
+  await waitUntil(async () => (await countRows(batch.batchId)).uploads === 1 || undefined, {
+    description: 'the upload',
+    timeoutMs: 15_000,
+  });
+  const lock = await lockChunks(batchStore.database.url);
+  failing.open();
+  await lock.waitForBlocked();
+  const errorDuringDeletion = error;
+  await lock.release();
+  await staged;
+
+  expect(errorDuringDeletion).toEqual(new Error('invalid line'));
+  await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(NO_ROWS);
+});
+
 describe('deleteAbandonedUploads', () => {
   test('deletes the items of uploads without a part for a day, and keeps younger uploads and batches', async () => {
     const [old, young, published] = [
@@ -157,7 +191,7 @@ describe('deleteAbandonedUploads', () => {
     expect(await young.resume()).toEqual({ status: 'staged', total: 4 });
     expect(await store.deleteAbandonedUploads(dayAgo())).toBe(0);
     await expect(old.resume()).rejects.toThrow('the upload was abandoned');
-    expect(await countRows(old.batch.batchId)).toEqual({ batches: 0, attempts: 0, uploads: 0, orphans: 0 });
+    expect(await countRows(old.batch.batchId)).toEqual(NO_ROWS);
   });
 
   test('an upload that continues during the deletion stores no further item', async () => {
@@ -170,7 +204,7 @@ describe('deleteAbandonedUploads', () => {
 
     await expect(resume()).rejects.toThrow('the upload was abandoned');
 
-    expect(await countRows(batch.batchId)).toEqual({ batches: 0, attempts: 0, uploads: 0, orphans: 0 });
+    await expect.poll(() => countRows(batch.batchId), DELETION).toEqual(NO_ROWS);
     expect(await countChunks(attemptId)).toBe(0);
   });
 

@@ -2,9 +2,10 @@ import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { CSV_DELIMITERS, type BatchStatus, type batchUploadQuery } from '../../../schemas/batch.js';
+import { UploadAbandonedError } from '../../../store/batches/uploads.js';
 import type { AppDependencies } from '../../dependencies.js';
 import { requestContextOf } from '../../http/request-context.js';
-import { bodyTooLarge, invalidRequest, malformedRequest, type HttpProblem } from '../../problems/http-problem.js';
+import { bodyTooLarge, invalidRequest, malformedRequest, HttpProblem } from '../../problems/http-problem.js';
 import type { BatchDependencies } from '../read.js';
 import { createBatch } from '../start.js';
 import { gzipProblem, readBody } from './body.js';
@@ -50,7 +51,7 @@ export function createBatchUploader(deps: UploadDependencies) {
       const batch = { batchId, operation, itemsPerChunk: options.itemsPerChunk, fairnessKey };
       return await createBatch(deps, batch, items);
     } catch (error) {
-      throw abortedUploadProblem(request) ?? gzipProblem(error) ?? error;
+      throw abortedUploadProblem(request) ?? abandonedUploadProblem(error) ?? gzipProblem(error) ?? error;
     } finally {
       stopSpeedCheck();
       close();
@@ -87,4 +88,11 @@ function parseOptionsOf({ options, format }: BatchUpload, { batchOperations, upl
  */
 function abortedUploadProblem({ raw }: FastifyRequest): HttpProblem | undefined {
   return raw.readableAborted ? malformedRequest('the connection closed before the upload ended') : undefined;
+}
+
+/** Maps the end of an upload whose items the `purge` workflow has deleted to a 408. */
+function abandonedUploadProblem(error: unknown): HttpProblem | undefined {
+  if (!(error instanceof UploadAbandonedError)) return undefined;
+  const detail = 'the upload stored no items for 24 hours, so its items were deleted; send the upload again';
+  return new HttpProblem('request-timeout', { detail, headers: { connection: 'close' } });
 }
