@@ -98,8 +98,8 @@ export default defineConfig(
           message: 'workflow code may import only concurrency.ts of src/async',
         },
         {
-          regex: '^(?!\\.|@temporalio/(workflow|common)$)',
-          message: 'workflow code may import only the packages @temporalio/workflow and @temporalio/common',
+          regex: '^(?!\\.|@temporalio/(workflow|common)$|nexus-rpc$)',
+          message: 'workflow code may import only the packages @temporalio/workflow, @temporalio/common and nexus-rpc',
         },
         {
           group: ['@temporalio/workflow'],
@@ -121,8 +121,9 @@ export default defineConfig(
         message: 'a workflow contract may import only other contracts and the types of schemas',
       },
       {
-        regex: '^(?!\\.|@temporalio/(workflow|common)$)',
-        message: 'a workflow contract may import only the packages @temporalio/workflow and @temporalio/common',
+        regex: '^(?!\\.|@temporalio/(workflow|common)$|nexus-rpc$)',
+        message:
+          'a workflow contract may import only the packages @temporalio/workflow, @temporalio/common and nexus-rpc',
       },
     ),
   },

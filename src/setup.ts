@@ -9,13 +9,14 @@ import { grantAppRolePrivileges, TableOwnerRoleError } from './store/postgres/pr
 import { checkEnvironment, loadStartupConfig } from './startup/checks/index.js';
 import { runProcess } from './startup/run-process.js';
 import { openConnection } from './temporal/connections.js';
+import { EndpointError, endpointOf, ensureEndpoint } from './temporal/nexus-endpoints.js';
 import { ensureSchedules } from './temporal/schedules.js';
 import { SEARCH_ATTRIBUTES } from './temporal/search-attributes.js';
+import { APPROVAL_TASK_QUEUE } from './workflows/approval/contract.js';
 
 /**
- * Prepares the servers before workers and API start: the database schema, privileges, namespace, search attributes and
- * schedules.
- * Safe to run again.
+ * Prepares the servers before workers and API start: the database schema, privileges, namespaces, search attributes,
+ * Nexus endpoint and schedules. Safe to run again.
  */
 async function main(): Promise<void> {
   const config = await loadStartupConfig('setup');
@@ -38,16 +39,28 @@ async function main(): Promise<void> {
 
   const connection = await openConnection(config);
   try {
-    await ensureNamespace(connection, config.TEMPORAL_NAMESPACE, {
-      retentionDays: config.TEMPORAL_RETENTION_DAYS,
-    });
-    const added = await ensureSearchAttributes(connection, config.TEMPORAL_NAMESPACE, SEARCH_ATTRIBUTES);
-    logger.info({ added }, 'namespace and search attributes are ready');
-    const created = await ensureSchedules(new Client({ connection, namespace: config.TEMPORAL_NAMESPACE }));
+    const { TEMPORAL_NAMESPACE, TEMPORAL_RETENTION_DAYS: retentionDays, APPROVAL_NAMESPACE } = config;
+    for (const namespace of [TEMPORAL_NAMESPACE, ...(APPROVAL_NAMESPACE === undefined ? [] : [APPROVAL_NAMESPACE])]) {
+      await ensureNamespace(connection, namespace, { retentionDays });
+      const added = await ensureSearchAttributes(connection, namespace, SEARCH_ATTRIBUTES);
+      logger.info({ namespace, added }, 'namespace and search attributes are ready');
+    }
+    if (APPROVAL_NAMESPACE !== undefined) {
+      const target = { namespace: APPROVAL_NAMESPACE, taskQueue: APPROVAL_TASK_QUEUE };
+      const isNew = await ensureEndpoint(connection, target);
+      logger.info({ endpoint: endpointOf(APPROVAL_NAMESPACE), isNew }, 'the Nexus endpoint of approvals is ready');
+    }
+    const created = await ensureSchedules(new Client({ connection, namespace: TEMPORAL_NAMESPACE }));
     logger.info({ created }, 'schedules are ready');
+  } catch (error) {
+    throw error instanceof EndpointError ? endpointConfigError(error) : error;
   } finally {
     await connection.close();
   }
+}
+
+function endpointConfigError({ message: problem }: EndpointError): ConfigError {
+  return new ConfigError('The setup', [{ name: 'APPROVAL_NAMESPACE', problem, example: 'approvals' }]);
 }
 
 /** Maps a database error to a problem of the variable that causes the error. Returns other errors unchanged. */

@@ -1,13 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { Context, log } from '@temporalio/activity';
-import {
-  ActivityExecutionAlreadyStartedError,
-  WorkflowFailedError,
-  WorkflowNotFoundError,
-  type WorkflowHandle,
-} from '@temporalio/client';
-import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
+import { ActivityExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { ApprovalLinkSigner } from '../approval-links/links.js';
 import { NON_RETRYABLE_ERROR_TYPES, rejectionFailure } from '../failures/rejections.js';
 import { findForbiddenUrls } from '../http-client/forbidden-urls.js';
@@ -16,7 +9,6 @@ import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js'
 import { approvalInput, type ApprovalInput, type ApprovalStatus, type ApprovalView } from '../schemas/approval.js';
 import type { ApprovalStage } from '../store/approvals.js';
 import type { Store } from '../store/index.js';
-import { readWorkflowInput } from '../temporal/client/history.js';
 import { isUnsupportedCall } from '../temporal/grpc-errors.js';
 import {
   APPROVAL_TASK_QUEUE,
@@ -31,6 +23,7 @@ import {
   type ApproverMail,
   type ApproverMessage,
 } from './approver-messages.js';
+import { assertSameRequest, awaitOutcome, type ApprovalHandle } from './existing-approval.js';
 import { assertWorkflowId, invalidInputFailure, parseInput } from './failures.js';
 import { withHeartbeat } from './external/heartbeat.js';
 import type { Mailer } from './external/mail.js';
@@ -223,14 +216,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       const context = Context.current();
       const { client } = context;
       const workflowId = approvalWorkflowId(request.approvalId);
-      // Any client may have started this workflow, so its input can have any shape.
-      const existing = ((await readWorkflowInput(client, workflowId)) ?? {}) as ApprovalInput;
-      if (!isDeepStrictEqual(requestContentOf(existing), requestContentOf(request))) {
-        throw rejectionFailure(
-          'ApprovalIdTaken',
-          `approval ${request.approvalId} already exists with different content`,
-        );
-      }
+      await assertSameRequest(client, request);
       const handle: ApprovalHandle = client.workflow.getHandle(workflowId);
       return await withHeartbeat(async () => {
         try {
@@ -262,19 +248,6 @@ const standaloneReportOptions = {
 } as const;
 
 /**
- * Selects the fields that identify a request. Approvers and deadlines are not included, because the configuration can
- * change.
- */
-const requestContentOf = ({ title, description, requestedBy, amount }: ApprovalInput) => ({
-  title,
-  description,
-  requestedBy,
-  amount,
-});
-
-type ApprovalHandle = WorkflowHandle<() => Promise<ApprovalView>>;
-
-/**
  * Cancels an approval and waits until it is closed. Repeats calls that fail, because a cancelled activity has no further
  * attempt.
  *
@@ -292,21 +265,6 @@ async function withdraw(handle: ApprovalHandle): Promise<ApprovalStatus> {
       if (error instanceof WorkflowFailedError) throw error;
       log.warn('could not withdraw the approval of a cancelled order; retrying', { error });
       await sleep(WITHDRAWAL_RETRY_DELAY_MS);
-    }
-  }
-}
-
-/** @returns the final status, which is `withdrawn` for a cancelled or terminated execution. */
-async function awaitOutcome(handle: ApprovalHandle): Promise<ApprovalStatus> {
-  for (;;) {
-    try {
-      return (await handle.result()).status;
-    } catch (error) {
-      const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
-      if (cause instanceof CancelledFailure) return 'withdrawn';
-      if (!(cause instanceof TerminatedFailure)) throw error;
-      // A reset also terminates the old run, but the execution continues in a new run.
-      if ((await handle.describe()).status.name === 'TERMINATED') return 'withdrawn';
     }
   }
 }

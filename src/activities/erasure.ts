@@ -1,4 +1,4 @@
-import { Context } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
 import { orderIdOfApproval } from '../schemas/approval.js';
 import { eraseInput, type OpenWork, type PersonalDataCounts } from '../schemas/erasure.js';
 import type { PersonRecords } from '../store/erasure/erasure.js';
@@ -10,6 +10,7 @@ import { listExecutions, quoteCallerId, workflowIdIn, type Execution } from '../
 import { approvalIdOf, approvalWorkflowId, approversAttribute } from '../workflows/approval/contract.js';
 import { cartIdOf, cartWorkflowId } from '../workflows/cart/contract.js';
 import { customerIdAttribute, orderIdOf, orderWorkflowId } from '../workflows/order/contract.js';
+import { clientsOfShop } from './approval-namespace.js';
 import { withHeartbeat } from './external/heartbeat.js';
 import { parseInput } from './failures.js';
 
@@ -26,7 +27,15 @@ export interface PersonalData {
   openCount: number;
 }
 
-export function createErasureActivities({ store }: { store: Store }) {
+/** A run, with the client of its namespace. */
+type FoundRun = Pick<Execution, 'workflowId' | 'runId' | 'status'> & { client: Client };
+
+export interface ErasureSettings {
+  store: Store;
+  approvalNamespace?: string | undefined;
+}
+
+export function createErasureActivities({ store, approvalNamespace }: ErasureSettings) {
   return {
     /**
      * Counts the records and the closed workflow runs of a person, and lists the work in progress.
@@ -37,7 +46,7 @@ export function createErasureActivities({ store }: { store: Store }) {
       const { customerId } = parseInput(eraseInput, input);
       return await withHeartbeat(async () => {
         const records = await store.findRecordsOfPerson(customerId);
-        const executions = await findExecutions(customerId, records);
+        const executions = await findExecutions(clientsOfShop(approvalNamespace), customerId, records);
         const open = new Map(
           [
             ...records.orders.filter(({ isOpen }) => isOpen).map(({ orderId }) => openOrder(orderId)),
@@ -63,12 +72,11 @@ export function createErasureActivities({ store }: { store: Store }) {
      * records find the workflows.
      */
     async deletePersonalWorkflows({ customerId }: { customerId: string }): Promise<void> {
-      const { client } = Context.current();
       await withHeartbeat(async (cancellation) => {
         const records = await store.findRecordsOfPerson(customerId);
-        for (const execution of await findExecutions(customerId, records)) {
+        for (const execution of await findExecutions(clientsOfShop(approvalNamespace), customerId, records)) {
           cancellation.throwIfAborted();
-          if (!isOpen(execution)) await deleteClosedRun(client, execution);
+          if (!isOpen(execution)) await deleteClosedRun(execution.client, execution);
         }
       });
     },
@@ -101,50 +109,52 @@ function openWorkflow(workflowId: string): OpenWork {
  * the approvers and their addresses.
  */
 async function findExecutions(
+  clients: readonly Client[],
   personId: string,
   { orders, carts, approvals }: PersonRecords,
-): Promise<Pick<Execution, 'workflowId' | 'runId' | 'status'>[]> {
+): Promise<FoundRun[]> {
   const workflowIds = new Set([
     ...orders.map(({ orderId }) => orderWorkflowId(orderId)),
     ...approvals.map(approvalWorkflowId),
     ...approvals.flatMap((approvalId) => orderIdOfApproval(approvalId) ?? []).map(orderWorkflowId),
   ]);
   const found = [
-    ...(await listAll(`${customerIdAttribute.name} = ${quoteCallerId(personId)}`)),
-    ...(await listAll(`${approversAttribute.name} = ${quoteCallerId(personId)}`)),
-    ...(await listByIds([...workflowIds])),
-    ...(await findRunsOfCarts(carts)),
+    ...(await listAll(clients, `${customerIdAttribute.name} = ${quoteCallerId(personId)}`)),
+    ...(await listAll(clients, `${approversAttribute.name} = ${quoteCallerId(personId)}`)),
+    ...(await listByIds(clients, [...workflowIds])),
+    ...(await findRunsOfCarts(clients, carts)),
   ];
   return [...new Map(found.map((execution) => [execution.runId, execution])).values()];
 }
 
 /** The id of a cart can be reused by another customer, so the first run id decides. */
-async function findRunsOfCarts(carts: PersonRecords['carts']): Promise<Execution[]> {
+async function findRunsOfCarts(clients: readonly Client[], carts: PersonRecords['carts']): Promise<FoundRun[]> {
   const firstRunIds = new Set(carts.map(({ firstRunId }) => firstRunId));
-  const { client } = Context.current();
-  const found: Execution[] = [];
-  for (const execution of await listByIds([...new Set(carts.map(({ cartId }) => cartWorkflowId(cartId)))])) {
+  const found: FoundRun[] = [];
+  const cartIds = [...new Set(carts.map(({ cartId }) => cartWorkflowId(cartId)))];
+  for (const { client, ...execution } of await listByIds(clients, cartIds)) {
     const description = await describeExecution(client, execution);
-    if (description && firstRunIds.has(firstRunIdOf(description))) found.push(description);
+    if (description && firstRunIds.has(firstRunIdOf(description))) found.push({ ...description, client });
   }
   return found;
 }
 
-async function listByIds(workflowIds: string[]): Promise<Execution[]> {
-  const found: Execution[] = [];
+async function listByIds(clients: readonly Client[], workflowIds: string[]): Promise<FoundRun[]> {
+  const found: FoundRun[] = [];
   for (let start = 0; start < workflowIds.length; start += IDS_PER_QUERY)
-    found.push(...(await listAll(workflowIdIn(workflowIds.slice(start, start + IDS_PER_QUERY)))));
+    found.push(...(await listAll(clients, workflowIdIn(workflowIds.slice(start, start + IDS_PER_QUERY)))));
   return found;
 }
 
-async function listAll(query: string): Promise<Execution[]> {
-  const { client } = Context.current();
-  const found: Execution[] = [];
-  let pageToken: Uint8Array | undefined;
-  do {
-    const page = await listExecutions(client, { query, pageSize: PAGE_SIZE, pageToken });
-    found.push(...page.executions);
-    pageToken = page.nextPageToken;
-  } while (pageToken);
+async function listAll(clients: readonly Client[], query: string): Promise<FoundRun[]> {
+  const found: FoundRun[] = [];
+  for (const client of clients) {
+    let pageToken: Uint8Array | undefined;
+    do {
+      const page = await listExecutions(client, { query, pageSize: PAGE_SIZE, pageToken });
+      found.push(...page.executions.map((execution) => ({ ...execution, client })));
+      pageToken = page.nextPageToken;
+    } while (pageToken);
+  }
   return found;
 }

@@ -38,6 +38,8 @@ export interface ActivityDependencies extends PaymentSettings, ShippingSettings 
   operations: Operations;
   /** If undefined, no order needs an approval. */
   orderApprovalPolicy?: OrderApprovalPolicy;
+  /** The namespace in which orders request their approvals over Nexus. If undefined, approvals are child workflows. */
+  approvalNamespace?: string | undefined;
 }
 
 /** Creates all activities. The keys are the activity types in workflow histories. */

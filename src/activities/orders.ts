@@ -22,6 +22,7 @@ import {
 import type { Store } from '../store/index.js';
 import type { NewOrder } from '../store/orders/order-row.js';
 import type { FinalReservation, ReservationOutcome } from '../store/orders/reservations.js';
+import { endpointOf } from '../temporal/nexus-endpoints.js';
 import { truncateText } from '../text/well-formed-text.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { assertWorkflowId, parseInput } from './failures.js';
@@ -34,6 +35,8 @@ export interface ReservedOrder {
   deliveryTimeoutSeconds?: number;
   /** The approval that the order needs before the charge. */
   approval?: ApprovalInput;
+  /** The Nexus endpoint of the approval. If missing, the approval is a child workflow of the order. */
+  approvalEndpoint?: string;
   /** Set when the order needs an approval but its customer is the only approver. */
   hasNoEligibleApprover?: true;
 }
@@ -58,9 +61,11 @@ export interface OrderKey {
 export function createOrderActivities({
   store,
   orderApprovalPolicy,
+  approvalNamespace,
 }: {
   store: Store;
   orderApprovalPolicy?: OrderApprovalPolicy;
+  approvalNamespace?: string | undefined;
 }) {
   return {
     /**
@@ -87,6 +92,7 @@ export function createOrderActivities({
         lines,
         total,
         ...(approval && (hasEligibleApprover(approval) ? { approval } : { hasNoEligibleApprover: true as const })),
+        ...(approval && approvalNamespace !== undefined && { approvalEndpoint: endpointOf(approvalNamespace) }),
         ...(order.deliveryTimeoutSeconds && { deliveryTimeoutSeconds: order.deliveryTimeoutSeconds }),
       };
     },

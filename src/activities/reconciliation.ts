@@ -10,6 +10,7 @@ import { describeExecution } from '../temporal/client/describe-execution.js';
 import { findRunningWorkflows } from '../temporal/client/running-workflows.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
+import { clientsOfShop } from './approval-namespace.js';
 import { withHeartbeat } from './external/heartbeat.js';
 import { parseInput } from './failures.js';
 
@@ -45,9 +46,14 @@ export interface ReconciliationSettings {
   store: Store;
   /** An order is left alone until its workflow has been closed for this time, so that an operator can reset it. */
   reconcileAfterMinutes: number;
+  approvalNamespace?: string | undefined;
 }
 
-export function createReconciliationActivities({ store, reconcileAfterMinutes }: ReconciliationSettings) {
+export function createReconciliationActivities({
+  store,
+  reconcileAfterMinutes,
+  approvalNamespace,
+}: ReconciliationSettings) {
   const closedBefore = () => new Date(Date.now() - reconcileAfterMinutes * 60_000);
 
   /**
@@ -108,12 +114,13 @@ export function createReconciliationActivities({ store, reconcileAfterMinutes }:
 
     /** Requests the cancellation of the approval of an order. Does nothing if no approval is open. */
     async withdrawOrderApproval({ orderId }: { orderId: string }): Promise<void> {
-      try {
-        await Context.current()
-          .client.workflow.getHandle(approvalWorkflowId(approvalIdOfOrder(orderId)))
-          .cancel();
-      } catch (error) {
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      const workflowId = approvalWorkflowId(approvalIdOfOrder(orderId));
+      for (const { workflow } of clientsOfShop(approvalNamespace)) {
+        try {
+          await workflow.getHandle(workflowId).cancel();
+        } catch (error) {
+          if (!(error instanceof WorkflowNotFoundError)) throw error;
+        }
       }
     },
 

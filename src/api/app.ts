@@ -125,7 +125,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     withConsoleContract({ operationId: 'openRoot', summary: 'Redirect to the console', access: 'public' }),
     async (_request, reply) => reply.redirect(CONSOLE_PATH),
   );
-  if (deps.codec) app.register(codecRoutes, { prefix: CODEC_PATH, client: deps.client, codec: deps.codec });
+  if (deps.codec) app.register(codecRoutes, { prefix: CODEC_PATH, ...deps, codec: deps.codec });
   return app;
 }
 

@@ -1,4 +1,3 @@
-import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
 import type { ApprovalLinkSigner } from '../approval-links/links.js';
 import type { Operations } from '../batch-operations/index.js';
@@ -6,13 +5,13 @@ import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js'
 import type { Logger } from '../observability/logger.js';
 import type { HttpMetrics } from '../observability/metrics/http.js';
 import type { Store } from '../store/index.js';
+import type { ShopClients } from '../temporal/client/approval-clients.js';
 import type { AuthSettings } from './plugins/auth/index.js';
 import type { Cursors } from './http/lists/cursors.js';
 import type { ProtectionSettings } from './plugins/protection.js';
 
 /** The dependencies of most features: Temporal and the store. */
-export interface Backends {
-  client: Client;
+export interface Backends extends ShopClients {
   store: Store;
 }
 

@@ -1,5 +1,4 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { Client } from '@temporalio/client';
 import { createApprovalLinkSigner } from '../approval-links/links.js';
 import { operations } from '../batch-operations/index.js';
 import type { Config } from '../config/read.js';
@@ -9,7 +8,8 @@ import { serveMetrics } from '../observability/metrics/metrics-server.js';
 import { createRequestMetricsInterceptor } from '../observability/metrics/temporal-requests.js';
 import { openResources, type Resources } from '../startup/resources.js';
 import { runProcess, type ProcessLifecycle } from '../startup/run-process.js';
-import { createClient } from '../temporal/connections.js';
+import type { ShopClients } from '../temporal/client/approval-clients.js';
+import { createClients } from '../temporal/connections.js';
 import { createPayloadCodec } from '../temporal/encryption/codec.js';
 import { buildApp } from './app.js';
 import { createCursors } from './http/lists/cursors.js';
@@ -28,13 +28,13 @@ async function main({ onStop }: ProcessLifecycle): Promise<void> {
   const resources = await openResources('api');
   const { config, logger, tracing } = resources;
   const registry = config.METRICS_PORT === undefined ? undefined : new Registry();
-  const client = createClient(config, {
+  const clients = createClients(config, {
     grpcInterceptors: registry && [createRequestMetricsInterceptor(registry)],
     workflowInterceptors: tracing?.clientInterceptors,
   });
-  resources.onClose(() => client.connection.close());
-  const app = await createConfiguredApp(resources, client, registry);
-  if (registry) await serveApiMetrics(resources, client, registry);
+  resources.onClose(() => clients.client.connection.close());
+  const app = await createConfiguredApp(resources, clients, registry);
+  if (registry) await serveApiMetrics(resources, clients, registry);
   resources.onClose(() => app.close());
   await app.listen({ host: config.HOST, port: config.PORT });
 
@@ -47,7 +47,7 @@ async function main({ onStop }: ProcessLifecycle): Promise<void> {
 
 async function createConfiguredApp(
   { config, logger, store, outgoing, tracing }: Resources<'api'>,
-  client: Client,
+  clients: ShopClients,
   registry: Registry | undefined,
 ) {
   const auth = readAuth(config);
@@ -55,7 +55,7 @@ async function createConfiguredApp(
     logger.warn('no authentication: neither API_KEYS nor JWT_ISSUER is set, so every caller has all permissions');
   const { PAYLOAD_ENCRYPTION_KEYS: keys } = config;
   return await buildApp({
-    client,
+    ...clients,
     store,
     logger,
     outgoing,
@@ -85,7 +85,13 @@ async function createConfiguredApp(
     httpMetrics: registry && createHttpMetrics(registry),
     onRoute: tracing?.onRoute,
     sessionSecrets: config.CURSOR_SECRET,
-    codec: keys && createPayloadCodec({ keys, namespace: config.TEMPORAL_NAMESPACE }),
+    codec:
+      keys &&
+      createPayloadCodec({
+        keys,
+        namespace: config.TEMPORAL_NAMESPACE,
+        peerNamespaces: config.APPROVAL_NAMESPACE === undefined ? [] : [config.APPROVAL_NAMESPACE],
+      }),
   });
 }
 
@@ -103,12 +109,12 @@ function readAuth(config: Config<'api'>) {
 
 async function serveApiMetrics(
   { config, logger, store, onClose }: Resources<'api'>,
-  client: Client,
+  clients: ShopClients,
   registry: Registry,
 ): Promise<void> {
   collectDefaultMetrics({ register: registry });
   const closeMetrics = await serveMetrics(
-    { '/metrics': registry, '/metrics/business': createBusinessMetrics({ client, store, operations }) },
+    { '/metrics': registry, '/metrics/business': createBusinessMetrics({ ...clients, store, operations }) },
     { host: config.METRICS_HOST, port: config.METRICS_PORT!, logger },
   );
   onClose(closeMetrics);

@@ -7,7 +7,7 @@ import type { ProcessName } from './variables/declaration.js';
 import { VARIABLES, type VariableValues } from './variables/index.js';
 
 /** The values of all valid variables. */
-type ValidValues = Partial<VariableValues>;
+type ValidValues = Partial<VariableValues & { TEMPORAL_NAMESPACE: string }>;
 
 /**
  * Checks the rules between several variables. Invalid variables are missing in `values`, because they are already
@@ -20,6 +20,7 @@ export function checkCombinations(processName: ProcessName, values: ValidValues,
     ...findPortConflict(values),
     ...checkChunkConcurrency(values),
     ...checkOrderRetention(values),
+    ...(processName === 'replay' ? [] : checkApprovalNamespace(values)),
     ...(processName === 'api' ? [...checkAuthentication(values), ...checkSignIn(values, env)] : []),
   ];
 }
@@ -97,6 +98,13 @@ function checkOrderRetention(values: ValidValues): ConfigProblem[] {
       example: String(Math.ceil(hours / 24)),
     },
   ];
+}
+
+/** In one namespace, a worker would poll the task queue of approvals twice. */
+function checkApprovalNamespace({ APPROVAL_NAMESPACE, TEMPORAL_NAMESPACE }: ValidValues): ConfigProblem[] {
+  if (APPROVAL_NAMESPACE === undefined || APPROVAL_NAMESPACE !== TEMPORAL_NAMESPACE) return [];
+  const { example } = VARIABLES.APPROVAL_NAMESPACE;
+  return [{ name: 'APPROVAL_NAMESPACE', problem: 'must differ from TEMPORAL_NAMESPACE', example }];
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client';
 import { waitForAll } from '../async/promises.js';
+import { approvalClientsOf, type ShopClients } from '../temporal/client/approval-clients.js';
 import { listOldestWorkflowIds } from '../temporal/monitoring.js';
+import { APPROVAL_WORKFLOW_TYPE } from '../workflows/approval/contract.js';
 import { batchIdOf } from '../workflows/batch/contract.js';
 
 /*
@@ -14,8 +16,20 @@ const batchesQuery = (status: 'running' | 'paused') => `WorkflowType = 'batch' a
 /** Only the oldest 100 running batches are examined. A stalled batch is old, so it is included. */
 const MAX_EXAMINED_BATCHES = 100;
 
-/** Counts the open workflows that match the query. Callers must escape the values in the query. */
-export async function countOpenWorkflows(client: Client, query: string): Promise<number> {
+/**
+ * Counts the open workflows of a type in all namespaces.
+ *
+ * @param filter another condition of the query. Callers must escape its values.
+ */
+export async function countOpenWorkflows(clients: ShopClients, type: string, filter?: string): Promise<number> {
+  const conditions = [`WorkflowType = '${type}'`, ...(filter === undefined ? [] : [filter])].join(' and ');
+  const counts = (type === APPROVAL_WORKFLOW_TYPE ? approvalClientsOf(clients) : [clients.client]).map((client) =>
+    countRunning(client, conditions),
+  );
+  return (await waitForAll(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+async function countRunning(client: Client, query: string): Promise<number> {
   const { count } = await client.workflow.count(`${query} and ExecutionStatus = 'Running'`);
   return count;
 }
@@ -23,8 +37,8 @@ export async function countOpenWorkflows(client: Client, query: string): Promise
 /** Counts the open batches. */
 export async function countOpenBatches(client: Client) {
   const [running, paused] = await waitForAll([
-    countOpenWorkflows(client, batchesQuery('running')),
-    countOpenWorkflows(client, batchesQuery('paused')),
+    countRunning(client, batchesQuery('running')),
+    countRunning(client, batchesQuery('paused')),
   ]);
   return { running, paused };
 }

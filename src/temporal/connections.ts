@@ -8,6 +8,7 @@ import {
 } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import type { Config } from '../config/read.js';
+import type { ShopClients } from './client/approval-clients.js';
 import { rejectOnClosedConnection } from './client/closed-connection.js';
 import { createClientDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
@@ -27,6 +28,7 @@ export const requestInterceptors: Interceptor[] = [
 
 interface ClientConnectionConfig extends ServerConfig {
   TEMPORAL_NAMESPACE: string;
+  APPROVAL_NAMESPACE?: string | undefined;
   PAYLOAD_ENCRYPTION_KEYS?: readonly EncryptionKey[] | undefined;
 }
 
@@ -43,15 +45,29 @@ export function createClient(
   config: ClientConnectionConfig,
   { grpcInterceptors = [], workflowInterceptors = [] }: ClientOptions = {},
 ): Client {
-  const { TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys = [] } = config;
+  const { TEMPORAL_NAMESPACE: namespace, APPROVAL_NAMESPACE, PAYLOAD_ENCRYPTION_KEYS: keys = [] } = config;
   const connection = Connection.lazy({
     ...connectionOptions(config),
     connectTimeout: CONNECT_TIMEOUT_MS,
     channelArgs: { 'grpc.max_receive_message_length': MAX_GRPC_MESSAGE_BYTES },
     interceptors: [...requestInterceptors, ...grpcInterceptors],
   });
-  const dataConverter = createClientDataConverter({ keys, namespace });
+  const peerNamespaces = APPROVAL_NAMESPACE === undefined ? [] : [APPROVAL_NAMESPACE];
+  const dataConverter = createClientDataConverter({ keys, namespace, peerNamespaces });
   return new Client({ connection, namespace, dataConverter, interceptors: { workflow: workflowInterceptors } });
+}
+
+/** Creates the clients of the namespaces of the shop. They share a connection. */
+export function createClients(config: ClientConnectionConfig, options: ClientOptions = {}): ShopClients {
+  const client = createClient(config, options);
+  const { TEMPORAL_NAMESPACE, APPROVAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys = [] } = config;
+  if (namespace === undefined) return { client };
+  const dataConverter = createClientDataConverter({ keys, namespace, peerNamespaces: [TEMPORAL_NAMESPACE] });
+  const interceptors = { workflow: options.workflowInterceptors ?? [] };
+  return {
+    client,
+    approvalClient: new Client({ connection: client.connection, namespace, dataConverter, interceptors }),
+  };
 }
 
 /** Opens a connection without a client. @throws when the server does not respond in time. */

@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { waitForAll } from '../async/promises.js';
+import { APPROVAL_TASK_QUEUE } from '../workflows/approval/contract.js';
+import type { ShopClients } from './client/approval-clients.js';
 import { optionalTsToMs } from './sdk/time.js';
 import { hasWorkflows, TASK_QUEUES, type TaskQueue } from './task-queues.js';
 
@@ -19,12 +21,17 @@ export interface TaskBacklog {
   ageSeconds: number;
 }
 
-/** Reads the backlogs of all task queues, with one call per queue and type. Throws only after all calls have ended. */
-export async function readTaskBacklogs(client: Client): Promise<TaskBacklog[]> {
+/**
+ * Reads the backlogs of all task queues, with one call per queue and type. Throws only after all calls have ended.
+ * Approvals with a namespace of their own have the backlog of that namespace.
+ */
+export async function readTaskBacklogs({ client, approvalClient = client }: ShopClients): Promise<TaskBacklog[]> {
   const calls = TASK_QUEUES.flatMap((taskQueue) =>
     (Object.keys(TASK_TYPES) as TaskType[])
       .filter((taskType) => taskType === 'activity' || hasWorkflows(taskQueue))
-      .map((taskType) => readTaskBacklog(client, taskQueue, taskType)),
+      .map((taskType) =>
+        readTaskBacklog(taskQueue === APPROVAL_TASK_QUEUE ? approvalClient : client, taskQueue, taskType),
+      ),
   );
   return await waitForAll(calls);
 }

@@ -7,12 +7,14 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { waitForAll } from '../async/promises.js';
+import { approvalServiceHandler } from '../nexus/approval-service.js';
 import type { Activities } from '../activities/index.js';
 import type { Config } from '../config/read.js';
 import { createWorkerDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
 import { hasWorkflows, TASK_QUEUES, type TaskQueue } from './task-queues.js';
 import { offersUpgradeOnContinueAsNew, versioningBehaviorOf } from './versioning.js';
+import { APPROVAL_TASK_QUEUE } from '../workflows/approval/contract.js';
 import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from '../workflows/order/contract.js';
 
@@ -24,7 +26,6 @@ export const FORCED_SHUTDOWN_SECONDS = 5;
 
 export interface WorkersOptions extends Pick<
   WorkerOptions,
-  | 'namespace'
   | 'workflowBundle'
   | 'debugMode'
   | 'maxCachedWorkflows'
@@ -34,6 +35,12 @@ export interface WorkersOptions extends Pick<
   | 'sinks'
 > {
   connection: NativeConnection;
+  namespace: string;
+  /**
+   * The namespace in which other workflows request approvals over Nexus. If set, the task queue of approvals is polled
+   * in this namespace too.
+   */
+  approvalNamespace?: string | undefined;
   activities: Activities;
   /** The first key encrypts, and all keys decrypt. With keys, the bundle must have the variant `encrypted`. */
   encryptionKeys?: readonly EncryptionKey[] | undefined;
@@ -63,7 +70,7 @@ export interface ConcurrencyLimits {
 }
 
 /** The default limits of an SDK worker without a tuner. */
-const DEFAULT_SLOTS = { activities: 100, workflowTasks: 40 };
+const DEFAULT_SLOTS = { activities: 100, workflowTasks: 40, nexusTasks: 100 };
 
 type ConcurrencyConfig = Pick<
   Config<'worker'>,
@@ -87,7 +94,7 @@ export function readConcurrencyLimits(config: ConcurrencyConfig): ConcurrencyLim
   };
 }
 
-/** The workers of this process: one per task queue, all on one connection. */
+/** The workers of this process: one per task queue and namespace, all on one connection. */
 export interface Workers {
   /**
    * Polls until shutdown or until a worker fails. Then all workers finish their tasks and stop. @throws the failure.
@@ -100,6 +107,8 @@ export interface Workers {
 
 /** Creates the workers. Polling starts with `run`. */
 export async function createWorkers({
+  namespace,
+  approvalNamespace,
   taskQueues = TASK_QUEUES,
   concurrencyLimits = {},
   batchConcurrentChunks,
@@ -110,17 +119,35 @@ export async function createWorkers({
   ...options
 }: WorkersOptions): Promise<Workers> {
   const tunerFor = createTuners(concurrencyLimits, options.maxCachedWorkflows);
-  const dataConverter = createWorkerDataConverter({ keys: encryptionKeys, namespace: options.namespace ?? 'default' });
   const canUpgradeOnContinueAsNew =
     deploymentVersion !== undefined && (await offersUpgradeOnContinueAsNew(options.connection));
+  const targets = taskQueues.map((taskQueue): WorkerTarget => ({
+    namespace,
+    peerNamespace: approvalNamespace,
+    taskQueue,
+  }));
+  // The namespace of the shop keeps its approval worker, for orders that were placed before APPROVAL_NAMESPACE was set.
+  if (approvalNamespace !== undefined && taskQueues.includes(APPROVAL_TASK_QUEUE)) {
+    targets.push({
+      namespace: approvalNamespace,
+      peerNamespace: namespace,
+      taskQueue: APPROVAL_TASK_QUEUE,
+      nexusServices: [approvalServiceHandler],
+    });
+  }
   const workers = await Promise.all(
-    taskQueues.map((taskQueue) =>
-      Worker.create({
+    targets.map(({ peerNamespace, ...target }) => {
+      const { taskQueue } = target;
+      return Worker.create({
         // Limits the delay until an activity notices its cancellation, which arrives in the response to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
-        dataConverter,
-        taskQueue,
+        ...target,
+        dataConverter: createWorkerDataConverter({
+          keys: encryptionKeys,
+          namespace: target.namespace,
+          peerNamespaces: peerNamespace === undefined ? [] : [peerNamespace],
+        }),
         tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchConcurrentChunks : undefined),
         ...(hasWorkflows(taskQueue) && workflowBundle && { workflowBundle }),
         ...(taskQueue === PAYMENT_TASK_QUEUE &&
@@ -132,8 +159,8 @@ export async function createWorkers({
             defaultVersioningBehavior: versioningBehaviorOf(taskQueue, { canUpgradeOnContinueAsNew }),
           },
         }),
-      }),
-    ),
+      });
+    }),
   );
   const shutdown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
@@ -148,6 +175,13 @@ export async function createWorkers({
       await waitForAll(runs);
     },
   };
+}
+
+interface WorkerTarget extends Pick<WorkerOptions, 'nexusServices'> {
+  namespace: string;
+  /** The namespace with which this namespace exchanges payloads over Nexus. */
+  peerNamespace: string | undefined;
+  taskQueue: TaskQueue;
 }
 
 /**
@@ -168,7 +202,7 @@ function createTuners(
     activityTaskSlotSupplier:
       fixed === undefined ? slots(activities, DEFAULT_SLOTS.activities) : { type: 'fixed-size', numSlots: fixed },
     localActivityTaskSlotSupplier: slots(activities, DEFAULT_SLOTS.activities),
-    nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+    nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: DEFAULT_SLOTS.nexusTasks },
   });
 }
 

@@ -119,6 +119,8 @@ describe('loadConfig', () => {
     ['OUTGOING_ALLOWED_HOSTS', 'https://example.com', 'must be a comma-separated list of hosts'],
     ['OUTGOING_ALLOW_PRIVATE', 'yes', 'must be true or false'],
     ['ORDER_APPROVAL_THRESHOLD', '100000', 'ORDER_APPROVAL_STAGES: must be set together with ORDER_APPROVAL_THRESHOLD'],
+    ['APPROVAL_NAMESPACE', '1st', 'must be 2 to 200 letters, digits, dots and dashes'],
+    ['APPROVAL_NAMESPACE', 'default', 'must differ from TEMPORAL_NAMESPACE'],
     ['TEMPORAL_CORE_LOG_LEVEL', 'debug', 'must be info, warn or error'],
     ['OTEL_SDK_DISABLED', '1', 'must be true or false'],
     ['OTEL_TRACES_EXPORTER', 'jaeger', 'must be otlp, console or none'],

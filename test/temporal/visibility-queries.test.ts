@@ -15,7 +15,7 @@ describeOnDevServer('the id of a caller in a visibility query', () => {
   afterAll(() => server?.close());
 
   const count = (customerId: string) =>
-    countOpenWorkflows(server.client, `WorkflowType = 'order' and CustomerId = ${quoteCallerId(customerId)}`);
+    countOpenWorkflows(server, 'order', `CustomerId = ${quoteCallerId(customerId)}`);
 
   test.each(["o'brien@example.com", "a'or/**/CustomerId!='b", '100%_sure', "!#$%&'()*+,-./:;=?@[]^_{|}~"])(
     '%j finds only the workflows with exactly this value',

@@ -19,7 +19,7 @@ export async function connectToServer(
   caller: Pick<CommandContext, 'env' | 'print'>,
 ): Promise<Client> {
   const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...env } = caller.env;
-  const { PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE } = env;
+  const { PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE, APPROVAL_NAMESPACE } = env;
   const givenAddress = address ?? (TEMPORAL_ADDRESS || undefined);
   const inProfile = TEMPORAL_PROFILE || TEMPORAL_CONFIG_FILE;
   const stack = givenAddress === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
@@ -31,6 +31,7 @@ export async function connectToServer(
     ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
     PAYLOAD_ENCRYPTION_KEYS,
     PAYLOAD_ENCRYPTION_KEYS_FILE,
+    APPROVAL_NAMESPACE,
     TEMPORAL_ADDRESS: givenAddress ?? stack?.temporalAddress,
     TEMPORAL_NAMESPACE: namespace ?? (TEMPORAL_NAMESPACE || stack?.temporalNamespace),
   });

@@ -14,7 +14,7 @@ import { forbidden, HttpProblem } from '../problems/http-problem.js';
 import type { RequestContext } from '../http/request-context.js';
 import { rejectionProblem } from '../temporal/rejection-problem.js';
 import { callWorker, isUpdateLimitProblem } from '../temporal/worker-calls.js';
-import { describeApproval, getApproval, toResource, type ApprovalLookup } from './read.js';
+import { findApproval, getApproval, toResource, type ApprovalLookup } from './read.js';
 
 /**
  * Records a decision. Only the first decision counts. Repeating the same decision returns the approval and stores the
@@ -97,8 +97,7 @@ async function updateApproval(
   lookup: ApprovalLookup,
   { update, isAlreadyApplied, onAlreadyApplied }: ApprovalChange,
 ): Promise<ApprovalResource> {
-  const { client } = deps;
-  const description = await describeApproval(client, approvalId, lookup.firstRunId);
+  const { client, description } = await findApproval(deps, approvalId, lookup.firstRunId);
   let updateLimit: HttpProblem | undefined;
   if (description && isOpen(description)) {
     const firstExecutionRunId = firstRunIdOf(description);

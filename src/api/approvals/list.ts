@@ -1,5 +1,6 @@
 import type { ApprovalSummary } from '../../schemas/approval.js';
 import type { ApprovalFilter } from '../../store/approvals.js';
+import { approvalClientsOf } from '../../temporal/client/approval-clients.js';
 import { approvalIdOf, approvalWorkflowId } from '../../workflows/approval/contract.js';
 import type { Backends } from '../dependencies.js';
 import { nextPositionAfter, type Page, type PageRequest } from '../http/lists/list-pages.js';
@@ -23,17 +24,19 @@ export function approvalFilterOf(caller: Caller, { status, approver, requestedBy
  * Creates a function that lists a page of approvals from the store, newest first. Approvals never change places in the
  * list, so pages neither repeat nor skip an approval. A terminated approval counts as withdrawn.
  */
-export function createApprovalList({ client, store }: Backends) {
-  const terminations = createTerminationRecorder(client, {
-    workflowType: 'approval',
-    workflowIdOf: approvalWorkflowId,
-    filterOpen: (workflowIds) => store.filterPendingApprovals(workflowIds.map(approvalIdOf)),
-    close: (approvalId, closedAt) => store.closeApprovalWithoutOutcome(approvalId, closedAt),
-  });
+export function createApprovalList({ store, ...clients }: Backends) {
+  const terminations = approvalClientsOf(clients).map((client) =>
+    createTerminationRecorder(client, {
+      workflowType: 'approval',
+      workflowIdOf: approvalWorkflowId,
+      filterOpen: (workflowIds) => store.filterPendingApprovals(workflowIds.map(approvalIdOf)),
+      close: (approvalId, closedAt) => store.closeApprovalWithoutOutcome(approvalId, closedAt),
+    }),
+  );
 
   return async function listApprovals(filter: ApprovalFilter, page: PageRequest): Promise<Page<ApprovalSummary>> {
     const { limit, position: before } = page;
-    await terminations.recordAll();
+    for (const { recordAll } of terminations) await recordAll();
     const rows = await store.listApprovals(filter, { before, limit });
     return {
       items: rows.map(({ number: _number, ...summary }) => summary),

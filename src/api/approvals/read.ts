@@ -1,5 +1,7 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { ApprovalResource, ApprovalSummary, ApprovalView } from '../../schemas/approval.js';
+import type { Store } from '../../store/index.js';
+import { approvalClientsOf, type ShopClients } from '../../temporal/client/approval-clients.js';
 import { isOpen, isTerminatedOrTimedOut } from '../../temporal/client/closed-executions.js';
 import { firstRunIdOf } from '../../temporal/client/describe-execution.js';
 import { readStandaloneActivity } from '../../temporal/client/standalone-activities.js';
@@ -28,14 +30,14 @@ export async function getApproval(
   approvalId: string,
   { firstRunId, restrictedToId }: ApprovalLookup = {},
 ): Promise<ApprovalResource> {
-  const description = await describeApproval(deps.client, approvalId, firstRunId);
+  const { client, description } = await findApproval(deps, approvalId, firstRunId);
   // Without the view, it is unknown whether a restricted caller is a party to the approval. A 503 for such a caller
   // must not reveal that the approval exists.
   const includeExtensions = restrictedToId === undefined;
-  const view = await readApproval(deps, { approvalId, description, includeExtensions });
+  const view = await readApproval(deps.store, { approvalId, client, description, includeExtensions });
   const isVisible = view !== undefined && (restrictedToId === undefined || isParty(view, restrictedToId));
   if (!isVisible) throw notFound(`there is no approval ${approvalId}`);
-  return await withReportState(deps.client, toResource(view, description));
+  return await withReportState(client, toResource(view, description));
 }
 
 /**
@@ -58,16 +60,15 @@ async function withReportState(client: Client, approval: ApprovalResource): Prom
   return { ...approval, ...(retrying && { retrying }), ...(waiting && { waiting }) };
 }
 
-interface ReadOptions {
+interface ReadOptions extends FoundApproval {
   approvalId: string;
-  description: WorkflowExecutionDescription | undefined;
   /** Whether a 503 contains what Temporal knows about the approval. */
   includeExtensions: boolean;
 }
 
 async function readApproval(
-  { client, store }: Backends,
-  { approvalId, description, includeExtensions }: ReadOptions,
+  store: Store,
+  { approvalId, client, description, includeExtensions }: ReadOptions,
 ): Promise<ApprovalView | undefined> {
   if (!description || !isOpen(description)) {
     const record = await store.findApproval(approvalId);
@@ -91,8 +92,28 @@ const isParty = ({ requestedBy, approvers, trail, notifications }: ApprovalView,
   notifications.some(({ approver }) => approver === id) ||
   trail.some(({ approver, event }) => approver === id && event !== 'ignored');
 
-/** Describes the newest run of an approval. `firstRunId` selects the execution chain that started with this run. */
-export async function describeApproval(
+export interface FoundApproval {
+  /** The client of the namespace that has the approval, or of the namespace of new approvals. */
+  client: Client;
+  /** Undefined when no namespace has the approval. */
+  description: WorkflowExecutionDescription | undefined;
+}
+
+/** Finds the newest run of an approval. `firstRunId` selects the execution chain that started with this run. */
+export async function findApproval(
+  clients: ShopClients,
+  approvalId: string,
+  firstRunId?: string,
+): Promise<FoundApproval> {
+  const candidates = approvalClientsOf(clients);
+  for (const client of candidates) {
+    const description = await describeApproval(client, approvalId, firstRunId);
+    if (description) return { client, description };
+  }
+  return { client: candidates[0], description: undefined };
+}
+
+async function describeApproval(
   client: Client,
   approvalId: string,
   firstRunId: string | undefined,

@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { findForbiddenUrls } from '../../http-client/forbidden-urls.js';
 import type { OutgoingHttpClient } from '../../http-client/outgoing-http-client.js';
@@ -17,6 +18,7 @@ import type { Backends } from '../dependencies.js';
 import { assertActsAsSelf, type Caller } from '../http/caller.js';
 import { httpProblem, invalidRequest } from '../problems/http-problem.js';
 import { describeWorkflowOr404 } from '../temporal/describe-workflow.js';
+import { findApproval } from './read.js';
 
 /**
  * Checks that the caller may request an approval under this id, and that its URLs may be called.
@@ -39,14 +41,16 @@ export function assertMayRequest(
  *
  * @throws 409 when an approval with this id has different content.
  */
-export async function requestApproval({ client, store }: Backends, input: ApprovalInput): Promise<ApprovalStatus> {
+export async function requestApproval(deps: Backends, input: ApprovalInput): Promise<ApprovalStatus> {
   const { approvalId } = input;
+  const { store } = deps;
   const workflowId = approvalWorkflowId(approvalId);
   const idTakenProblem = () =>
     httpProblem('approval-id-taken', `approval ${approvalId} already exists with different content`, { approvalId });
   const record = await store.findApproval(approvalId);
   if (record && record.contentHash !== hashContent(input)) throw idTakenProblem();
   if (record?.finalView) return record.summary.status;
+  const client = await clientFor(deps, approvalId, { mayExist: record !== undefined });
 
   const { approvers, timeoutSeconds } = firstStageOf(input);
   const type = 'approval' satisfies keyof typeof workflows;
@@ -66,6 +70,12 @@ export async function requestApproval({ client, store }: Backends, input: Approv
   if (isOpen(existing)) return 'pending';
   if (isTerminatedOrTimedOut(existing)) return 'withdrawn';
   return (await store.findApproval(approvalId))?.summary.status ?? 'pending';
+}
+
+/** Returns the client of the namespace that has the approval, or else of the namespace of new approvals. */
+async function clientFor(deps: Backends, approvalId: string, { mayExist }: { mayExist: boolean }): Promise<Client> {
+  if (!deps.approvalClient) return deps.client;
+  return mayExist ? (await findApproval(deps, approvalId)).client : deps.approvalClient;
 }
 
 /** Returns the first stage that has an approver other than the requester. Removes the requester from its approvers. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { SignalDefinition } from '@temporalio/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Webhook } from 'standardwebhooks';
@@ -12,8 +12,9 @@ import { shipmentCallback, type ShipmentCallback } from '../../schemas/callbacks
 import type { UnhandledReportReason } from '../../schemas/shipment-reports.js';
 import { isOpen } from '../../temporal/client/closed-executions.js';
 import { signalOnce } from '../../temporal/client/signal-once.js';
-import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
+import { decideSignal } from '../../workflows/approval/contract.js';
 import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
+import { findApproval } from '../approvals/read.js';
 import type { AppDependencies, Backends } from '../dependencies.js';
 import { notFound } from '../problems/http-problem.js';
 import { withContract } from '../http/route-contract.js';
@@ -48,9 +49,10 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
       const report = readSignedBody(carrierWebhooks, shipmentCallback, request);
       const workflowId = orderWorkflowId(report.orderId);
       const isKnownStatus = shipmentStatus.safeParse(report.status).success;
+      const description = await describeWorkflow(client, { workflowId });
       const result = isKnownStatus
-        ? await signalIfOpen(request, workflowId, shipmentReportedSignal, report as ShipmentReport)
-        : await describeWorkflow(client, { workflowId });
+        ? await signalIfOpen(request, { client, description }, shipmentReportedSignal, report as ShipmentReport)
+        : description;
       if (result === 'signalled') return reply.code(202).send({ status: 'accepted' });
       const status = result
         ? (result.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus)
@@ -72,7 +74,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
       const isKnownVerdict = verdict.safeParse(fields.decision).success;
       // Sends an unknown verdict to an open approval too, so that the trail records the ignored decision.
       const decision = { ...fields, via: 'webhook' } as Decision;
-      const result = await signalIfOpen(request, approvalWorkflowId(approvalId), decideSignal, decision);
+      const result = await signalIfOpen(request, await findApproval(deps, approvalId), decideSignal, decision);
       if (result === 'signalled' && isKnownVerdict) return reply.code(202).send({ status: 'accepted' });
       if (!result && !(await store.findApproval(approvalId))) throw notFound(`there is no approval ${approvalId}`);
       return ignoreDecision(request, reply, callback, isKnownVerdict ? 'approval_closed' : 'unknown_verdict');
@@ -93,17 +95,16 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
   /**
    * Signals a workflow once for each `webhook-id`.
    *
-   * @returns `signalled`, or the description of a closed workflow, or undefined when Temporal has no workflow with this
-   * id.
+   * @returns `signalled`, or the description of a closed workflow, or undefined when Temporal has no such workflow.
    */
   async function signalIfOpen<Argument>(
     request: FastifyRequest,
-    workflowId: string,
+    { client, description }: { client: Client; description: WorkflowExecutionDescription | undefined },
     signal: SignalDefinition<[Argument]>,
     argument: Argument,
   ): Promise<'signalled' | WorkflowExecutionDescription | undefined> {
-    const description = await describeWorkflow(client, { workflowId });
     if (!description || !isOpen(description)) return description;
+    const { workflowId } = description;
     const operationId = createHash('sha256')
       .update(`webhook:${webhookIdOf(request)}`)
       .digest('base64url');

@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { UndecryptablePayload, isEncrypted, UnknownEncryptionKey } from '../../temporal/encryption/codec.js';
 import { payloads, type JsonPayload } from '../../schemas/codec.js';
-import type { AppDependencies } from '../dependencies.js';
+import { approvalClientsOf, type ShopClients } from '../../temporal/client/approval-clients.js';
 import { CONSOLE_PATH, withConsoleContract } from '../console/contract.js';
 import { ACCOUNT_PATH } from '../console/sign-in/paths.js';
 import { withContract } from '../http/route-contract.js';
@@ -32,10 +32,10 @@ const ACTIONS = {
  */
 export async function codecRoutes(
   instance: FastifyInstance,
-  { client, codec }: Pick<AppDependencies, 'client'> & { codec: PayloadCodec },
+  { codec, ...clients }: ShopClients & { codec: PayloadCodec },
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { namespace } = client.options;
+  const namespaces = approvalClientsOf(clients).map(({ options }) => options.namespace);
   app.setErrorHandler((error: { code?: string }, request, reply) =>
     sendError(error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? bodyTooLarge(MAX_CODEC_BODY_BYTES) : error, request, reply),
   );
@@ -74,7 +74,7 @@ export async function codecRoutes(
         },
       },
       async (request) => {
-        assertNamespace(request, namespace);
+        assertNamespace(request, namespaces);
         const input = request.body.payloads.map(fromJson);
         const output = await (action === 'encode' ? codec.encode(input) : decodeReadable(input, codec));
         request.log.info({ caller: request.caller.id, payloads: input.length }, `${action}d payloads`);
@@ -85,9 +85,11 @@ export async function codecRoutes(
 }
 
 /** @throws 400 for another namespace. */
-function assertNamespace({ headers }: FastifyRequest, namespace: string): void {
-  if (!headers['x-namespace'] || headers['x-namespace'] === namespace) return;
-  throw invalidRequest([{ pointer: '/x-namespace', detail: `must be ${namespace}, the namespace of this API` }]);
+function assertNamespace({ headers }: FastifyRequest, namespaces: readonly string[]): void {
+  const namespace = headers['x-namespace'];
+  if (!namespace || namespaces.some((each) => each === namespace)) return;
+  const detail = `must be ${namespaces.join(' or ')}, the namespace of this API`;
+  throw invalidRequest([{ pointer: '/x-namespace', detail }]);
 }
 
 /**

@@ -9,7 +9,7 @@ import { withContract } from '../http/route-contract.js';
  * Routes of health checks. `/livez` shows that the process responds. `/readyz` shows whether the API can take orders,
  * which needs Temporal, the workers and the store.
  */
-export async function healthRoutes(instance: FastifyInstance, { client, store }: Backends): Promise<void> {
+export async function healthRoutes(instance: FastifyInstance, { store, ...clients }: Backends): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -39,7 +39,7 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
     },
     async (_request, reply) => {
       const [worker, database] = await Promise.all([
-        findUnpolledTaskQueues(client).then(
+        findUnpolledTaskQueues(clients).then(
           (unpolled) => (unpolled.length ? `no worker polls task queue ${unpolled.join(', ')}` : 'ok'),
           () => undefined,
         ),

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { encryptionKeys } from '../../temporal/encryption/keys.js';
 import { integer } from '../parsers.js';
 import type { VariableDeclaration } from './declaration.js';
@@ -14,6 +15,21 @@ export const TEMPORAL_VARIABLES = {
     example: '2026-11:$(openssl rand -base64 32)',
     readBy: ['worker', 'api', 'replay'],
     secret: true,
+  },
+  APPROVAL_NAMESPACE: {
+    // The name is also the name of a Nexus endpoint, which allows fewer characters than a namespace.
+    schema: z
+      .string()
+      .regex(
+        /^[A-Za-z][A-Za-z0-9.-]{0,198}[A-Za-z0-9]$/,
+        'must be 2 to 200 letters, digits, dots and dashes, start with a letter and end with a letter or a digit',
+      )
+      .meta({ values: 'namespace of letters, digits, dots and dashes' })
+      .optional(),
+    description:
+      'The namespace of approvals. Orders request their approvals over a Nexus endpoint. Without this variable, an approval is a child workflow of its order.',
+    example: 'approvals',
+    readBy: ['worker', 'api', 'setup', 'replay'],
   },
   TEMPORAL_RETENTION_DAYS: {
     schema: integer(1, 36_500).optional(),

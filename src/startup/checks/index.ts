@@ -62,16 +62,16 @@ async function findEnvironmentProblems(processName: StartupProcessName, values: 
 }
 
 /**
- * Checks the database and Temporal. The tables and the namespace must exist, except for the setup, which creates them.
+ * Checks the database and Temporal. The tables and the namespaces must exist, except for the setup, which creates them.
  */
 export async function checkServers(processName: StartupProcessName, values: ValidValues): Promise<ServerProblem[]> {
-  const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = values;
+  const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS, APPROVAL_NAMESPACE } = values;
   const isSetUp = processName !== 'setup';
   const problems = await Promise.all([
     DATABASE_URL !== undefined ? checkDatabase(DATABASE_URL, { expectTables: isSetUp }) : undefined,
     TEMPORAL_ADDRESS !== undefined && TEMPORAL_NAMESPACE !== undefined && TEMPORAL_CREDENTIALS !== undefined
       ? checkTemporal(
-          { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS },
+          { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS, APPROVAL_NAMESPACE },
           { expectNamespace: isSetUp, orderRetentionDays: values.ORDER_RETENTION_DAYS },
         )
       : undefined,

@@ -11,22 +11,23 @@ const DAY_SECONDS = 24 * 60 * 60;
 interface TemporalTarget {
   TEMPORAL_ADDRESS: string;
   TEMPORAL_NAMESPACE: string;
+  APPROVAL_NAMESPACE?: string | undefined;
   TEMPORAL_CREDENTIALS: TemporalCredentials;
 }
 
 interface NamespaceExpectations {
-  /** Whether the namespace must exist. */
+  /** Whether the namespaces must exist. */
   expectNamespace: boolean;
-  /** The retention of orders in days. Must not be shorter than that of the namespace. */
+  /** The retention of orders in days. Must not be shorter than that of a namespace. */
   orderRetentionDays?: number | undefined;
 }
 
-/** Connects to Temporal in the same way as the application, and checks the namespace. */
+/** Connects to Temporal in the same way as the application, and checks the namespaces. */
 export async function checkTemporal(
   target: TemporalTarget,
   { expectNamespace, orderRetentionDays }: NamespaceExpectations,
 ): Promise<ServerProblem | undefined> {
-  const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_CREDENTIALS: credentials } = target;
+  const { TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credentials } = target;
   const unreachable = (reason: string): ServerProblem => ({
     kind: 'unreachable',
     name: 'TEMPORAL_ADDRESS',
@@ -39,22 +40,20 @@ export async function checkTemporal(
   try {
     connection = await openConnection(target);
     if (!expectNamespace) return undefined;
-    const { workflowService } = connection;
-    const { config } = await connection.withDeadline(Date.now() + RESPONSE_TIMEOUT_MS, () =>
-      workflowService.describeNamespace({ namespace }),
-    );
-    const retentionDays = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) / DAY_SECONDS;
-    return checkOrderRetention(retentionDays, orderRetentionDays);
+    for (const name of ['TEMPORAL_NAMESPACE', 'APPROVAL_NAMESPACE'] as const) {
+      const { [name]: namespace } = target;
+      if (namespace === undefined) continue;
+      const retentionDays = await readRetentionDays(connection, namespace);
+      if (retentionDays === undefined) {
+        const problem = `Temporal on ${address} does not have this namespace; run the setup first`;
+        return { kind: 'rejected', name, problem, got: namespace, example: EXAMPLE_NAMESPACES[name] };
+      }
+      const problem = checkOrderRetention(retentionDays, orderRetentionDays);
+      if (problem) return problem;
+    }
+    return undefined;
   } catch (error) {
     const grpc = grpcErrorIn(error);
-    if (grpc?.code === status.NOT_FOUND)
-      return {
-        kind: 'rejected',
-        name: 'TEMPORAL_NAMESPACE',
-        problem: `Temporal on ${address} does not have this namespace; run the setup first`,
-        got: namespace,
-        example: 'default',
-      };
     if (grpc?.code === status.PERMISSION_DENIED || grpc?.code === status.UNAUTHENTICATED)
       return {
         kind: 'rejected',
@@ -78,6 +77,22 @@ function checkOrderRetention(namespaceDays: number, orderDays = Infinity): Serve
     got: String(orderDays),
     example: String(Math.ceil(namespaceDays)),
   };
+}
+
+const EXAMPLE_NAMESPACES = { TEMPORAL_NAMESPACE: 'default', APPROVAL_NAMESPACE: 'approvals' };
+
+/** @returns undefined when the namespace does not exist. */
+async function readRetentionDays(connection: Connection, namespace: string): Promise<number | undefined> {
+  const { workflowService } = connection;
+  try {
+    const { config } = await connection.withDeadline(Date.now() + RESPONSE_TIMEOUT_MS, () =>
+      workflowService.describeNamespace({ namespace }),
+    );
+    return Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) / DAY_SECONDS;
+  } catch (error) {
+    if (grpcErrorIn(error)?.code === status.NOT_FOUND) return undefined;
+    throw error;
+  }
 }
 
 /** Tests the TCP connection first, because a gRPC client keeps retrying without reporting the reason. */

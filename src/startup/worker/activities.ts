@@ -31,6 +31,7 @@ export async function createConfiguredActivities(
     standaloneReports:
       config.STANDALONE_OUTCOME_REPORTS && (await offersStandaloneActivities(connection, config.TEMPORAL_NAMESPACE)),
     operations,
+    approvalNamespace: config.APPROVAL_NAMESPACE,
     ...(threshold !== undefined && stages && { orderApprovalPolicy: { threshold, stages } }),
   });
 }

@@ -33,6 +33,7 @@ export async function createConfiguredWorkers(
   return await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
+    approvalNamespace: config.APPROVAL_NAMESPACE,
     ...(config.WORKER_TASK_QUEUES.some(hasWorkflows) && { workflowBundle: await readBundle(resources) }),
     encryptionKeys: config.PAYLOAD_ENCRYPTION_KEYS,
     activities: await createConfiguredActivities(resources, connection),

@@ -1,7 +1,9 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { waitForAll } from '../../async/promises.js';
+import { APPROVAL_TASK_QUEUE } from '../../workflows/approval/contract.js';
 import { hasWorkflows, TASK_QUEUES } from '../task-queues.js';
+import type { ShopClients } from './approval-clients.js';
 import { withServerDeadline } from './deadlines.js';
 
 /**
@@ -55,9 +57,12 @@ export async function hasPoller(
  * Returns the task queues that no worker polls. Does not throw while calls are in progress, because the caller may
  * close the connection next.
  */
-export async function findUnpolledTaskQueues(client: Client): Promise<string[]> {
+export async function findUnpolledTaskQueues({ client, approvalClient = client }: ShopClients): Promise<string[]> {
   const checks = TASK_QUEUES.map(async (taskQueue) => {
-    const isPolled = await hasPoller(client, taskQueue, { kind: hasWorkflows(taskQueue) ? 'workflow' : 'activity' });
+    const queueClient = taskQueue === APPROVAL_TASK_QUEUE ? approvalClient : client;
+    const isPolled = await hasPoller(queueClient, taskQueue, {
+      kind: hasWorkflows(taskQueue) ? 'workflow' : 'activity',
+    });
     return isPolled ? [] : [taskQueue];
   });
   return (await waitForAll(checks)).flat();

@@ -44,6 +44,10 @@ export interface EncryptionOptions {
   keys: readonly EncryptionKey[];
   /** The namespace is authenticated with each payload, so that a payload cannot be decrypted in another namespace. */
   namespace: string;
+  /**
+   * Namespaces whose payloads can be decrypted here too. Nexus operations carry payloads from one namespace to another.
+   */
+  peerNamespaces?: readonly string[] | undefined;
 }
 
 /**
@@ -53,8 +57,8 @@ export interface EncryptionOptions {
  *
  * @throws UnknownEncryptionKey and UndecryptablePayload in `decode`.
  */
-export function createPayloadCodec({ keys, namespace }: EncryptionOptions): PayloadCodec {
-  const associatedData = Buffer.from(`v1:${namespace}`);
+export function createPayloadCodec({ keys, namespace, peerNamespaces = [] }: EncryptionOptions): PayloadCodec {
+  const associatedData = associatedDataOf(namespace);
   const [current] = keys;
   const keysById = new Map(keys.map(({ id, key }) => [id, key]));
 
@@ -73,17 +77,20 @@ export function createPayloadCodec({ keys, namespace }: EncryptionOptions): Payl
     const key = keysById.get(keyId);
     // A payload without a key id is undecryptable, because no key can match it.
     if (!key) throw keyId === '' ? new UndecryptablePayload(keyId) : new UnknownEncryptionKey(keyId);
-    try {
-      return ProtoPayload.decode(decryptBytes(payload.data ?? Buffer.alloc(0), key));
-    } catch {
-      throw new UndecryptablePayload(keyId);
+    for (const origin of [namespace, ...peerNamespaces]) {
+      try {
+        return ProtoPayload.decode(decryptBytes(payload.data ?? Buffer.alloc(0), key, associatedDataOf(origin)));
+      } catch {
+        // The payload may be from another namespace.
+      }
     }
+    throw new UndecryptablePayload(keyId);
   }
 
-  function decryptBytes(data: Uint8Array, key: KeyObject): Buffer {
+  function decryptBytes(data: Uint8Array, key: KeyObject, authenticated: Buffer): Buffer {
     const tag = data.subarray(-TAG_BYTES);
     const decipher = createDecipheriv(CIPHER, key, data.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
-    decipher.setAAD(associatedData).setAuthTag(tag);
+    decipher.setAAD(authenticated).setAuthTag(tag);
     return Buffer.concat([decipher.update(data.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]);
   }
 
@@ -92,6 +99,8 @@ export function createPayloadCodec({ keys, namespace }: EncryptionOptions): Payl
     decode: async (payloads) => payloads.map((payload) => (isEncrypted(payload) ? decrypt(payload) : payload)),
   };
 }
+
+const associatedDataOf = (namespace: string) => Buffer.from(`v1:${namespace}`);
 
 /** Whether the metadata marks a payload as encrypted. The SDK's core passes empty bytes as an empty array. */
 export const isEncrypted = ({ metadata }: Payload): boolean =>

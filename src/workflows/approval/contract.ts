@@ -1,6 +1,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
+import { operation, service } from 'nexus-rpc';
+import type { ApprovalInput, ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
 
 export const APPROVAL_TASK_QUEUE = 'approvals';
 
@@ -19,6 +20,17 @@ export const OUTCOME_REPORT_RETRY_DELAYS = {
 
 /** Returns the approval id that a workflow id contains. */
 export const approvalIdOf = (workflowId: string): string => workflowId.replace(/^approval:/, '');
+
+export const APPROVAL_WORKFLOW_TYPE = 'approval';
+
+/**
+ * The Nexus service for workflows of another namespace. `request` runs an approval: the operation completes with the
+ * outcome, and its cancellation withdraws the approval. A repeated request for the same approval waits for the same
+ * outcome. The operation fails with `ApprovalIdTaken` when the id belongs to an approval with different content.
+ */
+export const approvalService = service('approvals', {
+  request: operation<ApprovalInput, Pick<ApprovalView, 'status'>>({ name: 'request' }),
+});
 
 export const approvalQuery = defineQuery<ApprovalView>('approval');
 

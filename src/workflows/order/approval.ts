@@ -1,8 +1,26 @@
-import { ChildWorkflowFailure, TerminatedFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { ChildWorkflowCancellationType, executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  NexusOperationFailure,
+  TerminatedFailure,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
+import {
+  ChildWorkflowCancellationType,
+  createNexusServiceClient,
+  executeChild,
+  isCancellation,
+  NexusOperationCancellationType,
+  ParentClosePolicy,
+} from '@temporalio/workflow';
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../approval/contract.js';
+import {
+  APPROVAL_TASK_QUEUE,
+  APPROVAL_WORKFLOW_TYPE,
+  approvalService,
+  approvalWorkflowId,
+} from '../approval/contract.js';
 import { throwIfRejected } from '../shared/failures.js';
 import { awaitExistingApproval } from './activities.js';
 import type { OrderState } from './state.js';
@@ -15,45 +33,78 @@ const APPROVAL_REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
 };
 
 /**
- * Runs the approval of an order as a child workflow. Cancelling the order withdraws the approval, and this function
- * waits for the withdrawal.
+ * Runs the approval of an order: as an operation of the Nexus endpoint, or as a child workflow if `endpoint` is
+ * undefined. Cancelling the order withdraws the approval, and this function waits for the withdrawal.
  *
  * @throws `ApprovalRejected`, `ApprovalTimedOut`, `ApprovalWithdrawn`, or `ApprovalIdTaken` when the id belongs to
  * another approval.
  */
-export async function awaitApproval(state: OrderState, input: ApprovalInput): Promise<void> {
+export async function awaitApproval(
+  state: OrderState,
+  input: ApprovalInput,
+  endpoint: string | undefined,
+): Promise<void> {
   const { approvalId } = input;
   // A reservation can succeed even if the order was cancelled in the meantime. The cancellation takes effect here, so
   // no approval starts.
   if (state.cancellableScope.consideredCancelled) await state.cancellableScope.cancelRequested;
   state.view.approval = { approvalId, status: 'pending' };
-  const status = await runApproval(state, input).catch((error: unknown) => {
-    if (error instanceof ChildWorkflowFailure || isCancellation(error))
-      state.view.approval = { approvalId, status: 'withdrawn' };
+  const status = await runApproval(state, input, endpoint).catch((error: unknown) => {
+    if (isApprovalFailure(error) || isCancellation(error)) state.view.approval = { approvalId, status: 'withdrawn' };
     throw error;
   });
   state.view.approval = { approvalId, status };
   throwIfRejected(APPROVAL_REJECTIONS[status]);
 }
 
-async function runApproval({ cancellableScope }: OrderState, input: ApprovalInput): Promise<ApprovalStatus> {
+async function runApproval(
+  { cancellableScope }: OrderState,
+  input: ApprovalInput,
+  endpoint: string | undefined,
+): Promise<ApprovalStatus> {
   try {
-    const { status } = await executeChild<(input: ApprovalInput) => Promise<ApprovalView>>('approval', {
-      workflowId: approvalWorkflowId(input.approvalId),
-      taskQueue: APPROVAL_TASK_QUEUE,
-      args: [input],
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-      staticSummary: input.title,
-    });
+    const { status } = await (endpoint === undefined ? runChildWorkflow(input) : runNexusOperation(input, endpoint));
     return status;
   } catch (error) {
     // After a reset, the approval that an earlier run started already exists.
     if (error instanceof WorkflowExecutionAlreadyStartedError) return await awaitExistingApproval(input);
-    const isWithdrawn =
-      error instanceof ChildWorkflowFailure && (isCancellation(error) || error.cause instanceof TerminatedFailure);
+    const isWithdrawn = isApprovalFailure(error) && (isCancellation(error) || error.cause instanceof TerminatedFailure);
     if (isWithdrawn && !cancellableScope.consideredCancelled) return 'withdrawn';
     throw error;
   }
+}
+
+const isApprovalFailure = (error: unknown): error is ChildWorkflowFailure | NexusOperationFailure =>
+  error instanceof ChildWorkflowFailure || error instanceof NexusOperationFailure;
+
+async function runChildWorkflow(input: ApprovalInput): Promise<Pick<ApprovalView, 'status'>> {
+  return await executeChild<(input: ApprovalInput) => Promise<ApprovalView>>(APPROVAL_WORKFLOW_TYPE, {
+    workflowId: approvalWorkflowId(input.approvalId),
+    taskQueue: APPROVAL_TASK_QUEUE,
+    args: [input],
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+    staticSummary: input.title,
+  });
+}
+
+/** The operation has no timeout, because each stage of an approval can last for a year. */
+async function runNexusOperation(input: ApprovalInput, endpoint: string): Promise<Pick<ApprovalView, 'status'>> {
+  const client = createNexusServiceClient({ endpoint, service: approvalService });
+  try {
+    return await client.executeOperation('request', input, {
+      cancellationType: NexusOperationCancellationType.WAIT_CANCELLATION_COMPLETED,
+      summary: input.title,
+    });
+  } catch (error) {
+    throw rejectionIn(error) ?? error;
+  }
+}
+
+/** Returns the failure with which the service rejected the request. The SDK wraps it in an `OperationError`. */
+function rejectionIn(error: unknown): ApplicationFailure | undefined {
+  const wrapper = error instanceof NexusOperationFailure ? error.cause : undefined;
+  if (!(wrapper instanceof ApplicationFailure) || wrapper.type !== 'OperationError') return undefined;
+  return wrapper.cause instanceof ApplicationFailure ? wrapper.cause : undefined;
 }

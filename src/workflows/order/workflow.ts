@@ -69,12 +69,17 @@ function settleFailedReservation(state: OrderState, failure: TemporalFailure): v
   state.hasInvalidInput = type === 'InvalidInput';
 }
 
-async function approve(state: OrderState, { approval, hasNoEligibleApprover }: ReservedOrder): Promise<void> {
+async function approve(state: OrderState, reserved: ReservedOrder): Promise<void> {
+  const { approval, approvalEndpoint, hasNoEligibleApprover } = reserved;
   if (hasNoEligibleApprover) {
     throw rejectionFailure('NoApprover', 'the order needs an approval, but its customer is the only approver');
   }
   if (!approval) return;
-  await state.runStep({ name: 'approval', stage: 'awaiting_approval', run: () => awaitApproval(state, approval) });
+  await state.runStep({
+    name: 'approval',
+    stage: 'awaiting_approval',
+    run: () => awaitApproval(state, approval, approvalEndpoint),
+  });
 }
 
 async function charge(state: OrderState, { total }: ReservedOrder): Promise<void> {

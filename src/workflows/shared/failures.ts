@@ -1,14 +1,24 @@
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  NexusOperationFailure,
+  TemporalFailure,
+} from '@temporalio/common';
 import { rejectionFailure } from '../../failures/rejections.js';
 import { truncateText } from '../../text/well-formed-text.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 
 /**
- * Returns the root cause of a failure. The SDK wraps the failure of an activity in an `ActivityFailure`, and the
- * failure of a child workflow in a `ChildWorkflowFailure`. A failure that the workflow itself throws is not wrapped.
+ * Returns the root cause of a failure. The SDK wraps the failure of an activity in an `ActivityFailure`, the failure of
+ * a child workflow in a `ChildWorkflowFailure`, and the failure of a Nexus operation in a `NexusOperationFailure`. A
+ * failure that the workflow itself throws is not wrapped.
  */
 export function rootFailure(failure: TemporalFailure): TemporalFailure {
-  const wrapped = failure instanceof ActivityFailure || failure instanceof ChildWorkflowFailure;
+  const wrapped =
+    failure instanceof ActivityFailure ||
+    failure instanceof ChildWorkflowFailure ||
+    failure instanceof NexusOperationFailure;
   return wrapped && failure.cause instanceof TemporalFailure ? rootFailure(failure.cause) : failure;
 }
 

@@ -34,4 +34,16 @@ describeOnDevServer('the check of the Temporal server', () => {
     expect(await check(7)).toBeUndefined();
     expect(await check()).toBeUndefined();
   });
+
+  test('rejects a missing namespace of approvals', async () => {
+    const target = { ...config(), APPROVAL_NAMESPACE: 'nothing' };
+    expect(await checkTemporal(target, { expectNamespace: true })).toEqual({
+      kind: 'rejected',
+      name: 'APPROVAL_NAMESPACE',
+      problem: `Temporal on ${server.address} does not have this namespace; run the setup first`,
+      got: 'nothing',
+      example: 'approvals',
+    });
+    expect(await checkTemporal(target, { expectNamespace: false })).toBeUndefined();
+  });
 });

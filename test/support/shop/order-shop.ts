@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   WorkflowFailedError,
+  type Client,
   type WorkflowHandleWithFirstExecutionRunId,
   type WorkflowStartOptions,
 } from '@temporalio/client';
@@ -11,6 +12,8 @@ import { waitUntil } from '../processes.js';
 import type { Stage } from '../../../src/schemas/approval.js';
 import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
+import { ensureEndpoint } from '../../../src/temporal/nexus-endpoints.js';
+import { APPROVAL_TASK_QUEUE } from '../../../src/workflows/approval/contract.js';
 import { rootFailure } from '../../../src/workflows/shared/failures.js';
 import {
   ORDER_WORKFLOW_TYPE,
@@ -23,19 +26,26 @@ import { createTestActivities } from './test-activities.js';
 import { createTestWorkers } from '../workers/create-test-workers.js';
 import { fetchEventSummaries } from '../temporal/event-summaries.js';
 import { startCarrierWebhookReceiver, type CarrierWebhookReceiver } from '../network/carrier-webhook-receiver.js';
-import { makeOrder, addProduct, startShop, type Shop } from './shop.js';
+import { makeOrder, addProduct, startShop, type Shop, type TemporalServer } from './shop.js';
 import { beforeAllAndRetries } from '../temporal/before-all-and-retries.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../temporal/dev-server.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../temporal/time-skipping-server.js';
 import { ActivitySpy, type ActivityAttempt, type ActivityName } from './activity-spy.js';
 
 const DEADLINE_MS = 20_000;
 
-/** A shop on a time-skipping server. It records all activity attempts and receives the carrier's reports. */
+/** A shop that records all activity attempts and receives the carrier's reports. */
 export interface OrderShop extends Shop {
+  /** The client for the namespace of the approvals. */
+  approvalClient: Client;
   activities: ActivitySpy;
   carrierWebhooks: CarrierWebhookReceiver;
   /** Starts an order. By default, the order can complete. */
   placeOrder: (overrides?: PlaceOrderOptions) => Promise<PlacedOrder>;
+}
+
+/** A shop on a time-skipping server. */
+export interface TimeSkippingOrderShop extends OrderShop {
   /** Skips exactly this much time. A longer timer stays pending. */
   skipTime: (time: Duration) => Promise<void>;
 }
@@ -44,6 +54,11 @@ interface OrderShopOptions {
   /** The approval stages for orders that need an approval. */
   approvalStages?: Stage[];
 }
+
+/** How an order runs its approval. */
+export type ApprovalMode = 'child workflow' | 'Nexus operation';
+
+export const APPROVAL_MODES: readonly ApprovalMode[] = ['child workflow', 'Nexus operation'];
 
 export interface PlaceOrderOptions extends Partial<OrderInput> {
   products?: Product[];
@@ -153,34 +168,75 @@ export const newOrderId = (): string => randomUUID();
  */
 export function describeWithOrderShop(
   title: string,
-  define: (shop: () => OrderShop) => void,
+  define: (shop: () => TimeSkippingOrderShop) => void,
   options: OrderShopOptions = {},
 ): void {
   describeWithTimeSkipping(title, () => {
-    let shop: OrderShop | undefined;
-    beforeAllAndRetries(async () => {
-      shop = await startOrderShop(options);
-      return shop.close;
+    const shop = useShop(async () => {
+      const server = await startTimeSkippingServer();
+      const started = await startOrderShop(server, options);
+      return Object.assign(started, { skipTime: (time: Duration) => server.env.sleep(time) });
     });
-    define(() => {
-      if (!shop) throw new Error('the shop has not started yet');
-      return shop;
-    });
+    define(shop);
   });
 }
 
-async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
-  const server = await startTimeSkippingServer();
+/** Like `describe`, with a shop on a dev server. Defines the tests once for each way in which orders run approvals. */
+export function describeWithApprovalModes(
+  title: string,
+  define: (shop: () => OrderShop, mode: ApprovalMode) => void,
+  options: OrderShopOptions = {},
+): void {
+  for (const mode of APPROVAL_MODES) {
+    describeOnDevServer(`${title} as a ${mode}`, () => {
+      const shop = useShop(async () => {
+        const server = await startDevServer();
+        const approvals = mode === 'Nexus operation' ? await openApprovalNamespace(server) : undefined;
+        return await startOrderShop(server, options, approvals);
+      });
+      define(shop, mode);
+    });
+  }
+}
+
+/** Starts a shop before the tests of the surrounding `describe`, and closes the shop after the tests. */
+function useShop<S extends OrderShop>(start: () => Promise<S>): () => S {
+  let shop: S | undefined;
+  beforeAllAndRetries(async () => {
+    shop = await start();
+    return shop.close;
+  });
+  return () => {
+    if (!shop) throw new Error('the shop has not started yet');
+    return shop;
+  };
+}
+
+/** Opens a namespace with the Nexus endpoint of approvals. */
+export async function openApprovalNamespace(server: DevServer): Promise<TemporalServer> {
+  const namespace = `approvals-${randomUUID()}`;
+  const approvals = await server.openNamespace(namespace);
+  await ensureEndpoint(server.connection, { namespace, taskQueue: APPROVAL_TASK_QUEUE });
+  return approvals;
+}
+
+async function startOrderShop(
+  server: TemporalServer,
+  options: OrderShopOptions,
+  approvals?: TemporalServer,
+): Promise<OrderShop> {
   const base = await startShop(server, { withWorker: false });
   const activities = new ActivitySpy();
   const { store, fakes } = base;
+  const approvalNamespace = approvals?.namespace;
   const workers = await createTestWorkers({
     connection: server.nativeConnection,
     namespace: server.namespace,
+    approvalNamespace,
     workflowBundle: { codePath: inject('workflowBundle') },
-    taskQueues: ['orders', 'payments', 'approvals'],
+    taskQueues: ['orders', 'payments', 'approvals', 'housekeeping'],
     batchConcurrentChunks: 4,
-    activities: activities.wrap(createTestActivities({ store, fakes, ...options })),
+    activities: activities.wrap(createTestActivities({ store, fakes, approvalNamespace, ...options })),
   });
   const running = workers.run();
   const carrierWebhooks = await startCarrierWebhookReceiver(base.client);
@@ -188,6 +244,7 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
 
   const shop: OrderShop = {
     ...base,
+    approvalClient: (approvals ?? server).client,
     activities,
     carrierWebhooks: carrierWebhooks,
     async placeOrder({ products, token = 'tok_ok', startOptions, ...overrides } = {}) {
@@ -205,7 +262,6 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
       });
       return new PlacedOrder(shop, { input, products: sold, handle });
     },
-    skipTime: (time) => server.env.sleep(time),
     async close() {
       workers.shutdown();
       await running;

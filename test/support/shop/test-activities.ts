@@ -41,6 +41,7 @@ export function createTestActivities({
   operations = shopOperations,
   approvalStages: stages = ORDER_APPROVAL_STAGES,
   standaloneReports = false,
+  approvalNamespace,
 }: {
   store: Store;
   fakes: RunningFakes;
@@ -49,6 +50,8 @@ export function createTestActivities({
   approvalStages?: Stage[];
   /** Whether standalone activities report the outcomes of approvals. Needs a server that offers them. */
   standaloneReports?: boolean;
+  /** If set, orders request their approvals over the Nexus endpoint of this namespace. */
+  approvalNamespace?: string | undefined;
 }): Activities {
   const { paymentsUrl, carrierUrl, smtpUrl } = fakes;
   return createActivities({
@@ -69,6 +72,7 @@ export function createTestActivities({
     orderRetentionDays: 730,
     operations,
     orderApprovalPolicy: { threshold: ORDER_APPROVAL_THRESHOLD, stages },
+    approvalNamespace,
   });
 }
 

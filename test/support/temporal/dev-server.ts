@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Client } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { describe, inject } from 'vitest';
 import { freePort } from '../processes.js';
@@ -16,6 +16,8 @@ const NAMESPACE = 'default';
 export interface DevServer extends TemporalServer {
   /** The address `host:port`, for other processes such as a worker or the `temporal` program. */
   address: string;
+  /** The connection of the clients of this server. */
+  connection: Connection;
   /**
    * Opens a new namespace on the same server, so that workers of other tests do not take its tasks. Closing the server
    * also closes the namespace.
@@ -90,6 +92,7 @@ export async function connectToServer(server: OwnServer | string): Promise<DevSe
   return {
     ...(await openNamespace(own ? NAMESPACE : `test-${randomUUID()}`)),
     address,
+    connection,
     openNamespace,
     async close() {
       await replayOpenRuns();

@@ -89,7 +89,8 @@ export async function startSingleWorkerProcess(
   env: Record<string, string> = {},
   { lines = [], isReplayed = true }: { lines?: string[]; isReplayed?: boolean } = {},
 ): Promise<ManagedProcess> {
-  const { PAYLOAD_ENCRYPTION_KEYS: encrypted } = env;
+  const { PAYLOAD_ENCRYPTION_KEYS: encrypted, APPROVAL_NAMESPACE } = env;
+  const peerNamespaces = APPROVAL_NAMESPACE === undefined ? [] : [APPROVAL_NAMESPACE];
   const keys = encrypted === undefined ? [] : parseEncryptionKeys(encrypted);
   const codePath = bundlePath(inject('workflowBundle'), { encrypted: keys.length > 0 });
   const tracked = {
@@ -97,7 +98,7 @@ export async function startSingleWorkerProcess(
       createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys }),
     code: {
       workflowBundle: { codePath },
-      payloadCodecs: keys.length ? [createWorkerCodec(createPayloadCodec({ keys, namespace }))] : [],
+      payloadCodecs: keys.length ? [createWorkerCodec(createPayloadCodec({ keys, namespace, peerNamespaces }))] : [],
     },
   };
   if (isReplayed) trackNamespace(`${address} ${namespace}`, tracked);

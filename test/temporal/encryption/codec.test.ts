@@ -71,6 +71,12 @@ describe('the payload codec', () => {
     await expect(other.decode([await encryptPlainPayload()])).rejects.toThrow(UndecryptablePayload);
   });
 
+  test('decrypts a payload of a peer namespace', async () => {
+    const keys = encryptionKeys.parse(currentKey);
+    const peer = createPayloadCodec({ keys, namespace: 'approvals', peerNamespaces: [namespace] });
+    expect(await peer.decode([await encryptPlainPayload()])).toMatchObject([plainPayload()]);
+  });
+
   test('decrypts a payload that another SDK wrote as IV, ciphertext and tag in one byte array', async () => {
     const { key } = encryptionKeys.parse(currentKey)[0]!;
     const subtle = await crypto.subtle.importKey('raw', key.export(), 'AES-GCM', false, ['encrypt']);

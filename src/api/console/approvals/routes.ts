@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { approvalId, approverId, withdrawRequest, type ApprovalResource } from '../../../schemas/approval.js';
+import { approvalClientsOf } from '../../../temporal/client/approval-clients.js';
 import { decideApproval, withdrawApproval } from '../../approvals/commands.js';
 import { decisionForm, decisionFormProblem, rawCommentOf } from '../../approvals/decision-form.js';
 import { getApproval } from '../../approvals/read.js';
@@ -137,7 +138,7 @@ export async function approvalPages(instance: FastifyInstance, deps: ConsolePage
   );
 
   const toolsOf = (caller: Caller, { approvalId, workflow }: ApprovalResource) =>
-    otherToolsHtml(deps, caller, {
+    otherToolsHtml({ ...deps, client: approvalClientsOf(deps)[0] }, caller, {
       workflowId: approvalWorkflowId(approvalId),
       runId: workflow?.runId,
       apiPath: `/v1/approvals/${approvalId}`,

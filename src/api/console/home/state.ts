@@ -35,22 +35,24 @@ type Values<Parts> = { [Name in keyof Parts]: Parts[Name] extends Promise<Part<i
  * Creates the functions that read the first page. Each part can fail without the others. Counts come from bounded,
  * indexed queries, and from Temporal's count API. All viewers share the reads.
  */
-export function createHomeReads({ client, store }: Backends) {
+export function createHomeReads({ store, ...clients }: Backends) {
+  const { client } = clients;
   const share = createSharedReads(MAX_AGE_MS);
   const fromTemporal = <T>(key: string, read: () => Promise<T>) =>
     share(key, () => partOf(read, () => httpProblem('temporal-unavailable', 'Temporal does not answer')));
   const fromStore = <T>(key: string, read: () => Promise<T>) =>
     share(key, () => partOf(read, () => httpProblem('store-unavailable', 'the database does not answer')));
-  const countOpen = (query: string) => fromTemporal(query, () => countOpenWorkflows(client, query));
+  const countOpen = (type: string, filter?: string) =>
+    fromTemporal(`${type} ${filter}`, () => countOpenWorkflows(clients, type, filter));
 
   return {
     /** What operators see. */
     readShop: () =>
       readParts({
-        openOrders: countOpen(`WorkflowType = 'order'`),
-        openCarts: countOpen(`WorkflowType = 'cart'`),
-        openApprovals: countOpen(`WorkflowType = 'approval'`),
-        openBatches: countOpen(`WorkflowType = 'batch'`),
+        openOrders: countOpen('order'),
+        openCarts: countOpen('cart'),
+        openApprovals: countOpen('approval'),
+        openBatches: countOpen('batch'),
         orders: fromStore('orders', () => store.countOrdersForOperators()),
         pendingApprovals: fromStore('pending approvals', () => store.countPendingApprovals()),
         overdueApprovals: fromStore('overdue approvals', () => store.countOverdueApprovals()),
@@ -65,19 +67,17 @@ export function createHomeReads({ client, store }: Backends) {
         ),
         unreconciledOrderCount: fromStore('count of unreconciled orders', () => store.countUnreconciledOrders()),
         store: fromStore('store', () => store.checkWritable()),
-        unpolledQueues: fromTemporal('pollers', () => findUnpolledTaskQueues(client)),
-        backlogs: fromTemporal('backlogs', () => readTaskBacklogs(client)),
+        unpolledQueues: fromTemporal('pollers', () => findUnpolledTaskQueues(clients)),
+        backlogs: fromTemporal('backlogs', () => readTaskBacklogs(clients)),
         retries: fromTemporal('retries', () => readPartnerRetries(client)),
       }),
 
     /** What a caller sees who may access only their own resources. */
     readOwn: ({ id }: Caller) =>
       readParts({
-        orders: countOpen(`WorkflowType = 'order' and CustomerId = ${quoteCallerId(id)}`),
-        carts: countOpen(`WorkflowType = 'cart' and CustomerId = ${quoteCallerId(id)}`),
-        approvals: countOpen(
-          `WorkflowType = 'approval' and ApprovalStatus = 'pending' and Approvers = ${quoteCallerId(id)}`,
-        ),
+        orders: countOpen('order', `CustomerId = ${quoteCallerId(id)}`),
+        carts: countOpen('cart', `CustomerId = ${quoteCallerId(id)}`),
+        approvals: countOpen('approval', `ApprovalStatus = 'pending' and Approvers = ${quoteCallerId(id)}`),
       }),
   };
 }

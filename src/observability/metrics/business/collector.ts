@@ -1,9 +1,8 @@
-import type { Client } from '@temporalio/client';
 import type { Operations } from '../../../batch-operations/index.js';
 import type { Store } from '../../../store/index.js';
+import type { ShopClients } from '../../../temporal/client/approval-clients.js';
 
-export interface CollectorContext {
-  client: Client;
+export interface CollectorContext extends ShopClients {
   store: Pick<
     Store,
     | 'countOrdersForOperators'

@@ -1,8 +1,8 @@
 import { readTaskBacklogs } from '../../../temporal/monitoring.js';
 import type { CollectorContext, GaugeFamily } from './collector.js';
 
-export async function collectTaskQueues({ client }: CollectorContext): Promise<GaugeFamily[]> {
-  const backlogs = (await readTaskBacklogs(client)).map(({ taskQueue, taskType, ...backlog }) => ({
+export async function collectTaskQueues(clients: CollectorContext): Promise<GaugeFamily[]> {
+  const backlogs = (await readTaskBacklogs(clients)).map(({ taskQueue, taskType, ...backlog }) => ({
     labels: { task_queue: taskQueue, task_type: taskType },
     ...backlog,
   }));

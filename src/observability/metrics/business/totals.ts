@@ -4,11 +4,11 @@ import { unlabelledGauge, type CollectorContext, type GaugeFamily } from './coll
 
 const WORKFLOW_TYPES = [ORDER_WORKFLOW_TYPE, 'cart', 'approval', 'batch', 'batchShard'];
 
-export async function collectWorkflows({ client }: CollectorContext): Promise<GaugeFamily[]> {
+export async function collectWorkflows(clients: CollectorContext): Promise<GaugeFamily[]> {
   const values: GaugeFamily['values'] = [];
   // One after the other, because concurrent counts of a large visibility table slow down everything else that lists.
   for (const type of WORKFLOW_TYPES) {
-    const value = await countOpenWorkflows(client, `WorkflowType = '${type}'`);
+    const value = await countOpenWorkflows(clients, type);
     values.push({ labels: { workflow_type: type }, value });
   }
   return [{ name: 'shop_workflows_running', help: 'Open workflows', values }];

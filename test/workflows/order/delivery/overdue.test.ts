@@ -11,7 +11,7 @@ import { latestPollTime } from '../../../../src/workflows/order/delivery-monitor
 import {
   newOrderId,
   describeWithOrderShop,
-  type OrderShop,
+  type TimeSkippingOrderShop,
   type PlacedOrder,
 } from '../../../support/shop/order-shop.js';
 import { addProduct } from '../../../support/shop/shop.js';
@@ -28,7 +28,7 @@ const resolveDelivery = (
 ): Promise<OrderView> => order.handle.executeUpdate(resolveDeliveryUpdate, { args: [{ ...decision, attempt }] });
 
 /** Places an order whose parcel is in transit. The delivery timeout is an hour. */
-async function placeOrderInTransit(shop: OrderShop, { isReported = true } = {}): Promise<PlacedOrder> {
+async function placeOrderInTransit(shop: TimeSkippingOrderShop, { isReported = true } = {}): Promise<PlacedOrder> {
   const order = await shop.placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
   await order.waitForStage('awaiting_pickup');
   if (!isReported) shop.carrierWebhooks.rejectReports(order.orderId);
@@ -38,7 +38,7 @@ async function placeOrderInTransit(shop: OrderShop, { isReported = true } = {}):
 }
 
 /** Places an order whose parcel is in transit, and waits until its delivery is overdue. */
-async function placeOverdueOrder(shop: OrderShop): Promise<PlacedOrder> {
+async function placeOverdueOrder(shop: TimeSkippingOrderShop): Promise<PlacedOrder> {
   const order = await placeOrderInTransit(shop);
   await shop.skipTime('61 minutes');
   await order.waitForView(isOverdue, 'overdue');
@@ -341,7 +341,7 @@ describeWithOrderShop('an order with a total of 0', (shop) => {
   });
 });
 
-async function reservationOf(shop: OrderShop, { orderId }: PlacedOrder) {
+async function reservationOf(shop: TimeSkippingOrderShop, { orderId }: PlacedOrder) {
   const query = shop.store.db.selectFrom('orders').select(['reservation', 'status']).where('order_id', '=', orderId);
   return { rows: await query.execute() };
 }
