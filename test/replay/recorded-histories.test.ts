@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { describe, expect, inject, test } from 'vitest';
+import { nexusRecordings } from '../../tools/recordings/approvals.js';
 import { recordings } from '../../tools/recordings/recordings.js';
 import { replayHistories, type Bundle, type RecordedHistory } from '../../tools/replay/replay-histories.js';
 import type { Difference } from '../../tools/replay/difference.js';
@@ -59,6 +60,6 @@ describe('replay of committed histories', () => {
   test('there is a recorded history for every scenario in `recordings`', async () => {
     const recorded = new Set(histories.map(({ file }) => basename(file, '.json')));
 
-    expect(Object.keys(recordings).filter((name) => !recorded.has(name))).toEqual([]);
+    expect(Object.keys({ ...recordings, ...nexusRecordings }).filter((name) => !recorded.has(name))).toEqual([]);
   });
 });

@@ -99,3 +99,16 @@ export const approvalRecordings: Record<string, Recording> = {
     return await waitForClose(order);
   },
 };
+
+const APPROVED_ORDERS = [
+  'order-approved',
+  'order-rejected-not-approved',
+  'order-rejected-approval-timed-out',
+  'order-rejected-approval-withdrawn',
+  'order-cancelled-while-awaiting-approval',
+] as const;
+
+/** The recordings of orders that request their approvals over Nexus. */
+export const nexusRecordings: Record<string, Recording> = Object.fromEntries(
+  APPROVED_ORDERS.map((name) => [`nexus-${name}`, approvalRecordings[name]!]),
+);

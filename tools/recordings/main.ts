@@ -7,9 +7,10 @@ import { parseArgs } from 'node:util';
 import { DefaultLogger } from '@temporalio/worker';
 import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import { resolveUserPath } from '../terminal/command-line.js';
+import { nexusRecordings } from './approvals.js';
 import { writeHistory } from './history-file.js';
 import { recordings } from './recordings.js';
-import { Recorder } from './recorder.js';
+import { Recorder, type Recording } from './recorder.js';
 import { COMMITTED_HISTORIES_FOLDER } from '../replay/histories.js';
 import { createReporter } from '../terminal/reporter.js';
 import { startTemporaryStack } from '../stack/temporary-stack.js';
@@ -26,10 +27,13 @@ const { values, positionals: prefixes } = parseArgs({
   allowPositionals: true,
   options: { into: { type: 'string' } },
 });
-const selectedRecordings = Object.entries(recordings).filter(
-  ([name]) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)),
-);
-if (selectedRecordings.length === 0) {
+const isSelected = (name: string) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix));
+const select = (all: Record<string, Recording>) => Object.entries(all).filter(([name]) => isSelected(name));
+const groups = [
+  { recordings: select(recordings), approvalNamespace: undefined },
+  { recordings: select(nexusRecordings), approvalNamespace: 'approvals' },
+].filter((group) => group.recordings.length > 0);
+if (groups.length === 0) {
   report.print(`No recording has a name that starts with ${prefixes.join(' or ')}.`);
   process.exit(1);
 }
@@ -39,32 +43,44 @@ const temporaryFolder = await mkdtemp(join(tmpdir(), 'record-histories-'));
 const workflowBundle = join(temporaryFolder, 'workflow-bundle.js');
 await writeFile(workflowBundle, await bundleWithShortRetry());
 
-// The times are so long that a parcel moves only when a recording moves it.
-const stack = await startTemporaryStack(
-  {
-    carrierPickupSeconds: 3_600,
-    carrierDeliverySeconds: 3_600,
-    applicationEnv: { WORKFLOW_BUNDLE: workflowBundle, RECONCILE_AFTER_MINUTES: '0' },
-  },
-  { report },
-);
 try {
-  const recorder = await Recorder.connect(stack.addresses);
-  for (const [name, record] of selectedRecordings) {
-    await report.withProgress(name, async () => {
-      const { workflowId, runId } = await Promise.race([record(recorder, randomUUID()), rejectAfterTimeout()]);
-      await writeHistory(join(temporaryFolder, 'histories', `${name}.json`), recorder.getHandle(workflowId, runId));
-    });
-  }
-  await recorder.close();
+  for (const group of groups) await recordOnStack(group);
   const generation = join(historiesFolder, await nextGeneration());
   await cp(join(temporaryFolder, 'histories'), generation, { recursive: true, errorOnExist: true, force: false });
-  report.print(`${selectedRecordings.length} histories recorded: ${generation}`);
+  const count = groups.flatMap((group) => group.recordings).length;
+  report.print(`${count} histories recorded: ${generation}`);
 } finally {
-  await stack.stop();
   await rm(temporaryFolder, { recursive: true });
 }
 process.exit(0);
+
+async function recordOnStack({ recordings, approvalNamespace }: (typeof groups)[number]): Promise<void> {
+  const stack = await startTemporaryStack(
+    {
+      // The times are so long that a parcel moves only when a recording moves it.
+      carrierPickupSeconds: 3_600,
+      carrierDeliverySeconds: 3_600,
+      applicationEnv: {
+        WORKFLOW_BUNDLE: workflowBundle,
+        RECONCILE_AFTER_MINUTES: '0',
+        ...(approvalNamespace !== undefined && { APPROVAL_NAMESPACE: approvalNamespace }),
+      },
+    },
+    { report },
+  );
+  try {
+    const recorder = await Recorder.connect(stack.addresses, approvalNamespace);
+    for (const [name, record] of recordings) {
+      await report.withProgress(name, async () => {
+        const { workflowId, runId } = await Promise.race([record(recorder, randomUUID()), rejectAfterTimeout()]);
+        await writeHistory(join(temporaryFolder, 'histories', `${name}.json`), recorder.getHandle(workflowId, runId));
+      });
+    }
+    await recorder.close();
+  } finally {
+    await stack.stop();
+  }
+}
 
 async function rejectAfterTimeout(): Promise<never> {
   await setTimeout(RECORDING_TIMEOUT_MS, undefined, { ref: false });

@@ -1,6 +1,8 @@
 import {
   Client,
+  type Connection,
   WorkflowFailedError,
+  WorkflowNotFoundError,
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
@@ -44,19 +46,20 @@ export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows
 /** Starts workflows on a stack and controls the fakes. */
 export class Recorder {
   private readonly client: Client;
+  private readonly approvalClient: Client;
   private readonly fakesUrl: string;
   private readonly apiUrl: string;
 
-  private constructor(client: Client, fakesUrl: string, apiUrl: string) {
-    this.client = client;
-    this.fakesUrl = fakesUrl;
-    this.apiUrl = apiUrl;
+  private constructor(connection: Connection, addresses: StackAddresses, approvalNamespace: string) {
+    this.client = new Client({ connection, namespace: addresses.temporalNamespace });
+    this.approvalClient = new Client({ connection, namespace: approvalNamespace });
+    this.fakesUrl = new URL(addresses.carrierUrl).origin;
+    this.apiUrl = addresses.apiUrl;
   }
 
-  static async connect({ temporalAddress, temporalNamespace, carrierUrl, apiUrl }: StackAddresses): Promise<Recorder> {
-    const connection = await openConnection({ TEMPORAL_ADDRESS: temporalAddress });
-    const client = new Client({ connection, namespace: temporalNamespace });
-    return new Recorder(client, new URL(carrierUrl).origin, apiUrl);
+  static async connect(addresses: StackAddresses, approvalNamespace = addresses.temporalNamespace): Promise<Recorder> {
+    const connection = await openConnection({ TEMPORAL_ADDRESS: addresses.temporalAddress });
+    return new Recorder(connection, addresses, approvalNamespace);
   }
 
   /** Returns the URL of a webhook receiver that always responds with this status. */
@@ -146,14 +149,19 @@ export class Recorder {
 
   /** Returns the approval of an order. */
   getOrderApproval(orderId: string): WorkflowHandle<typeof workflows.approval> {
-    return this.client.workflow.getHandle<typeof workflows.approval>(approvalWorkflowId(`order.${orderId}`));
+    return this.approvalClient.workflow.getHandle<typeof workflows.approval>(approvalWorkflowId(`order.${orderId}`));
   }
 
   /** Waits until every notification has been sent or has failed. */
   async waitForNotifications(handle: Pick<ApprovalHandle, 'query' | 'workflowId'>): Promise<ApprovalView> {
     return await waitUntil(
       async () => {
-        const view = await handle.query(approvalQuery);
+        const view = await handle.query(approvalQuery).catch((error: unknown) => {
+          // An approval that is requested over Nexus starts a moment later.
+          if (error instanceof WorkflowNotFoundError) return undefined;
+          throw error;
+        });
+        if (!view) return undefined;
         const isNotified =
           view.notifications.length > 0 && view.notifications.every(({ status }) => status !== 'sending');
         return isNotified ? view : undefined;
