@@ -26,6 +26,12 @@ export const MAX_CONCURRENT_UPDATES = 2;
 const updateLimit = new ConcurrencyLimit({ maxConcurrent: MAX_CONCURRENT_UPDATES });
 
 /**
+ * Maximum number of failed attempts of a change whose recorded results are read. Each failed attempt has taken several
+ * seconds, so only a long outage has more.
+ */
+const MAX_RECORDED_ATTEMPTS = 200;
+
+/**
  * A `StoreUnavailable` failure within this time is the recorded result of an earlier request. A new failure takes
  * longer, because the worker calls the store five times.
  */
@@ -72,22 +78,8 @@ export async function applyChange<Argument extends CartChange>(
 ): Promise<CartResource> {
   const workflowId = cartWorkflowId(cartId);
   const argument = { ...request, idempotencyKey: request.idempotencyKey ?? randomUUID() };
-  const updateId = updateIdOfContent(update.name, argument);
   const sendWhenFree = () =>
-    updateLimit.run(cartId, async () => {
-      const sentAt = performance.now();
-      try {
-        return await send(argument, updateId);
-      } catch (error) {
-        if (isLostChange(error)) return await send(argument, updateId);
-        // The failure is the recorded result of an earlier request with this update id. With a new update id, the cart
-        // tries the change again.
-        const isRecordedResult = performance.now() - sentAt < RECORDED_RESULT_WITHIN_MS;
-        if (isRecordedResult && updateRejectionOf(error)?.type === 'StoreUnavailable')
-          return await send(argument, randomUUID());
-        throw error;
-      }
-    });
+    updateLimit.run(cartId, () => sendUntilNew((updateId) => send(argument, updateId), update.name, argument));
   try {
     const view = await callWorker(client, { workflowId }, sendWhenFree);
     return await withPrices(store, view);
@@ -101,6 +93,30 @@ export async function applyChange<Argument extends CartChange>(
     const owned = { resource: `cart ${cartId}`, restrictedToId: request.caller };
     throw (await readClosedCart(client, cartId, await describeOwnedOr404(client, workflowId, owned))).problem;
   }
+}
+
+/**
+ * Sends a change until its result is not the recorded `StoreUnavailable` of an earlier request. The cart tries the
+ * change again for each new update id. The ids depend only on the change and the number of the attempt, so a repeated
+ * request gets the result of the latest attempt, also after a checkout has closed the cart.
+ */
+async function sendUntilNew(
+  send: (updateId: string) => Promise<CartView>,
+  updateName: string,
+  argument: object,
+): Promise<CartView> {
+  for (let attempt = 1; attempt <= MAX_RECORDED_ATTEMPTS; attempt += 1) {
+    const updateId = updateIdOfContent(updateName, attempt === 1 ? argument : { ...argument, attempt });
+    const sentAt = performance.now();
+    try {
+      return await send(updateId);
+    } catch (error) {
+      if (isLostChange(error)) return await send(updateId);
+      const isRecordedResult = performance.now() - sentAt < RECORDED_RESULT_WITHIN_MS;
+      if (!isRecordedResult || updateRejectionOf(error)?.type !== 'StoreUnavailable') throw error;
+    }
+  }
+  return await send(randomUUID());
 }
 
 const isWorkerBusy = (error: unknown) => error instanceof HttpProblem && error.kind === 'worker-busy';

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { changeCart } from '../../../src/api/carts/commands.js';
 import type { CartSummary } from '../../../src/schemas/cart.js';
-import { CART_TASK_QUEUE, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import { CART_TASK_QUEUE, cartWorkflowId, checkoutUpdate } from '../../../src/workflows/cart/contract.js';
 import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { newCartId, CartClient, startCart } from '../../support/shop/carts.js';
@@ -104,6 +105,28 @@ describeOnDevServer('checkout terms of a cart', () => {
     expect(await cart.checkout()).toMatchObject({ status: 202, body: { status: 'checked_out', orderId: runId } });
     const order = await api.waitForOrderStage(runId, 'awaiting_pickup');
     expect(order.lines).toMatchObject([{ sku, quantity: 2 }]);
+  });
+
+  test('a repeated checkout returns the order even if it failed with 503 before and its response was lost', async () => {
+    const cart = new CartClient(api, newCartId());
+    const { sku } = await addProduct(shop.store);
+    await cart.addItem(sku, 1);
+    // Calls the service directly, because the API would return the stored response of the successful request.
+    const request = { payment: { token: 'tok_ok' }, idempotencyKey: randomUUID() };
+    const checkOutOnce = () => changeCart(shop, cart.cartId, checkoutUpdate, request);
+    const lock = await lockCarts(shop.ownerDatabaseUrl);
+    try {
+      await expect(checkOutOnce()).rejects.toMatchObject({ kind: 'store-unavailable' });
+    } finally {
+      await lock.release();
+    }
+
+    const lost = await checkOutOnce();
+    expect(lost).toMatchObject({ status: 'checked_out', orderId: expect.any(String) });
+    expect(await checkOutOnce()).toMatchObject({ status: 'checked_out', orderId: lost.orderId });
+    await expect(
+      changeCart(shop, cart.cartId, checkoutUpdate, { ...request, idempotencyKey: randomUUID() }),
+    ).rejects.toMatchObject({ kind: 'cart-closed' });
   });
 
   test('lists each cart of a customer once, filters by status, and lists no workflow that is not a cart', async () => {
