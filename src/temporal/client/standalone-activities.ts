@@ -40,11 +40,18 @@ export async function readStandaloneActivity(
 }
 
 async function toState(description: ActivityExecutionDescription): Promise<StandaloneActivityState> {
-  if (description.status === 'RUNNING') {
-    return { status: 'running', ...(await pendingFieldsOf(description)) };
+  switch (description.status) {
+    case 'COMPLETED':
+      return { status: 'completed' };
+    case 'FAILED':
+    case 'CANCELED':
+    case 'TERMINATED':
+    case 'TIMED_OUT':
+      return { status: 'failed', reason: toReason(await description.getOutcomeFailure()) };
+    case 'RUNNING':
+    case 'PAUSED':
+      return { status: 'running', ...(await pendingFieldsOf(description)) };
   }
-  if (description.status === 'COMPLETED') return { status: 'completed' };
-  return { status: 'failed', reason: toReason(await description.getOutcomeFailure()) };
 }
 
 /** Returns what delays the activity, in the form of an activity of a workflow. */
@@ -55,6 +62,7 @@ async function pendingFieldsOf(description: ActivityExecutionDescription) {
     activityType: { name: description.activityType },
     attempt: description.attempt,
     state: runState ?? null,
+    paused: description.status === 'PAUSED',
     scheduledTime: nextAttemptScheduleTime ?? scheduleTime ?? null,
     activityOptions: { taskQueue: { name: description.taskQueue } },
     // Decoded, so that the message is readable even if failures are encrypted.

@@ -165,6 +165,23 @@ describeOnFullServer('the report of an outcome on a server with standalone activ
     expect(new Set(receivedIds()).size).toBe(1);
   });
 
+  test('stays pending while an operator has paused it', async () => {
+    receiver.respondWith(503);
+    const { approvalId, handle } = await startApproved();
+    await handle.result();
+    await waitForRetry(approvalId);
+    await reportOf(approvalId).pause({ reason: 'maintenance of the receiver' });
+    const isPaused = ({ retrying }: ApprovalResource) => retrying?.[0]?.nextAttemptAt === undefined;
+    expect(await waitForReport(approvalId, isPaused, 'report paused')).toMatchObject({
+      callbackDelivery: { status: 'pending' },
+      retrying: [{ step: 'reportOutcome', lastFailure: { type: 'ReceiverUnavailable' } }],
+    });
+
+    receiver.respondWith(204);
+    await reportOf(approvalId).unpause();
+    await waitForDelivery(approvalId, 'delivered');
+  });
+
   test('is retried after a malformed response, and ends as failed when the receiver responds 410', async () => {
     receiver.respondWith({ malformed: 'no HTTP\r\n\r\n' });
     const { approvalId } = await startApproved();

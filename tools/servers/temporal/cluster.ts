@@ -85,6 +85,9 @@ matching.wv.VersionDrainageStatusRefreshInterval:
 # A pre-release feature, which is off by default. The API must handle paused workflows.
 frontend.WorkflowPauseEnabled:
   - value: true
+# Off by default. The API must handle paused standalone activities.
+history.enableStandaloneActivityOperatorCommands:
+  - value: true
 `;
 
 /**
