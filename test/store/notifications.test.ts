@@ -1,21 +1,13 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openStore, type Store } from '../../src/store/index.js';
-import { createDatabase } from '../support/database/database.js';
+import { expect, test } from 'vitest';
+import type { Store } from '../../src/store/index.js';
+import { useTestStore } from '../support/database/test-store.js';
 
 const DAY_MS = 86_400_000;
 
-let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  store = openStore({ databaseUrl: database.appUrl, maxConnections: 1, onIdleError: () => undefined });
-});
-afterAll(async () => {
-  await store?.close();
-  await database?.drop();
-});
+useTestStore((opened) => void (store = opened), { role: 'app' });
 
 test('deleteNotifications deletes 12,000 old notifications and keeps recent notifications', async () => {
   const addMany = (prefix: string, count: number, days: number) =>

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { selectOverdueApprovalCount, selectPendingApprovalCount } from '../../src/store/approvals.js';
 import { selectBatchIdleSeconds } from '../../src/store/batches/progress.js';
-import { openStore, type Store } from '../../src/store/index.js';
-import { createDatabase } from '../support/database/database.js';
+import type { Store } from '../../src/store/index.js';
 import { expectReadByIndex } from '../support/database/query-plans.js';
+import { useTestStore } from '../support/database/test-store.js';
 
 const ROW_COUNT = 20_000;
 const PENDING_COUNT = 1_000;
@@ -14,12 +14,10 @@ const OLD_COUNT = 10;
 const RUNNING_BATCH_COUNT = 100;
 const CHUNKS_PER_BATCH = 300;
 
-let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
+useTestStore(async (opened) => {
+  store = opened;
   // Every second overdue approval has reached its second stage, whose deadline is in the future.
   await sql`
     insert into approvals
@@ -48,10 +46,6 @@ beforeAll(async () => {
     store.db,
   );
   await sql`vacuum analyze approvals, batches, batch_attempts, batch_chunks`.execute(store.db);
-}, 120_000);
-afterAll(async () => {
-  await store?.close();
-  await database?.drop();
 });
 
 test('counts the pending approvals whose first stage has expired, also in a later stage, by an index', async () => {

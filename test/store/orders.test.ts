@@ -1,20 +1,18 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { OrderStatus } from '../../src/schemas/order.js';
-import { openStore, type Store } from '../../src/store/index.js';
+import type { Store } from '../../src/store/index.js';
 import { selectListedOrders, selectOperatorOrderCounts, type OrderFilter } from '../../src/store/orders/orders.js';
-import { createDatabase } from '../support/database/database.js';
 import { expectReadByIndex } from '../support/database/query-plans.js';
+import { useTestStore } from '../support/database/test-store.js';
 
 const ORDER_COUNT = 100_000;
 const PAGE_SIZE = 50;
 
-let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
+useTestStore(async (opened) => {
+  store = opened;
   // With this collation, as in most databases, the primary key does not serve prefixes.
   await sql`alter table orders alter column order_id type text collate "en-x-icu"`.execute(store.db);
   // Inserts in parts, because the store limits the time of a statement. One order in two has a UUID.
@@ -27,10 +25,6 @@ beforeAll(async () => {
       from generate_series(${first}::int, ${first + 9_999}::int) as number`.execute(store.db);
   }
   await sql`analyze orders`.execute(store.db);
-}, 120_000);
-afterAll(async () => {
-  await store?.close();
-  await database?.drop();
 });
 
 const listIds = async (filter: OrderFilter) =>

@@ -1,14 +1,13 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ProductFilter } from '../../src/schemas/product.js';
-import { openStore, type Store } from '../../src/store/index.js';
+import type { Store } from '../../src/store/index.js';
 import { selectFoundProducts, selectListedProducts } from '../../src/store/products.js';
-import { createDatabase } from '../support/database/database.js';
 import { expectReadByIndex } from '../support/database/query-plans.js';
+import { useTestStore } from '../support/database/test-store.js';
 
 const PRODUCT_COUNT = 100_000;
 
-let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
 
 /** Counts 10 pieces of the products in a range as sold. All other products are not sold. */
@@ -19,9 +18,8 @@ const markAsSold = (from: number, to: number) =>
 
 const skuOf = (number: number) => `SKU-${String(number).padStart(6, '0')}`;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
+useTestStore(async (opened) => {
+  store = opened;
   // A busy machine needs longer than the timeout of the store to change all products. There is one connection.
   await sql`set statement_timeout = 0`.execute(store.db);
   await sql`
@@ -29,10 +27,6 @@ beforeAll(async () => {
     select 'SKU-' || lpad(number::text, 6, '0'), 'Mug colour' || number % 500 || case when number > ${PRODUCT_COUNT - 3_000} then ' teapot' else '' end,
       100, 'EUR', 10
     from generate_series(1, ${PRODUCT_COUNT}::int) as number`.execute(store.db);
-}, 120_000);
-afterAll(async () => {
-  await store?.close();
-  await database?.drop();
 });
 
 test.each<{ name: string; filter: ProductFilter; sold: [from: number, to: number]; found: number }>([

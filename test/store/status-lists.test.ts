@@ -1,20 +1,18 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { selectListedBatches } from '../../src/store/batches/progress.js';
 import { selectListedCarts } from '../../src/store/carts.js';
-import { openStore, type Store } from '../../src/store/index.js';
-import { createDatabase } from '../support/database/database.js';
+import type { Store } from '../../src/store/index.js';
 import { expectReadByIndex } from '../support/database/query-plans.js';
+import { useTestStore } from '../support/database/test-store.js';
 
 const ROW_COUNT = 20_000;
 
-let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
 
 /** The first, thus oldest, hundred rows have the rare statuses. */
-beforeAll(async () => {
-  database = await createDatabase();
-  store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
+useTestStore(async (opened) => {
+  store = opened;
   await sql`
     insert into carts (first_run_id, cart_id, status)
     select 'run-' || n, 'cart-' || n, case when n > 100 then 'checked_out' when n % 2 = 0 then 'open' else 'abandoned' end
@@ -25,10 +23,6 @@ beforeAll(async () => {
       case when n > 100 then 'completed' when n % 2 = 0 then 'running' else 'cancelled' end
     from generate_series(1, ${ROW_COUNT}::int) as n`.execute(store.db);
   await sql`vacuum analyze carts, batches`.execute(store.db);
-}, 120_000);
-afterAll(async () => {
-  await store?.close();
-  await database?.drop();
 });
 
 test('a page of the oldest carts of two statuses is sorted, and read by an index', async () => {

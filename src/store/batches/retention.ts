@@ -1,9 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 import type { Tables } from '../tables.js';
-
-/** Limits of one statement. A chunk can have thousands of items, and a larger statement could exceed the timeout. */
-const MAX_CHUNKS_PER_STATEMENT = 500;
-const MAX_ITEMS_PER_STATEMENT = 50_000;
+import { changeChunksInSteps } from './chunk-steps.js';
 
 export function createBatchRetentionStore(db: Kysely<Tables>) {
   return {
@@ -45,27 +42,21 @@ export function createBatchRetentionStore(db: Kysely<Tables>) {
     { batchId, itemsPerChunk }: { batchId: string; itemsPerChunk: number },
     cancellation: AbortSignal | undefined,
   ): Promise<void> {
-    const step = chunksPerStatement(itemsPerChunk);
     const attempts = await db
       .selectFrom('batch_attempts')
       .select(['attempt_id', 'chunk_count'])
       .where('batch_id', '=', batchId)
       .execute();
     for (const { attempt_id: attemptId, chunk_count: chunkCount } of attempts) {
-      for (let first = 0; first < chunkCount; first += step) {
-        cancellation?.throwIfAborted();
-        await db
+      const deleteItems = (first: number, count: number) =>
+        db
           .updateTable('batch_chunks')
           .set({ items: '[]', failures: null })
           .where('attempt_id', '=', attemptId)
           .where('chunk_index', '>=', first)
-          .where('chunk_index', '<', first + step)
+          .where('chunk_index', '<', first + count)
           .execute();
-      }
+      await changeChunksInSteps({ chunkCount, itemsPerChunk }, deleteItems, cancellation);
     }
   }
 }
-
-/** How many chunks one statement can delete within the statement timeout. */
-export const chunksPerStatement = (itemsPerChunk: number): number =>
-  Math.min(MAX_CHUNKS_PER_STATEMENT, Math.max(1, Math.floor(MAX_ITEMS_PER_STATEMENT / itemsPerChunk)));

@@ -5,7 +5,7 @@ import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { ConcurrencyLimit } from '../../async/concurrency-limit.js';
 import type { Tables } from '../tables.js';
-import { chunksPerStatement } from './retention.js';
+import { changeChunksInSteps } from './chunk-steps.js';
 
 /** A part ends with the chunk that reaches this length, in UTF-16 code units. */
 const PART_LENGTH = 2 ** 20;
@@ -165,16 +165,15 @@ export function createUploadStore(db: Kysely<Tables>, pool: pg.Pool) {
     { attempt_id: attemptId, items_per_chunk: itemsPerChunk }: { attempt_id: number; items_per_chunk: number },
     cancellation?: AbortSignal,
   ): Promise<void> {
-    const step = chunksPerStatement(itemsPerChunk);
     const { last } = await db
       .selectFrom('batch_chunks')
       .select(({ fn }) => fn.max('chunk_index').as('last'))
       .where('attempt_id', '=', attemptId)
       .executeTakeFirstOrThrow();
-    for (let first = 0; first <= (last ?? -1); first += step) {
-      cancellation?.throwIfAborted();
-      await sql`select delete_upload_chunks(${attemptId}, ${first}, ${step})`.execute(db);
-    }
+    const chunkCount = (last ?? -1) + 1;
+    const deleteChunks = (first: number, count: number) =>
+      sql`select delete_upload_chunks(${attemptId}, ${first}, ${count})`.execute(db);
+    await changeChunksInSteps({ chunkCount, itemsPerChunk }, deleteChunks, cancellation);
     await db.deleteFrom('batch_uploads').where('attempt_id', '=', attemptId).execute();
   }
 }

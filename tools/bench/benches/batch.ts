@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type { Stack } from '../../stack/stack.js';
@@ -9,6 +8,7 @@ import { batchResource, type BatchResource } from '../../../src/schemas/batch.js
 import type { StagedItem } from '../../../src/store/batches/staging.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import type { SampleScale } from '../bench.js';
+import { uploadBatch } from '../load/batches.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 
 const LARGE_BATCH_ITEMS = 1_000_000;
@@ -150,27 +150,13 @@ async function runWithWorkflow(
   return timing;
 }
 
-interface BatchUpload {
-  apiUrl: string;
-  operation: string;
-  lines: Iterable<Buffer>;
-  itemsPerChunk?: number | undefined;
-}
-
 /** Uploads a batch and waits until it is completed. */
-export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTiming & { batchId: string }> {
-  const { apiUrl, operation, lines, itemsPerChunk } = upload;
-  const batchId = randomUUID();
-  const query = new URLSearchParams({ operation, batchId });
-  if (itemsPerChunk !== undefined) query.set('itemsPerChunk', String(itemsPerChunk));
+export async function uploadAndAwaitBatch(
+  upload: Parameters<typeof uploadBatch>[0],
+): Promise<BatchTiming & { batchId: string }> {
+  const { apiUrl } = upload;
   const started = performance.now();
-  const response = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-ndjson' },
-    body: Readable.toWeb(Readable.from(lines)) as unknown as ReadableStream,
-    duplex: 'half',
-  });
-  if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
+  const batchId = await uploadBatch(upload);
   const staged = performance.now();
   let batch: BatchResource | undefined;
   while (!batch || batch.status === 'running') {

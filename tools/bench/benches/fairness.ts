@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { createApiKey } from '../../../src/api/plugins/auth/api-keys.js';
@@ -9,6 +8,7 @@ import { startTemporaryCluster } from '../../servers/temporal/temporary-cluster.
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { createReporter } from '../../terminal/reporter.js';
 import type { SampleScale } from '../bench.js';
+import { uploadBatch } from '../load/batches.js';
 import { addBenchProduct, BENCH_SKU } from '../load/orders.js';
 import { addValue, compareWithFirst, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 
@@ -38,7 +38,7 @@ export async function benchFairness({ scale }: SampleScale): Promise<Comparison[
     const { apiUrl, ownerDatabaseUrl, temporalNamespace: namespace } = stack.addresses;
     const client = new Client({ connection, namespace });
     await addBenchProduct(ownerDatabaseUrl);
-    const upload = (caller: { key: string }, chunks: number) => uploadBatch(client, apiUrl, caller.key, chunks);
+    const upload = (caller: { key: string }, chunks: number) => startBatch(client, apiUrl, caller.key, chunks);
     const timeSmallBatch = async (name: string, caller: { key: string }) => {
       const started = performance.now();
       await (await upload(caller, SMALL_BATCH_CHUNKS)).result();
@@ -67,16 +67,15 @@ export async function benchFairness({ scale }: SampleScale): Promise<Comparison[
   });
 }
 
-/** Uploads a batch with one item in each chunk. */
-async function uploadBatch(client: Client, apiUrl: string, key: string, chunks: number) {
-  const batchId = randomUUID();
-  const query = new URLSearchParams({ operation: restock.name, batchId, itemsPerChunk: '1' });
-  const response = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-ndjson', 'x-api-key': key },
-    body: `${JSON.stringify({ sku: BENCH_SKU, quantity: 1 })}\n`.repeat(chunks),
+/** Starts a batch with one item in each chunk. */
+async function startBatch(client: Client, apiUrl: string, apiKey: string, chunks: number) {
+  const batchId = await uploadBatch({
+    apiUrl,
+    operation: restock.name,
+    lines: `${JSON.stringify({ sku: BENCH_SKU, quantity: 1 })}\n`.repeat(chunks),
+    itemsPerChunk: 1,
+    apiKey,
   });
-  if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
   return client.workflow.getHandle(batchWorkflowId(batchId));
 }
 

@@ -5,6 +5,7 @@ import { openStore, type Store } from '../../../src/store/index.js';
 import { percentile } from '../../measurement/statistics.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type { SampleScale } from '../bench.js';
+import { uploadBatch } from '../load/batches.js';
 import { addValue, compareWithFirst, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 
 const ROUNDS = 3;
@@ -72,13 +73,11 @@ async function startPriceUpdate(
   { skus, price }: { skus: string[]; price: number },
 ): Promise<{ cancel: () => Promise<void> }> {
   const lines = skus.map((sku) => `${JSON.stringify({ sku, price: { value: price, currency: 'EUR' } })}\n`).join('');
-  const batchId = randomUUID();
-  const uploaded = await fetch(`${apiUrl}/v1/batches?operation=${priceUpdate.name}&batchId=${batchId}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-ndjson' },
-    body: lines.repeat(BATCH_ITEMS / skus.length),
+  const batchId = await uploadBatch({
+    apiUrl,
+    operation: priceUpdate.name,
+    lines: lines.repeat(BATCH_ITEMS / skus.length),
   });
-  if (uploaded.status !== 202) throw new Error(`${uploaded.status} ${await uploaded.text()}`);
   return {
     /** Cancels the batch and waits for its end. @throws when the batch had already ended. */
     async cancel() {
