@@ -9,7 +9,7 @@ import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js'
 import { signDecision, startApiProcess } from '../../support/api/api.js';
 import { generateEncryptionKey } from '../../support/temporal/encryption.js';
 import { waitUntil, type ManagedProcess } from '../../support/processes.js';
-import { makeApproval, makeStage } from '../../support/shop/approvals.js';
+import { makeApproval, makeStage, startApproval } from '../../support/shop/approvals.js';
 import { startEntryPoint } from '../../support/shop/entry-points.js';
 import { APPROVAL_MODES } from '../../support/shop/order-shop.js';
 import { addProduct, makeOrder, startShop, type Shop } from '../../support/shop/shop.js';
@@ -157,6 +157,24 @@ for (const mode of APPROVAL_MODES) {
         reason: { type: 'ApprovalWithdrawn' },
       });
     });
+
+    test.runIf(mode === 'Nexus operation')(
+      'decides an approval that was requested before approvals had a namespace of their own',
+      async () => {
+        const approval = makeApproval({ stages: [makeStage({ id: 'grace' })] });
+        await startApproval(shop.client, approval);
+        const path = `/v1/approvals/${approval.approvalId}`;
+        await waitFor<ApprovalResource>(path, ({ approvers }) => approvers.includes('grace'));
+        expect((await request('/v1/approvals', { json: approval })).body).toMatchObject({ status: 'pending' });
+
+        const json = { approver: 'grace', decision: 'approve' };
+        expect(await request(`${path}/decision`, { json })).toMatchObject({
+          status: 200,
+          body: { status: 'approved' },
+        });
+        expect((await request(path)).body).toMatchObject({ status: 'approved' });
+      },
+    );
 
     test('an approval that was requested over HTTP accepts a signed decision', async () => {
       const webhookUrl = `${api.url}/livez`;
