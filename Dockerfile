@@ -1,8 +1,11 @@
 # The application (worker, API, setup) and, for trials, the fakes of its external systems.
 # The base is Debian, because the native core of Temporal's SDK needs glibc.
 ARG NODE_VERSION=24.21.0
+ARG DEBIAN_VERSION=bookworm-slim
 
-FROM node:${NODE_VERSION}-bookworm-slim AS base
+FROM node:${NODE_VERSION}-bookworm-slim AS node
+
+FROM node AS base
 WORKDIR /app
 COPY package.json package-lock.json ./
 
@@ -13,9 +16,10 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 FROM base AS production-dependencies
 RUN npm ci --ignore-scripts --no-audit --no-fund --omit=dev
 # The SDK includes its native core for every platform, and the sources of the core. This step keeps only the core of this
-# platform.
+# platform. The programs read no types and no source maps of packages.
 RUN cd node_modules/@temporalio/core-bridge && rm -r sdk-core \
-  && find releases -mindepth 1 -maxdepth 1 ! -name "$(uname -m)-unknown-linux-gnu" -exec rm -r {} +
+  && find releases -mindepth 1 -maxdepth 1 ! -name "$(uname -m)-unknown-linux-gnu" -exec rm -r {} + \
+  && find /app/node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' \) -delete
 
 FROM all-dependencies AS build
 COPY tsconfig.json tsconfig.build.json ./
@@ -23,16 +27,30 @@ COPY tools tools
 COPY src src
 RUN npm run build
 
-FROM build AS fakes
-COPY examples examples
-RUN install -d -o 1000 -g 1000 /data
-ENV NODE_ENV=production NODE_OPTIONS=--enable-source-maps
-USER 1000:1000
-CMD ["node", "--import", "tsx", "tools/fakes/main.ts"]
+# Each program of the fakes becomes one file, so that their image contains no node_modules. They do not run in the
+# development stack, which alone has the page that breaks it.
+FROM all-dependencies AS build-fakes
+COPY tools tools
+COPY src src
+RUN node_modules/.bin/esbuild tools/fakes/main.ts tools/stack/seed.ts --bundle --platform=node --format=esm --sourcemap \
+  --outbase=. --outdir=bundles --external:../break-it/routes.js --log-level=warning --log-limit=0 \
+  --banner:js="import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
 
-FROM node:${NODE_VERSION}-bookworm-slim AS application
+# Without npm and the headers of Node.js, which the programs do not need.
+FROM debian:${DEBIAN_VERSION} AS runtime
 WORKDIR /app
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
 ENV NODE_ENV=production NODE_OPTIONS=--enable-source-maps
+
+FROM runtime AS fakes
+COPY package.json ./
+COPY examples examples
+COPY --from=build-fakes /app/bundles ./
+RUN install -d -o 1000 -g 1000 /data
+USER 1000:1000
+CMD ["node", "tools/fakes/main.js"]
+
+FROM runtime AS application
 COPY package.json ./
 COPY --from=production-dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist

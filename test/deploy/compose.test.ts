@@ -11,6 +11,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { generateComposeSecrets, writeComposeSecrets } from '../../tools/compose-secrets/generate.js';
 import { buildFakes } from '../../tools/fakes/app.js';
+import { developmentEnvironment } from '../../tools/settings/development-environment.js';
+import { loadSettings } from '../../tools/settings/settings.js';
 import { createApiKeyLookup } from '../../src/api/plugins/auth/api-keys.js';
 import { loadConfig } from '../../src/config/read.js';
 import { serveHealth } from '../../src/observability/health-server.js';
@@ -21,7 +23,7 @@ import { freePort, projectRoot, startProcess } from '../support/processes.js';
 import {
   COMPOSE_FILES,
   readComposeFile,
-  readComposeVersions,
+  readComposeDefaults,
   resolveComposeFile,
   type ComposeService,
 } from '../support/deploy/compose.js';
@@ -52,6 +54,7 @@ const LISTENING_PORTS: Record<string, string[]> = {
   'temporal-ui': [services['temporal-ui']!.environment!.TEMPORAL_UI_PORT!],
   mail: ['1025', '8025'],
   api: [services.api!.environment!.PORT!],
+  gateway: ['3000'],
   fakes: [services['fakes']!.environment!.FAKES_PORT!],
   prometheus: ['9090'],
   grafana: ['3000'],
@@ -76,7 +79,7 @@ describe.each(COMPOSE_FILES)('%s', (file) => {
   });
 
   test('every third-party image has a pinned version', () => {
-    const versions = readComposeVersions();
+    const versions = readComposeDefaults();
     for (const { image } of Object.values(readComposeFile(file).services)) {
       const [, variable = ''] = /^[\w/-]+:\$\{(\w+_VERSION):-[^}]+\}$/.exec(image) ?? [];
       expect(versions[variable], image).toMatch(/^v?\d+\.\d+(\.\d+)?(-[a-z]+)?$/);
@@ -103,7 +106,7 @@ describe.each(COMPOSE_FILES)('%s', (file) => {
 
 describe('versions of the Compose stack', () => {
   test('the Compose files, the Dockerfile and the image builds use the same tested Node.js version', () => {
-    const { NODE_VERSION = '', APPLICATION_VERSION } = readComposeVersions();
+    const { NODE_VERSION = '', APPLICATION_VERSION } = readComposeDefaults();
     const tested = /\(([\d, and]+) are tested\)/.exec(readText('tools/run.mjs'))?.[1]?.match(/\d+/g);
 
     expect(readDockerfile().args.NODE_VERSION).toBe(NODE_VERSION);
@@ -112,8 +115,8 @@ describe('versions of the Compose stack', () => {
     for (const { build } of Object.values(services)) if (build) expect(build.args).toEqual({ NODE_VERSION });
   });
 
-  test('only versions have default values, and git ignores .env', () => {
-    for (const name of Object.keys(readComposeVersions())) expect(name).toMatch(/_VERSION$/);
+  test('only versions and ports have default values, and git ignores .env', () => {
+    for (const name of Object.keys(readComposeDefaults())) expect(name).toMatch(/_(VERSION|PORT)$/);
     expect(readText('.gitignore').split('\n')).toContain('.env');
     expect(readText('.gitignore').split('\n')).not.toContain('.env.example');
   });
@@ -194,6 +197,7 @@ describe('the project’s services in docker-compose.yml', () => {
       worker: 'worker',
       'worker-previous': 'worker',
       api: 'api',
+      'api-2': 'api',
     });
     expect(services.worker?.deploy?.replicas).toBe(2);
   });
@@ -222,6 +226,28 @@ describe('the project’s services in docker-compose.yml', () => {
     expect(unknownVariables(roleOfCommand(commandOf(service)), service.environment ?? {})).toEqual([]);
   });
 
+  test('the gateway sends requests to both APIs, and checks them with their health check', () => {
+    const gateway = readText('deploy/compose/haproxy.cfg');
+    expect(services.gateway!.volumes).toEqual(['./deploy/compose/haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro']);
+    expect(gateway).toContain(`bind :${LISTENING_PORTS.gateway![0]}`);
+    expect(gateway).toContain(`api:${services.api!.environment!.PORT}`);
+    const [, path = ''] = /uri (\S+)/.exec(gateway) ?? [];
+    expect(services.api!.healthcheck!.test.join(' ')).toContain(`${path}'`);
+    expect(services['api-2']).toMatchObject({ ...services.api, networks: { default: { aliases: ['api'] } } });
+    expect(Object.keys(services.gateway!.depends_on!)).toEqual(['api', 'api-2']);
+  });
+
+  test('large orders have the approval stages of npm start', () => {
+    const { ORDER_APPROVAL_THRESHOLD, ORDER_APPROVAL_STAGES } = services.worker!.environment!;
+    const development = developmentEnvironment(loadSettings({}), 'http://127.0.0.1:3000');
+    expect(ORDER_APPROVAL_THRESHOLD).toBe(development.ORDER_APPROVAL_THRESHOLD);
+    expect(JSON.parse(ORDER_APPROVAL_STAGES!)).toEqual(JSON.parse(development.ORDER_APPROVAL_STAGES));
+  });
+
+  test('the database server has only its own password', () => {
+    expect(Object.keys(services.postgres!.environment!)).toEqual(['POSTGRES_PASSWORD']);
+  });
+
   test('the worker, the API and the fake carrier have the same secrets where they share one', () => {
     const worker = loadConfig('worker', services.worker!.environment);
     const api = loadConfig('api', services.api!.environment);
@@ -231,7 +257,7 @@ describe('the project’s services in docker-compose.yml', () => {
       services.api!.environment!.PAYLOAD_ENCRYPTION_KEYS,
     );
     expect(services['fakes']!.environment!.CARRIER_WEBHOOK_SECRET).toBe(api.CARRIER_WEBHOOK_SECRET[0]);
-    expect(worker.PUBLIC_URL).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}`);
+    expect(worker.PUBLIC_URL).toBe(`http://${services.gateway!.ports![0]!.split(':').slice(0, 2).join(':')}`);
   });
 
   test('the stop grace period of a worker is longer than its shutdown timeouts', () => {
@@ -264,7 +290,9 @@ describe('addresses and ports in docker-compose.yml', () => {
 
   test('the Web UI uses the codec endpoint of the API, whose CORS settings allow only the origin of the Web UI', () => {
     const { TEMPORAL_CODEC_ENDPOINT, TEMPORAL_CORS_ORIGINS } = services['temporal-ui']!.environment!;
-    expect(TEMPORAL_CODEC_ENDPOINT).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}/codec`);
+    expect(TEMPORAL_CODEC_ENDPOINT).toBe(
+      `http://${services.gateway!.ports![0]!.split(':').slice(0, 2).join(':')}/codec`,
+    );
     expect(openapi.paths).toHaveProperty(`${new URL(TEMPORAL_CODEC_ENDPOINT!).pathname}/decode`);
     expect(services.api!.environment!.CODEC_ORIGINS).toBe(TEMPORAL_CORS_ORIGINS);
   });
@@ -273,7 +301,7 @@ describe('addresses and ports in docker-compose.yml', () => {
     expect(namedServices.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual([
       'temporal-ui',
       'mail',
-      'api',
+      'gateway',
       'prometheus',
       'grafana',
     ]);
@@ -281,12 +309,15 @@ describe('addresses and ports in docker-compose.yml', () => {
 
   test('databases.sql creates the roles and databases that the services use', () => {
     const sql = readText('deploy/compose/databases.sql');
-    const { environment } = services.postgres!;
+    const { environment, command = [], volumes } = services.databases!;
+    expect(command).toContain('--file=/databases.sql');
+    expect(volumes).toEqual(['./deploy/compose/databases.sql:/databases.sql:ro']);
+    expect(environment!.PGPASSWORD).toBe(services.postgres!.environment!.POSTGRES_PASSWORD);
     for (const [, name = ''] of sql.matchAll(/\\getenv \w+ (\w+)/g)) expect(environment).toHaveProperty(name);
     const shop = new URL(services.worker!.environment!.DATABASE_URL!);
     const { DATABASE_URL, DATABASE_APP_ROLE } = services.setup!.environment!;
     const owner = new URL(DATABASE_URL!);
-    expect(sql).toContain(`create database ${shop.pathname.slice(1)} owner ${owner.username};`);
+    expect(sql).toContain(`('${shop.pathname.slice(1)}', '${owner.username}')`);
     expect(owner.pathname).toBe(shop.pathname);
     expect(owner.password).toBe(environment!.SHOP_OWNER_DATABASE_PASSWORD);
     expect(sql).toContain(`grant connect on database ${shop.pathname.slice(1)} to ${shop.username};`);
@@ -295,7 +326,7 @@ describe('addresses and ports in docker-compose.yml', () => {
     expect(shop.password).toBe(environment!.SHOP_DATABASE_PASSWORD);
     const { POSTGRES_USER, POSTGRES_PWD } = services.temporal!.environment!;
     for (const database of ['temporal', 'temporal_visibility'])
-      expect(sql).toContain(`create database ${database} owner ${POSTGRES_USER};`);
+      expect(sql).toContain(`('${database}', '${POSTGRES_USER}')`);
     expect(services['temporal-schema']!.environment).toMatchObject({
       SQL_USER: POSTGRES_USER,
       SQL_PASSWORD: POSTGRES_PWD,
@@ -318,7 +349,7 @@ describe('health checks in docker-compose.yml', () => {
   const urlOf = (command: readonly string[]) => new URL(/fetch\('([^']+)'\)/.exec(command.join(' '))?.[1] ?? '');
 
   test('every long-running service of the project has a health check', () => {
-    expect(checked.map(([name]) => name)).toEqual(['fakes', 'worker', 'worker-previous', 'api']);
+    expect(checked.map(([name]) => name)).toEqual(['fakes', 'worker', 'worker-previous', 'api', 'api-2']);
   });
 
   test('every health check uses a port and a path that the service serves', async () => {
@@ -433,7 +464,7 @@ describe('start order in docker-compose.yml', () => {
 
   test('each service that runs to completion has a dependent service', () => {
     const once = namedServices.filter(([, { restart }]) => restart !== 'unless-stopped').map(([name]) => name);
-    expect(once).toEqual(['temporal-schema', 'setup', 'catalogue', 'current-version']);
+    expect(once).toEqual(['databases', 'temporal-schema', 'setup', 'catalogue', 'current-version']);
     for (const name of once)
       expect(
         namedServices.some(([, { depends_on }]) => depends_on?.[name]?.condition === 'service_completed_successfully'),
@@ -453,7 +484,7 @@ describe('start order in docker-compose.yml', () => {
     }
     const startsBefore = (one: string, two: string) =>
       expect(started.indexOf(one), `${one}, ${two}`).toBeLessThan(started.indexOf(two));
-    const order = ['postgres', 'temporal-schema', 'temporal', 'setup', 'catalogue', 'worker', 'api'];
+    const order = ['postgres', 'databases', 'temporal-schema', 'temporal', 'setup', 'catalogue', 'worker', 'api'];
     order.slice(1).forEach((name, index) => startsBefore(order[index]!, name));
   });
 });

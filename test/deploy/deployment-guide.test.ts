@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { SearchAttributeKey } from '../../src/temporal/provisioning.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { projectRoot } from '../support/processes.js';
-import { readComposeFile } from '../support/deploy/compose.js';
+import { resolveComposeFile } from '../support/deploy/compose.js';
 import { roleOfCommand } from '../support/deploy/program-roles.js';
 
 /** The tests compare the facts in docs/operations/deployment.md with the code. */
@@ -28,7 +28,7 @@ test('the deployment guide starts only programs that the image contains', () => 
 });
 
 test('the deployment guide links to every published port of the Compose file and to no other port', () => {
-  const { services } = readComposeFile('docker-compose.yml');
+  const { services } = resolveComposeFile('docker-compose.yml');
   const published = Object.values(services).flatMap(({ ports = [] }) => ports.map((port) => port.split(':')[1]));
   const named = [...guide.matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, port]) => port);
   expect([...new Set(named)].sort()).toEqual(published.sort());

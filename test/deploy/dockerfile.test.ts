@@ -39,6 +39,7 @@ test.each(['application', 'fakes'])('the %s image runs its program without a she
 test('the Dockerfile builds on Debian, because the native core of the SDK needs glibc', () => {
   for (const { from } of dockerfile.stages)
     if (from.startsWith('node:')) expect(from).toBe('node:${NODE_VERSION}-bookworm-slim');
+    else if (from.startsWith('debian:')) expect(from).toBe('debian:${DEBIAN_VERSION}');
     else findBuildStage(dockerfile, from);
 });
 

@@ -59,8 +59,8 @@ export class TourClient {
     const { response } = await this.silentApi.GET('/v1/batches', { params: { query: { limit: 1 } } });
     if (response.status !== 401 && response.status !== 403) return;
     throw new UnexpectedOutcomeError(
-      'the API requires authentication. Set API_KEY to a key of shift-lead: ' +
-        'npm run api-key -- shift-lead --role shopper --role operator --role approver',
+      'the API requires authentication. Set API_KEY to a key of shift-lead. With docker compose, the key is in .env: ' +
+        'set -a; . ./.env; set +a. Otherwise: npm run api-key -- shift-lead --role shopper --role operator --role approver',
     );
   }
 

@@ -36,19 +36,19 @@ export interface ComposeFile {
 }
 
 /**
- * Returns the default values of the variables `${NAME_VERSION:-value}` in all Compose files.
+ * Returns the default values of the variables `${NAME:-value}` in all Compose files.
  *
  * @throws if a variable has two default values.
  */
-export function readComposeVersions(): Record<string, string> {
-  const versions: Record<string, string> = {};
+export function readComposeDefaults(): Record<string, string> {
+  const defaults: Record<string, string> = {};
   for (const file of COMPOSE_FILES) {
     const text = readFileSync(join(projectRoot, file), 'utf8');
     for (const [, name = '', value = ''] of text.matchAll(/\$\{(\w+):-([^}]*)\}/g)) {
-      if ((versions[name] ??= value) !== value) throw new Error(`${file}: ${name} is ${value}, not ${versions[name]}`);
+      if ((defaults[name] ??= value) !== value) throw new Error(`${file}: ${name} is ${value}, not ${defaults[name]}`);
     }
   }
-  return versions;
+  return defaults;
 }
 
 /** Reads a Compose file and applies its YAML merges. Does not replace variables. */

@@ -10,8 +10,8 @@ const ROLE_BY_PROGRAM: Record<string, ProcessName | 'fakes'> = {
   'dist/worker.js': 'worker',
   'dist/api/server.js': 'api',
   'dist/setup.js': 'setup',
-  'tools/stack/seed.ts': 'setup',
-  'tools/fakes/main.ts': 'fakes',
+  'tools/stack/seed.js': 'setup',
+  'tools/fakes/main.js': 'fakes',
 };
 
 /**
@@ -21,7 +21,7 @@ const ROLE_BY_PROGRAM: Record<string, ProcessName | 'fakes'> = {
 export function roleOfCommand(command: readonly string[]): ProcessName | 'fakes' {
   const [program, ...args] = command;
   const file = args.at(-1) ?? '';
-  const source = file.replace(/^dist\/(.*)\.js$/, 'src/$1.ts');
+  const source = file.replace(/^dist\//, 'src/').replace(/\.js$/, '.ts');
   if (program !== 'node' || !existsSync(join(projectRoot, source)))
     throw new Error(`${command.join(' ')}: must be node with an existing file`);
   const role = ROLE_BY_PROGRAM[file];
