@@ -5,14 +5,14 @@ import { reconcileInput } from '../schemas/reconciliation.js';
 import type { Store } from '../store/index.js';
 import type { OrderIdentity } from '../store/orders/order-row.js';
 import type { OrderPosition } from '../store/orders/orders.js';
-import type { UnreconciledOrder } from '../store/orders/reconciliation.js';
+import type { HandClosing, UnreconciledOrder } from '../store/orders/reconciliation.js';
 import { describeExecution } from '../temporal/client/describe-execution.js';
 import { findRunningWorkflows } from '../temporal/client/running-workflows.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { clientsOfShop } from './approval-namespace.js';
 import { withHeartbeat } from './external/heartbeat.js';
-import { parseInput } from './failures.js';
+import { invalidInputFailure, parseInput } from './failures.js';
 
 /** The number of orders that one visibility query compares. */
 const PAGE_SIZE = 100;
@@ -105,6 +105,26 @@ export function createReconciliationActivities({
             return { orders: found, comparedCount, next: position };
         }
       });
+    },
+
+    /**
+     * Finds an order that an operator closes. @throws `InvalidInput`, also if the order does not exist, has an outcome, or
+     * if its workflow is open.
+     */
+    async findOrderToClose({ input }: { input: unknown }): Promise<EndedOrder> {
+      const { orderId } = parseInput(reconcileInput, input)?.close ?? {};
+      const order = orderId === undefined ? undefined : await store.findOrder(orderId);
+      const invalid = (detail: string) => invalidInputFailure([{ pointer: '/close/orderId', detail }]);
+      if (!order) throw invalid('must be the id of an order in the database');
+      if (order.outcome || order.rolledBackAt) throw invalid(`the order is already closed as ${order.status}`);
+      const ended = await checkOrder(order);
+      if (!ended) throw invalid('the workflow of the order is open, or has just been closed');
+      return ended;
+    },
+
+    /** Records the outcome that an operator chose. @returns false when the order is closed or holds no stock. */
+    async recordClosing({ order, closing }: { order: OrderIdentity; closing: HandClosing }): Promise<boolean> {
+      return await store.closeOrderByHand(order, closing);
     },
 
     /** Checks again whether the workflow of an order has ended, because an operator can reset it at any time. */

@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { deliveryDecision, orderId } from './order.js';
+
+export const closingAction = deliveryDecision.shape.action.exclude(['wait']);
 
 export const reconcileInput = z
   .strictObject({
@@ -6,8 +9,15 @@ export const reconcileInput = z
     dryRun: z.boolean().optional(),
     /** Also rolls back orders whose workflow is missing in Temporal. By default, a person must decide about them. */
     includeMissing: z.boolean().optional(),
+    /**
+     * Only closes this order, whose workflow has ended and whose parcel has left. By default, the carrier must report
+     * how the delivery ended. If the carrier does not know, `as` decides like an operator's decision about an overdue
+     * delivery.
+     */
+    close: z.strictObject({ orderId, as: closingAction.optional() }).optional(),
   })
   .optional();
+export type ClosingAction = z.infer<typeof closingAction>;
 export type ReconcileInput = z.infer<typeof reconcileInput>;
 
 /** How the reconciliation of one order ended, or would end in a dry run. */
@@ -18,9 +28,9 @@ export interface ReconciledOrder {
   /**
    * `rolled_back`: the shipment and the approval were cancelled, the charge was refunded or voided, and the stock was
    * released. `needs_person`: `problem` says why. `planned`: a dry run found the order. `skipped`: the workflow was
-   * reset in the meantime.
+   * reset in the meantime. `completed`, `written_off`: the order was closed by hand.
    */
-  result: 'rolled_back' | 'needs_person' | 'planned' | 'skipped';
+  result: 'rolled_back' | 'needs_person' | 'planned' | 'skipped' | 'completed' | 'written_off';
   problem?: string;
 }
 

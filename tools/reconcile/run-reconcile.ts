@@ -3,7 +3,7 @@ import type { ReconciledOrder, ReconcileInput, ReconcileResult } from '../../src
 import { HOUSEKEEPING_TASK_QUEUE } from '../../src/workflows/housekeeping/contract.js';
 import type { reconcile } from '../../src/workflows/housekeeping/reconcile.js';
 import { connectToServer } from '../stack/connect-to-server.js';
-import { parseArguments } from '../terminal/command-line.js';
+import { parseArguments, UsageError } from '../terminal/command-line.js';
 import { printFailure, type CommandContext } from '../terminal/command.js';
 
 export const usage = `Usage: npm run reconcile -- [options]
@@ -11,6 +11,8 @@ Rolls back orders whose workflow ended without recording an outcome, as the sche
 
   --dry-run              only list the orders
   --include-missing      also roll back orders whose workflow is missing in Temporal
+  --close <order id>     only close this order, whose parcel has left, with the outcome that the carrier reports
+  --as <action>          with --close: delivered or write_off, if the carrier has no final report
   --address <host:port>  the Temporal server. Default: TEMPORAL_ADDRESS, else the running stack
   --namespace <name>     the namespace. Default: TEMPORAL_NAMESPACE, else that of the stack
   --help                 show this text
@@ -38,6 +40,8 @@ async function main(args: string[], context: CommandContext): Promise<number> {
     options: {
       'dry-run': { type: 'boolean', default: false },
       'include-missing': { type: 'boolean', default: false },
+      close: { type: 'string' },
+      as: { type: 'string' },
       address: { type: 'string' },
       namespace: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -47,19 +51,35 @@ async function main(args: string[], context: CommandContext): Promise<number> {
     context.print(usage);
     return exitCodes.done;
   }
+  const close = closeOf(options);
   const client = await connectToServer({ address: options.address, namespace: options.namespace }, context);
   try {
     const result = await reconcileOn(client, {
       dryRun: options['dry-run'],
-      includeMissing: options['include-missing'],
+      ...(close ? { close } : { includeMissing: options['include-missing'] }),
     });
     for (const order of result.orders) context.print(formatOrder(order));
     context.print(formatSummary(result));
-    context.print('Orders that changed in the last minutes (RECONCILE_AFTER_MINUTES of the worker) are not compared.');
+    if (!close)
+      context.print(
+        'Orders that changed in the last minutes (RECONCILE_AFTER_MINUTES of the worker) are not compared.',
+      );
     return result.orders.some(({ result }) => result === 'needs_person') ? exitCodes.needsPerson : exitCodes.done;
   } finally {
     await client.connection.close();
   }
+}
+
+function closeOf(options: { close?: string | undefined; as?: string | undefined; 'include-missing': boolean }) {
+  const { close: orderId, as } = options;
+  if (orderId === undefined) {
+    if (as !== undefined) throw new UsageError('--as needs --close');
+    return undefined;
+  }
+  if (options['include-missing']) throw new UsageError('--close and --include-missing exclude each other');
+  if (as !== undefined && as !== 'delivered' && as !== 'write_off')
+    throw new UsageError(`--as must be delivered or write_off, got "${as}"`);
+  return { orderId, ...(as !== undefined && { as }) };
 }
 
 /** Runs the workflow. @throws when another run of this command is open. */
@@ -78,6 +98,8 @@ function formatOrder({ orderId, workflow, result, problem }: ReconciledOrder): s
     needs_person: `needs a person: ${problem}`,
     planned: 'has ended',
     skipped: 'skipped, because its workflow was reset',
+    completed: 'closed as completed',
+    written_off: 'written off and refunded',
   };
   return `${orderId} (workflow ${workflow}): ${what[result]}`;
 }

@@ -22,6 +22,16 @@ export const housekeepingRecordings: Record<string, Recording> = {
     await terminateOrder(recorder, id, { isPickedUp: true });
     return await waitForClose(await recorder.startHousekeeping('reconcile', id));
   },
+  'reconcile-closed-completed': async (recorder, id) => {
+    await terminateOrder(recorder, id, { isPickedUp: true });
+    await recorder.triggerCarrierReport(id, 'delivered');
+    return await waitForClose(await recorder.startHousekeeping('reconcile', id, { close: { orderId: id } }));
+  },
+  'reconcile-closed-written-off': async (recorder, id) => {
+    await terminateOrder(recorder, id, { isPickedUp: true });
+    const close = { orderId: id, as: 'write_off' };
+    return await waitForClose(await recorder.startHousekeeping('reconcile', id, { close }));
+  },
   'reconcile-failed-invalid-input': async (recorder, id) =>
     waitForClose(await recorder.startHousekeeping('reconcile', id, { dryrun: true })),
   'audit-completed': async (recorder, id) => waitForClose(await recorder.startHousekeeping('audit', id)),

@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely';
-import type { OrderStatus } from '../../schemas/order.js';
+import type { OrderStatus, OrderView } from '../../schemas/order.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import type { Money } from '../../schemas/shared/money.js';
 import type { Tables } from '../tables.js';
 import { placedAtText, toTotal, type OrderIdentity } from './order-row.js';
@@ -15,6 +16,14 @@ export interface OrderWithoutOutcome extends OrderIdentity {
 export interface UnreconciledOrder {
   orderId: string;
   problem: string;
+}
+
+/** The outcome of an order that an operator closes. */
+export interface HandClosing {
+  status: 'completed' | 'failed';
+  reservation: 'sold' | 'written_off';
+  shipment?: OrderView['shipment'];
+  reason?: Reason;
 }
 
 /** What the audit compares of an order. */
@@ -91,6 +100,55 @@ export function createOrderReconciliationStore(db: Kysely<Tables>) {
     },
 
     /**
+     * Records the outcome of an order whose workflow has ended and whose parcel has left. Repeated calls change nothing.
+     *
+     * @returns false when the order has an outcome, was rolled back, or no longer holds its stock.
+     */
+    async closeOrderByHand({ orderId, firstRunId }: OrderIdentity, closing: HandClosing): Promise<boolean> {
+      return await db.transaction().execute(async (tx) => {
+        const row = await tx
+          .selectFrom('orders')
+          .select(['customer_id', 'lines', 'total_value', 'total_currency'])
+          .where('order_id', '=', orderId)
+          .where('first_run_id', '=', firstRunId)
+          .where('view', 'is', null)
+          .where('rolled_back_at', 'is', null)
+          .where('reservation', '=', 'reserved')
+          .forUpdate()
+          .executeTakeFirst();
+        if (!row) return false;
+        const { status, reservation, shipment, reason } = closing;
+        const total = toTotal(row);
+        const view: OrderView = {
+          orderId,
+          ...(row.customer_id !== null && { customerId: row.customer_id }),
+          status,
+          stage: 'done',
+          ...(row.lines && { lines: row.lines }),
+          ...(total && { total }),
+          ...(shipment && { shipment }),
+          ...(reason && { reason }),
+          steps: [],
+          compensations: [],
+        };
+        await tx
+          .updateTable('orders')
+          .set({
+            status,
+            stage: 'done',
+            reservation,
+            run_id: firstRunId,
+            view: JSON.stringify(view),
+            closed_at: sql`coalesce(closed_at, now())`,
+            updated_at: sql`now()`,
+          })
+          .where('order_id', '=', orderId)
+          .execute();
+        return true;
+      });
+    },
+
+    /**
      * Adds orders to the list of orders that only a person can complete. Removes the orders that have an outcome or were
      * rolled back in the meantime.
      */
@@ -150,6 +208,18 @@ export function createOrderReconciliationStore(db: Kysely<Tables>) {
         await addOrdersForPerson(tx, { orders: findings, auditRunId: runId });
         if (isComplete) await tx.deleteFrom('unreconciled_orders').where('audit_run_id', '<>', runId).execute();
       });
+    },
+
+    /** Returns the ids of the orders that audits have listed, the oldest finding first. */
+    async listAuditedOrderIds(limit: number): Promise<string[]> {
+      const rows = await db
+        .selectFrom('unreconciled_orders')
+        .select('order_id')
+        .where('audit_run_id', 'is not', null)
+        .orderBy('found_at')
+        .limit(limit)
+        .execute();
+      return rows.map(({ order_id: orderId }) => orderId);
     },
 
     /** Lists the orders about which a person must decide, the oldest finding first. */

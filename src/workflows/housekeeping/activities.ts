@@ -54,6 +54,9 @@ export const { recordRollback } = proxyActivities<Activities>({
   ...storeOptions,
   summary: 'Release the stock and close the order',
 });
+export const { findOrderToClose } = proxyActivities<Activities>({ ...storeOptions, summary: 'Find the order' });
+export const { trackShipment } = proxyActivities<Activities>({ ...externalOptions, summary: 'Poll the carrier' });
+export const { recordClosing } = proxyActivities<Activities>({ ...storeOptions, summary: 'Close the order' });
 export const { recordUnreconciledOrders } = proxyActivities<Activities>({
   ...storeOptions,
   summary: 'Record the orders for a person',

@@ -12,6 +12,7 @@ import {
   refundPayment,
   withdrawOrderApproval,
 } from './activities.js';
+import { closeOrder } from './close-order.js';
 
 /** A run ends after this number of orders, so that its history and its result stay small. */
 const MAX_ORDERS = 500;
@@ -24,8 +25,11 @@ const CONCURRENT_ORDERS = 10;
  * idempotency keys of the order's own compensations, so they are safe to repeat, and also safe when the order never
  * reached them. Lists an order that cannot be rolled back for a person, and tries it again in the next run, after all
  * other orders.
+ *
+ * With `close`, only closes one order whose parcel has left.
  */
 export async function reconcile(input: ReconcileInput): Promise<ReconcileResult> {
+  if (input?.close) return await closeOrder(input);
   const result: ReconcileResult = { comparedCount: 0, orders: [], hasMore: false };
   for (const isForPerson of [false, true]) {
     let page: EndedOrdersPage | undefined;
