@@ -3,6 +3,7 @@ import { auditInput, type AuditFinding } from '../schemas/audit.js';
 import { formatMoney } from '../schemas/shared/money.js';
 import type { Store } from '../store/index.js';
 import type { OrderState } from '../store/orders/reconciliation.js';
+import { isOpen, OPEN_EXECUTIONS } from '../temporal/client/closed-executions.js';
 import { describeExecution } from '../temporal/client/describe-execution.js';
 import { listExecutions } from '../temporal/client/visibility.js';
 import { orderIdOf, orderQuery, orderWorkflowId, ORDER_WORKFLOW_TYPE } from '../workflows/order/contract.js';
@@ -15,6 +16,9 @@ const PAGE_SIZE = 100;
 /** A call ends after this number of pages or findings, so that it is short and its result is small. */
 const MAX_PAGES = 50;
 const MAX_FINDINGS = 100;
+
+/** The findings that one run looks up again. Each needs a call to the gateway. */
+const MAX_RECHECKED_ORDERS = 500;
 
 /** A daily run compares the charges of three days, so that two runs can fail. */
 const COMPARED_DAYS = 3;
@@ -49,14 +53,34 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
   /** @returns undefined if the charge fits the order. */
   async function problemOfCharge(charge: ListedCharge, order: OrderState | undefined): Promise<string | undefined> {
     const amount = formatMoney(charge.amount);
-    if (!order) return `the gateway charged ${amount}, and the database has no record of the order`;
+    if (!order) return notRecorded(amount);
     if (order.total && formatMoney(order.total) !== amount)
       return `the gateway charged ${amount}, and the total is ${formatMoney(order.total)}`;
     if (!order.isClosed || order.status === 'completed') return undefined;
     // Looked up again, because the refund can be newer than the list. The refund belongs to the newest charge.
     const { charge: newest, refund } = await gateway.findPayment(charge.orderId);
     const isRefunded = refund?.status === 'refunded' && newest?.chargeId === charge.chargeId;
-    return isRefunded ? undefined : `the order is ${order.status}, and its charge of ${amount} is not refunded`;
+    return isRefunded ? undefined : notRefunded(order, amount);
+  }
+
+  /**
+   * Looks up the charges of the orders that earlier audits listed, because the list of charges covers only a few days.
+   * The lookup shows only the newest charge and whether it was refunded, so it cannot find a second charge or a wrong
+   * amount.
+   */
+  async function recheckListedOrders(): Promise<AuditFinding[]> {
+    const orderIds = await store.listAuditedOrderIds(MAX_RECHECKED_ORDERS);
+    const orders = await store.findOrderStates(orderIds);
+    const findings: AuditFinding[] = [];
+    for (const orderId of orderIds) {
+      const order = orders.get(orderId);
+      if (order && (!order.isClosed || order.status === 'completed')) continue;
+      const { charge, refund } = await gateway.findPayment(orderId);
+      if (charge?.status !== 'succeeded' || refund?.status === 'refunded') continue;
+      const amount = formatMoney(charge.amount);
+      findings.push({ orderId, problem: order ? notRefunded(order, amount) : notRecorded(amount) });
+    }
+    return findings;
   }
 
   async function compareChargePage(charges: ListedCharge[], chargeIds: Map<string, string>): Promise<AuditFinding[]> {
@@ -82,19 +106,22 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
     const { client } = Context.current();
     const workflowId = orderWorkflowId(orderId);
     const execution = await describeExecution(client, { workflowId });
-    if (execution?.status.name !== 'RUNNING') return undefined;
+    if (!execution || !isOpen(execution)) return undefined;
     if (order) return `the order is ${order.status} in the database, and its workflow is running`;
     const view = await client.workflow
       .getHandle(workflowId)
       .query(orderQuery)
       .catch(() => undefined);
-    if (!view || view.stage === 'reserving_stock') return undefined;
+    // Without a response, nothing shows that the order has no effect yet, so a person must check.
+    if (!view) return 'its workflow is open and does not respond, and the database has no record of the order';
+    if (view.stage === 'reserving_stock') return undefined;
     return 'its workflow is running, and the database has no record of the order';
   }
 
   return {
     /**
-     * Compares the charges of the last three days with the orders in the database.
+     * Compares the charges of the last three days with the orders in the database. The first call also looks up the
+     * charges of the orders that earlier audits listed.
      *
      * @throws `InvalidInput`, and the failures of `readExternalSystem`.
      */
@@ -103,18 +130,20 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
       const createdBefore = comparedBefore();
       const createdFrom = new Date(createdBefore.getTime() - COMPARED_DAYS * DAY_MS);
       const chargeIds = new Map<string, string>();
-      return await comparePages(after, async (position) => {
+      const listed = after === undefined ? await withHeartbeat(recheckListedOrders) : [];
+      const compared = await comparePages(after, async (position) => {
         const page = await gateway.listCharges({ createdFrom, createdBefore, limit: PAGE_SIZE, after: position });
         const findings = await compareChargePage(page.charges, chargeIds);
         return { comparedCount: page.charges.length, findings, ...(page.next !== null && { next: page.next }) };
       });
+      return { ...compared, findings: [...listed, ...compared.findings] };
     },
 
     /** Compares the open workflows of orders with the database. */
     async compareWorkflows({ after }: AuditRequest): Promise<AuditPage> {
       const { client } = Context.current();
       const query =
-        `WorkflowType = '${ORDER_WORKFLOW_TYPE}' and ExecutionStatus = 'Running' ` +
+        `WorkflowType = '${ORDER_WORKFLOW_TYPE}' and ${OPEN_EXECUTIONS} ` +
         `and StartTime < '${comparedBefore().toISOString()}'`;
       return await comparePages(after, async (position) => {
         const pageToken = position === undefined ? undefined : Buffer.from(position, 'base64');
@@ -141,6 +170,11 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
     },
   };
 }
+
+const notRecorded = (amount: string) => `the gateway charged ${amount}, and the database has no record of the order`;
+
+const notRefunded = ({ status }: OrderState, amount: string) =>
+  `the order is ${status}, and its charge of ${amount} is not refunded`;
 
 async function comparePages(
   after: string | undefined,

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { waitForAll } from '../async/promises.js';
 import { approvalClientsOf, type ShopClients } from '../temporal/client/approval-clients.js';
+import { OPEN_EXECUTIONS } from '../temporal/client/closed-executions.js';
 import { listOldestWorkflowIds } from '../temporal/monitoring.js';
 import { APPROVAL_WORKFLOW_TYPE } from '../workflows/approval/contract.js';
 import { batchIdOf } from '../workflows/batch/contract.js';
@@ -17,20 +18,20 @@ const batchesQuery = (status: 'running' | 'paused') => `WorkflowType = 'batch' a
 const MAX_EXAMINED_BATCHES = 100;
 
 /**
- * Counts the open workflows of a type in all namespaces.
+ * Counts the open workflows of a type in all namespaces, also paused ones.
  *
  * @param filter another condition of the query. Callers must escape its values.
  */
 export async function countOpenWorkflows(clients: ShopClients, type: string, filter?: string): Promise<number> {
   const conditions = [`WorkflowType = '${type}'`, ...(filter === undefined ? [] : [filter])].join(' and ');
   const counts = (type === APPROVAL_WORKFLOW_TYPE ? approvalClientsOf(clients) : [clients.client]).map((client) =>
-    countRunning(client, conditions),
+    countOpen(client, conditions),
   );
   return (await waitForAll(counts)).reduce((sum, count) => sum + count, 0);
 }
 
-async function countRunning(client: Client, query: string): Promise<number> {
-  const { count } = await client.workflow.count(`${query} and ExecutionStatus = 'Running'`);
+async function countOpen(client: Client, query: string): Promise<number> {
+  const { count } = await client.workflow.count(`${query} and ${OPEN_EXECUTIONS}`);
   return count;
 }
 
@@ -45,7 +46,7 @@ export async function countOpenBatches(client: Client) {
 
 /** Lists the ids of the oldest 100 running batches. */
 export async function listRunningBatchIds(client: Client): Promise<string[]> {
-  const query = `${batchesQuery('running')} and ExecutionStatus = 'Running'`;
+  const query = `${batchesQuery('running')} and ${OPEN_EXECUTIONS}`;
   const workflowIds = await listOldestWorkflowIds(client, query, MAX_EXAMINED_BATCHES);
   return workflowIds.map(batchIdOf);
 }

@@ -14,6 +14,12 @@ const CLOSED_STATUSES: ReadonlySet<string> = new Set<WorkflowExecutionStatusName
 ]);
 
 /**
+ * The part of a visibility query that selects open executions, also paused ones. An older server rejects a query with
+ * the status `Paused`, so the query excludes the closed statuses.
+ */
+export const OPEN_EXECUTIONS = `ExecutionStatus not in ('Completed', 'Failed', 'Canceled', 'Terminated', 'ContinuedAsNew', 'TimedOut')`;
+
+/**
  * Whether the run is open. An open run can have another status than `RUNNING`: an operator can pause the workflow, and a
  * newer server may have statuses that the SDK does not know.
  */

@@ -1,5 +1,5 @@
 import type { AuditPage } from '../../activities/audit.js';
-import type { AuditResult } from '../../schemas/audit.js';
+import type { AuditFinding, AuditResult } from '../../schemas/audit.js';
 import { compareCharges, compareWorkflows, recordAuditFindings } from './activities.js';
 
 /** A comparison ends after this number of findings, so that the history and the result of the run stay small. */
@@ -12,11 +12,16 @@ const MAX_FINDINGS = 500;
 export async function audit(input?: unknown): Promise<AuditResult> {
   const charges = await compareAll((after) => compareCharges({ input, after }));
   const workflows = await compareAll((after) => compareWorkflows({ after }));
-  const findings = [...charges.findings, ...workflows.findings];
+  const findings = uniqueFindings([...charges.findings, ...workflows.findings]);
   const isComplete = charges.isComplete && workflows.isComplete;
   await recordAuditFindings({ findings, isComplete });
   return { chargeCount: charges.comparedCount, workflowCount: workflows.comparedCount, findings, isComplete };
 }
+
+/** If an order has several findings, keeps the last one, which the database keeps too. */
+const uniqueFindings = (findings: AuditFinding[]): AuditFinding[] => [
+  ...new Map(findings.map((finding) => [finding.orderId, finding])).values(),
+];
 
 async function compareAll(compare: (after: string | undefined) => Promise<AuditPage>) {
   const compared: AuditPage = { comparedCount: 0, findings: [] };

@@ -125,6 +125,25 @@ describeOnDevServer('the audit', () => {
     expect(await listedForPerson()).toEqual(expected);
   });
 
+  test('keeps an old finding until its charge is refunded, and removes a finding without a charge', async () => {
+    const [old, voided] = [newOrderId(), newOrderId()];
+    const at = new Date(Date.now() - 4 * 24 * 60 * 60_000).toISOString();
+    const request = { orderId: old, amount: { value: 700, currency: 'EUR' }, token: 'tok_ok' };
+    const oldCharge = { at, request, chargeId: `ch_${old}`, key: old, status: 'succeeded' as const };
+    shop.fakes.ledger.append({ type: 'charge', charge: oldCharge });
+    const findings = [old, voided].map((orderId) => ({ orderId, problem: 'found by an earlier audit' }));
+    await shop.store.recordAuditFindings({ findings, isComplete: false, runId: 'earlier' });
+
+    expect((await audit()).isComplete).toBe(true);
+    const listed = await listedForPerson();
+    expect(listed[old]).toBe('the gateway charged €7.00, and the database has no record of the order');
+    expect(listed).not.toHaveProperty(voided);
+
+    await callGateway('refunds', { orderId: old });
+    expect((await audit()).isComplete).toBe(true);
+    expect(await listedForPerson()).not.toHaveProperty(old);
+  });
+
   test('an option that does not exist is an error', async () => {
     await expect(audit({ dryRun: true })).rejects.toMatchObject({ cause: { cause: { type: 'InvalidInput' } } });
   });

@@ -4,6 +4,7 @@ import type { createPaymentActivities } from '../../../activities/payments.js';
 import type { createShippingActivities } from '../../../activities/shipping.js';
 import { waitForAll } from '../../../async/promises.js';
 import type { Retrying } from '../../../schemas/shared/execution.js';
+import { OPEN_EXECUTIONS } from '../../../temporal/client/closed-executions.js';
 import { describeExecution } from '../../../temporal/client/describe-execution.js';
 import { pendingActivityFields } from '../../../temporal/client/pending-activities.js';
 import { listExecutions } from '../../../temporal/client/visibility.js';
@@ -44,7 +45,7 @@ export interface PartnerRetries {
 
 /** Returns the calls to each partner that are being retried in the newest open orders and approvals. */
 export async function readPartnerRetries(client: Client): Promise<Record<Partner, PartnerRetries>> {
-  const query = `WorkflowType in ('order', 'approval') and ExecutionStatus = 'Running'`;
+  const query = `WorkflowType in ('order', 'approval') and ${OPEN_EXECUTIONS}`;
   const { executions } = await listExecutions(client, { query, pageSize: SAMPLED_WORKFLOWS });
   const retries = await waitForAll(
     executions.map(async ({ workflowId, runId }) => {
