@@ -6,8 +6,14 @@ import type { Store } from '../store/index.js';
 import { isOpen } from '../temporal/client/closed-executions.js';
 import { deleteClosedRun } from '../temporal/client/delete-executions.js';
 import { describeExecution, firstRunIdOf } from '../temporal/client/describe-execution.js';
+import { deleteClosedActivity, readStandaloneActivity } from '../temporal/client/standalone-activities.js';
 import { listExecutions, quoteCallerId, workflowIdIn, type Execution } from '../temporal/client/visibility.js';
-import { approvalIdOf, approvalWorkflowId, approversAttribute } from '../workflows/approval/contract.js';
+import {
+  approvalIdOf,
+  approvalWorkflowId,
+  approversAttribute,
+  outcomeReportId,
+} from '../workflows/approval/contract.js';
 import { cartIdOf, cartWorkflowId } from '../workflows/cart/contract.js';
 import { customerIdAttribute, orderIdOf, orderWorkflowId } from '../workflows/order/contract.js';
 import { clientsOfShop } from './approval-namespace.js';
@@ -51,6 +57,7 @@ export function createErasureActivities({ store, approvalNamespace }: ErasureSet
           [
             ...records.orders.filter(({ isOpen }) => isOpen).map(({ orderId }) => openOrder(orderId)),
             ...executions.filter(isOpen).map(({ workflowId }) => openWorkflow(workflowId)),
+            ...(await findRunningReports(records.approvals)),
           ].map((work) => [`${work.kind} ${work.id}`, work]),
         );
         return {
@@ -68,7 +75,7 @@ export function createErasureActivities({ store, approvalNamespace }: ErasureSet
     },
 
     /**
-     * Requests the deletion of the closed workflow runs of a person. Must run before `erasePersonalRecords`, because the
+     * Requests the deletion of the closed workflow runs of a person, and of the reports of their approvals. Must run before `erasePersonalRecords`, because the
      * records find the workflows.
      */
     async deletePersonalWorkflows({ customerId }: { customerId: string }): Promise<void> {
@@ -77,6 +84,10 @@ export function createErasureActivities({ store, approvalNamespace }: ErasureSet
         for (const execution of await findExecutions(clientsOfShop(approvalNamespace), customerId, records)) {
           cancellation.throwIfAborted();
           if (!isOpen(execution)) await deleteClosedRun(execution.client, execution);
+        }
+        for (const approvalId of records.approvals) {
+          cancellation.throwIfAborted();
+          await deleteClosedActivity(client, outcomeReportId(approvalId));
         }
       });
     },
@@ -125,6 +136,17 @@ async function findExecutions(
     ...(await findRunsOfCarts(clients, carts)),
   ];
   return [...new Map(found.map((execution) => [execution.runId, execution])).values()];
+}
+
+/** Finds the approvals whose outcome is being reported. The report contains the view of the approval. */
+async function findRunningReports(approvalIds: string[]): Promise<OpenWork[]> {
+  const found: OpenWork[] = [];
+  for (const id of approvalIds) {
+    const report = await readStandaloneActivity(Context.current().client, outcomeReportId(id));
+    if (report === 'unsupported') return [];
+    if (report?.status === 'running') found.push({ kind: 'approval', id, problem: 'its outcome is being reported' });
+  }
+  return found;
 }
 
 /** The id of a cart can be reused by another customer, so the first run id decides. */

@@ -1,5 +1,10 @@
 import type { Client } from '@temporalio/client';
-import type { ReconciledOrder, ReconcileInput, ReconcileResult } from '../../src/schemas/reconciliation.js';
+import type {
+  ClosingAction,
+  ReconciledOrder,
+  ReconcileInput,
+  ReconcileResult,
+} from '../../src/schemas/reconciliation.js';
 import { HOUSEKEEPING_TASK_QUEUE } from '../../src/workflows/housekeeping/contract.js';
 import type { reconcile } from '../../src/workflows/housekeeping/reconcile.js';
 import { connectToServer } from '../stack/connect-to-server.js';
@@ -77,10 +82,12 @@ function closeOf(options: { close?: string | undefined; as?: string | undefined;
     return undefined;
   }
   if (options['include-missing']) throw new UsageError('--close and --include-missing exclude each other');
-  if (as !== undefined && as !== 'delivered' && as !== 'write_off')
-    throw new UsageError(`--as must be delivered or write_off, got "${as}"`);
-  return { orderId, ...(as !== undefined && { as }) };
+  if (as === undefined) return { orderId };
+  if (!isClosingAction(as)) throw new UsageError(`--as must be delivered or write_off, got "${as}"`);
+  return { orderId, as };
 }
+
+const isClosingAction = (as: string): as is ClosingAction => as === 'delivered' || as === 'write_off';
 
 /** Runs the workflow. @throws when another run of this command is open. */
 async function reconcileOn(client: Client, input: ReconcileInput): Promise<ReconcileResult> {

@@ -1,11 +1,15 @@
+import { status } from '@grpc/grpc-js';
 import { ActivityNotFoundError, type ActivityExecutionDescription, type Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Retrying, Waiting } from '../../schemas/shared/execution.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { isUnsupportedCall } from '../grpc-errors.js';
+import { grpcErrorIn, isUnsupportedCall } from '../grpc-errors.js';
 import { withServerDeadline } from './deadlines.js';
 import { pendingActivityFields } from './pending-activities.js';
+
+/** A reset of an approval repeats its report only if the last report failed. */
+const MAX_ACTIVITY_RUNS = 100;
 
 /** Whether the server offers standalone activities in this namespace. */
 export async function offersStandaloneActivities(connection: NativeConnection, namespace: string): Promise<boolean> {
@@ -36,6 +40,28 @@ export async function readStandaloneActivity(
     if (error instanceof ActivityNotFoundError) return undefined;
     if (isUnsupportedCall(error)) return 'unsupported';
     throw error;
+  }
+}
+
+/**
+ * Deletes all closed runs of a standalone activity. Does nothing when the server does not keep the activity, or offers
+ * no standalone activities.
+ */
+export async function deleteClosedActivity(client: Client, activityId: string): Promise<void> {
+  const { workflowService, options } = client;
+  const { namespace } = options;
+  try {
+    const query = `ActivityId = '${activityId}' and ExecutionStatus != 'Running'`;
+    const { executions } = await withServerDeadline(client, () =>
+      workflowService.listActivityExecutions({ namespace, query, pageSize: MAX_ACTIVITY_RUNS }),
+    );
+    for (const { runId } of executions ?? []) {
+      await withServerDeadline(client, () =>
+        workflowService.deleteActivityExecution({ namespace, activityId, runId: runId ?? '' }),
+      );
+    }
+  } catch (error) {
+    if (!isUnsupportedCall(error) && grpcErrorIn(error)?.code !== status.NOT_FOUND) throw error;
   }
 }
 

@@ -1,7 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ApprovalResource } from '../../../src/schemas/approval.js';
-import { offersStandaloneActivities } from '../../../src/temporal/client/standalone-activities.js';
+import {
+  offersStandaloneActivities,
+  readStandaloneActivity,
+} from '../../../src/temporal/client/standalone-activities.js';
 import { decideUpdate, outcomeReportId } from '../../../src/workflows/approval/contract.js';
+import { runErase } from '../../../tools/erase/run-erase.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { startWebhookReceiver, type WebhookReceiver } from '../../support/network/webhook-receiver.js';
 import { waitUntil } from '../../support/processes.js';
@@ -17,7 +21,7 @@ const SERVER_TIMEOUT_MS = 120_000;
 /** The first retry is due after 5 s, the second after another 15 s. */
 const RETRY_TIMEOUT_MS = 40_000;
 
-const WORKER_ENV = { WORKER_TASK_QUEUES: 'approvals' };
+const WORKER_ENV = { WORKER_TASK_QUEUES: 'approvals,housekeeping' };
 
 let server: DevServer;
 let shop: Shop;
@@ -46,8 +50,8 @@ function useShopOn(startServer: () => Promise<DevServer>, env: Record<string, st
 }
 
 /** Starts an approval with a callback URL, and approves it. */
-async function startApproved(): Promise<{ approvalId: string; handle: ApprovalHandle }> {
-  const input = makeApproval({ stages: [makeStage({ id: 'now' })], callbackUrl: receiver.url });
+async function startApproved(requestedBy = 'somebody'): Promise<{ approvalId: string; handle: ApprovalHandle }> {
+  const input = makeApproval({ requestedBy, stages: [makeStage({ id: 'now' })], callbackUrl: receiver.url });
   const handle = await startApproval(shop.client, input);
   await handle.executeUpdate(decideUpdate, { args: [{ approver: 'now', decision: 'approve' }] });
   return { approvalId: input.approvalId, handle };
@@ -104,6 +108,37 @@ describeOnFullServer('the report of an outcome on a server with standalone activ
     expect(receiver.received).toHaveLength(1);
     expect((await shop.store.findApproval(approvalId))?.finalView?.callbackDelivery?.status).toBe('delivered');
     expect(await activityTypesOf(handle)).not.toContain('reportOutcome');
+  });
+
+  test('is deleted with the data of its requester, who cannot be erased before', async () => {
+    receiver.respondWith(503);
+    const { approvalId, handle } = await startApproved('requester-to-erase');
+    await handle.result();
+    await waitForRetry(approvalId);
+    const erase = async () => {
+      const lines: string[] = [];
+      const print = (text: string) => lines.push(text);
+      const env = { TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: server.namespace };
+      const code = await runErase(['customer', 'requester-to-erase', '--yes'], { env, print, printError: print });
+      return { code, output: lines.join('\n') };
+    };
+    const containing = (text: string) => expect.stringContaining(text) as string;
+    expect(await erase()).toEqual({ code: 1, output: containing(`${approvalId}: its outcome is being reported`) });
+
+    receiver.respondWith(200);
+    await reportOf(approvalId).result();
+    await waitUntil(
+      async () => {
+        const { code, output } = await erase();
+        if (code === 2) throw new Error(output);
+        return code === 0 || undefined;
+      },
+      { description: 'the erasure', timeoutMs: RETRY_TIMEOUT_MS },
+    );
+    await waitUntil(
+      async () => (await readStandaloneActivity(shop.client, outcomeReportId(approvalId))) === undefined || undefined,
+      { description: 'the deletion of the report', timeoutMs: RETRY_TIMEOUT_MS },
+    );
   });
 
   test('continues after the approval has closed until the receiver is available again', async () => {
