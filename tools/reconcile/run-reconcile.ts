@@ -26,6 +26,8 @@ Exit code: 0 if no order needs a person, 1 if an order does, 2 after an error`;
 
 const exitCodes = { done: 0, needsPerson: 1, failed: 2 };
 
+type OrderToClose = NonNullable<NonNullable<ReconcileInput>['close']>;
+
 /** Ends a run that no worker processes. */
 const WORKFLOW_TIMEOUT = '1 hour';
 
@@ -75,7 +77,12 @@ async function main(args: string[], context: CommandContext): Promise<number> {
   }
 }
 
-function closeOf(options: { close?: string | undefined; as?: string | undefined; 'include-missing': boolean }) {
+/** @throws UsageError for options that do not fit together. */
+function closeOf(options: {
+  close?: string | undefined;
+  as?: string | undefined;
+  'include-missing': boolean;
+}): OrderToClose | undefined {
   const { close: orderId, as } = options;
   if (orderId === undefined) {
     if (as !== undefined) throw new UsageError('--as needs --close');
