@@ -51,13 +51,14 @@ export function createErasureActivities({ store, approvalNamespace }: ErasureSet
     async findPersonalData({ input }: { input: unknown }): Promise<PersonalData> {
       const { customerId } = parseInput(eraseInput, input);
       return await withHeartbeat(async () => {
+        const clients = clientsOfShop(approvalNamespace);
         const records = await store.findRecordsOfPerson(customerId);
-        const executions = await findExecutions(clientsOfShop(approvalNamespace), customerId, records);
+        const executions = await findExecutions(clients, customerId, records);
         const open = new Map(
           [
             ...records.orders.filter(({ isOpen }) => isOpen).map(({ orderId }) => openOrder(orderId)),
             ...executions.filter(isOpen).map(({ workflowId }) => openWorkflow(workflowId)),
-            ...(await findRunningReports(records.approvals)),
+            ...(await findRunningReports(clients, records.approvals)),
           ].map((work) => [`${work.kind} ${work.id}`, work]),
         );
         return {
@@ -75,19 +76,20 @@ export function createErasureActivities({ store, approvalNamespace }: ErasureSet
     },
 
     /**
-     * Requests the deletion of the closed workflow runs of a person, and of the reports of their approvals. Must run before `erasePersonalRecords`, because the
-     * records find the workflows.
+     * Requests the deletion of the closed workflow runs of a person, and of the reports of their approvals. Must run
+     * before `erasePersonalRecords`, because the records find the workflows.
      */
     async deletePersonalWorkflows({ customerId }: { customerId: string }): Promise<void> {
       await withHeartbeat(async (cancellation) => {
         const records = await store.findRecordsOfPerson(customerId);
-        for (const execution of await findExecutions(clientsOfShop(approvalNamespace), customerId, records)) {
+        const clients = clientsOfShop(approvalNamespace);
+        for (const execution of await findExecutions(clients, customerId, records)) {
           cancellation.throwIfAborted();
           if (!isOpen(execution)) await deleteClosedRun(execution.client, execution);
         }
         for (const approvalId of records.approvals) {
           cancellation.throwIfAborted();
-          await deleteClosedActivity(client, outcomeReportId(approvalId));
+          for (const client of clients) await deleteClosedActivity(client, outcomeReportId(approvalId));
         }
       });
     },
@@ -139,12 +141,14 @@ async function findExecutions(
 }
 
 /** Finds the approvals whose outcome is being reported. The report contains the view of the approval. */
-async function findRunningReports(approvalIds: string[]): Promise<OpenWork[]> {
+async function findRunningReports(clients: readonly Client[], approvalIds: string[]): Promise<OpenWork[]> {
   const found: OpenWork[] = [];
   for (const id of approvalIds) {
-    const report = await readStandaloneActivity(Context.current().client, outcomeReportId(id));
-    if (report === 'unsupported') return [];
-    if (report?.status === 'running') found.push({ kind: 'approval', id, problem: 'its outcome is being reported' });
+    for (const client of clients) {
+      const report = await readStandaloneActivity(client, outcomeReportId(id));
+      if (report === 'unsupported') return [];
+      if (report?.status === 'running') found.push({ kind: 'approval', id, problem: 'its outcome is being reported' });
+    }
   }
   return found;
 }

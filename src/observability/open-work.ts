@@ -38,8 +38,8 @@ async function countOpen(client: Client, query: string): Promise<number> {
 /** Counts the open batches. */
 export async function countOpenBatches(client: Client) {
   const [running, paused] = await waitForAll([
-    countRunning(client, batchesQuery('running')),
-    countRunning(client, batchesQuery('paused')),
+    countOpen(client, batchesQuery('running')),
+    countOpen(client, batchesQuery('paused')),
   ]);
   return { running, paused };
 }
