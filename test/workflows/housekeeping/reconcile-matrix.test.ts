@@ -115,7 +115,6 @@ describeOnDevServer('the reconciliation of an order that ended at any stage', ()
   async function end({ ending, handle }: Order): Promise<void> {
     if (ending === 'timed out') await waitForClose(handle);
     if (ending === 'terminated' || ending === 'deleted') await handle.terminate('test');
-    if (ending === 'deleted') await deleteWorkflow(shop.client, handle.workflowId);
     if (ending !== 'reset') return;
     const { workflowId } = handle;
     const { runId } = await handle.describe();
@@ -167,6 +166,9 @@ describeOnDevServer('the reconciliation of an order that ended at any stage', ()
       orders.filter(({ ending }) => ending !== 'reset'),
     ];
     await Promise.all(orders.map(end));
+    // One after the other, because the replay check reads the histories before each deletion.
+    for (const { ending, handle } of orders)
+      if (ending === 'deleted') await deleteWorkflow(shop.client, handle.workflowId);
     // From here on, a reservation of an ended order can still commit.
     await releaseLocks();
     shop.fakes.faults.clear();
