@@ -27,8 +27,8 @@ COPY tools tools
 COPY src src
 RUN npm run build
 
-# Each program of the fakes becomes one file, so that their image contains no node_modules. They do not run in the
-# development stack, which alone has the page that breaks it.
+# Each program of the fakes becomes one file, so that their image contains no node_modules. The
+# bundle omits the page Break it, which only the development stack has.
 FROM all-dependencies AS build-fakes
 COPY tools tools
 COPY src src

@@ -36,7 +36,7 @@ export async function ensureEndpoint(connection: Connection, target: EndpointTar
     const grpc = grpcErrorIn(error);
     if (grpc?.code === status.ALREADY_EXISTS) return false;
     if (grpc?.code === status.UNIMPLEMENTED || grpc?.code === status.FAILED_PRECONDITION)
-      throw new EndpointError(`the Temporal server has no Nexus endpoints: ${grpc.details}`);
+      throw new EndpointError(`the Temporal server does not support Nexus endpoints: ${grpc.details}`);
     throw error;
   }
 }

@@ -179,7 +179,7 @@ const report = {
   outcome: { approvalId: request.approvalId, status: 'approved' },
 } as const;
 
-/** Runs `startOutcomeReport` with a client whose start of a standalone activity does this. */
+/** Runs `startOutcomeReport` with a client that calls `start` to start a standalone activity. */
 async function startReport(start: () => Promise<unknown>, standaloneReports = true): Promise<string> {
   const { startOutcomeReport } = createApprovalActivities({ standaloneReports } as ApprovalActivitiesDependencies);
   const client = { activity: { start }, withAbortSignal: (_signal: AbortSignal, run: () => unknown) => run() };
@@ -201,18 +201,18 @@ test('startOutcomeReport starts a standalone activity, and accepts that the acti
   expect(await startReport(() => Promise.reject(exists))).toBe('started');
 });
 
-test('startOutcomeReport is unsupported when it is turned off, without calling the server', async () => {
+test('startOutcomeReport returns unsupported when it is turned off, without calling the server', async () => {
   expect(await startReport(() => Promise.reject(new Error('called')), false)).toBe('unsupported');
 });
 
 test.each([status.UNIMPLEMENTED, status.PERMISSION_DENIED])(
-  'startOutcomeReport is unsupported when the server responds with gRPC status %i',
+  'startOutcomeReport returns unsupported when the server responds with gRPC status %i',
   async (code) => {
     expect(await startReport(() => Promise.reject(grpcError(code)))).toBe('unsupported');
   },
 );
 
-test('startOutcomeReport fails, and is retried, when the server is unavailable', async () => {
+test('startOutcomeReport throws the error of an unavailable server', async () => {
   const error = grpcError(status.UNAVAILABLE);
   await expect(startReport(() => Promise.reject(error))).rejects.toBe(error);
 });

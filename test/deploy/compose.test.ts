@@ -231,7 +231,7 @@ describe('the project’s services in docker-compose.yml', () => {
     expect(services.gateway!.volumes).toEqual(['./deploy/compose/haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro']);
     expect(gateway).toContain(`bind :${LISTENING_PORTS.gateway![0]}`);
     expect(gateway).toContain(`api:${services.api!.environment!.PORT}`);
-    const [, path = ''] = /uri (\S+)/.exec(gateway) ?? [];
+    const [, path = 'no uri in haproxy.cfg'] = /uri (\S+)/.exec(gateway) ?? [];
     expect(services.api!.healthcheck!.test.join(' ')).toContain(`${path}'`);
     expect(services['api-2']).toMatchObject({ ...services.api, networks: { default: { aliases: ['api'] } } });
     expect(Object.keys(services.gateway!.depends_on!)).toEqual(['api', 'api-2']);

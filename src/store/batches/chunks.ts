@@ -122,7 +122,7 @@ async function applyStep(
     assertValidFailureIndexes(failures, nextItems.length);
     const processedItems = first + nextItems.length;
     const isLast = processedItems === items.length;
-    // The locks of the products are released earlier. The commit of the last step also makes the earlier steps durable.
+    // An asynchronous commit releases the product locks sooner. The commit of the last step makes all steps durable.
     if (!isLast) await setLocal(tx, { synchronous_commit: 'off' });
     await recordChunkResult(tx, key, {
       outcome: isLast ? 'done' : null,

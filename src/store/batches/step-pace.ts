@@ -48,7 +48,7 @@ const CONFLICTS: readonly (string | undefined)[] = [
 /**
  * Paces the steps of all chunks in this process, so that orders do not wait long for the locks of batches. Halves the
  * number of items after a step that was slow or got no lock, and runs fewer steps at once. Raises both while steps are
- * fast. After a step blocked an order, steps are shorter, and a pause as long as the step follows each step.
+ * fast. After a step has blocked an order, steps are shorter, and each step is followed by an equally long pause.
  */
 export class StepPace {
   private maxItems = FIRST_ITEMS;

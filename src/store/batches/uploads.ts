@@ -45,7 +45,7 @@ export class UploadAbandonedError extends Error {
  */
 export function createUploadStore(db: Kysely<Tables>, pool: pg.Pool) {
   const partLimit = new ConcurrencyLimit({ maxConcurrent: CONCURRENT_PARTS });
-  // Deletions need connections that requests wait for, so this process runs one at a time.
+  // A deletion occupies a database connection that requests need, so this process runs one deletion at a time.
   const deletionLimit = new ConcurrencyLimit({ maxConcurrent: 1 });
 
   return {

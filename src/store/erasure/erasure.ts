@@ -38,8 +38,8 @@ export function createErasureStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Erases the records that `findRecordsOfPerson` found. Erases the orders last, because they find the carts. The rows
-     * stay, so that no id can be used again.
+     * Erases the records that `findRecordsOfPerson` found. Erases the orders last, because some carts are found through
+     * their orders. The rows stay, so that no id can be used again.
      *
      * @throws the reason of `cancellation`. A repeated call erases the rest.
      */
@@ -145,7 +145,7 @@ async function findCarts(tx: Transaction<Tables>, customerId: string): Promise<P
   return rows.map((row) => ({ firstRunId: row.first_run_id, cartId: row.cart_id }));
 }
 
-/** The views are JSON, and a caller id needs no escaping in JSON. So a quoted id is exactly this id. */
+/** The views are JSON, and caller ids need no JSON escaping, so a search for the quoted id finds only this id. */
 async function findApprovals(tx: Transaction<Tables>, personId: string): Promise<string[]> {
   const quoted = JSON.stringify(personId);
   const rows = await tx
@@ -171,7 +171,7 @@ async function countResponses(tx: Transaction<Tables>, personId: string): Promis
 
 const responseContains = (personId: string) => sql<boolean>`strpos(body, ${JSON.stringify(personId)}) > 0`;
 
-/** Without its content hash, a request with the id of the order is always another request, so it is rejected. */
+/** Also removes the content hash, so that the shop rejects every later request with the id of the order. */
 async function eraseOrders(tx: Transaction<Tables>, orderIds: string[]): Promise<void> {
   if (orderIds.length === 0) return;
   const rows = await tx
@@ -187,7 +187,7 @@ async function eraseOrders(tx: Transaction<Tables>, orderIds: string[]): Promise
     where orders.order_id = erased.order_id`.execute(tx);
 }
 
-/** @param personId replaces the id of a cart that has this id. */
+/** @param personId a cart id that equals this id is erased too. */
 async function eraseCarts(tx: Transaction<Tables>, firstRunIds: string[], personId?: string): Promise<void> {
   if (firstRunIds.length === 0) return;
   const { rows } = await sql<{ key: string }>`

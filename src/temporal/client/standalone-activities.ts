@@ -8,7 +8,7 @@ import { grpcErrorIn, isUnsupportedCall } from '../grpc-errors.js';
 import { withServerDeadline } from './deadlines.js';
 import { pendingActivityFields } from './pending-activities.js';
 
-/** A reset of an approval repeats its report only if the last report failed. */
+/** The most runs that one call deletes. More are unlikely: only a reset after a failed report starts another run. */
 const MAX_ACTIVITY_RUNS = 100;
 
 /** Whether the server offers standalone activities in this namespace. */
@@ -80,7 +80,7 @@ async function toState(description: ActivityExecutionDescription): Promise<Stand
   }
 }
 
-/** Returns what delays the activity, in the form of an activity of a workflow. */
+/** Returns what delays the activity, in the same fields as for a pending activity of a workflow. */
 async function pendingFieldsOf(description: ActivityExecutionDescription) {
   const { runState, nextAttemptScheduleTime, scheduleTime, lastFailure } = description.rawInfo;
   const error = lastFailure && (await description.getLastFailure());

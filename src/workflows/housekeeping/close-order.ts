@@ -50,8 +50,10 @@ async function chooseAction(orderId: string, as: ClosingAction | undefined): Pro
   if (!report || NOT_LEFT.includes(report.status))
     return { problem: 'the parcel has not left; run the reconciliation, which rolls the order back' };
   const reported = ACTIONS[report.status];
-  if (!reported && !as) return { problem: `the carrier reports ${report.status}; say how the delivery ended` };
-  if (reported && as && reported !== as) return { problem: `the carrier reports ${report.status}` };
+  if (!reported && !as)
+    return { problem: `the carrier reports ${report.status}; set "as" to "delivered" or "write_off"` };
+  if (reported && as && reported !== as)
+    return { problem: `the carrier reports ${report.status}, which contradicts "as":"${as}"` };
   return { as: reported ?? as!, report };
 }
 

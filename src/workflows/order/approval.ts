@@ -53,6 +53,9 @@ export async function awaitApproval(
     if (isApprovalFailure(error) || isCancellation(error)) state.view.approval = { approvalId, status: 'withdrawn' };
     throw error;
   });
+  // Fails the workflow task, because an outcome that cannot be read must not lead to a charge.
+  if (status !== 'approved' && !APPROVAL_REJECTIONS[status])
+    throw new Error(`approval ${approvalId} returned the unknown outcome ${String(status)}`);
   state.view.approval = { approvalId, status };
   throwIfRejected(APPROVAL_REJECTIONS[status]);
 }

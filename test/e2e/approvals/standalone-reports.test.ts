@@ -110,7 +110,7 @@ describeOnFullServer('the report of an outcome on a server with standalone activ
     expect(await activityTypesOf(handle)).not.toContain('reportOutcome');
   });
 
-  test('is deleted with the data of its requester, who cannot be erased before', async () => {
+  test('blocks the erasure of its requester while it runs, and is deleted with their data', async () => {
     receiver.respondWith(503);
     const { approvalId, handle } = await startApproved('requester-to-erase');
     await handle.result();
