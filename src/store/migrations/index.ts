@@ -19,6 +19,8 @@ import * as audit from './0019-audit.js';
 import * as dailyReports from './0020-daily-reports.js';
 import * as erasure from './0021-erasure.js';
 import * as productsFillfactor from './0022-products-fillfactor.js';
+import * as erasureIndex from './0023-erasure-index.js';
+import * as operatorCountIndexes from './0024-operator-count-indexes.js';
 
 /** All migrations by name, in the order in which they are applied. Do not change a released migration. */
 export const migrations: Record<string, Migration> = {
@@ -41,6 +43,8 @@ export const migrations: Record<string, Migration> = {
   '0020-daily-reports': dailyReports,
   '0021-erasure': erasure,
   '0022-products-fillfactor': productsFillfactor,
+  '0023-erasure-index': erasureIndex,
+  '0024-operator-count-indexes': operatorCountIndexes,
 };
 
 /**
