@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { runConcurrently } from '../async/concurrency.js';
 import { auditInput, type AuditFinding } from '../schemas/audit.js';
 import { formatMoney } from '../schemas/shared/money.js';
 import type { Store } from '../store/index.js';
@@ -19,6 +20,7 @@ const MAX_FINDINGS = 100;
 
 /** The findings that one run looks up again. Each needs a call to the gateway. */
 const MAX_RECHECKED_ORDERS = 500;
+const MAX_CONCURRENT_LOOKUPS = 10;
 
 /** A daily run compares the charges of three days, so that two runs can fail. */
 const COMPARED_DAYS = 3;
@@ -36,6 +38,28 @@ export interface AuditPage {
   findings: AuditFinding[];
   /** Where the next call continues. Missing at the end. */
   next?: string;
+}
+
+/** The orders that earlier audits listed and that were looked up again. */
+export interface Recheck {
+  orderIds: string[];
+  /** The findings that still hold. */
+  findings: AuditFinding[];
+  /** False if earlier audits listed more orders than one run looks up. */
+  isComplete: boolean;
+}
+
+export interface ChargePage extends AuditPage {
+  /** Only the first call looks up listed orders. */
+  recheck?: Recheck;
+}
+
+export interface RecordRequest {
+  findings: AuditFinding[];
+  /** Whether all charges and workflows were compared. */
+  isComplete: boolean;
+  /** Set if some listed orders were not looked up. The earlier findings of these other orders stay. */
+  recheckedOrderIds?: string[] | undefined;
 }
 
 export interface AuditSettings {
@@ -68,19 +92,22 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
    * The lookup shows only the newest charge and whether it was refunded, so it cannot find a second charge or a wrong
    * amount.
    */
-  async function recheckListedOrders(): Promise<AuditFinding[]> {
-    const orderIds = await store.listAuditedOrderIds(MAX_RECHECKED_ORDERS);
+  async function recheckListedOrders(cancellation: AbortSignal): Promise<Recheck> {
+    const listed = await store.listAuditedOrderIds(MAX_RECHECKED_ORDERS + 1);
+    const orderIds = listed.slice(0, MAX_RECHECKED_ORDERS);
     const orders = await store.findOrderStates(orderIds);
     const findings: AuditFinding[] = [];
-    for (const orderId of orderIds) {
+    await runConcurrently(orderIds.length, MAX_CONCURRENT_LOOKUPS, async (n) => {
+      cancellation.throwIfAborted();
+      const orderId = orderIds[n]!;
       const order = orders.get(orderId);
-      if (order && (!order.isClosed || order.status === 'completed')) continue;
+      if (order && (!order.isClosed || order.status === 'completed')) return;
       const { charge, refund } = await gateway.findPayment(orderId);
-      if (charge?.status !== 'succeeded' || refund?.status === 'refunded') continue;
+      if (charge?.status !== 'succeeded' || refund?.status === 'refunded') return;
       const amount = formatMoney(charge.amount);
       findings.push({ orderId, problem: order ? notRefunded(order, amount) : notRecorded(amount) });
-    }
-    return findings;
+    });
+    return { orderIds, findings, isComplete: listed.length <= MAX_RECHECKED_ORDERS };
   }
 
   async function compareChargePage(charges: ListedCharge[], chargeIds: Map<string, string>): Promise<AuditFinding[]> {
@@ -125,18 +152,18 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
      *
      * @throws `InvalidInput`, and the failures of `readExternalSystem`.
      */
-    async compareCharges({ input, after }: AuditRequest): Promise<AuditPage> {
+    async compareCharges({ input, after }: AuditRequest): Promise<ChargePage> {
       parseInput(auditInput, input);
       const createdBefore = comparedBefore();
       const createdFrom = new Date(createdBefore.getTime() - COMPARED_DAYS * DAY_MS);
       const chargeIds = new Map<string, string>();
-      const listed = after === undefined ? await withHeartbeat(recheckListedOrders) : [];
+      const recheck = after === undefined ? await withHeartbeat(recheckListedOrders) : undefined;
       const compared = await comparePages(after, async (position) => {
         const page = await gateway.listCharges({ createdFrom, createdBefore, limit: PAGE_SIZE, after: position });
         const findings = await compareChargePage(page.charges, chargeIds);
         return { comparedCount: page.charges.length, findings, ...(page.next !== null && { next: page.next }) };
       });
-      return { ...compared, findings: [...listed, ...compared.findings] };
+      return { ...compared, ...(recheck && { recheck }) };
     },
 
     /** Compares the open workflows of orders with the database. */
@@ -164,7 +191,7 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
      * Updates the list of orders about which a person must decide. A complete run removes the findings of earlier runs
      * that it did not find again.
      */
-    async recordAuditFindings(request: { findings: AuditFinding[]; isComplete: boolean }): Promise<void> {
+    async recordAuditFindings(request: RecordRequest): Promise<void> {
       const { runId } = Context.current().info.workflowExecution!;
       await store.recordAuditFindings({ ...request, runId });
     },

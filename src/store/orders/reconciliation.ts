@@ -39,6 +39,8 @@ interface AuditFindings {
   findings: readonly UnreconciledOrder[];
   /** Whether the run compared everything, so that the findings of earlier runs are no longer true. */
   isComplete: boolean;
+  /** If set, only the earlier findings of these orders can be removed. */
+  recheckedOrderIds?: readonly string[] | undefined;
   runId: string;
 }
 
@@ -203,20 +205,26 @@ export function createOrderReconciliationStore(db: Kysely<Tables>) {
     /**
      * Adds the findings of an audit to the list for a person. An order that the reconciliation listed keeps its problem.
      */
-    async recordAuditFindings({ findings, isComplete, runId }: AuditFindings): Promise<void> {
+    async recordAuditFindings({ findings, isComplete, recheckedOrderIds, runId }: AuditFindings): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await addOrdersForPerson(tx, { orders: findings, auditRunId: runId });
-        if (isComplete) await tx.deleteFrom('unreconciled_orders').where('audit_run_id', '<>', runId).execute();
+        if (!isComplete) return;
+        await tx
+          .deleteFrom('unreconciled_orders')
+          .where('audit_run_id', '<>', runId)
+          .$if(recheckedOrderIds !== undefined, (query) => query.where('order_id', 'in', recheckedOrderIds!))
+          .execute();
       });
     },
 
-    /** Returns the ids of the orders that audits have listed, the oldest finding first. */
+    /** Returns the ids of the orders that audits have listed. Starts with the order that was found least recently. */
     async listAuditedOrderIds(limit: number): Promise<string[]> {
       const rows = await db
         .selectFrom('unreconciled_orders')
         .select('order_id')
         .where('audit_run_id', 'is not', null)
-        .orderBy('found_at')
+        .orderBy('tried_at')
+        .orderBy('order_id')
         .limit(limit)
         .execute();
       return rows.map(({ order_id: orderId }) => orderId);

@@ -1,8 +1,8 @@
-import type { AuditPage } from '../../activities/audit.js';
+import type { AuditPage, Recheck } from '../../activities/audit.js';
 import type { AuditFinding, AuditResult } from '../../schemas/audit.js';
 import { compareCharges, compareWorkflows, recordAuditFindings } from './activities.js';
 
-/** A comparison ends after this number of findings, so that the history and the result of the run stay small. */
+/** A comparison ends after this number of new findings, so that the history and the result of the run stay small. */
 const MAX_FINDINGS = 500;
 
 /**
@@ -10,11 +10,23 @@ const MAX_FINDINGS = 500;
  * difference for a person, and changes nothing else. Takes no input.
  */
 export async function audit(input?: unknown): Promise<AuditResult> {
-  const charges = await compareAll((after) => compareCharges({ input, after }));
-  const workflows = await compareAll((after) => compareWorkflows({ after }));
-  const findings = uniqueFindings([...charges.findings, ...workflows.findings]);
-  const isComplete = charges.isComplete && workflows.isComplete;
-  await recordAuditFindings({ findings, isComplete });
+  let recheck: Recheck | undefined;
+  const isNew = ({ orderId }: AuditFinding) => !recheck?.orderIds.includes(orderId);
+  const charges = await compareAll(isNew, async (after) => {
+    const page = await compareCharges({ input, after });
+    recheck ??= page.recheck;
+    return page;
+  });
+  const workflows = await compareAll(isNew, (after) => compareWorkflows({ after }));
+  const isRecheckComplete = recheck?.isComplete !== false;
+  const areComparisonsComplete = charges.isComplete && workflows.isComplete;
+  const findings = uniqueFindings([...(recheck?.findings ?? []), ...charges.findings, ...workflows.findings]);
+  await recordAuditFindings({
+    findings,
+    isComplete: areComparisonsComplete,
+    recheckedOrderIds: isRecheckComplete ? undefined : recheck?.orderIds,
+  });
+  const isComplete = areComparisonsComplete && isRecheckComplete;
   return { chargeCount: charges.comparedCount, workflowCount: workflows.comparedCount, findings, isComplete };
 }
 
@@ -23,14 +35,19 @@ const uniqueFindings = (findings: AuditFinding[]): AuditFinding[] => [
   ...new Map(findings.map((finding) => [finding.orderId, finding])).values(),
 ];
 
-async function compareAll(compare: (after: string | undefined) => Promise<AuditPage>) {
+async function compareAll(
+  isNew: (finding: AuditFinding) => boolean,
+  compare: (after: string | undefined) => Promise<AuditPage>,
+) {
   const compared: AuditPage = { comparedCount: 0, findings: [] };
+  let newCount = 0;
   let next: string | undefined;
   do {
     const page = await compare(next);
     compared.comparedCount += page.comparedCount;
     compared.findings.push(...page.findings);
+    newCount += page.findings.filter(isNew).length;
     next = page.next;
-  } while (next !== undefined && compared.findings.length < MAX_FINDINGS);
+  } while (next !== undefined && newCount < MAX_FINDINGS);
   return { ...compared, isComplete: next === undefined };
 }

@@ -51,8 +51,8 @@ describeOnDevServer('the audit', () => {
       { description: 'only the open orders in visibility', timeoutMs: 60_000 },
     );
 
-  const listedForPerson = async () => {
-    const orders = await shop.store.listUnreconciledOrders(100);
+  const listedForPerson = async (limit = 100) => {
+    const orders = await shop.store.listUnreconciledOrders(limit);
     return Object.fromEntries(orders.map(({ orderId, problem }) => [orderId, problem]));
   };
 
@@ -125,12 +125,17 @@ describeOnDevServer('the audit', () => {
     expect(await listedForPerson()).toEqual(expected);
   });
 
+  /** Adds a charge of an order that the database does not have. */
+  function appendCharge(orderId: string, daysAgo: number): void {
+    const at = new Date(Date.now() - daysAgo * 24 * 60 * 60_000).toISOString();
+    const request = { orderId, amount: { value: 700, currency: 'EUR' }, token: 'tok_ok' };
+    const charge = { at, request, chargeId: `ch_${orderId}`, key: orderId, status: 'succeeded' as const };
+    shop.fakes.ledger.append({ type: 'charge', charge });
+  }
+
   test('keeps an old finding until its charge is refunded, and removes a finding without a charge', async () => {
     const [old, voided] = [newOrderId(), newOrderId()];
-    const at = new Date(Date.now() - 4 * 24 * 60 * 60_000).toISOString();
-    const request = { orderId: old, amount: { value: 700, currency: 'EUR' }, token: 'tok_ok' };
-    const oldCharge = { at, request, chargeId: `ch_${old}`, key: old, status: 'succeeded' as const };
-    shop.fakes.ledger.append({ type: 'charge', charge: oldCharge });
+    appendCharge(old, 4);
     const findings = [old, voided].map((orderId) => ({ orderId, problem: 'found by an earlier audit' }));
     await shop.store.recordAuditFindings({ findings, isComplete: false, runId: 'earlier' });
 
@@ -142,6 +147,36 @@ describeOnDevServer('the audit', () => {
     await callGateway('refunds', { orderId: old });
     expect((await audit()).isComplete).toBe(true);
     expect(await listedForPerson()).not.toHaveProperty(old);
+  });
+
+  test('with more old findings than a run looks up, compares all charges and keeps the findings not looked up', async () => {
+    const problem = 'found by an earlier audit';
+    const unknown = 'the gateway charged €7.00, and the database has no record of the order';
+    const old = Array.from({ length: 501 }, newOrderId);
+    for (const orderId of old) appendCharge(orderId, 4);
+    const recent = Array.from({ length: 201 }, newOrderId);
+    for (const orderId of recent) appendCharge(orderId, 0.01);
+    const [refunded, ...unrefunded] = old as [string, ...string[]];
+    await callGateway('refunds', { orderId: refunded });
+    // Removes the findings of the other tests.
+    await shop.store.recordAuditFindings({ findings: [], isComplete: true, runId: 'clear' });
+    await shop.store.recordAuditFindings({ findings: [{ orderId: refunded, problem }], isComplete: false, runId: 'a' });
+    const findings = unrefunded.map((orderId) => ({ orderId, problem }));
+    await shop.store.recordAuditFindings({ findings, isComplete: false, runId: 'b' });
+
+    expect((await audit()).isComplete).toBe(false);
+    const listed = await listedForPerson(1_000);
+    expect(recent.filter((orderId) => listed[orderId] !== unknown)).toEqual([]);
+    expect(listed).not.toHaveProperty(refunded);
+    const problems = unrefunded.map((orderId) => listed[orderId]);
+    expect(problems.filter((listedProblem) => listedProblem === unknown)).toHaveLength(499);
+    const notLookedUp = unrefunded.filter((orderId) => listed[orderId] === problem);
+    expect(notLookedUp).toHaveLength(1);
+
+    // The next run looks up the findings first that the last run did not look up.
+    await audit();
+    const listedLater = await listedForPerson(1_000);
+    expect(unrefunded.filter((orderId) => listedLater[orderId] !== unknown)).toEqual([]);
   });
 
   test('an option that does not exist is an error', async () => {
