@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, inject, test } from 'vitest';
 
-/** Measured size: 2.36 MB with all workflows, including a source map of 1.52 MB. zod alone would add 1.1 MB. */
-const SIZE_BUDGET_BYTES = 2_450_000;
+/** Measured size: 2.49 MB with all workflows, including the source map. zod alone would add 1.1 MB. */
+const SIZE_BUDGET_BYTES = 2_550_000;
 
 const bundle = await readFile(inject('workflowBundle'), 'utf8');
 /** The paths of the modules in the bundle, as webpack writes them. */
