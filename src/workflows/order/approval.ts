@@ -33,6 +33,18 @@ const APPROVAL_REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
 };
 
 /**
+ * Returns why an approval that ended with this status rejects the order.
+ *
+ * @throws an error that fails the workflow task if the status is unknown, because such an outcome must not lead to a
+ * charge. Another team can return a new status, and a worker without the key cannot read the outcome.
+ */
+export function outcomeRejectionOf(status: ApprovalStatus): Reason | undefined {
+  const rejection = APPROVAL_REJECTIONS[status];
+  if (status !== 'approved' && !rejection) throw new Error(`unknown outcome of an approval: ${String(status)}`);
+  return rejection;
+}
+
+/**
  * Runs the approval of an order: as an operation of the Nexus endpoint, or as a child workflow if `endpoint` is
  * undefined. Cancelling the order withdraws the approval, and this function waits for the withdrawal.
  *
@@ -53,11 +65,9 @@ export async function awaitApproval(
     if (isApprovalFailure(error) || isCancellation(error)) state.view.approval = { approvalId, status: 'withdrawn' };
     throw error;
   });
-  // Fails the workflow task, because an outcome that cannot be read must not lead to a charge.
-  if (status !== 'approved' && !APPROVAL_REJECTIONS[status])
-    throw new Error(`approval ${approvalId} returned the unknown outcome ${String(status)}`);
+  const rejection = outcomeRejectionOf(status);
   state.view.approval = { approvalId, status };
-  throwIfRejected(APPROVAL_REJECTIONS[status]);
+  throwIfRejected(rejection);
 }
 
 async function runApproval(
