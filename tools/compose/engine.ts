@@ -8,6 +8,8 @@ import { waitUntil } from '../processes/wait.js';
 /** A container engine that the tests may use. */
 export interface ContainerEngine {
   readonly description: string;
+  /** Whether this process started the engine and removes its images. */
+  readonly isPrivate: boolean;
   /** Environment variables with which the client reaches the engine. */
   readonly env: Record<string, string>;
   /** Runs a command of the client and returns its standard output. */
@@ -42,7 +44,7 @@ export async function findEngine(folder: string): Promise<ContainerEngine> {
   const docker = findOnPath('docker');
   const running = docker && (await readServerVersion(docker, {}).catch(() => undefined));
   if (docker && running)
-    return { description: `Docker Engine ${running}`, ...connect(docker, {}), stop: async () => {} };
+    return { description: `Docker Engine ${running}`, isPrivate: false, ...connect(docker, {}), stop: async () => {} };
 
   const dockerd = findOnPath('dockerd');
   const fix = 'start Docker, or install it (Debian, as root: apt-get install docker.io iptables)';
@@ -85,7 +87,7 @@ async function startPrivateEngine(docker: string, dockerd: string, folder: strin
   const env = { DOCKER_HOST: socket };
   try {
     const version = await waitForServer(docker, env, daemon);
-    return { description: `a private Docker Engine ${version}`, ...connect(docker, env), stop };
+    return { description: `a private Docker Engine ${version}`, isPrivate: true, ...connect(docker, env), stop };
   } catch (error) {
     const output = daemon.lastOutput().split('\n').slice(-5).join('\n  ');
     await stop();

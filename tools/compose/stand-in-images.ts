@@ -107,7 +107,7 @@ export function findStage(image: string): string {
 
 /**
  * Pulls the images that the project needs. If the registry is not reachable, builds images with the same names from
- * packages of other registries.
+ * packages of other registries, but only on a private engine: on another engine, they would replace the real images.
  *
  * @returns where the images came from.
  */
@@ -124,6 +124,11 @@ export async function provideImages(
     return 'images of their vendors';
   } catch (error) {
     const reason = (error as Error).message.split('\n').at(-1);
+    if (!engine.isPrivate)
+      throw new Error(
+        `an image cannot be pulled: ${reason}\n  fix: let the engine reach its registry, or stop the engine and run this as root`,
+        { cause: error },
+      );
     options.report.print(`      no image can be pulled, so stand-ins are built (${reason})`);
   }
   const files = await fetchStandInPrograms(options);
