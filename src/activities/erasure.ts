@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { orderIdOfApproval } from '../schemas/approval.js';
-import { eraseInput, type OpenWork, type PersonalDataCounts } from '../schemas/erasure.js';
+import { eraseInput, type EraseResult, type OpenWork, type PersonalDataCounts } from '../schemas/erasure.js';
 import type { PersonRecords } from '../store/erasure/erasure.js';
 import type { Store } from '../store/index.js';
 import { isOpen } from '../temporal/client/closed-executions.js';
@@ -27,10 +27,11 @@ const PAGE_SIZE = 100;
 /** The result of a workflow must stay small. */
 const MAX_OPEN_WORK = 100;
 
-export interface PersonalData {
+/** `open` has at most 100 entries. */
+type FoundOpenWork = Pick<EraseResult, 'open' | 'openCount'>;
+
+export interface PersonalData extends FoundOpenWork {
   found: PersonalDataCounts;
-  open: OpenWork[];
-  openCount: number;
 }
 
 /** A run, with the client of its namespace. */
@@ -42,6 +43,22 @@ export interface ErasureSettings {
 }
 
 export function createErasureActivities({ store, approvalNamespace }: ErasureSettings) {
+  async function findData(customerId: string) {
+    const clients = clientsOfShop(approvalNamespace);
+    const records = await store.findRecordsOfPerson(customerId);
+    const executions = await findExecutions(clients, customerId, records);
+    const open = new Map(
+      [
+        ...records.orders.filter(({ isOpen }) => isOpen).map(({ orderId }) => openOrder(orderId)),
+        ...executions.filter(isOpen).map(({ workflowId }) => openWorkflow(workflowId)),
+        ...(await findOpenWorkflows(clients, records)),
+        ...(await findRunningReports(clients, records.approvals)),
+      ].map((work) => [`${work.kind} ${work.id}`, work]),
+    );
+    const openWork: FoundOpenWork = { open: [...open.values()].slice(0, MAX_OPEN_WORK), openCount: open.size };
+    return { records, executions, openWork };
+  }
+
   return {
     /**
      * Counts the records and the closed workflow runs of a person, and lists the work in progress.
@@ -51,16 +68,7 @@ export function createErasureActivities({ store, approvalNamespace }: ErasureSet
     async findPersonalData({ input }: { input: unknown }): Promise<PersonalData> {
       const { customerId } = parseInput(eraseInput, input);
       return await withHeartbeat(async () => {
-        const clients = clientsOfShop(approvalNamespace);
-        const records = await store.findRecordsOfPerson(customerId);
-        const executions = await findExecutions(clients, customerId, records);
-        const open = new Map(
-          [
-            ...records.orders.filter(({ isOpen }) => isOpen).map(({ orderId }) => openOrder(orderId)),
-            ...executions.filter(isOpen).map(({ workflowId }) => openWorkflow(workflowId)),
-            ...(await findRunningReports(clients, records.approvals)),
-          ].map((work) => [`${work.kind} ${work.id}`, work]),
-        );
+        const { records, executions, openWork } = await findData(customerId);
         return {
           found: {
             orders: records.orders.length,
@@ -69,8 +77,7 @@ export function createErasureActivities({ store, approvalNamespace }: ErasureSet
             responses: records.responseCount,
             workflowRuns: executions.filter((execution) => !isOpen(execution)).length,
           },
-          open: [...open.values()].slice(0, MAX_OPEN_WORK),
-          openCount: open.size,
+          ...openWork,
         };
       });
     },
@@ -87,17 +94,25 @@ export function createErasureActivities({ store, approvalNamespace }: ErasureSet
           cancellation.throwIfAborted();
           if (!isOpen(execution)) await deleteClosedRun(execution.client, execution);
         }
-        for (const approvalId of records.approvals) {
+        for (const { approvalId } of records.approvals) {
           cancellation.throwIfAborted();
           for (const client of clients) await deleteClosedActivity(client, outcomeReportId(approvalId));
         }
       });
     },
 
-    /** Erases the records of a person. */
-    async erasePersonalRecords({ customerId }: { customerId: string }): Promise<void> {
-      await withHeartbeat(async (cancellation) => {
-        await store.erasePerson(customerId, await store.findRecordsOfPerson(customerId), cancellation);
+    /**
+     * Erases the records of a person. Checks again that no work is open, because orders, carts and approvals can open
+     * after `findPersonalData`.
+     *
+     * @returns the open work. In this case, nothing was erased.
+     */
+    async erasePersonalRecords({ customerId }: { customerId: string }): Promise<FoundOpenWork | undefined> {
+      return await withHeartbeat(async (cancellation) => {
+        const { records, openWork } = await findData(customerId);
+        if (openWork.openCount > 0) return openWork;
+        await store.erasePerson(customerId, records, cancellation);
+        return undefined;
       });
     },
   };
@@ -128,8 +143,8 @@ async function findExecutions(
 ): Promise<FoundRun[]> {
   const workflowIds = new Set([
     ...orders.map(({ orderId }) => orderWorkflowId(orderId)),
-    ...approvals.map(approvalWorkflowId),
-    ...approvals.flatMap((approvalId) => orderIdOfApproval(approvalId) ?? []).map(orderWorkflowId),
+    ...approvals.map(({ approvalId }) => approvalWorkflowId(approvalId)),
+    ...approvals.flatMap(({ approvalId }) => orderIdOfApproval(approvalId) ?? []).map(orderWorkflowId),
   ]);
   const found = [
     ...(await listAll(clients, `${customerIdAttribute.name} = ${quoteCallerId(personId)}`)),
@@ -140,13 +155,38 @@ async function findExecutions(
   return [...new Map(found.map((execution) => [execution.runId, execution])).values()];
 }
 
-/** Finds the approvals whose outcome is being reported. The report contains the view of the approval. */
-async function findRunningReports(clients: readonly Client[], approvalIds: string[]): Promise<OpenWork[]> {
+/**
+ * Finds the open workflows of carts and approvals that are open in the store. Describes each workflow, because
+ * visibility shows a new workflow late.
+ */
+async function findOpenWorkflows(clients: readonly Client[], { carts, approvals }: PersonRecords): Promise<OpenWork[]> {
+  const candidates = [
+    ...carts.map(({ cartId, firstRunId, isOpen }) => ({ workflowId: cartWorkflowId(cartId), firstRunId, isOpen })),
+    ...approvals.map(({ approvalId, isOpen }) => ({ workflowId: approvalWorkflowId(approvalId), isOpen })),
+  ];
   const found: OpenWork[] = [];
-  for (const id of approvalIds) {
+  for (const { workflowId, ...record } of candidates.filter(({ isOpen }) => isOpen)) {
     for (const client of clients) {
+      const description = await describeExecution(client, { workflowId });
+      if (!description || !isOpen(description)) continue;
+      if ('firstRunId' in record && record.firstRunId !== firstRunIdOf(description)) continue;
+      found.push(openWorkflow(workflowId));
+    }
+  }
+  return found;
+}
+
+/** Finds the approvals whose outcome is being reported. The report contains the view of the approval. */
+async function findRunningReports(
+  clients: readonly Client[],
+  approvals: PersonRecords['approvals'],
+): Promise<OpenWork[]> {
+  const found: OpenWork[] = [];
+  for (const client of clients) {
+    for (const { approvalId: id } of approvals) {
       const report = await readStandaloneActivity(client, outcomeReportId(id));
-      if (report === 'unsupported') return [];
+      // This namespace offers no reports. Another namespace may offer them.
+      if (report === 'unsupported') break;
       if (report?.status === 'running') found.push({ kind: 'approval', id, problem: 'its outcome is being reported' });
     }
   }

@@ -28,7 +28,7 @@ export interface PersonalDataCounts {
 }
 
 export interface EraseResult {
-  /** `blocked`: nothing was erased, because of `open`. `planned`: a dry run found no open work. */
+  /** `blocked`: no record was erased, because of `open`. `planned`: a dry run found no open work. */
   result: 'erased' | 'blocked' | 'planned';
   /** What was found, and was erased if `result` is `erased`. */
   found: PersonalDataCounts;

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { EraseInput, EraseResult, PersonalDataCounts } from '../../src/schemas/erasure.js';
 import { isOpen } from '../../src/temporal/client/closed-executions.js';
 import { deleteClosedRun } from '../../src/temporal/client/delete-executions.js';
+import { describeExecution } from '../../src/temporal/client/describe-execution.js';
 import { iterateExecutions } from '../../src/temporal/client/visibility.js';
 import { ERASE_WORKFLOW_TYPE, HOUSEKEEPING_TASK_QUEUE } from '../../src/workflows/housekeeping/contract.js';
 import type { erase } from '../../src/workflows/housekeeping/erase.js';
@@ -62,18 +63,26 @@ async function main(args: string[], context: CommandContext): Promise<number> {
   }
 }
 
-/** Runs the workflow, and deletes its runs, because they contain the id. @throws when another run is open. */
+/**
+ * Runs the workflow, and deletes its run, because the run contains the id. Also deletes the runs of earlier commands
+ * that were interrupted. @throws when another run is open.
+ */
 async function eraseOn(client: Client, input: EraseInput): Promise<EraseResult> {
+  const run = await client.workflow.start<typeof erase>(ERASE_WORKFLOW_TYPE, {
+    workflowId: ERASE_WORKFLOW_TYPE,
+    taskQueue: HOUSEKEEPING_TASK_QUEUE,
+    workflowExecutionTimeout: WORKFLOW_TIMEOUT,
+    args: [input],
+  });
+  const { workflowId, firstExecutionRunId: runId } = run;
   try {
-    return await client.workflow.execute<typeof erase>(ERASE_WORKFLOW_TYPE, {
-      workflowId: ERASE_WORKFLOW_TYPE,
-      taskQueue: HOUSEKEEPING_TASK_QUEUE,
-      workflowExecutionTimeout: WORKFLOW_TIMEOUT,
-      args: [input],
-    });
+    return await run.result();
   } finally {
-    for await (const run of iterateExecutions(client, `WorkflowType = '${ERASE_WORKFLOW_TYPE}'`)) {
-      if (!isOpen(run)) await deleteClosedRun(client, run);
+    // Visibility shows the end of this run late.
+    const description = await describeExecution(client, { workflowId, runId });
+    if (description && !isOpen(description)) await deleteClosedRun(client, { workflowId, runId });
+    for await (const earlier of iterateExecutions(client, `WorkflowType = '${ERASE_WORKFLOW_TYPE}'`)) {
+      if (earlier.runId !== runId && !isOpen(earlier)) await deleteClosedRun(client, earlier);
     }
   }
 }
@@ -84,7 +93,7 @@ function describeResult({ result, found, open, openCount }: EraseResult): string
     return [
       ...open.map(({ kind, id, problem }) => `${kind} ${id}: ${problem}`),
       ...(openCount > open.length ? [`and ${openCount - open.length} more`] : []),
-      `Nothing was erased, because the work above is open. Found: ${counts}.`,
+      `No record was erased, because the work above is open. Found: ${counts}.`,
     ];
   }
   if (result === 'planned') return [`Found: ${counts}.`, 'Nothing was erased. To erase the data, add --yes.'];

@@ -68,7 +68,7 @@ export function eraseRequester(view: ApprovalView): ApprovalView {
     notifications: notifications.map(eraseReason),
     ...(callbackDelivery && { callbackDelivery: eraseReason(callbackDelivery) }),
   };
-  return replaceText(kept, requestedBy);
+  return replacePerson(kept, requestedBy);
 }
 
 /** Returns the view of another person's approval without an approver: without the id and the comments. */
@@ -81,7 +81,7 @@ export function eraseApprover(view: ApprovalView, approver: string): ApprovalVie
     trail: eraseTrailOf(view.trail, approver),
     notifications: view.notifications.map((entry) => (isTheirs(entry) ? eraseReason(entry) : entry)),
   };
-  return replaceText(erased, approver);
+  return replacePerson(erased, approver);
 }
 
 /** Returns the entries without the comments and reasons of all persons. */
@@ -101,7 +101,20 @@ function withoutComment<Entry extends { comment?: string | undefined }>({ commen
 const eraseReason = <Entry extends { reason?: Reason | undefined }>(entry: Entry): Entry =>
   entry.reason ? { ...entry, reason: eraseMessage(entry.reason) } : entry;
 
-/** Replaces a text everywhere in a JSON value. A text that only contains the given text stays. */
-function replaceText<T>(value: T, text: string): T {
-  return JSON.parse(JSON.stringify(value), (_key, part: unknown) => (part === text ? ERASED : part)) as T;
+/** Replaces the id of a person in the fields that contain persons. The erasure searches the same fields. */
+function replacePerson(view: ApprovalView, person: string): ApprovalView {
+  const replace = (id: string) => (id === person ? ERASED : id);
+  const replaceApprover = <Entry extends { approver?: string | undefined }>(entry: Entry): Entry =>
+    entry.approver === person ? { ...entry, approver: ERASED } : entry;
+  const { decision, ifUndecided } = view;
+  return {
+    ...view,
+    requestedBy: replace(view.requestedBy),
+    approvers: view.approvers.map(replace),
+    ...(decision && { decision: replaceApprover(decision) }),
+    ...(ifUndecided &&
+      'nextApprovers' in ifUndecided && { ifUndecided: { nextApprovers: ifUndecided.nextApprovers.map(replace) } }),
+    trail: view.trail.map(replaceApprover),
+    notifications: view.notifications.map(replaceApprover),
+  };
 }

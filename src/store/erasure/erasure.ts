@@ -18,16 +18,20 @@ const ROWS_PER_TRANSACTION = 200;
 export interface PersonRecords {
   /** `isOpen`: the order has no outcome, or is in the list for a person. */
   orders: { orderId: string; isOpen: boolean }[];
-  /** A cart id can be reused, so `firstRunId` identifies the cart. */
-  carts: { firstRunId: string; cartId: string }[];
-  approvals: string[];
+  /**
+   * A cart id can be reused, so `firstRunId` identifies the cart. `isOpen`: the record is open. A terminated workflow
+   * leaves its record open.
+   */
+  carts: { firstRunId: string; cartId: string; isOpen: boolean }[];
+  /** `isOpen` as for carts. */
+  approvals: { approvalId: string; isOpen: boolean }[];
   /** The number of stored responses to requests with an idempotency key. */
   responseCount: number;
 }
 
 export function createErasureStore(db: Kysely<Tables>) {
   return {
-    /** Finds all records of a person. Reads whole tables, because comments can contain the id. */
+    /** Finds all records of a person. Reads whole tables, because no index contains the approvers of closed approvals. */
     async findRecordsOfPerson(personId: string): Promise<PersonRecords> {
       return await runLongTransaction(db, async (tx) => ({
         orders: await findOrders(tx, personId),
@@ -38,8 +42,9 @@ export function createErasureStore(db: Kysely<Tables>) {
     },
 
     /**
-     * Erases the records that `findRecordsOfPerson` found. Erases the orders last, because some carts are found through
-     * their orders. The rows stay, so that no id can be used again.
+     * Erases the records that `findRecordsOfPerson` found, except open orders. Also erases carts and approvals that are
+     * open in the store, so the caller must check that their workflows are closed. Erases the orders last, because some
+     * carts are found through their orders. The rows stay, so that no id can be used again.
      *
      * @throws the reason of `cancellation`. A repeated call erases the rest.
      */
@@ -51,7 +56,10 @@ export function createErasureStore(db: Kysely<Tables>) {
         carts.map(({ firstRunId }) => firstRunId),
         (tx, ids) => eraseCarts(tx, ids, personId),
       );
-      await erase(approvals, (tx, ids) => eraseApprovals(tx, ids, personId));
+      await erase(
+        approvals.map(({ approvalId }) => approvalId),
+        (tx, ids) => eraseApprovals(tx, ids, personId),
+      );
       await erase(
         orders.map(({ orderId }) => orderId),
         eraseOrders,
@@ -135,29 +143,53 @@ async function findOrders(tx: Transaction<Tables>, customerId: string): Promise<
 async function findCarts(tx: Transaction<Tables>, customerId: string): Promise<PersonRecords['carts']> {
   const rows = await tx
     .selectFrom('carts')
-    .select(['first_run_id', 'cart_id'])
+    .select(['first_run_id', 'cart_id', sql<boolean>`status = 'open'`.as('is_open')])
     .where(
       sql<boolean>`customer_id = ${customerId} or (customer_id is null and cart_id = ${customerId}) or (
         customer_id is null and first_run_id in (select order_id from orders where customer_id = ${customerId})
       )`,
     )
     .execute();
-  return rows.map((row) => ({ firstRunId: row.first_run_id, cartId: row.cart_id }));
+  return rows.map((row) => ({ firstRunId: row.first_run_id, cartId: row.cart_id, isOpen: row.is_open }));
 }
 
-/** The views are JSON, and caller ids need no JSON escaping, so a search for the quoted id finds only this id. */
-async function findApprovals(tx: Transaction<Tables>, personId: string): Promise<string[]> {
-  const quoted = JSON.stringify(personId);
+/** The fields of an approval view that contain persons. `eraseApprover` replaces the same fields. */
+const PERSONS_OF_VIEW = `$ ? (@.requestedBy == $id || @.approvers[*] == $id || @.decision.approver == $id
+  || @.ifUndecided.nextApprovers[*] == $id || @.trail[*].approver == $id || @.notifications[*].approver == $id)`;
+
+const APPROVERS_OF_TRAIL = '$[*].approver ? (@ == $id)';
+
+/** The fields of API responses that contain persons, at any depth. The id of a cart can be the id of its customer. */
+const PERSONS_OF_RESPONSE = `$.** ? (@.customerId == $id || @.cartId == $id || @.requestedBy == $id
+  || @.approver == $id || @.approvers[*] == $id || @.approvers[*].id == $id || @.nextApprovers[*] == $id)`;
+
+async function findApprovals(tx: Transaction<Tables>, personId: string): Promise<PersonRecords['approvals']> {
   const rows = await tx
     .selectFrom('approvals')
-    .select('approval_id')
+    .select(['approval_id', sql<boolean>`status = 'pending'`.as('is_open')])
     .where(
       sql<boolean>`requested_by = ${personId} or ${personId} = any(approvers)
-        or strpos(final_view::text, ${quoted}) > 0 or strpos(later_comments::text, ${quoted}) > 0`,
+        or ${hasPerson('final_view', PERSONS_OF_VIEW, personId)}
+        or ${hasPerson('later_comments', APPROVERS_OF_TRAIL, personId)}`,
     )
     .orderBy('number')
     .execute();
-  return rows.map(({ approval_id }) => approval_id);
+  return rows.map((row) => ({ approvalId: row.approval_id, isOpen: row.is_open }));
+}
+
+/**
+ * Whether a JSON column has the id of a person in the fields of the path. The text search is much faster, so only rows
+ * with the quoted id are parsed. Caller ids need no JSON escaping. A text that is no valid `jsonb`, for example because
+ * of a NUL character, counts if it contains the quoted id.
+ */
+function hasPerson(column: 'final_view' | 'later_comments' | 'body', path: string, personId: string) {
+  const text = sql`${sql.ref(column)}::text`;
+  const vars = JSON.stringify({ id: personId });
+  return sql<boolean>`case
+    when ${text} is null or strpos(${text}, ${JSON.stringify(personId)}) = 0 then false
+    when pg_input_is_valid(${text}, 'jsonb') then jsonb_path_exists(${text}::jsonb, ${path}::jsonpath, ${vars}::jsonb)
+    else true
+  end`;
 }
 
 async function countResponses(tx: Transaction<Tables>, personId: string): Promise<number> {
@@ -169,15 +201,19 @@ async function countResponses(tx: Transaction<Tables>, personId: string): Promis
   return Number(count);
 }
 
-const responseContains = (personId: string) => sql<boolean>`strpos(body, ${JSON.stringify(personId)}) > 0`;
+const responseContains = (personId: string) => hasPerson('body', PERSONS_OF_RESPONSE, personId);
 
-/** Also removes the content hash, so that the shop rejects every later request with the id of the order. */
+/**
+ * Skips open orders, because their workflows write the customer again. Also removes the content hash, so that the shop
+ * rejects every later request with the id of an erased order.
+ */
 async function eraseOrders(tx: Transaction<Tables>, orderIds: string[]): Promise<void> {
   if (orderIds.length === 0) return;
   const rows = await tx
     .selectFrom('orders')
     .select(['order_id', 'view'])
     .where('order_id', 'in', orderIds)
+    .where(sql<boolean>`not ${isOpenOrder}`)
     .forUpdate()
     .execute();
   const views = rows.map(({ order_id, view }) => ({ order_id, view: view && eraseOrderView(view) }));

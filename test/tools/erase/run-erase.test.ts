@@ -1,6 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createErasureActivities } from '../../../src/activities/erasure.js';
 import type { OrderInput } from '../../../src/schemas/order.js';
 import { abandonUpdate, addItemUpdate, cartWorkflowId, checkoutUpdate } from '../../../src/workflows/cart/contract.js';
 import { approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';
@@ -272,6 +274,102 @@ describeOnDevServer('npm run erase', () => {
 
     expect(await tablesWith([carol])).toEqual([]);
     await untilNoRunWith([carol]);
+  });
+
+  test.each(['api', 'approver'])('erases only the person fields that equal the id %s', async (person) => {
+    const bob = `bob-${randomUUID().slice(0, 8)}`;
+    const addResponse = async (body: unknown) => {
+      const scope = randomBytes(32);
+      const claim = await shop.store.claimIdempotencyKey(scope, Buffer.from('content'));
+      if (claim.outcome !== 'claimed') throw new Error('the key is taken');
+      await shop.store.storeIdempotentResponse(scope, claim.claimId, {
+        status: 200,
+        headers: {},
+        body: JSON.stringify(body),
+      });
+    };
+    const approve = async (requestedBy: string) => {
+      const approval = makeApproval({ requestedBy, stages: [makeStage({ id: bob })] });
+      const handle = await startApproval(shop.client, approval);
+      await handle.executeUpdate(decideUpdate, { args: [{ approver: bob, decision: 'approve', via: 'api' }] });
+      await addResponse(await handle.result());
+      return approval.approvalId;
+    };
+    const ofOther = await approve('somebody');
+    const before = await readAllRows();
+    const ofPerson = await approve(person);
+    await untilListedAsClosed([approvalWorkflowId(ofPerson)]);
+
+    expect(await run('customer', person, '--yes')).toEqual({
+      code: 0,
+      output: containing('Erased: 0 orders, 0 carts, 1 approvals, 1 stored responses'),
+    });
+
+    expect((await readAllRows()).filter(({ row }) => !row.includes(ofPerson))).toEqual(before);
+    expect(await api.get(`/v1/approvals/${ofOther}`)).toMatchObject({ status: 200, body: { requestedBy: 'somebody' } });
+    expect(await api.get(`/v1/approvals/${ofPerson}`)).toMatchObject({
+      status: 200,
+      body: { status: 'approved', requestedBy: '<erased>', decision: { approver: bob, via: 'api' } },
+    });
+  });
+
+  test('erases no record when work of the person opens after the first check', async () => {
+    const dave = `dave-${randomUUID().slice(0, 8)}`;
+    await placeDeliveredOrder({ shop, api }, { customerId: dave });
+    const { order: open, product } = await makeProductOrder(shop, { customerId: dave });
+    await api.post('/v1/orders', open);
+    await api.waitForOrderStage(open.orderId, 'awaiting_pickup');
+    const approval = makeApproval({ requestedBy: dave, stages: [makeStage({ id: 'grace' })] });
+    const pending = await startApproval(shop.client, approval);
+    await waitUntil(() => shop.store.findApproval(approval.approvalId), {
+      description: 'the record of the approval',
+      timeoutMs: 20_000,
+    });
+    const cartId = randomUUID();
+    const cart = await startCart(shop.client, { cartId, customerId: dave });
+    await cart.executeUpdate(addItemUpdate, { args: [{ sku: product.sku, quantity: 1 }] });
+    const before = await readAllRows();
+    const { erasePersonalRecords } = createErasureActivities({ store: shop.store });
+    const worker = new MockActivityEnvironment(undefined, { client: shop.client });
+
+    const result: unknown = await worker.run(erasePersonalRecords, { customerId: dave });
+    const blocked = result as Awaited<ReturnType<typeof erasePersonalRecords>>;
+
+    expect(await readAllRows()).toEqual(before);
+    expect(blocked?.open.map(({ kind, id }) => `${kind} ${id}`).sort()).toEqual([
+      `approval ${approval.approvalId}`,
+      `cart ${cartId}`,
+      `order ${open.orderId}`,
+    ]);
+    const orders = [{ orderId: open.orderId, isOpen: false }];
+    await shop.store.erasePerson(dave, { orders, carts: [], approvals: [], responseCount: 0 });
+    expect(await shop.store.findOrder(open.orderId)).toMatchObject({ customerId: dave });
+
+    await cart.executeUpdate(abandonUpdate, { args: [{}] });
+    await pending.executeUpdate(decideUpdate, { args: [{ approver: 'grace', decision: 'reject' }] });
+    await pending.result();
+    await deliverParcel(shop.fakes, open.orderId);
+    await api.waitForOrderStatus(open.orderId, 'completed');
+    await untilListedAsClosed([orderWorkflowId(open.orderId), pending.workflowId, cart.workflowId]);
+    expect(await run('customer', dave, '--yes')).toEqual({
+      code: 0,
+      output: containing('Erased: 2 orders, 1 carts, 1 approvals'),
+    });
+    expect(await tablesWith([dave])).toEqual([]);
+    await waitUntil(
+      () =>
+        shop.client.workflow
+          .getHandle('erase')
+          .describe()
+          .then(
+            () => undefined,
+            () => true,
+          ),
+      {
+        description: 'the deletion of the run of the command',
+        timeoutMs: 20_000,
+      },
+    );
   });
 
   test.each([
