@@ -156,27 +156,27 @@ describeOnDevServer('the audit', () => {
     for (const orderId of old) appendCharge(orderId, 4);
     const recent = Array.from({ length: 201 }, newOrderId);
     for (const orderId of recent) appendCharge(orderId, 0.01);
-    const [refunded, ...unrefunded] = old as [string, ...string[]];
+    const [refunded, ...notRefunded] = old as [string, ...string[]];
     await callGateway('refunds', { orderId: refunded });
     // Removes the findings of the other tests.
     await shop.store.recordAuditFindings({ findings: [], isComplete: true, runId: 'clear' });
     await shop.store.recordAuditFindings({ findings: [{ orderId: refunded, problem }], isComplete: false, runId: 'a' });
-    const findings = unrefunded.map((orderId) => ({ orderId, problem }));
+    const findings = notRefunded.map((orderId) => ({ orderId, problem }));
     await shop.store.recordAuditFindings({ findings, isComplete: false, runId: 'b' });
 
     expect((await audit()).isComplete).toBe(false);
     const listed = await listedForPerson(1_000);
     expect(recent.filter((orderId) => listed[orderId] !== unknown)).toEqual([]);
     expect(listed).not.toHaveProperty(refunded);
-    const problems = unrefunded.map((orderId) => listed[orderId]);
+    const problems = notRefunded.map((orderId) => listed[orderId]);
     expect(problems.filter((listedProblem) => listedProblem === unknown)).toHaveLength(499);
-    const notLookedUp = unrefunded.filter((orderId) => listed[orderId] === problem);
+    const notLookedUp = notRefunded.filter((orderId) => listed[orderId] === problem);
     expect(notLookedUp).toHaveLength(1);
 
     // The next run looks up the findings first that the last run did not look up.
     await audit();
     const listedLater = await listedForPerson(1_000);
-    expect(unrefunded.filter((orderId) => listedLater[orderId] !== unknown)).toEqual([]);
+    expect(notRefunded.filter((orderId) => listedLater[orderId] !== unknown)).toEqual([]);
   });
 
   test('an option that does not exist is an error', async () => {
