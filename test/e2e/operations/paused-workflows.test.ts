@@ -46,6 +46,13 @@ describeOnFullServer('a workflow that an operator has paused in Temporal', () =>
   async function pause(workflowId: string): Promise<void> {
     const { workflowService } = shop.client;
     const { namespace } = server;
+    const handle = shop.client.workflow.getHandle(workflowId);
+    // A pause between the schedule and the start of a workflow task writes an event that the SDK cannot replay.
+    const isIdle = async () => {
+      const { pendingActivities, pendingWorkflowTask } = (await handle.describe()).raw;
+      return !pendingActivities?.length && !pendingWorkflowTask ? true : undefined;
+    };
+    await waitUntil(isIdle, { description: `${workflowId} without a workflow task`, timeoutMs: 20_000 });
     await workflowService.pauseWorkflowExecution({ namespace, workflowId, reason: 'test', identity: 'test' });
     const isPaused = async () =>
       (await listed(`WorkflowId = '${workflowId}' and ExecutionStatus = 'Paused'`)).length > 0 || undefined;
