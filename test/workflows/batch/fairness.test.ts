@@ -28,6 +28,7 @@ describeOnDevServer('the fairness of batches', () => {
   let shop: Shop;
   let api: Api;
   let worker: { stop: () => Promise<void> } | undefined;
+  let unblock = () => {};
   const [wholesaler, retailer, longId] = [
     createCaller(['operator']),
     createCaller(['operator']),
@@ -40,6 +41,7 @@ describeOnDevServer('the fairness of batches', () => {
     api = await startApi({ ...shop, auth: authOf(wholesaler, retailer, longId) });
   });
   afterEach(async () => {
+    unblock();
     await worker?.stop();
     worker = undefined;
   });
@@ -58,10 +60,11 @@ describeOnDevServer('the fairness of batches', () => {
     return batchId;
   }
 
-  /** Starts a worker that runs one chunk at a time. @returns the SKUs in the sequence of the chunks. */
+  /** Starts a worker with one activity slot, whose chunks wait for `unblock`. @returns the SKUs in the sequence of the chunks. */
   async function startBlockedWorker() {
     const skus: string[] = [];
     const gate = createGate();
+    unblock = gate.open;
     const blockedRestock = defineOperation({
       kind: 'external',
       name: restock.name,
@@ -78,7 +81,7 @@ describeOnDevServer('the fairness of batches', () => {
       operations: new Map([[restock.name, blockedRestock]]),
       batchConcurrentChunks: 1,
     });
-    return { skus, unblock: gate.open };
+    return skus;
   }
 
   const handleOf = (batchId: string) => shop.client.workflow.getHandle(batchWorkflowId(batchId));
@@ -91,7 +94,7 @@ describeOnDevServer('the fairness of batches', () => {
     const [small, large] = [(await addProduct(shop.store)).sku, (await addProduct(shop.store)).sku];
     const smallBatch = await upload(starter, small, SMALL_BATCH_ITEMS);
     await starter.send(api, 'POST', `/v1/batches/${smallBatch}/pause`);
-    const { skus, unblock } = await startBlockedWorker();
+    const skus = await startBlockedWorker();
     const largeBatch = await upload(wholesaler, large, LARGE_BATCH_ITEMS);
     await waitForPendingActivities(handleOf(largeBatch), (pending) => pending >= 20);
     await starter.send(api, 'POST', `/v1/batches/${smallBatch}/resume`);
@@ -114,7 +117,10 @@ describeOnDevServer('the fairness of batches', () => {
     const { sku } = await addProduct(shop.store);
     const keys = await Promise.all(
       [retailer, longId].map(async (caller) => {
-        const { priority } = await handleOf(await upload(caller, sku, 1)).describe();
+        const handle = handleOf(await upload(caller, sku, 1));
+        const { priority } = await handle.describe();
+        // A chunk of this batch could take the only slot of the next test's worker.
+        await handle.terminate();
         return priority?.fairnessKey;
       }),
     );
@@ -123,7 +129,7 @@ describeOnDevServer('the fairness of batches', () => {
 
   test('short activities of a batch run before the waiting chunks of other batches, and children inherit the key', async () => {
     const [busy, other] = [(await addProduct(shop.store)).sku, (await addProduct(shop.store)).sku];
-    const { skus, unblock } = await startBlockedWorker();
+    const skus = await startBlockedWorker();
     const large = await upload(wholesaler, busy, 1_001);
     await waitForPendingActivities(
       shop.client.workflow.getHandle(`${batchWorkflowId(large)}/0`),
