@@ -35,8 +35,8 @@ const commandTimeoutMs = 5 * 60_000;
 const stopGraceMs = 60_000;
 
 /**
- * Returns the engine that the client of this machine reaches. If there is none, root starts a private engine that keeps
- * everything in `folder`.
+ * Connects to the engine of this machine. If no engine runs, and the user is root, starts a private engine, which keeps
+ * all its data in `folder`.
  *
  * @throws NoEngineError when no engine runs and none can be started.
  */

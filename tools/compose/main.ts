@@ -65,7 +65,7 @@ async function runTests(): Promise<void> {
   report.print(`\n${results.join('\n')}`);
 }
 
-/** Runs the steps one after the other. After a failed step, runs no more, because each step builds on the last one. */
+/** Runs the steps in sequence. Stops after a failed step, because each step needs the state of the previous step. */
 async function runSteps(engine: ContainerEngine, project: ComposeProject): Promise<void> {
   for (const { title, run } of STEPS) {
     if (interrupted) return;

@@ -97,7 +97,7 @@ const STAGES = [
 /**
  * Returns the stage of stand-ins/Dockerfile that replaces an image. It has the last part of the image's path as its name.
  *
- * @throws when there is none.
+ * @throws when no stage replaces the image.
  */
 export function findStage(image: string): string {
   const stage = basename(image.split(':')[0]!);
