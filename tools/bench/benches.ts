@@ -91,9 +91,10 @@ export const benches: readonly Bench[] = [
     name: 'order-locks',
     title: 'Orders beside a batch of price changes',
     description:
-      'Measures the statement that reserves the stock of an order, 50 times a second. The baseline has no batch. In the ' +
-      'other variant, a batch of 300,000 price changes runs on the same 5,000 products, so orders and the batch need the ' +
-      'same row locks. The processors of the machine are shared, so the ratio also contains the wait for a processor.',
+      'Measures whole orders, five a second, from the request until they are completed; and the statement that reserves ' +
+      'the stock of an order, 50 times a second. The baseline has no batch. In the other variants, a batch of a million ' +
+      'price changes runs on 5,000 products: those of the orders, so that orders and batch need the same row locks, or ' +
+      'others, so that the ratio contains only the wait for a processor. Every order must complete.',
     run: async (scale) => (await import('./benches/order-locks.js')).benchOrderLocks(scale),
   },
   {

@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from '@temporalio/client';
 import { priceUpdate } from '../../../src/batch-operations/price-update.js';
+import type { OrderLine } from '../../../src/schemas/order.js';
 import { openStore, type Store } from '../../../src/store/index.js';
+import { openConnection } from '../../../src/temporal/connections.js';
 import { percentile } from '../../measurement/statistics.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type { SampleScale } from '../bench.js';
 import { uploadBatch } from '../load/batches.js';
+import { anOrder, completeOrderByHttp } from '../load/orders.js';
 import { addValue, compareWithFirst, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 
 const ROUNDS = 3;
-const ORDERS = 500;
-const ORDERS_PER_SECOND = 50;
 
 /** The products of the orders. */
 const ORDER_SKUS = skusWithPrefix('ORDER');
@@ -23,20 +25,31 @@ const BATCH_ITEMS = 1_000_000;
 /** The products whose prices a batch changes while orders are measured. */
 const BATCH_SKUS = { alone: undefined, 'beside a batch of other products': OTHER_SKUS, 'beside a batch': ORDER_SKUS };
 
+/** What is measured: a call, how often it is made, and how many calls a variant makes. */
+interface MeasuredCall {
+  call: (lines: OrderLine[]) => Promise<unknown>;
+  perSecond: number;
+  count: number;
+}
+
 /**
- * Measures the statement that reserves the stock of an order, alone and while a batch changes prices. A batch of other
- * products shares no locks with the orders, so it shows how much of the difference is processor time. The worker of the
- * batches is a process of its own.
+ * Measures whole orders, and the statement that reserves their stock, alone and while a batch changes prices. A batch of
+ * other products shares no locks with the orders, so it shows how much of the difference is processor time.
  */
 export async function benchOrderLocks({ scale }: SampleScale): Promise<Comparison[]> {
-  const [p50, p99, worst]: [ValuesByVariant, ValuesByVariant, ValuesByVariant] = [{}, {}, {}];
-  const orders = scale(ORDERS);
-  const stack = await startTemporaryStack({ logLevel: 'warn' });
-  const store = openStore({
-    databaseUrl: stack.addresses.ownerDatabaseUrl,
-    maxConnections: 20,
-    onIdleError: () => undefined,
-  });
+  const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' });
+  const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
+  const store = openStore({ databaseUrl: ownerDatabaseUrl, maxConnections: 20, onIdleError: () => undefined });
+  const connection = await openConnection({ TEMPORAL_ADDRESS: temporalAddress });
+  const client = new Client({ connection });
+  const calls: Record<string, MeasuredCall> = {
+    order: {
+      call: (lines) => completeOrderByHttp(apiUrl, client, { ...anOrder(), lines }),
+      perSecond: 5,
+      count: scale(60),
+    },
+    'reserve stock': { call: (lines) => reserveStock(store, lines), perSecond: 50, count: scale(500) },
+  };
   try {
     await store.addProducts(
       [...ORDER_SKUS, ...OTHER_SKUS].map((sku) => ({
@@ -46,25 +59,41 @@ export async function benchOrderLocks({ scale }: SampleScale): Promise<Compariso
         available: 1_000_000,
       })),
     );
-    await reserveOrders(store, orders);
-    for (let round = 0; round < scale(ROUNDS); round += 1) {
-      for (const [variant, skus] of Object.entries(BATCH_SKUS)) {
-        // The upload ends before the measurement, because it needs the processor of this process.
-        const batch = skus && (await startPriceUpdate(stack.addresses.apiUrl, { skus, price: 200 + round }));
-        const samples = await reserveOrders(store, orders);
-        await batch?.cancel();
-        addValue(p50, variant, percentile(samples, 0.5));
-        addValue(p99, variant, percentile(samples, 0.99));
-        addValue(worst, variant, Math.max(...samples));
+    for (const measured of Object.values(calls)) await measureCalls(measured);
+    const results: Comparison[] = [];
+    for (const [what, measured] of Object.entries(calls)) {
+      const percentiles = await comparePercentiles(apiUrl, measured, scale(ROUNDS));
+      for (const [name, values] of Object.entries(percentiles)) {
+        const samples = { unit: 'ms', better: 'less', sampleCount: measured.count } as const;
+        results.push(...compareWithFirst(values, { what: `${what}, ${name}`, ...samples }));
       }
     }
+    return results;
   } finally {
+    await connection.close();
     await store.close();
     await stack.stop();
   }
-  return Object.entries({ p50, p99, slowest: worst }).flatMap(([name, measured]) =>
-    compareWithFirst(measured, { what: `reserve stock, ${name}`, unit: 'ms', better: 'less', sampleCount: orders }),
-  );
+}
+
+async function comparePercentiles(
+  apiUrl: string,
+  measured: MeasuredCall,
+  rounds: number,
+): Promise<Record<'p50' | 'p99' | 'slowest', ValuesByVariant>> {
+  const found = { p50: {}, p99: {}, slowest: {} };
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [variant, skus] of Object.entries(BATCH_SKUS)) {
+      // The upload ends before the measurement, because it needs the processor of this process.
+      const batch = skus && (await startPriceUpdate(apiUrl, { skus, price: 200 + round }));
+      const samples = await measureCalls(measured);
+      await batch?.cancel();
+      addValue(found.p50, variant, percentile(samples, 0.5));
+      addValue(found.p99, variant, percentile(samples, 0.99));
+      addValue(found.slowest, variant, Math.max(...samples));
+    }
+  }
+  return found;
 }
 
 /** Uploads a batch, which starts it. */
@@ -94,24 +123,29 @@ async function startPriceUpdate(
   };
 }
 
-/** Reserves the stock of orders at a fixed rate. @returns the milliseconds of each. @throws when an order fails. */
-async function reserveOrders(store: Store, count: number): Promise<number[]> {
+/** Makes the calls at their fixed rate. @returns the milliseconds of each. @throws when a call fails. */
+async function measureCalls({ call, perSecond, count }: MeasuredCall): Promise<number[]> {
   const started = performance.now();
   return await Promise.all(
     Array.from({ length: count }, async (_, index) => {
-      await sleep(Math.max(0, started + (index * 1000) / ORDERS_PER_SECOND - performance.now()));
+      await sleep(Math.max(0, started + (index * 1000) / perSecond - performance.now()));
       const lines = Array.from({ length: LINES_PER_ORDER }, (_, line) => ({
         sku: ORDER_SKUS[(index * 31 + line * 1009) % ORDER_SKUS.length]!,
         quantity: 1,
       }));
-      const orderId = randomUUID();
-      const order = { orderId, firstRunId: orderId, customerId: 'bench', contentHash: '', placedAt: new Date() };
       const sent = performance.now();
-      const { status } = await store.reserveStock(order, lines);
-      if (status !== 'reserved') throw new Error(`order ${orderId} must be reserved, but is ${status}`);
+      await call(lines);
       return performance.now() - sent;
     }),
   );
+}
+
+/** Reserves the stock of a new order. @throws when the order is not reserved. */
+async function reserveStock(store: Store, lines: OrderLine[]): Promise<void> {
+  const orderId = randomUUID();
+  const order = { orderId, firstRunId: orderId, customerId: 'bench', contentHash: '', placedAt: new Date() };
+  const { status } = await store.reserveStock(order, lines);
+  if (status !== 'reserved') throw new Error(`order ${orderId} must be reserved, but is ${status}`);
 }
 
 function skusWithPrefix(prefix: string): string[] {

@@ -39,8 +39,7 @@ export async function completeOrderByClient(client: Client): Promise<string> {
 }
 
 /** Places an order through the API and waits for its result. @throws when the order does not complete. */
-export async function completeOrderByHttp(apiUrl: string, client: Client): Promise<string> {
-  const order = anOrder();
+export async function completeOrderByHttp(apiUrl: string, client: Client, order = anOrder()): Promise<string> {
   const response = await fetch(`${apiUrl}/v1/orders`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
