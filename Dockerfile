@@ -26,6 +26,7 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY tools tools
 COPY src src
 RUN npm run build
+RUN npm run --silent sbom >sbom.cdx.json
 
 # Each program of the fakes becomes one file, so that their image contains no node_modules. The
 # bundle omits the page Break it, which only the development stack has.
@@ -40,7 +41,9 @@ RUN node_modules/.bin/esbuild tools/fakes/main.ts tools/stack/seed.ts --bundle -
 FROM debian:${DEBIAN_VERSION} AS runtime
 WORKDIR /app
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY deploy/image/healthcheck /usr/local/bin/healthcheck
 ENV NODE_ENV=production NODE_OPTIONS=--enable-source-maps
+HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["healthcheck"]
 
 FROM runtime AS fakes
 COPY package.json ./
@@ -49,11 +52,38 @@ COPY --from=build-fakes /app/bundles ./
 RUN install -d -o 1000 -g 1000 /data
 USER 1000:1000
 CMD ["node", "tools/fakes/main.js"]
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="Fakes of workflow orchestration patterns" \
+  org.opencontainers.image.description="The fake payment gateway and the fake carrier, for trials" \
+  org.opencontainers.image.licenses=MIT \
+  org.opencontainers.image.version=$VERSION \
+  org.opencontainers.image.revision=$REVISION
+
+# For docker-compose.dev.yml, which mounts the sources.
+FROM all-dependencies AS development
+COPY tsconfig.json ./
+COPY deploy/image/healthcheck /usr/local/bin/healthcheck
+ENV HEALTH_PORT=3002
+HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["healthcheck"]
+USER 1000:1000
+# The other programs: src/setup.ts, src/api/server.ts
+CMD ["node", "--watch-path=src", "--import=tsx", "src/worker.ts"]
 
 FROM runtime AS application
 COPY package.json ./
 COPY --from=production-dependencies /app/node_modules node_modules
+COPY --from=build /app/sbom.cdx.json ./
 COPY --from=build /app/dist dist
+# A worker serves its health check at this port.
+ENV HEALTH_PORT=3002
 USER 1000:1000
 # The other programs: node dist/setup.js, node dist/api/server.js
 CMD ["node", "dist/worker.js"]
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="Workflow orchestration patterns" \
+  org.opencontainers.image.description="Worker, API and setup of the shop" \
+  org.opencontainers.image.licenses=MIT \
+  org.opencontainers.image.version=$VERSION \
+  org.opencontainers.image.revision=$REVISION

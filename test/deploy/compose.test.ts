@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -91,17 +91,29 @@ describe.each(COMPOSE_FILES)('%s', (file) => {
     for (const volume of Object.values(services).flatMap(({ volumes = [] }) => volumes)) {
       const [source = '', , mode] = volume.split(':');
       if (source.startsWith('.')) {
-        expect(readText(source)).not.toBe('');
+        expect(existsSync(join(projectRoot, source)), source).toBe(true);
         expect(mode).toBe('ro');
       } else expect(volumes).toHaveProperty(source);
     }
   });
+});
 
-  test('the services publish ports only on loopback', () => {
-    const ports = Object.values(resolveComposeFile(file).services).flatMap(({ ports = [] }) => ports);
-    expect(ports.length).toBeGreaterThan(0);
-    for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
-  });
+test('docker-compose.yml publishes ports only on loopback', () => {
+  const ports = Object.values(services).flatMap(({ ports = [] }) => ports);
+  expect(ports.length).toBeGreaterThan(0);
+  for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
+});
+
+test('docker-compose.dev.yml runs the same programs from the mounted sources, and restarts them on a change', () => {
+  const development = resolveComposeFile('docker-compose.dev.yml').services;
+  for (const [name, { command, volumes }] of Object.entries(development)) {
+    const program = command ?? findBuildStage(readDockerfile(), 'development').command ?? [];
+    const source = program.at(-1)!;
+    expect(commandOf(services[name]!), name).toEqual(['node', source.replace('src/', 'dist/').replace('.ts', '.js')]);
+    expect(program.includes('--watch-path=src'), name).toBe(name !== 'setup');
+    expect(volumes, name).toEqual(['./src:/app/src:ro']);
+  }
+  expect(Object.keys(development).sort()).toEqual(['api', 'api-2', 'setup', 'worker']);
 });
 
 describe('versions of the Compose stack', () => {
@@ -112,11 +124,11 @@ describe('versions of the Compose stack', () => {
     expect(readDockerfile().args.NODE_VERSION).toBe(NODE_VERSION);
     expect(tested).toContain(NODE_VERSION.split('.')[0]);
     expect(JSON.parse(readText('package.json'))).toMatchObject({ version: APPLICATION_VERSION });
-    for (const { build } of Object.values(services)) if (build) expect(build.args).toEqual({ NODE_VERSION });
+    for (const { build } of Object.values(services)) if (build) expect(build.args).toMatchObject({ NODE_VERSION });
   });
 
   test('only versions and ports have default values, and git ignores .env', () => {
-    for (const name of Object.keys(readComposeDefaults())) expect(name).toMatch(/_(VERSION|PORT)$/);
+    for (const name of Object.keys(readComposeDefaults())) expect(name).toMatch(/_(VERSION|PORT)$|^REVISION$/);
     expect(readText('.gitignore').split('\n')).toContain('.env');
     expect(readText('.gitignore').split('\n')).not.toContain('.env.example');
   });
@@ -343,51 +355,70 @@ describe('addresses and ports in docker-compose.yml', () => {
 });
 
 describe('health checks in docker-compose.yml', () => {
-  const checked = ownServices.flatMap(([name, { healthcheck }]) =>
-    healthcheck ? [[name, healthcheck.test] as const] : [],
-  );
-  const urlOf = (command: readonly string[]) => new URL(/fetch\('([^']+)'\)/.exec(command.join(' '))?.[1] ?? '');
+  const checked = ownServices.filter(([, { healthcheck }]) => healthcheck);
+  const script = join(projectRoot, 'deploy/image/healthcheck');
 
-  test('every long-running service of the project has a health check', () => {
+  test('every long-running service of the project has the health check of its image', () => {
     expect(checked.map(([name]) => name)).toEqual(['fakes', 'worker', 'worker-previous', 'api', 'api-2']);
+    for (const [, { healthcheck }] of checked) expect(healthcheck).not.toHaveProperty('test');
+    for (const stage of ['runtime', 'development'])
+      expect(findBuildStage(readDockerfile(), stage)).toMatchObject({
+        healthCheck: expect.stringMatching(/CMD \["healthcheck"\]$/),
+        copies: expect.arrayContaining([{ from: undefined, sources: ['deploy/image/healthcheck'] }]),
+      });
   });
 
-  test('every health check uses a port and a path that the service serves', async () => {
-    const paths = Object.fromEntries(checked.map(([name, command]) => [name, urlOf(command)]));
-    const fakes = buildFakes();
-    const { url, close } = await serveHealth(
-      {},
-      { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
-    );
-    cleanups.push(close, () => fakes.close());
-
-    expect(paths.api?.port).toBe(services.api!.environment!.PORT);
-    expect(openapi.paths).toHaveProperty(paths.api!.pathname);
-    expect(paths.worker?.port).toBe(services.worker!.environment!.HEALTH_PORT);
-    expect(paths.worker?.pathname).toBe('/readyz');
-    expect((await fetch(url + paths.worker!.pathname)).status).toBe(200);
-    expect(paths['fakes']?.port).toBe(services['fakes']!.environment!.FAKES_PORT);
-    expect(fakes.app.hasRoute({ method: 'GET', url: paths['fakes']!.pathname })).toBe(true);
+  test('a worker of the images serves its health check', () => {
+    for (const stage of ['application', 'development']) {
+      const { HEALTH_PORT } = findBuildStage(readDockerfile(), stage).env;
+      expect(loadConfig('worker', { ...services.worker!.environment, HEALTH_PORT }).HEALTH_PORT).toBe(3_002);
+    }
   });
 
-  test.each(checked)(
-    'the health check of %s succeeds only when the response is successful',
-    async (_, [how, ...command]) => {
-      let status = 200;
-      const port = await freePort();
-      const server = createServer((_request, response) => response.writeHead(status).end()).listen(port, '127.0.0.1');
-      cleanups.push(() => server.close());
-      const [program, ...args] = command.map((part) => part.replace(urlOf(command).host, `127.0.0.1:${port}`));
-      const codeOf = async () => (await (await startProcess({ name: 'check', command: program!, args })).exited).code;
+  test.each(checked)('the health check of %s succeeds only when the response is successful', async (_, service) => {
+    let status = 200;
+    const paths: string[] = [];
+    const port = await freePort();
+    const server = createServer(({ url = '' }, response) => {
+      paths.push(url);
+      response.writeHead(status).end();
+    }).listen(port, '127.0.0.1');
+    cleanups.push(() => server.close());
+    const command = commandOf(service);
+    const codeOf = async () => {
+      const ports = Object.fromEntries(['PORT', 'HEALTH_PORT', 'FAKES_PORT'].map((name) => [name, String(port)]));
+      const check = await startProcess({ name: 'check', command: 'bash', args: [script, ...command], env: ports });
+      return (await check.exited).code;
+    };
 
-      expect(how).toBe('CMD');
-      expect(await codeOf()).toBe(0);
-      status = 503;
-      expect(await codeOf()).toBe(1);
-      await new Promise((done) => server.close(done));
-      expect(await codeOf()).toBe(1);
-    },
-  );
+    expect(await codeOf()).toBe(0);
+    status = 503;
+    expect(await codeOf()).toBe(1);
+    await new Promise((done) => server.close(done));
+    expect(await codeOf()).toBe(1);
+    const [path = ''] = paths;
+    expect(await servesPath(roleOfCommand(command), path), path).toBe(true);
+  });
+
+  test('the health check of a program that serves nothing succeeds', async () => {
+    const args = [script, ...commandOf(services.setup!)];
+    const check = await startProcess({ name: 'check', command: 'bash', args, env: {} });
+    expect((await check.exited).code).toBe(0);
+  });
+
+  /** Whether the program of a role serves a path. */
+  async function servesPath(role: ReturnType<typeof roleOfCommand>, path: string): Promise<boolean> {
+    if (role === 'api') return path in openapi.paths;
+    if (role === 'fakes') {
+      const fakes = buildFakes();
+      cleanups.push(() => fakes.close());
+      return fakes.app.hasRoute({ method: 'GET', url: path });
+    }
+    const logger = createLogger('worker', 'silent');
+    const { url, close } = await serveHealth({}, { host: '127.0.0.1', port: 0, logger });
+    cleanups.push(close);
+    return (await fetch(url + path)).status === 200;
+  }
 });
 
 describe('metrics of the Compose stack', () => {

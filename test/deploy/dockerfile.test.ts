@@ -64,6 +64,6 @@ test('the image is built without install scripts and contains only production de
     from: 'production-dependencies',
     sources: ['/app/node_modules'],
   });
-  expect(findBuildStage(dockerfile, 'build').runs).toEqual(['npm run build']);
+  expect(findBuildStage(dockerfile, 'build').runs).toEqual(['npm run build', 'npm run --silent sbom >sbom.cdx.json']);
   expect(JSON.parse(readText('package.json'))).toMatchObject({ scripts: { build: expect.any(String) } });
 });

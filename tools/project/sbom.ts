@@ -29,7 +29,17 @@ try {
   const args = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'];
   // stdout contains only the bill of materials. npm writes other messages to stderr.
   const { stdout } = await promisify(execFile)('npm', args, { cwd: temporaryFolder, maxBuffer: 2 ** 26 });
-  process.stdout.write(stdout);
+  // Without the time and the random number, the same packages always have the same bill of materials.
+  const {
+    serialNumber: _number,
+    metadata,
+    ...bill
+  } = JSON.parse(stdout) as {
+    serialNumber: string;
+    metadata: { timestamp: string };
+  };
+  const { timestamp: _time, ...stable } = metadata;
+  process.stdout.write(`${JSON.stringify({ ...bill, metadata: stable }, undefined, 2)}\n`);
 } finally {
   await rm(temporaryFolder, { recursive: true, force: true });
 }

@@ -12,6 +12,8 @@ export interface BuildStage {
   runs: string[];
   user: string | undefined;
   command: string[] | undefined;
+  healthCheck: string | undefined;
+  env: Record<string, string>;
 }
 
 export interface Dockerfile {
@@ -33,7 +35,8 @@ export function readDockerfile(): Dockerfile {
     const keyword = instruction.getKeyword();
     if (keyword === 'FROM') {
       const [from = '', , name = ''] = words;
-      stages.push({ name, from, copies: [], runs: [], user: undefined, command: undefined });
+      const none = { user: undefined, command: undefined, healthCheck: undefined };
+      stages.push({ name, from, copies: [], runs: [], env: {}, ...none });
     } else if (keyword === 'ARG' && !stage) {
       const [name = '', value = ''] = text.split('=');
       args[name] = value;
@@ -42,6 +45,9 @@ export function readDockerfile(): Dockerfile {
       stage?.copies.push({ from, sources: words.slice(0, -1) });
     } else if (keyword === 'RUN') stage?.runs.push(text);
     else if (keyword === 'USER' && stage) stage.user = text;
+    else if (keyword === 'HEALTHCHECK' && stage) stage.healthCheck = text;
+    else if (keyword === 'ENV' && stage)
+      Object.assign(stage.env, Object.fromEntries(words.map((word) => word.split('='))));
     else if (keyword === 'CMD' && stage) stage.command = JSON.parse(text) as string[];
   }
   return { args, stages };
