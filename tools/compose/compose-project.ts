@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { generateComposeSecrets, writeComposeSecrets } from '../compose-secrets/generate.js';
@@ -8,6 +8,22 @@ import { projectRoot } from '../settings/environment.js';
 import type { ContainerEngine } from './engine.js';
 
 const commandTimeoutMs = 5 * 60_000;
+const COMPOSE_FILE = join(projectRoot, 'docker-compose.yml');
+/** What the Compose files and the Dockerfile read. */
+const COPIED_SOURCES = [
+  'docker-compose.yml',
+  'docker-compose.dev.yml',
+  'Dockerfile',
+  '.dockerignore',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'src',
+  'tools',
+  'examples',
+  'deploy',
+];
 const ownImages = 'workflow-orchestration-patterns';
 /** The variables of docker-compose.yml that set the published ports. */
 const PORT_VARIABLES = ['API_PORT', 'WEB_UI_PORT', 'MAIL_PORT', 'GRAFANA_PORT', 'PROMETHEUS_PORT'] as const;
@@ -32,10 +48,20 @@ export type Container = z.infer<typeof containerSchema> & { service: string };
 
 interface ComposeOptions {
   timeoutMs?: number;
-  /** Another file than docker-compose.yml. */
-  file?: string;
+  /** Other files than docker-compose.yml. */
+  files?: readonly string[];
+  /** False for files that are no part of this project. Default: true. */
+  inProject?: boolean;
   /** Replaces variables, for example the version of the application. */
   env?: Record<string, string>;
+}
+
+/** Copies of the sources. The containers of docker-compose.dev.yml mount them. */
+interface SourceCopy {
+  /** The paths of the Compose files. */
+  files: readonly string[];
+  /** Replaces the first occurrence of a text in a file. @throws when the file does not contain the text. */
+  replace(file: string, text: string, replacement: string): Promise<void>;
 }
 
 /** The services of docker-compose.yml as a separate project: with its own name, secrets, ports and image versions. */
@@ -85,14 +111,16 @@ export class ComposeProject {
   }
 
   /** Runs a command of Docker Compose and returns its output. */
-  async compose(args: readonly string[], { timeoutMs = commandTimeoutMs, file, env }: ComposeOptions = {}) {
+  async compose(
+    args: readonly string[],
+    { timeoutMs = commandTimeoutMs, files = [COMPOSE_FILE], inProject = true, env }: ComposeOptions = {},
+  ): Promise<string> {
     const [command, ...first] = this.#command;
-    const source = file ?? join(projectRoot, 'docker-compose.yml');
-    const project = file === undefined ? ['-p', this.name, '--env-file', this.secretsFile] : [];
+    const project = inProject ? ['-p', this.name, '--env-file', this.secretsFile] : [];
     return runCommand({
       name: `docker compose ${args.join(' ')}`,
       command,
-      args: [...first, '--progress', 'plain', ...project, '-f', source, ...args],
+      args: [...first, '--progress', 'plain', ...project, ...files.flatMap((file) => ['-f', file]), ...args],
       env: {
         ...this.#engine.env,
         ...Object.fromEntries(Object.entries(this.ports).map(([name, port]) => [name, String(port)])),
@@ -117,6 +145,24 @@ export class ComposeProject {
       this.secretsFile,
       text.replace(new RegExp(`^${name}=.*$`, 'm'), () => line),
     );
+  }
+
+  /** Copies the sources and both Compose files into `folder`, so that a test can change the copies. */
+  async copySources(): Promise<SourceCopy> {
+    const target = join(this.folder, 'sources');
+    for (const name of COPIED_SOURCES) await cp(join(projectRoot, name), join(target, name), { recursive: true });
+    return {
+      files: ['docker-compose.yml', 'docker-compose.dev.yml'].map((file) => join(target, file)),
+      async replace(file, text, replacement) {
+        const path = join(target, file);
+        const source = await readFile(path, 'utf8');
+        if (!source.includes(text)) throw new Error(`${file} does not contain ${text}`);
+        await writeFile(
+          path,
+          source.replace(text, () => replacement),
+        );
+      },
+    };
   }
 
   /** Returns the images of other vendors: those of docker-compose.yml, and those on which the Dockerfile builds. */
@@ -159,7 +205,7 @@ export class ComposeProject {
   /** Removes all containers, volumes, networks and images of the project. */
   async remove(): Promise<void> {
     await this.compose(['--profile', '*', 'down', '--volumes', '--remove-orphans']).catch(() => undefined);
-    const images = [ownImages, `${ownImages}-fakes`].flatMap((name) => [
+    const images = [ownImages, `${ownImages}-fakes`, `${ownImages}-development`].flatMap((name) => [
       `${name}:${this.version}`,
       `${name}:${this.nextVersion}`,
     ]);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findOnPath, runCommand } from '../processes/commands.js';
 import { startProcess, type ManagedProcess, type ProcessSpec } from '../processes/processes.js';
@@ -16,6 +16,11 @@ export interface ContainerEngine {
   docker(args: readonly string[], timeoutMs?: number): Promise<string>;
   /** Returns the last lines of a container's output. */
   readLogs(container: string, lines: number): Promise<string>;
+  /**
+   * Kills all processes of a container. `docker kill` would count as a stop by the user, after which the engine does not
+   * restart the container.
+   */
+  crash(container: string): Promise<void>;
   /** Stops the engine, if this process started it, and removes all its data. */
   stop(): Promise<void>;
 }
@@ -137,16 +142,33 @@ const runSystemCommand = (command: string, ...args: string[]): Promise<string> =
 const readServerVersion = (docker: string, env: Record<string, string>): Promise<string> =>
   connect(docker, env).docker(['version', '--format', '{{.Server.Version}}'], probeTimeoutMs);
 
-function connect(command: string, env: Record<string, string>): Pick<ContainerEngine, 'env' | 'docker' | 'readLogs'> {
+function connect(
+  command: string,
+  env: Record<string, string>,
+): Pick<ContainerEngine, 'env' | 'docker' | 'readLogs' | 'crash'> {
   const run = (args: readonly string[], timeoutMs: number, onLine?: ProcessSpec['onLine']) =>
     runCommand({ name: `docker ${args[0]}`, command, args, env, timeoutMs, ...(onLine && { onLine }) });
+  const docker = async (args: readonly string[], timeoutMs = commandTimeoutMs): Promise<string> => {
+    const output: string[] = [];
+    await run(args, timeoutMs, (line, stream) => void (stream === 'stdout' && output.push(line)));
+    return output.join('\n');
+  };
   return {
     env,
-    async docker(args, timeoutMs = commandTimeoutMs) {
-      const output: string[] = [];
-      await run(args, timeoutMs, (line, stream) => void (stream === 'stdout' && output.push(line)));
-      return output.join('\n');
+    docker,
+    async crash(container) {
+      const pid = Number(await docker(['inspect', '--format', '{{.State.Pid}}', container]));
+      if (process.getuid?.() === 0 && (await isContainerProcess(pid, container))) process.kill(pid, 'SIGKILL');
+      // The engine of another user or of a virtual machine. Process 1 is the init process, which exits after its child.
+      else await docker(['exec', container, 'sh', '-c', 'kill -KILL -1']).catch(() => undefined);
     },
     readLogs: (container, lines) => run(['logs', '--tail', String(lines), container], commandTimeoutMs),
   };
 }
+
+/** Whether a process of this machine is in a container. The id of the container is in the names of its control groups. */
+const isContainerProcess = (pid: number, container: string): Promise<boolean> =>
+  readFile(`/proc/${pid}/cgroup`, 'utf8').then(
+    (groups) => groups.includes(container),
+    () => false,
+  );

@@ -58,6 +58,31 @@ export class ShopClient {
     return ((await response.json()) as { status: string }).status;
   }
 
+  /** Waits until the removal of a product from a cart without the product is rejected with this text. */
+  async waitForRemovalProblem(text: string): Promise<void> {
+    const cart = '/v1/carts/of-a-developer';
+    await waitUntil(
+      async () => {
+        await this.#request('POST', `${cart}/items`, { sku: 'MUG-ENAMEL', quantity: 1 });
+        const problem = await (await this.#request('DELETE', `${cart}/items/OTHER`)).text();
+        if (!problem.includes(text)) throw new Error(problem);
+        return true;
+      },
+      { description: `a cart that answers "${text}"`, timeoutMs: completeTimeoutMs, intervalMs: 250 },
+    );
+  }
+
+  /** Waits until the API reference has this title. */
+  async waitForTitle(title: string): Promise<void> {
+    await waitUntil(
+      async () => {
+        const reference = await (await this.#request('GET', '/openapi.json')).text();
+        return reference.includes(`"title":"${title}"`) ? true : undefined;
+      },
+      { description: `the title "${title}"`, timeoutMs: completeTimeoutMs, intervalMs: 250 },
+    );
+  }
+
   /** Returns the orders that are not charged exactly once, shipped exactly once and never refunded. */
   async findUnbalancedOrders(orderIds: readonly string[]): Promise<string[]> {
     const script = "fetch('http://127.0.0.1:3001/test/ledger').then((r) => r.text()).then(console.log)";

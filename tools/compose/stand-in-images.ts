@@ -164,7 +164,7 @@ async function buildStandIns(
     const file = join(context, 'compose.json');
     await writeFile(file, JSON.stringify({ name: 'stand-ins', services: Object.fromEntries(services) as object }));
     await report.withProgress(`building ${images.length} stand-ins`, () =>
-      project.compose(['build', '--quiet'], { file, timeoutMs: buildTimeoutMs }),
+      project.compose(['build', '--quiet'], { files: [file], inProject: false, timeoutMs: buildTimeoutMs }),
     );
   } finally {
     await rm(context, { recursive: true, force: true });

@@ -5,6 +5,7 @@ import { waitUntil } from '../processes/wait.js';
 import type { Reporter } from '../terminal/reporter.js';
 import type { ComposeProject, Container } from './compose-project.js';
 import type { ContainerEngine } from './engine.js';
+import { runConsoleStory } from './console-story.js';
 import { ShopClient } from './shop-client.js';
 
 export interface StepContext {
@@ -68,6 +69,37 @@ export const STEPS: readonly Step[] = [
         sizes.push(`${name} ${megabytes.toFixed()} MB`);
       }
       return sizes.join(', ');
+    },
+  },
+  {
+    title: 'labels the images, and puts the bill of materials into the image of the application',
+    async run({ engine, project }) {
+      const bill: string[] = [];
+      for (const name of Object.keys(SIZE_LIMITS)) {
+        const image = `${name}:${project.version}`;
+        const labels = JSON.parse(
+          await engine.docker(['image', 'inspect', '--format', '{{json .Config.Labels}}', image]),
+        ) as Record<string, string>;
+        for (const label of ['title', 'description', 'licenses', 'version', 'revision'])
+          expect(Boolean(labels[`org.opencontainers.image.${label}`]), `${image} has no label ${label}`);
+        expect(labels['org.opencontainers.image.version'] === project.version, `${image} has another version`);
+      }
+      const script = 'console.log(require("./sbom.cdx.json").components.map(({ name }) => name).join("\\n"))';
+      const run = ['run', '--rm', '--read-only', `workflow-orchestration-patterns:${project.version}`];
+      bill.push(...(await engine.docker([...run, 'node', '-e', script])).split('\n'));
+      expect(bill.includes('@temporalio/worker'), `the bill of materials lists ${bill.length} packages`);
+      expect(!bill.includes('vitest'), 'the bill of materials lists a development tool');
+      return `${bill.length} packages`;
+    },
+  },
+  {
+    title: 'names a wrong variable in one line in docker run',
+    async run({ engine, project }) {
+      const image = `workflow-orchestration-patterns:${project.version}`;
+      const run = ['run', '--rm', '-e', 'PORT=http', '-e', 'DATABASE_URL=postgres://shop@postgres/shop', image];
+      const outcome = await outcomeOf(engine.docker([...run, 'node', 'dist/api/server.js']));
+      expect(/^\s*PORT: .*"http"/m.test(outcome) && !/\n\s+at /.test(outcome), `the API printed: ${outcome}`);
+      return undefined;
     },
   },
   {
@@ -136,11 +168,21 @@ export const STEPS: readonly Step[] = [
   {
     title: 'names .env in the tour without a key',
     async run({ project }) {
-      const outcome = await runTour(project, {}, () => undefined).then(
-        () => 'the tour passed',
-        (error: unknown) => (error as Error).message,
-      );
+      const outcome = await outcomeOf(runTour(project, {}, () => undefined));
       expect(outcome.includes('.env'), `the tour printed: ${outcome}`);
+      return undefined;
+    },
+  },
+  {
+    title: 'completes a large order that is placed and approved in the console while the workers are killed',
+    async run({ engine, project }) {
+      const orderId = await runConsoleStory(project, async () => {
+        for (const container of await project.containers())
+          if (container.service === 'worker') await killContainer({ project, engine }, container);
+        await waitForHealth(project);
+      });
+      const unbalanced = await (await createClient(project)).findUnbalancedOrders([orderId]);
+      expect(unbalanced.length === 0, unbalanced.join('\n'));
       return undefined;
     },
   },
@@ -190,12 +232,8 @@ export const STEPS: readonly Step[] = [
     title: 'names the variable in one line when setup has a wrong password',
     async run({ project }) {
       const url = 'postgres://shop_owner:wrong@postgres:5432/shop';
-      const outcome = await project
-        .compose(['run', '--rm', '--no-deps', '-T', '-e', `DATABASE_URL=${url}`, 'setup'])
-        .then(
-          () => 'setup succeeded',
-          (error: unknown) => (error as Error).message,
-        );
+      const run = ['run', '--rm', '--no-deps', '-T', '-e', `DATABASE_URL=${url}`, 'setup'];
+      const outcome = await outcomeOf(project.compose(run));
       expect(/^\s*DATABASE_URL: /m.test(outcome) && !/\n\s+at /.test(outcome), `setup printed: ${outcome}`);
       return undefined;
     },
@@ -224,6 +262,23 @@ export const STEPS: readonly Step[] = [
       expect(status === 'completed', `order after-upgrade is ${status}`);
       await client.placeOrder('after-restart');
       await client.waitForCompletion(['after-restart']);
+      return undefined;
+    },
+  },
+  {
+    title: 'restarts workers and APIs after a change of the mounted sources with docker-compose.dev.yml',
+    async run({ project }) {
+      const client = await createClient(project);
+      const sources = await project.copySources();
+      await project.compose(upArgs, { timeoutMs: startTimeoutMs, files: sources.files });
+      expectStarted(await project.containers());
+      await client.waitForRemovalProblem('is not in the cart');
+      await sources.replace('src/workflows/cart/changes.ts', 'is not in the cart', 'is missing in the cart');
+      await client.waitForRemovalProblem('is missing in the cart');
+      await sources.replace('src/api/plugins/openapi/index.ts', "'Workflow orchestration patterns'", "'Changed title'");
+      await client.waitForTitle('Changed title');
+      await client.placeOrder('after-change');
+      await client.waitForCompletion(['after-change']);
       return undefined;
     },
   },
@@ -264,30 +319,43 @@ const waitForHealth = (project: ComposeProject): Promise<boolean> =>
     { description: 'healthy containers', timeoutMs: 3 * 60_000, intervalMs: 1_000 },
   );
 
-/**
- * Kills all processes of one container of a service. `docker kill` would count as a stop by the user, after which the
- * engine does not restart the container.
- */
+/** Kills one container of a service. */
 async function killService({ project, engine }: Omit<StepContext, 'report'>, service: string): Promise<void> {
-  const container = (await project.containers()).find((found) => found.service === service)!;
-  // Process 1 is the init process, which ignores the signal and exits after its child.
-  await engine.docker(['exec', container.Id, 'sh', '-c', 'kill -KILL -1']).catch(() => undefined);
-  await waitUntil(
-    async () => {
-      const now = (await project.containers()).find(({ Id }) => Id === container.Id);
-      return now && now.State.StartedAt !== container.State.StartedAt ? true : undefined;
-    },
-    { description: `restart of ${container.Name}`, timeoutMs: 60_000, intervalMs: 250 },
+  await killContainer(
+    { project, engine },
+    (await project.containers()).find((found) => found.service === service)!,
   );
 }
+
+/** Kills all processes of a container, and waits until the engine has restarted the container. */
+async function killContainer(
+  { project, engine }: Omit<StepContext, 'report'>,
+  { Id, Name, State }: Container,
+): Promise<void> {
+  await engine.crash(Id);
+  await waitUntil(
+    async () => {
+      const now = (await project.containers()).find((container) => container.Id === Id);
+      return now && now.State.StartedAt !== State.StartedAt ? true : undefined;
+    },
+    { description: `restart of ${Name}`, timeoutMs: 60_000, intervalMs: 250 },
+  );
+}
+
+/** Returns the output of a command that must fail. */
+const outcomeOf = (command: Promise<string>): Promise<string> =>
+  command.then(
+    () => 'nothing, and succeeded',
+    (error: unknown) => (error as Error).message,
+  );
 
 /** Runs the tour on the project. The empty data folder prevents that the tour finds a stack of `npm start`. */
 async function runTour(
   project: ComposeProject,
   env: Record<string, string>,
   onLine: (line: string) => void,
-): Promise<void> {
-  await runCommand({
+): Promise<string> {
+  return runCommand({
     name: 'the tour',
     ...typescriptCommand('tools/tour/main.ts'),
     env: {
