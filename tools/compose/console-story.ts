@@ -1,4 +1,5 @@
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
+import { waitUntil } from '../processes/wait.js';
 import { findChromium, startBrowser } from '../servers/programs/chromium.js';
 import type { ComposeProject } from './compose-project.js';
 
@@ -30,6 +31,7 @@ export async function runConsoleStory(project: ComposeProject, killWorkers: () =
     const inbox = await context.newPage();
     await inbox.goto(`${project.apiUrl}/console/approvals`);
     await inbox.getByRole('row').filter({ hasText: orderId }).getByRole('link').click();
+    await reloadUntilVisible(inbox, inbox.getByRole('button', { name: 'Approve' }));
     await inbox.getByRole('button', { name: 'Approve' }).click();
     await inbox.getByText('Approved by shift-lead').waitFor();
     await page.getByText('The order is completed.').waitFor();
@@ -41,6 +43,18 @@ export async function runConsoleStory(project: ComposeProject, killWorkers: () =
     await browser.close();
   }
 }
+
+/** Temporal notices a killed worker after some seconds. Until then, the page of an approval is unavailable. */
+const reloadUntilVisible = (page: Page, element: Locator): Promise<boolean> =>
+  waitUntil(
+    async () => {
+      if (await element.isVisible()) return true;
+      const text = await page.getByRole('main').innerText();
+      await page.reload();
+      throw new Error(text);
+    },
+    { description: `a button on ${page.url()}`, timeoutMs, intervalMs: 1_000 },
+  );
 
 async function signIn(page: Page, project: ComposeProject): Promise<void> {
   await page.goto(`${project.apiUrl}/console/start/order`);
