@@ -30,9 +30,13 @@ interface NpmStart {
 
 /**
  * Runs `npm start` on free ports with its own servers and the given variables, in this project or in the folder of a
- * copy of this project.
+ * copy of this project. `--watch` makes it `npm run dev`.
  */
-export async function startNpmStart(env: Record<string, string>, folder = projectRoot): Promise<NpmStart> {
+export async function startNpmStart(
+  env: Record<string, string>,
+  folder = projectRoot,
+  ...options: string[]
+): Promise<NpmStart> {
   const lines: string[] = [];
   const ports = Object.fromEntries(
     await Promise.all(Object.keys(DEFAULT_PORTS).map(async (variable) => [variable, await freePort()] as const)),
@@ -40,8 +44,8 @@ export async function startNpmStart(env: Record<string, string>, folder = projec
   const process = await startProcess({
     name: 'npm start',
     ...(folder === projectRoot
-      ? typescriptCommand('tools/stack/main.ts')
-      : { command: execPath, args: ['tools/run.mjs', 'tools/stack/main.ts'], cwd: folder }),
+      ? typescriptCommand('tools/stack/main.ts', ...options)
+      : { command: execPath, args: ['tools/run.mjs', 'tools/stack/main.ts', ...options], cwd: folder }),
     env: {
       ...unsetShellVariables,
       // A copy must not run the compiled sources of this project.

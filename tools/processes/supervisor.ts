@@ -9,6 +9,8 @@ export interface SupervisedProcess {
   readonly name: string;
   /** The current process. Each restart replaces this process. */
   readonly current: ManagedProcess;
+  /** Replaces the process by a new one, also after a failure. Resolves when the old process has exited. */
+  restart(graceMs?: number): Promise<void>;
   stop(graceMs?: number): Promise<void>;
   kill(): void;
 }
@@ -19,7 +21,7 @@ interface SuperviseOptions {
   /** Whether a process that has exited may be restarted. If not, `onFailure` is called. */
   mayRestart: () => boolean;
   report: Reporter;
-  /** Called once, when the process exits without a stop request and is not restarted. */
+  /** Called when the process exits without a stop request and is not restarted. */
   onFailure: (error: Error) => void;
 }
 
@@ -37,25 +39,31 @@ export async function supervise({
 }: SuperviseOptions): Promise<SupervisedProcess> {
   const deaths: number[] = [];
   let stopping = false;
+  let restarting = false;
+  let hasFailed = false;
   let current = await start();
+  const fail = (error: Error): void => {
+    hasFailed = true;
+    onFailure(error);
+  };
 
   const watch = async (): Promise<void> => {
     let ended = appendLastOutput(`${name} ended ${describeExit(await current.exited)}`, current);
     for (;;) {
       if (stopping) return;
-      deaths.push(Date.now());
-      const recent = deaths.filter((at) => at > Date.now() - restartWindowMs).length;
-      if (!mayRestart()) {
-        onFailure(new Error(ended));
-        return;
+      if (restarting) restarting = false;
+      else {
+        deaths.push(Date.now());
+        const recent = deaths.filter((at) => at > Date.now() - restartWindowMs).length;
+        if (!mayRestart()) return fail(new Error(ended));
+        if (recent > maxRestarts)
+          return fail(
+            new Error(`${name} ended ${recent} times within a minute and is not restarted. Last exit: ${ended}`),
+          );
+        report.print(`${firstLine(ended)}; starting it again`);
+        await delay((recent - 1) * 500);
+        if (stopping) return;
       }
-      if (recent > maxRestarts) {
-        onFailure(new Error(`${name} ended ${recent} times within a minute and is not restarted. Last exit: ${ended}`));
-        return;
-      }
-      report.print(`${firstLine(ended)}; starting it again`);
-      await delay((recent - 1) * 500);
-      if (stopping) return;
       try {
         current = await start();
       } catch (error) {
@@ -66,12 +74,23 @@ export async function supervise({
       ended = appendLastOutput(`${name} ended ${describeExit(await current.exited)}`, current);
     }
   };
-  const watching = watch();
+  let watching = watch();
 
   return {
     name,
     get current() {
       return current;
+    },
+    async restart(graceMs) {
+      deaths.length = 0;
+      if (hasFailed) {
+        hasFailed = false;
+        current = await start();
+        watching = watch();
+        return;
+      }
+      restarting = true;
+      await current.stop(graceMs);
     },
     async stop(graceMs) {
       stopping = true;

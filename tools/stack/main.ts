@@ -10,6 +10,7 @@ import { configurationProblems } from './start/checks.js';
 import { startStack } from './start/start-stack.js';
 import { stopLiveProcesses } from '../processes/processes.js';
 import type { Stack } from './stack.js';
+import { watchStack } from './watch/watch-stack.js';
 
 /** npm forwards Ctrl-C, so this process receives each Ctrl-C twice: from npm and from the terminal. */
 const duplicateSignalMs = 1_000;
@@ -22,13 +23,16 @@ const report = createReporter();
 // Ignores write errors, because the reader of the output may exit before the stack has stopped.
 process.stdout.on('error', () => undefined);
 
-/** `npm start`: starts the stack, prints a summary, and stops the stack on Ctrl-C. */
+/** `npm run dev` restarts worker and API after a change of the sources. */
+const watch = process.argv.includes('--watch');
+
+/** `npm start` and `npm run dev`: starts the stack, prints a summary, and stops the stack on Ctrl-C. */
 async function main(): Promise<void> {
   const stopRequested = waitForStopRequest();
   const { settings, problems } = readSettings();
   if (problems.length) throw new SettingsError([...problems, ...(await configurationProblems(settings))]);
   const abortStart = new AbortController();
-  const starting = startStack(settings, { report, signal: abortStart.signal });
+  const starting = startStack(settings, { report, signal: abortStart.signal, watch });
   const stack = await Promise.race([starting, stopRequested]);
   if (stack === 'stop') {
     report.print('Stopping …');
@@ -37,11 +41,13 @@ async function main(): Promise<void> {
   }
 
   report.print(formatSummary(stack, settings));
+  const stopWatching = watch ? await watchStack(stack, report) : undefined;
   const reason = await Promise.race([stack.failed, stopRequested]);
   report.print(reason === 'stop' ? 'Stopping …' : `A process failed permanently, stopping: ${reason.message}`);
+  await stopWatching?.();
   await stack.stop();
   if (reason !== 'stop') throw new Error('The stack failed. The reason is printed above.');
-  report.print(`Stopped. The next "npm start" continues with the data in ${relativeToProject(stack.dataDir)}.`);
+  report.print(`Stopped. The next start continues with the data in ${relativeToProject(stack.dataDir)}.`);
 }
 
 /** Stops all processes repeatedly until the aborted start of the stack has ended. */
@@ -74,7 +80,7 @@ function waitForStopRequest(): Promise<'stop'> {
         stop();
       });
     }
-    if (inheritedEnvironment()['npm_lifecycle_event'] !== 'start') return;
+    if (!['start', 'dev'].includes(inheritedEnvironment()['npm_lifecycle_event'] ?? '')) return;
     const parent = process.ppid;
     setInterval(() => {
       if (process.ppid !== parent) stop();

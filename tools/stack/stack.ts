@@ -16,6 +16,11 @@ export interface StackOptions {
   apiCount?: number;
   /** False to measure the cost of metrics: no process serves metrics. */
   metrics?: boolean;
+  /**
+   * True for `npm run dev`: a worker or API that fails again and again does not end the stack, because the next change of
+   * the code may repair it.
+   */
+  watch?: boolean;
   /** Redirects network links to proxies. Default: direct connections. */
   mapPort?: PortMapper;
   /** Aborts the start of the stack. */

@@ -78,6 +78,29 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     await part.stop();
   });
 
+  test('restarts a process on request without a report, also after the process has failed', async () => {
+    const { part: starting, said } = startSupervised();
+    const part = await starting;
+    const first = part.current.pid;
+    await part.restart();
+    await waitUntil(() => (part.current.pid === first ? undefined : part.current.pid), {
+      description: 'another process',
+      timeoutMs: 20_000,
+    });
+    expect(said).toEqual([]);
+    await part.stop();
+
+    const { part: failing, failures } = startSupervised({ mayRestart: false });
+    const failed = await failing;
+    const killed = failed.current.pid;
+    failed.current.kill('SIGKILL');
+    await waitUntil(() => failures[0], { description: 'the failure', timeoutMs: 20_000 });
+    await failed.restart();
+    expect(failed.current.pid).not.toBe(killed);
+    expect(failed.current.kill('SIGKILL')).toBe(true);
+    await waitUntil(() => failures[1], { description: 'the failure of the new process', timeoutMs: 20_000 });
+  });
+
   test('fails immediately when a process must not restart', async () => {
     const { part, said, failures } = startSupervised({ script: 'process.exit(3)', mayRestart: false });
     await part;

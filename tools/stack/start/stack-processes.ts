@@ -17,6 +17,14 @@ const stopGraceMs = 30_000;
 /** Processes that accept work stop first. Processes that keep state stop last. */
 const stopOrder: readonly ProcessKind[] = ['api', 'worker', 'fakes', 'temporal', 'postgres'];
 
+interface StackProcessesOptions {
+  report: Reporter;
+  logsDir: string;
+  dataDir: string;
+  /** See `StackOptions.watch`. */
+  watch: boolean;
+}
+
 /**
  * The supervised processes of a stack. Each process writes all output to `<name>.log`, and important lines to the
  * reporter. The data folder contains a file with the process id of each process.
@@ -28,15 +36,17 @@ export class StackProcesses {
   readonly #report: Reporter;
   readonly #logsDir: string;
   readonly #dataDir: string;
+  readonly #watch: boolean;
   #resolveFailed: (error: Error) => void = () => undefined;
   #failure: Error | undefined;
   #mayRestart = false;
   #isStopping = false;
 
-  constructor({ report, logsDir, dataDir }: { report: Reporter; logsDir: string; dataDir: string }) {
+  constructor({ report, logsDir, dataDir, watch }: StackProcessesOptions) {
     this.#report = report;
     this.#logsDir = logsDir;
     this.#dataDir = dataDir;
+    this.#watch = watch;
     this.failed = new Promise<Error>((resolve) => (this.#resolveFailed = resolve));
   }
 
@@ -74,6 +84,10 @@ export class StackProcesses {
       report: this.#report,
       mayRestart: () => this.#mayRestart && restartable,
       onFailure: (error) => {
+        if (this.#watch && this.#mayRestart && /^(worker|api)/.test(name)) {
+          this.#report.print(`${error.message}\n${name} starts again after the next change.`);
+          return;
+        }
         this.#failure ??= error;
         this.#resolveFailed(this.#failure);
       },

@@ -24,10 +24,10 @@ const readyTimeoutMs = 2 * 60_000;
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
   const { report, durable = true, webUi = true, workerCount = 1, apiCount = 1, metrics = true, signal } = options;
-  const { mapPort = directPort } = options;
+  const { mapPort = directPort, watch = false } = options;
   const logsDir = join(settings.dataDir, 'logs');
   const releaseLock = await lockDataDir(settings.dataDir);
-  const processes = new StackProcesses({ report, logsDir, dataDir: settings.dataDir });
+  const processes = new StackProcesses({ report, logsDir, dataDir: settings.dataDir, watch });
   const codecUrl = settings.applicationEnv.PAYLOAD_ENCRYPTION_KEYS && `${baseUrl(settings.host, settings.port)}/codec`;
   const context: StartContext = { settings, processes, report, durable, webUi, codecUrl };
 
