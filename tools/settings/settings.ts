@@ -95,16 +95,20 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): SettingsResu
 
   const value = values as VariableValues;
   const cacheHome = value.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+  const offset = value.PORT_OFFSET;
+  /** The given port, or the default port with the offset. */
+  const portOf = (name: PortVariable): number => (env[name] ? value[name] : value[name] + offset);
+  const defaultDataDir = offset === 0 ? '.data' : `.data/port-offset-${offset}`;
   const { SHARED_TEMPORAL_ADDRESS: clusterAddress, SHARED_DATABASE_URL: clusterDatabaseUrl } = value;
   const settings: Settings = Object.freeze({
     host: value.HOST,
-    port: value.PORT,
-    temporalPort: value.TEMPORAL_PORT,
-    temporalUiPort: value.TEMPORAL_UI_PORT,
+    port: portOf('PORT'),
+    temporalPort: portOf('TEMPORAL_PORT'),
+    temporalUiPort: portOf('TEMPORAL_UI_PORT'),
     temporalAddress: value.TEMPORAL_ADDRESS,
     temporalNamespace: value.TEMPORAL_NAMESPACE,
     databaseUrl: value.DATABASE_URL,
-    dataDir: resolve(projectRoot, expandHome(value.DATA_DIR ?? '.data')),
+    dataDir: resolve(projectRoot, expandHome(value.DATA_DIR ?? defaultDataDir)),
     cacheDir: resolve(expandHome(value.CACHE_DIR ?? join(cacheHome, 'workflow-orchestration-patterns'))),
     temporalCliPath: value.TEMPORAL_CLI_PATH,
     temporalTestServerPath: value.TEMPORAL_TEST_SERVER_PATH,
@@ -113,14 +117,14 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): SettingsResu
       clusterAddress !== undefined && clusterDatabaseUrl !== undefined
         ? Object.freeze({ address: clusterAddress, databaseUrl: clusterDatabaseUrl })
         : undefined,
-    fakesPort: value.FAKES_PORT,
+    fakesPort: portOf('FAKES_PORT'),
     paymentsUrl: value.PAYMENTS_URL,
     carrierUrl: value.CARRIER_URL,
     smtpUrl: value.SMTP_URL,
-    smtpPort: value.FAKES_SMTP_PORT,
-    workerHealthPort: value.WORKER_HEALTH_PORT,
-    metricsPort: value.METRICS_PORT,
-    workerMetricsPort: value.WORKER_METRICS_PORT,
+    smtpPort: portOf('FAKES_SMTP_PORT'),
+    workerHealthPort: portOf('WORKER_HEALTH_PORT'),
+    metricsPort: portOf('METRICS_PORT'),
+    workerMetricsPort: portOf('WORKER_METRICS_PORT'),
     carrierWebhookSecret: value.CARRIER_WEBHOOK_SECRET,
     carrierPickupSeconds: value.FAKE_CARRIER_PICKUP_SECONDS,
     carrierDeliverySeconds: value.FAKE_CARRIER_DELIVERY_SECONDS,
@@ -131,6 +135,8 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): SettingsResu
   });
   return { settings, problems };
 }
+
+type PortVariable = keyof { [Name in keyof VariableValues as Name extends `${string}PORT` ? Name : never]: Name };
 
 /**
  * Variables that require other variables. A real payment gateway with a fake carrier would take money and ship nothing.

@@ -27,6 +27,9 @@ const addressSchema = textSchema.refine(isHostPort);
 const urlSchema = (...protocols: string[]) =>
   textSchema.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
 
+/** The highest default port is 8233. */
+const MAX_PORT_OFFSET = 57_000;
+
 const PORT_MESSAGE = 'must be an integer from 1 to 65535';
 
 /**
@@ -39,6 +42,18 @@ export const variableRules = {
     problem: 'must be an address or name to listen on',
     description: 'The address on which the API listens. All other servers listen on loopback.',
     example: '0.0.0.0',
+  }),
+  PORT_OFFSET: defineVariable({
+    schema: z
+      .string()
+      .regex(/^\d{1,5}$/)
+      .transform(Number)
+      .refine((value) => value <= MAX_PORT_OFFSET)
+      .default(0),
+    problem: `must be an integer from 0 to ${MAX_PORT_OFFSET}`,
+    description:
+      'A number that is added to every default port, for a second stack beside the first. Its data is then in a folder of its own.',
+    example: '1000',
   }),
   PORT: defineVariable({
     schema: portSchema(3000),

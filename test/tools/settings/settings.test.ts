@@ -27,6 +27,16 @@ describe('the settings of the development stack', () => {
     });
   });
 
+  test('PORT_OFFSET moves every default port and the data folder, but no given port', () => {
+    const [first, second] = [loadSettings({}), loadSettings({ PORT_OFFSET: '1000', FAKES_PORT: '5001' })];
+    const ports = Object.entries(first).filter(([name]) => /port$/i.test(name));
+    expect(ports).toHaveLength(8);
+    for (const [name, port] of ports)
+      expect(second[name as keyof typeof second], name).toBe(name === 'fakesPort' ? 5_001 : Number(port) + 1_000);
+    expect(second.dataDir).toBe(join(projectRoot, '.data/port-offset-1000'));
+    expect(loadSettings({ PORT_OFFSET: '1000', DATA_DIR: 'mine' }).dataDir).toBe(join(projectRoot, 'mine'));
+  });
+
   test('loadSettings treats an empty variable as unset', () => {
     expect(
       loadSettings({ PORT: '', TEMPORAL_ADDRESS: '', DATABASE_URL: '', DATA_DIR: '', SMTP_URL: '', MAIL_FROM: '' }),
@@ -37,6 +47,7 @@ describe('the settings of the development stack', () => {
     ['PORT', '0'],
     ['PORT', '65536'],
     ['PORT', '3000x'],
+    ['PORT_OFFSET', '57001'],
     ['FAKES_SMTP_PORT', '25 '],
     ['TEMPORAL_ADDRESS', 'http://localhost:7233'],
     ['TEMPORAL_ADDRESS', 'localhost:72330'],

@@ -76,7 +76,7 @@ export async function lockDataDir(dataDir: string): Promise<() => void> {
     if (error instanceof LockHeldError)
       throw new Error(
         `A stack is already running on ${dataDir} (process ${error.ownerPid}). ` +
-          `Stop that stack, or set another folder and other ports for this one: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, FAKES_PORT, FAKES_SMTP_PORT, WORKER_HEALTH_PORT, METRICS_PORT, WORKER_METRICS_PORT`,
+          `Stop that stack, or start this one with other ports and its own data: PORT_OFFSET=1000 npm start`,
         { cause: error },
       );
     throw new Error(`DATA_DIR ${dataDir} is not writable: ${(error as Error).message}`, { cause: error });
