@@ -1,4 +1,4 @@
-import { DefaultLogger, type LogEntry } from '@temporalio/worker';
+import { DefaultLogger, type LogEntry, type LogLevel } from '@temporalio/worker';
 import { pino, type Logger } from 'pino';
 import { toWellFormedJson } from '../text/json-limits.js';
 import { truncateText } from '../text/well-formed-text.js';
@@ -41,12 +41,23 @@ export function truncateLine(line: string): string {
   return `${JSON.stringify({ ...Object.fromEntries(plain.slice(0, MAX_SCALAR_FIELDS)), truncated: true })}\n`;
 }
 
+/** The SDK has no level above ERROR. */
+const SDK_LEVELS: Record<string, LogLevel> = {
+  trace: 'TRACE',
+  debug: 'DEBUG',
+  info: 'INFO',
+  warn: 'WARN',
+  error: 'ERROR',
+};
+
 /** Warnings of the SDK about intended configuration: the worker of `payments` has only activities. */
 const EXPECTED_SDK_WARNINGS = new Set(['No workflows registered, not polling for workflow tasks']);
 
 /** Creates the logger for the Temporal SDK. The SDK also passes it the log lines of workflows and activities. */
 export function temporalLogger(logger: Logger): DefaultLogger {
-  return new DefaultLogger('TRACE', ({ level, message, meta }: LogEntry) => {
+  // With the level of the logger, the SDK does not create the lines that the logger would omit.
+  const level = SDK_LEVELS[logger.level] ?? 'ERROR';
+  return new DefaultLogger(level, ({ level, message, meta }: LogEntry) => {
     logger[EXPECTED_SDK_WARNINGS.has(message) ? 'debug' : PINO_LEVELS[level]](toLogFields(meta), message);
   });
 }
