@@ -40,8 +40,8 @@ async function main(): Promise<void> {
     return stopWhileStarting(starting);
   }
 
-  report.print(formatSummary(stack, settings));
   const stopWatching = watch ? await watchStack(stack, report) : undefined;
+  report.print(formatSummary(stack, settings));
   const reason = await Promise.race([stack.failed, stopRequested]);
   report.print(reason === 'stop' ? 'Stopping …' : `A process failed permanently, stopping: ${reason.message}`);
   await stopWatching?.();

@@ -5,6 +5,7 @@ import type { OpenAPIV3_1 } from 'openapi-types';
 
 export type Parameter = OpenAPIV3_1.ParameterObject;
 export type ResponseObject = OpenAPIV3_1.ResponseObject;
+type Reference = OpenAPIV3_1.ReferenceObject;
 
 /** An operation of the OpenAPI document, with its method and path. */
 export interface DocumentedOperation {
@@ -33,9 +34,16 @@ export function documentedOperations(document: OpenAPIV3_1.Document): Documented
       location: ['paths', path, method],
       parameters: (spec.parameters ?? []) as Parameter[],
       body: spec.requestBody as DocumentedOperation['body'],
-      responses: (spec.responses ?? {}) as Record<string, ResponseObject>,
+      responses: Object.fromEntries(
+        Object.entries(spec.responses ?? {}).map(([status, response]) => [status, resolveResponse(document, response!)]),
+      ),
     })),
   );
+}
+
+function resolveResponse(document: OpenAPIV3_1.Document, response: ResponseObject | Reference): ResponseObject {
+  if (!('$ref' in response)) return response;
+  return document.components?.responses?.[response.$ref.replace('#/components/responses/', '')] as ResponseObject;
 }
 
 /**

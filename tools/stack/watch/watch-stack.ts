@@ -21,11 +21,7 @@ type Files = Record<Program, ReadonlySet<string>>;
  * @returns a function that stops watching.
  */
 export async function watchStack(stack: Stack, report: Reporter): Promise<() => Promise<void>> {
-  const stopTypeCheck = await startTypeCheck(report);
   let files: Files | undefined;
-  const initial = await readSourceGraph();
-  if ('files' in initial) files = initial.files;
-
   const stopWatching = watchSources(projectRoot, 'src', async (changed) => {
     const graph = await readSourceGraph();
     if ('problems' in graph) {
@@ -48,6 +44,9 @@ export async function watchStack(stack: Stack, report: Reporter): Promise<() => 
     if (workflowsChanged) await replayOpenWorkflows(stack, report);
   });
 
+  const stopTypeCheck = await startTypeCheck(report);
+  const initial = await readSourceGraph();
+  if ('files' in initial) files ??= initial.files;
   return async () => {
     stopWatching();
     await stopTypeCheck();

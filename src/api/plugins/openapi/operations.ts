@@ -74,21 +74,27 @@ export function describeResponses(
   document: OpenAPIV3_1.Document,
   contracts: Map<string, RouteContract>,
 ): OpenAPIV3_1.Document {
+  const responses: Record<string, Response> = {};
   for (const path of Object.values(document.paths ?? {})) {
     for (const operation of Object.values(path ?? {}) as Operation[]) {
       const contract = contracts.get(operation.operationId);
-      if (contract) describeOperationResponses(operation, contract, document.components?.schemas ?? {});
+      if (!contract) continue;
+      describeSuccess(operation, contract, document.components?.schemas ?? {});
+      if (contract.access === 'link') continue;
+      const problems = problemResponses(problemKindsOf(operation, contract), responses);
+      operation.responses = { ...problems, ...operation.responses };
     }
   }
-  const paths = JSON.stringify(document.paths);
-  const referencedKinds = PROBLEM_KINDS.filter((kind) => paths.includes(`#/components/examples/${kind}"`));
+  const referencedKinds = PROBLEM_KINDS.filter((kind) =>
+    Object.keys(responses).some((name) => name.split('.').includes(kind)),
+  );
   const examples = Object.fromEntries(referencedKinds.map((kind) => [kind, PROBLEM_EXAMPLES[kind]!]));
-  return { ...document, components: { ...document.components, examples } };
+  return { ...document, components: { ...document.components, responses, examples } };
 }
 
-function describeOperationResponses(operation: Operation, contract: RouteContract, schemas: SchemaDescriptions): void {
-  const { access, rawBodies, headers, idempotency } = contract;
-  const isHtml = access === 'link';
+/** Describes the request body, the headers and the example of an operation. */
+function describeSuccess(operation: Operation, contract: RouteContract, schemas: SchemaDescriptions): void {
+  const { rawBodies, headers, idempotency } = contract;
   const textBodies = Object.entries(rawBodies ?? {}).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
@@ -120,8 +126,6 @@ function describeOperationResponses(operation: Operation, contract: RouteContrac
   if (example) addExample(operation, example);
   const roles = requiredRoles(contract);
   if (roles) Object.assign(operation, { 'x-roles': [...roles] });
-  if (isHtml) return;
-  operation.responses = { ...problemResponses(problemKindsOf(operation, contract)), ...operation.responses };
 }
 
 /** Whether the body may be omitted. The API validates a missing body as `null`, so the schema must accept `null`. */

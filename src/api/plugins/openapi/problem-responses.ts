@@ -67,14 +67,22 @@ export function problemKindsOf(operation: Operation, contract: RouteContract): P
   return PROBLEM_KINDS.filter((kind) => kinds.has(kind));
 }
 
-/** The error responses of an operation, by status. */
-export function problemResponses(kinds: readonly ProblemKind[]): Record<string, Response> {
+/**
+ * The error responses of an operation, by status: references to components, because most operations share them. Adds the
+ * components to `components`.
+ */
+export function problemResponses(
+  kinds: readonly ProblemKind[],
+  components: Record<string, Response>,
+): Record<string, OpenAPIV3_1.ReferenceObject> {
   const statuses = [...new Set(kinds.map((kind) => definitionOf(kind).status))];
   return Object.fromEntries(
-    statuses.map((status) => [
-      String(status),
-      problemResponse(kinds.filter((kind) => definitionOf(kind).status === status)),
-    ]),
+    statuses.map((status) => {
+      const ofStatus = kinds.filter((kind) => definitionOf(kind).status === status);
+      const name = ofStatus.join('.');
+      components[name] ??= problemResponse(ofStatus);
+      return [String(status), componentRef('responses', name)];
+    }),
   );
 }
 
