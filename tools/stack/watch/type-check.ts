@@ -5,11 +5,13 @@ import { projectRoot } from '../../settings/environment.js';
 import type { Reporter } from '../../terminal/reporter.js';
 import { formatProblem } from './source-graph.js';
 
+const WATCH_OPTIONS = ['--watch', '--preserveWatchOutput', '--pretty', 'false'];
+
 /** More errors than this usually have one cause. */
 const MAX_PRINTED = 5;
 
 /**
- * Starts the TypeScript compiler, which checks the project after each change, and prints type errors. A program with a
+ * Starts the TypeScript compiler, which checks `src/` after each change, and prints type errors. A program with a
  * type error runs nevertheless.
  *
  * @returns a function that stops the compiler.
@@ -19,7 +21,7 @@ export async function startTypeCheck(report: Reporter): Promise<() => Promise<un
   const compiler = await startProcess({
     name: 'tsc',
     command: process.execPath,
-    args: ['node_modules/typescript/bin/tsc', '--noEmit', '--watch', '--preserveWatchOutput', '--pretty', 'false'],
+    args: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--noEmit', ...WATCH_OPTIONS],
     onLine: (line) => {
       if (/\bTS\d+: /.test(line)) found.push(line);
       else if (/Found \d+ errors?\. Watching/.test(line)) {
