@@ -15,7 +15,8 @@ export function mergeInputOutputSchemas(document: OpenAPIV3_1.Document): OpenAPI
   const sharedNames = new Set([...schemasByName.keys()].filter(hasEqualSchemas));
   for (const [name, schema] of schemasByName)
     if (!isInputName(name) && !sharedNames.has(name)) schemasByName.set(name, allowAdditionalProperties(schema));
-  const used = findReferencedSchemas(document.paths as unknown as Json, schemasByName);
+  const users = [document.paths, components.responses] as unknown as Json;
+  const used = findReferencedSchemas(users, schemasByName);
   const renamed = new Map(
     [...used]
       .filter(isInputName)
