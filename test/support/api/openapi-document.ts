@@ -35,7 +35,7 @@ export function documentedOperations(document: OpenAPIV3_1.Document): Documented
       parameters: (spec.parameters ?? []) as Parameter[],
       body: spec.requestBody as DocumentedOperation['body'],
       responses: Object.fromEntries(
-        Object.entries(spec.responses ?? {}).map(([status, response]) => [status, resolveResponse(document, response!)]),
+        Object.entries(spec.responses ?? {}).map(([status, response]) => [status, resolveResponse(document, response)]),
       ),
     })),
   );
