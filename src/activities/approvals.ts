@@ -16,18 +16,17 @@ import {
   OUTCOME_REPORT_RETRY_DELAYS,
   outcomeReportId,
 } from '../workflows/approval/contract.js';
-import {
-  messageIdOf,
-  outcomeMessageId,
-  renderApprovalMail,
-  type ApproverMail,
-  type ApproverMessage,
-} from './approver-messages.js';
+import { messageIdOf, outcomeMessageId, type ApproverMail, type ApproverMessage } from './approver-messages.js';
 import { assertSameRequest, awaitOutcome, type ApprovalHandle } from './existing-approval.js';
 import { assertWorkflowId, invalidInputFailure, parseInput } from './failures.js';
 import { withHeartbeat } from './external/heartbeat.js';
 import type { Mailer } from './external/mail.js';
 import type { Webhooks } from './external/webhooks.js';
+import { createMailNotifier } from './notifiers/mail.js';
+import type { Notifier } from './notifiers/notifier.js';
+import type { SlackNotifier } from './notifiers/slack.js';
+import type { RequestState } from './notifiers/slack-blocks.js';
+import { createWebhookNotifier } from './notifiers/webhook.js';
 
 /** Delay between two attempts to withdraw an approval. */
 const WITHDRAWAL_RETRY_DELAY_MS = 1_000;
@@ -43,6 +42,12 @@ export interface ApprovalOpening {
   firstStage?: CurrentStage | undefined;
 }
 
+export interface OpenedApproval {
+  closed?: ApprovalView;
+  /** Absent in histories of earlier versions, and if no approver has a Slack user. */
+  slackApprovers?: string[];
+}
+
 /** The current stage. The deadline is an ISO 8601 string. */
 export type CurrentStage = Omit<ApprovalStage, 'approvalId' | 'firstRunId' | 'deadline'> & { deadline: string };
 
@@ -56,6 +61,8 @@ export interface ApprovalActivitiesDependencies {
   store: Store;
   mailer: Mailer;
   webhooks: Webhooks;
+  /** If undefined, approvers get no messages in Slack. */
+  slack?: SlackNotifier | undefined;
   outgoing: OutgoingHttpClient;
   links: ApprovalLinkSigner;
   /** Public base URL of the API. Links start with it. */
@@ -65,7 +72,9 @@ export interface ApprovalActivitiesDependencies {
 }
 
 export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
-  const { store, mailer, webhooks, outgoing, links, publicUrl, standaloneReports } = deps;
+  const { store, webhooks, slack, outgoing, standaloneReports } = deps;
+  const mailNotifier = createMailNotifier(deps);
+  const webhookNotifier = createWebhookNotifier(webhooks);
 
   /**
    * Sends each message once, even after a reset. If the delivery cannot be recorded, a repeated call sends the message
@@ -75,25 +84,49 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
    */
   async function sendOnce(
     { approvalId, messageId, onlyWhileOpen }: { approvalId: string; messageId: string; onlyWhileOpen: boolean },
-    send: () => Promise<void>,
+    send: () => Promise<string | undefined>,
   ): Promise<void> {
     const { isSent, isClosed } = await store.readApprovalMessageState(approvalId, messageId);
     if (isSent) return;
     if (isClosed && onlyWhileOpen) throw rejectionFailure('ApprovalClosed', 'the approval is already closed');
-    await send();
-    await store.recordApprovalMessageSent(approvalId, messageId).catch((error: unknown) => {
+    const reference = await send();
+    await store.recordApprovalMessageSent(approvalId, messageId, reference).catch((error: unknown) => {
       log.warn('could not record that a message was sent', { error });
     });
+  }
+
+  /** Sends a message to an approver while the approval is open. */
+  async function notify<Message extends ApproverMessage>(
+    notifier: Notifier<Message>,
+    message: Message,
+    request?: string,
+  ): Promise<void> {
+    const { approvalId } = message;
+    const messageId = messageIdOf(notifier.channel, message);
+    await sendOnce({ approvalId, messageId, onlyWhileOpen: true }, () =>
+      notifier.send(message, { id: messageId, request }),
+    );
+  }
+
+  /** Returns the reference of the message in Slack that has the buttons; undefined if none was delivered. */
+  const findSlackRequest = (message: Omit<Parameters<typeof messageIdOf>[1], 'reminderNumber'>) =>
+    store.findApprovalMessageReference(messageIdOf('slack', { ...message, reminderNumber: 0 }));
+
+  /** @throws `SlackRejected` if a worker with another configuration has opened the approval. */
+  function requireSlack(): SlackNotifier {
+    if (!slack) throw rejectionFailure('SlackRejected', 'this worker has no configuration for Slack');
+    return slack;
   }
 
   return {
     /**
      * Parses the input of an approval and records the approval as open.
      *
-     * @returns the final view when the approval with this id and content is already closed.
+     * @returns the final view when the approval with this id and content is already closed. Otherwise the ids of the
+     * approvers who have a Slack user.
      * @throws `InvalidInput`; `ApprovalIdTaken` when the id belongs to an approval with different content.
      */
-    async openApproval(input: unknown, opening: ApprovalOpening): Promise<{ closed?: ApprovalView }> {
+    async openApproval(input: unknown, opening: ApprovalOpening): Promise<OpenedApproval> {
       const { workflowId, firstRunId, requestedAt, firstStage } = opening;
       const request = parseInput(approvalInput, input);
       const problems = findForbiddenUrls(request, outgoing);
@@ -118,7 +151,10 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       if (outcome.status === 'taken') {
         throw rejectionFailure('ApprovalIdTaken', `approval ${approvalId} already exists with different content`);
       }
-      return outcome.status === 'closed' ? { closed: outcome.view } : {};
+      if (outcome.status === 'closed') return { closed: outcome.view };
+      const ids = new Set(stages.flatMap(({ approvers }) => approvers.map(({ id }) => id)));
+      const slackApprovers = [...ids].filter((id) => slack?.knows(id));
+      return slackApprovers.length === 0 ? {} : { slackApprovers };
     },
 
     /** Stores the current stage, which lists of approvals show. */
@@ -136,36 +172,34 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     },
 
     /** Asks an approver for a decision by e-mail. The link works for one approver and one stage. */
-    async mailApprover({ email, ...message }: ApproverMail & { email: string }): Promise<void> {
-      const { approvalId, firstRunId, stage, approver, deadline, reminderNumber, title } = message;
-      const messageId = messageIdOf(message);
-      await sendOnce({ approvalId, messageId, onlyWhileOpen: true }, async () => {
-        const token = await links.sign({ approvalId, firstRunId, stage, approver }, new Date(deadline));
-        await mailer.send({
-          to: email,
-          subject: `${reminderNumber === 0 ? 'Please decide' : 'Reminder'}: ${title}`,
-          ...renderApprovalMail(message, `${publicUrl}/approvals/${token}`),
-          id: messageId,
-        });
-      });
+    async mailApprover(message: ApproverMail & { email: string }): Promise<void> {
+      await notify(mailNotifier, message);
     },
 
     /**
      * Asks an external system for a decision by signed webhook. The system responds through the callback endpoint of
      * the API.
      */
-    async sendApproverWebhook({ webhookUrl, ...message }: ApproverMessage & { webhookUrl: string }): Promise<void> {
-      const { approvalId, approver, stage, reminderNumber, deadline, title, description, requestedBy, amount } =
-        message;
-      const messageId = messageIdOf(message);
-      await sendOnce({ approvalId, messageId, onlyWhileOpen: true }, () =>
-        webhooks.send({
-          url: webhookUrl,
-          id: messageId,
-          type: reminderNumber === 0 ? 'approval.requested' : 'approval.reminder',
-          data: { approvalId, approver, stage, deadline, title, description, requestedBy, amount },
-        }),
-      );
+    async sendApproverWebhook(message: ApproverMessage & { webhookUrl: string }): Promise<void> {
+      await notify(webhookNotifier, message);
+    },
+
+    /**
+     * Asks an approver for a decision by a direct message in Slack. Slack reports the click of a button to the callback
+     * endpoint of the API. A reminder for which no request was delivered becomes the request.
+     */
+    async messageApproverInSlack(message: ApproverMail): Promise<void> {
+      const request = message.reminderNumber === 0 ? undefined : await findSlackRequest(message);
+      await notify(requireSlack(), request === undefined ? { ...message, reminderNumber: 0 } : message, request);
+    },
+
+    /**
+     * Replaces the buttons of the message to an approver with what has happened. Does nothing if no message was
+     * delivered.
+     */
+    async updateSlackMessage(state: RequestState): Promise<void> {
+      const request = await findSlackRequest(state);
+      if (request !== undefined) await requireSlack().showState(request, state);
     },
 
     /**
@@ -197,9 +231,10 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     async reportOutcome({ callbackUrl, firstRunId, outcome }: OutcomeReport): Promise<void> {
       const { approvalId } = outcome;
       const messageId = outcomeMessageId(approvalId, firstRunId);
-      await sendOnce({ approvalId, messageId, onlyWhileOpen: false }, () =>
-        webhooks.send({ url: callbackUrl, id: messageId, type: 'approval.decided', data: outcome }),
-      );
+      await sendOnce({ approvalId, messageId, onlyWhileOpen: false }, async () => {
+        await webhooks.send({ url: callbackUrl, id: messageId, type: 'approval.decided', data: outcome });
+        return undefined;
+      });
       const { inWorkflow, activityId } = Context.current().info;
       if (!inWorkflow) await store.recordOutcomeDelivered(approvalId, activityId);
     },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import html from 'html-template-tag';
-import type { ApprovalInput, IfUndecided } from '../schemas/approval.js';
+import type { ApprovalInput, IfUndecided, Notification } from '../schemas/approval.js';
 import { formatMoney } from '../schemas/shared/money.js';
 import { undecidedConsequence } from '../text/undecided.js';
 import { formatUtcMinute } from '../text/utc-minute.js';
@@ -25,9 +25,22 @@ export interface ApproverMail extends ApproverMessage {
   ifUndecided?: IfUndecided;
 }
 
-/** Returns the id of a message to an approver. All attempts use the same id, even after a reset. */
-export function messageIdOf({ approvalId, firstRunId, stage, approver, reminderNumber }: ApproverMessage): string {
-  return hashMessageId(['ask', approvalId, firstRunId, stage, approver, reminderNumber]);
+/**
+ * Returns the id of a message to an approver on one channel. All attempts use the same id, even after a reset. The
+ * channels have different ids, because an approver gets the message on each of their channels.
+ */
+export function messageIdOf(
+  channel: Notification['channel'],
+  {
+    approvalId,
+    firstRunId,
+    stage,
+    approver,
+    reminderNumber,
+  }: Pick<ApproverMessage, 'approvalId' | 'firstRunId' | 'stage' | 'approver' | 'reminderNumber'>,
+): string {
+  const kind = channel === 'email' ? 'ask' : `ask by ${channel}`;
+  return hashMessageId([kind, approvalId, firstRunId, stage, approver, reminderNumber]);
 }
 
 /** Returns the id of the webhook that reports the outcome. All attempts use the same id, even after a reset. */

@@ -15,11 +15,14 @@ import { createReconciliationActivities } from './reconciliation.js';
 import { createReportActivities } from './report.js';
 import { createShippingActivities, type ShippingSettings } from './shipping.js';
 import type { Webhooks } from './external/webhooks.js';
+import type { SlackNotifier } from './notifiers/slack.js';
 
 export interface ActivityDependencies extends PaymentSettings, ShippingSettings {
   store: Store;
   mailer: Mailer;
   webhooks: Webhooks;
+  /** If undefined, approvers get no messages in Slack. */
+  slack?: SlackNotifier | undefined;
   outgoing: OutgoingHttpClient;
   links: ApprovalLinkSigner;
   /** Public base URL of the API. */

@@ -30,6 +30,7 @@ import { batchRoutes } from './batches/routes.js';
 import { createBatchServices } from './batches/services.js';
 import { bulkRoutes } from './bulk/routes.js';
 import { callbackRoutes } from './callbacks/routes.js';
+import { slackRoutes } from './callbacks/slack/routes.js';
 import { cartRoutes } from './carts/routes.js';
 import { codecRoutes } from './codec/routes.js';
 import { CONSOLE_PATH, withConsoleContract } from './console/contract.js';
@@ -109,6 +110,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.register(batchRoutes, { prefix: '/v1/batches', ...deps, batches, closing: closing.signal });
   app.register(bulkRoutes, { prefix: '/v1', ...deps, batches });
   app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
+  app.register(slackRoutes, { prefix: '/v1/callbacks', ...deps });
   app.register(shipmentReportRoutes, { prefix: '/v1/shipment-reports', ...deps });
   app.register(approvalPageRoutes, { prefix: '/approvals', ...deps });
   app.register(consoleRoutes, {

@@ -4,6 +4,8 @@ import type { Operations } from '../batch-operations/index.js';
 import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import type { Logger } from '../observability/logger.js';
 import type { HttpMetrics } from '../observability/metrics/http.js';
+import type { SlackApprovers } from '../slack/approvers.js';
+import type { SlackClient } from '../slack/client.js';
 import type { Store } from '../store/index.js';
 import type { ShopClients } from '../temporal/client/approval-clients.js';
 import type { AuthSettings } from './plugins/auth/index.js';
@@ -38,6 +40,13 @@ export interface UploadLimits {
   speedCheckMs: number;
 }
 
+/** What the API needs to receive interactions of Slack. */
+export interface SlackAccess {
+  signingSecrets: readonly string[];
+  approvers: SlackApprovers;
+  client: SlackClient;
+}
+
 /** The dependencies of the HTTP application. Each feature declares which of them it uses. */
 export interface AppDependencies extends Backends {
   logger: Logger;
@@ -46,6 +55,8 @@ export interface AppDependencies extends Backends {
   /** The secrets with which external systems sign their decisions about approvals. */
   approvalWebhookSecrets: readonly string[];
   approvalLinks: ApprovalLinkSigner;
+  /** If undefined, the API rejects all interactions of Slack. */
+  slack?: SlackAccess | undefined;
   outgoing: OutgoingHttpClient;
   batchOperations: Operations;
   uploadLimits: UploadLimits;

@@ -6,12 +6,15 @@ import { createBusinessMetrics } from '../observability/metrics/business/busines
 import { createHttpMetrics } from '../observability/metrics/http.js';
 import { serveMetrics } from '../observability/metrics/metrics-server.js';
 import { createRequestMetricsInterceptor } from '../observability/metrics/temporal-requests.js';
+import { createSlackApprovers } from '../slack/approvers.js';
+import { createSlackClient } from '../slack/client.js';
 import { openResources, type Resources } from '../startup/resources.js';
 import { runProcess, type ProcessLifecycle } from '../startup/run-process.js';
 import type { ShopClients } from '../temporal/client/approval-clients.js';
 import { createClients } from '../temporal/connections.js';
 import { createPayloadCodec } from '../temporal/encryption/codec.js';
 import { buildApp } from './app.js';
+import type { SlackAccess } from './dependencies.js';
 import { createCursors } from './http/lists/cursors.js';
 import { UPLOAD_SPEED_CHECK_MS } from './limits.js';
 
@@ -62,6 +65,7 @@ async function createConfiguredApp(
     carrierWebhookSecrets: config.CARRIER_WEBHOOK_SECRET,
     approvalWebhookSecrets: config.APPROVAL_WEBHOOK_SECRET,
     approvalLinks: createApprovalLinkSigner(config.APPROVAL_LINK_SECRET),
+    slack: readSlackAccess(config),
     batchOperations: operations,
     uploadLimits: {
       maxBytes: config.BATCH_MAX_BYTES,
@@ -105,6 +109,14 @@ function readAuth(config: Config<'api'>) {
   const { OIDC_CLIENT_ID: clientId, OIDC_CLIENT_SECRET: clientSecret, OIDC_SCOPE: scope } = config;
   const oidc = clientId === undefined ? undefined : { clientId, clientSecret, scope };
   return apiKeys.length === 0 && !tokens ? 'open' : { apiKeys, tokens, oidc };
+}
+
+/** Returns undefined if Slack is not configured. */
+function readSlackAccess(config: Config<'api'>): SlackAccess | undefined {
+  const { SLACK_BOT_TOKEN: botToken, SLACK_SIGNING_SECRET: signingSecrets, SLACK_APPROVERS: table } = config;
+  if (botToken === undefined || signingSecrets === undefined || table === undefined) return undefined;
+  const client = createSlackClient({ apiUrl: config.SLACK_API_URL, botToken });
+  return { signingSecrets, approvers: createSlackApprovers(table), client };
 }
 
 async function serveApiMetrics(

@@ -4,7 +4,7 @@ import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 import type { ConfigProblem } from './errors.js';
 import { isHttpsUrl } from './parsers.js';
 import type { ProcessName } from './variables/declaration.js';
-import { VARIABLES, type VariableValues } from './variables/index.js';
+import { VARIABLES, variablesReadBy, type VariableValues } from './variables/index.js';
 
 /** The values of all valid variables. */
 type ValidValues = Partial<VariableValues & { TEMPORAL_NAMESPACE: string }>;
@@ -15,7 +15,7 @@ type ValidValues = Partial<VariableValues & { TEMPORAL_NAMESPACE: string }>;
  */
 export function checkCombinations(processName: ProcessName, values: ValidValues, env: Environment): ConfigProblem[] {
   return [
-    ...findIncompleteGroups(values, env),
+    ...findIncompleteGroups(processName, values, env),
     ...findUnusedTargets(values),
     ...findPortConflict(values),
     ...checkChunkConcurrency(values),
@@ -29,15 +29,17 @@ export function checkCombinations(processName: ProcessName, values: ValidValues,
 const VARIABLE_GROUPS = [
   ['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
   ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL'],
+  ['SLACK_BOT_TOKEN', 'SLACK_SIGNING_SECRET', 'SLACK_APPROVERS'],
   ['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
 ] as const;
 
-function findIncompleteGroups(values: ValidValues, env: Environment): ConfigProblem[] {
+function findIncompleteGroups(processName: ProcessName, values: ValidValues, env: Environment): ConfigProblem[] {
+  const readNames = variablesReadBy(processName);
   return VARIABLE_GROUPS.flatMap((group) => {
     const present = group.filter((name) => values[name] !== undefined);
     if (present.length === 0) return [];
-    // A variable that is set but invalid is already reported.
-    const missing = group.filter((name) => env[name] === undefined);
+    // A variable that is set but invalid is already reported. A process needs only the variables that it reads.
+    const missing = group.filter((name) => env[name] === undefined && readNames.includes(name));
     return missing.map((name) => ({
       name,
       problem: `must be set together with ${present.join(', ')}`,

@@ -30,6 +30,7 @@ export const NON_RETRYABLE_ERROR_TYPES: string[] = [
   'AddressForbidden',
   'ReceiverGone',
   'MailRejected',
+  'SlackRejected',
   'AlreadyOrdered',
   'BatchNotFound',
   'BatchItemsDeleted',

@@ -7,8 +7,8 @@ import { reason } from './shared/reason.js';
 import { callerId, text, time, durationSeconds } from './shared/primitives.js';
 
 /**
- * The limits of one approval. At all limits, it sends 5 x 10 x 32 messages on two channels, with at most six events
- * each. These are 19,200 of the 51,200 events that Temporal allows. A test compares their bytes with the limit of 50
+ * The limits of one approval. At all limits, it sends 5 x 10 x 32 messages on three channels, with at most six events
+ * each. These are 28,800 of the 51,200 events that Temporal allows. A test compares their bytes with the limit of 50
  * MB.
  */
 export const MAX_STAGES = 5;
@@ -52,7 +52,7 @@ export const approver = z
   .meta({
     id: 'Approver',
     description:
-      'Someone who can decide. A person gets an e-mail with a link, and a system gets a signed webhook. Only an approver with a `webhookUrl` can decide by webhook. An approver with neither address is not notified.',
+      'Someone who can decide. A person gets an e-mail with a link, and a system gets a signed webhook. Only an approver with a `webhookUrl` can decide by webhook. An approver with neither address is notified only if the configuration contains their Slack user.',
   });
 
 export const stage = z
@@ -142,7 +142,7 @@ export const verdict = z
   .enum(['approve', 'reject'])
   .meta({ id: 'Verdict', description: 'The verdict of an approver.' });
 
-export const via = z.enum(['api', 'link', 'webhook', 'cli']).meta({
+export const via = z.enum(['api', 'link', 'webhook', 'slack', 'cli']).meta({
   id: 'Via',
   description: 'How a decision was submitted. `cli` stands for every way that bypasses the API.',
 });
@@ -188,7 +188,7 @@ const notification = z
   .object({
     stage: z.int(),
     approver: z.string(),
-    channel: z.enum(['email', 'webhook']),
+    channel: z.enum(['email', 'webhook', 'slack']),
     status: z.enum(['sending', 'sent', 'failed']).describe('`sending` includes retries.'),
     sentCount: z.int().describe('The number of delivered messages: the request and its reminders.'),
     lastSentAt: time.optional(),

@@ -238,11 +238,25 @@ export function createApprovalStore(db: Kysely<Tables>) {
       return rows[0]!;
     },
 
-    /** Records that a message was delivered, so that the message is not sent again after a reset. */
-    async recordApprovalMessageSent(approvalId: string, messageId: string): Promise<void> {
+    /** Returns the reference with which the channel can change a delivered message. */
+    async findApprovalMessageReference(messageId: string): Promise<string | undefined> {
+      const row = await db
+        .selectFrom('approval_messages')
+        .select('reference')
+        .where('message_id', '=', messageId)
+        .executeTakeFirst();
+      return row?.reference ?? undefined;
+    },
+
+    /**
+     * Records that a message was delivered, so that the message is not sent again after a reset.
+     *
+     * @param reference the reference with which the channel can change the message.
+     */
+    async recordApprovalMessageSent(approvalId: string, messageId: string, reference?: string): Promise<void> {
       await db
         .insertInto('approval_messages')
-        .values({ approval_id: approvalId, message_id: messageId })
+        .values({ approval_id: approvalId, message_id: messageId, ...(reference !== undefined && { reference }) })
         .onConflict((conflict) => conflict.column('message_id').doNothing())
         .execute();
     },

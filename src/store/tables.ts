@@ -257,6 +257,8 @@ interface ApprovalsTable {
 interface ApprovalMessagesTable {
   message_id: string;
   approval_id: string;
+  /** With the reference, the channel can change the message. Null if the channel cannot. */
+  reference: ColumnType<string | null, string | undefined, never>;
   sent_at: Generated<Date>;
 }
 

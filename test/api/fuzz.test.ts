@@ -5,6 +5,7 @@ import { isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
 import type { Problem } from '../../src/schemas/shared/problem.js';
 import { waitUntil } from '../support/processes.js';
 import { signDecision, signShipmentReport, startApi, type Api } from '../support/api/api.js';
+import { signSlackBody } from '../support/shop/slack.js';
 import { describeOnDevServer, startDevServer } from '../support/temporal/dev-server.js';
 import { fuzzText, fuzzBody, fuzzId, fuzzHeader, fuzzQuery } from '../support/api/fuzz-requests.js';
 import {
@@ -167,6 +168,10 @@ function fuzzRequestFor({ operationId, path, parameters, body }: DocumentedOpera
 
 /** Signs the body of a callback. The API validates only signed bodies. */
 function signatureFor(operationId: string, text = ''): Record<string, string> {
+  if (operationId === 'receiveSlackInteraction') {
+    const { 'content-type': _form, ...signature } = signSlackBody(text);
+    return signature;
+  }
   const sign = { receiveShipmentCallback: signShipmentReport, receiveDecisionCallback: signDecision }[operationId];
   if (!sign) return {};
   const { 'content-type': _type, ...headers } = sign(text).headers!;

@@ -64,6 +64,51 @@ describe('loadConfig', () => {
     expect(load).not.toThrow('must be set together with');
   });
 
+  describe('Slack', () => {
+    const slack = {
+      SLACK_BOT_TOKEN: 'xoxb-1-abc',
+      SLACK_SIGNING_SECRET: 's'.repeat(32),
+      SLACK_APPROVERS: '{"U012AB3CD":"grace"}',
+    };
+    const apiEnv = {
+      ...env,
+      CARRIER_WEBHOOK_SECRET: secret,
+      APPROVAL_WEBHOOK_SECRET: secret,
+      CURSOR_SECRET: 'c'.repeat(32),
+    };
+
+    test('is off by default', () => {
+      const config = loadConfig('api', apiEnv);
+      expect(config.SLACK_BOT_TOKEN).toBeUndefined();
+      expect(config.SLACK_API_URL).toBe('https://slack.com/api');
+    });
+
+    test('a worker needs no signing secret', () => {
+      const { SLACK_SIGNING_SECRET: _apiOnly, ...ofWorker } = slack;
+      expect(loadConfig('worker', { ...env, ...ofWorker })).toMatchObject({
+        SLACK_BOT_TOKEN: 'xoxb-1-abc',
+        SLACK_APPROVERS: { U012AB3CD: 'grace' },
+      });
+    });
+
+    test.each(Object.keys(slack))('an API without %s does not start', (name) => {
+      const load = () => loadConfig('api', { ...apiEnv, ...slack, [name]: undefined });
+      expect(load).toThrow(new RegExp(`${name}: must be set together with SLACK_`));
+    });
+
+    test.each([
+      ['SLACK_BOT_TOKEN', 'xoxp-1', 'must be a bot token'],
+      ['SLACK_SIGNING_SECRET', 'short', 'must be at least 32 characters'],
+      ['SLACK_APPROVERS', '{', 'must be valid JSON'],
+      ['SLACK_APPROVERS', '{}', 'must contain a Slack user'],
+      ['SLACK_APPROVERS', '{"grace":"U1"}', 'must be an id of Slack'],
+      ['SLACK_APPROVERS', '{"U1A":"grace","U2B":"grace"}', 'must not contain an approver twice'],
+      ['SLACK_API_URL', 'slack.com', 'must be an http or https URL'],
+    ])('rejects %s=%s', (name, value, problem) => {
+      expect(() => loadConfig('api', { ...apiEnv, ...slack, [name]: value })).toThrow(problem);
+    });
+  });
+
   test('reads the approval stages from JSON', () => {
     const ORDER_APPROVAL_STAGES = JSON.stringify(stages);
     expect(loadConfig('worker', { ...env, ORDER_APPROVAL_THRESHOLD: '100000', ORDER_APPROVAL_STAGES })).toMatchObject({

@@ -16,6 +16,9 @@ import { cancellationSchema, chargeListSchema, chargeSchema, refundSchema, shipm
 import { createFakePayments } from './payments/payments.js';
 import { ReceivedRequests } from './calls/received-requests.js';
 import { registerTestInterface } from './test-interface.js';
+import { registerSlackApi } from './slack/slack-api.js';
+import { slackPages } from './slack/slack-pages.js';
+import { SlackWorkspace } from './slack/workspace.js';
 import { WebhookSender } from './carrier/webhook-sender.js';
 
 export interface FakesOptions {
@@ -35,11 +38,16 @@ export interface FakesOptions {
   unknownOrderTimeoutSeconds?: number | undefined;
   /** The folder that stores the mails. If unset, mails are kept in memory. */
   mailFolder?: string | undefined;
+  /** The URL that receives the interactions of Slack. If unset, the buttons have no effect. */
+  slackInteractionsUrl?: string | undefined;
+  /** The secret that signs the interactions of Slack. */
+  slackSigningSecret?: string | undefined;
   logger?: FastifyServerOptions['logger'];
 }
 
 /**
- * Builds the fake external systems: a payment gateway and a parcel carrier behind one HTTP server, and a mail server.
+ * Builds the fake external systems: a payment gateway, a parcel carrier and Slack behind one HTTP server, and a mail
+ * server.
  * The caller starts both servers with `app.listen` and `listenSmtp`.
  */
 export function buildFakes(options: FakesOptions = {}): Fakes {
@@ -63,6 +71,10 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
     deliverySeconds: options.deliverySeconds ?? 3,
   });
   const mailbox = new Mailbox({ mailFolder: options.mailFolder, log: app.log });
+  const slack = new SlackWorkspace({
+    interactionsUrl: options.slackInteractionsUrl,
+    signingSecret: options.slackSigningSecret,
+  });
   const faults = new CallFaults();
   const holds = new Holds();
   const requests = new ReceivedRequests();
@@ -89,12 +101,15 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
     idempotencyKeys,
     carrier,
     mailbox,
+    slack,
     records: (orderId) => ({ ...ledger.records(orderId), requests: requests.list(orderId) }),
     hold: (on, orderId, holdOptions) => holds.add({ on, orderId, ...holdOptions }),
     setCallbackUrl: (url) => webhooks.setCallbackUrl(url),
     listenSmtp: (where) => mailbox.listen(where),
   };
   registerMailPages(app, mailbox);
+  registerSlackApi(app, slack);
+  app.register(slackPages, { workspace: slack });
   registerTestInterface(app, controls);
 
   app.setNotFoundHandler((request, reply) => {

@@ -17,6 +17,8 @@ export const environmentSchema = z
       .string()
       .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, 'must be "whsec_" followed by base64')
       .optional(),
+    SLACK_INTERACTIONS_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).optional(),
+    SLACK_SIGNING_SECRET: z.string().min(1).optional(),
     FAKE_CARRIER_PICKUP_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(1),
     FAKE_CARRIER_DELIVERY_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(3),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -24,6 +26,10 @@ export const environmentSchema = z
   .refine((env) => env.CARRIER_CALLBACK_URL === undefined || env.CARRIER_WEBHOOK_SECRET !== undefined, {
     path: ['CARRIER_WEBHOOK_SECRET'],
     error: 'must be set when CARRIER_CALLBACK_URL is set, because it signs the reports',
+  })
+  .refine((env) => env.SLACK_INTERACTIONS_URL === undefined || env.SLACK_SIGNING_SECRET !== undefined, {
+    path: ['SLACK_SIGNING_SECRET'],
+    error: 'must be set when SLACK_INTERACTIONS_URL is set, because it signs the interactions',
   })
   .refine((env) => env.FAKES_STACK_DIR === undefined || isLoopback(env.FAKES_HOST), {
     path: ['FAKES_STACK_DIR'],

@@ -34,7 +34,7 @@ const mailText =
 await listen('FAKES_PORT', env.data.FAKES_PORT, (port) => {
   const ledger = env.data.FAKES_LEDGER_PATH ?? 'in memory';
   const listenTextResolver = (address: string) =>
-    `payment gateway and carrier at ${address}, ledger ${ledger}, ${mailText}`;
+    `payment gateway, carrier and Slack at ${address}, ledger ${ledger}, ${mailText}`;
   return app.listen({ host, port, listenTextResolver });
 });
 
@@ -54,6 +54,8 @@ function buildFromEnvironment(settings: z.infer<typeof environmentSchema>) {
       pickupSeconds: settings.FAKE_CARRIER_PICKUP_SECONDS,
       deliverySeconds: settings.FAKE_CARRIER_DELIVERY_SECONDS,
       mailFolder: settings.FAKES_MAILBOX_DIR,
+      slackInteractionsUrl: settings.SLACK_INTERACTIONS_URL,
+      slackSigningSecret: settings.SLACK_SIGNING_SECRET,
       logger: { level: settings.LOG_LEVEL },
     });
   } catch (error) {

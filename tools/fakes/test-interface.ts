@@ -4,6 +4,7 @@ import { type FakeResponse, errorResponse } from './calls/responses.js';
 import { faultSchema } from './calls/call-faults.js';
 import { type Hold, holdSchema } from './calls/holds.js';
 import { smtpFaultSchema } from './mailbox/smtp-faults.js';
+import { slackFaultSchema } from './slack/slack-faults.js';
 import type { Fakes } from './fakes.js';
 
 const secondsSchema = z.number().nonnegative().max(1_000_000);
@@ -26,11 +27,13 @@ const reportSchema = z.strictObject({
 });
 const retentionSchema = z.strictObject({ retentionSeconds: z.number().nonnegative().nullable() });
 const orderQuerySchema = z.strictObject({ orderId: z.string().optional() });
+const slackQuerySchema = z.strictObject({ user: z.string().optional() });
+const interactionSchema = z.record(z.string(), z.unknown());
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
 /** Registers the routes that tests and demos use to inspect the fake external systems and to inject faults. */
 export function registerTestInterface(app: FastifyInstance, fakes: Omit<Fakes, 'app' | 'close'>): void {
-  const { ledger, faults, holds, idempotencyKeys, carrier, mailbox } = fakes;
+  const { ledger, faults, holds, idempotencyKeys, carrier, mailbox, slack } = fakes;
 
   app.get('/test/ledger', async (request) => {
     const { orderId } = orderQuerySchema.parse(request.query);
@@ -108,6 +111,22 @@ export function registerTestInterface(app: FastifyInstance, fakes: Omit<Fakes, '
   app.post('/test/mails/faults', async (request, reply) => {
     const { to, ...options } = smtpFaultSchema.parse(request.body);
     return reply.code(201).send(mailbox.addFault(to, options));
+  });
+
+  app.get('/test/slack/messages', async (request) => {
+    const { user } = slackQuerySchema.parse(request.query);
+    return { messages: slack.messages(user) };
+  });
+
+  app.post('/test/slack/interactions', async (request) => slack.deliver(interactionSchema.parse(request.body)));
+
+  app.post('/test/slack/faults', async (request, reply) =>
+    reply.code(201).send(slack.faults.add(slackFaultSchema.parse(request.body))),
+  );
+
+  app.delete('/test/slack/faults', async (_request, reply) => {
+    slack.faults.clear();
+    return reply.code(204).send();
   });
 
   app.delete('/test/mails/faults', async (_request, reply) => {

@@ -70,6 +70,22 @@ export const approvalRecordings: Record<string, Recording> = {
     await handle.executeUpdate(decideUpdate, { args: [approveDecision] });
     return await waitForClose(handle);
   },
+  'approval-approved-in-slack-after-escalation': async (recorder, approvalId) => {
+    const stages = [
+      { approvers: [{ id: 'shift-lead' }], timeoutSeconds: 2 },
+      { approvers: [{ id: 'manager', email: 'manager@example.com' }], timeoutSeconds: 60 },
+    ];
+    const handle = await recorder.startApproval(approvalId, { stages });
+    await recorder.waitForNotifications(handle, 3);
+    await handle.signal(decideSignal, {
+      approver: 'manager',
+      decision: 'approve',
+      comment: 'recorded',
+      via: 'slack',
+      stage: 2,
+    });
+    return await waitForClose(handle);
+  },
   'approval-failed-invalid-input': async (recorder, approvalId) =>
     waitForClose(await recorder.startApproval(approvalId, { stages: [] })),
   'order-approved': async (recorder, orderId) => {

@@ -153,7 +153,10 @@ export class Recorder {
   }
 
   /** Waits until every notification has been sent or has failed. */
-  async waitForNotifications(handle: Pick<ApprovalHandle, 'query' | 'workflowId'>): Promise<ApprovalView> {
+  async waitForNotifications(
+    handle: Pick<ApprovalHandle, 'query' | 'workflowId'>,
+    minimumCount = 1,
+  ): Promise<ApprovalView> {
     return await waitUntil(
       async () => {
         const view = await handle.query(approvalQuery).catch((error: unknown) => {
@@ -163,7 +166,7 @@ export class Recorder {
         });
         if (!view) return undefined;
         const isNotified =
-          view.notifications.length > 0 && view.notifications.every(({ status }) => status !== 'sending');
+          view.notifications.length >= minimumCount && view.notifications.every(({ status }) => status !== 'sending');
         return isNotified ? view : undefined;
       },
       { description: `${handle.workflowId} with all notifications sent`, timeoutMs: 60_000 },

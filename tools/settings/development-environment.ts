@@ -22,6 +22,7 @@ export function developmentEnvironment(settings: Settings, apiUrl: string) {
     APPROVAL_LINK_SECRET: 'development-only-link-secret-0000',
     APPROVAL_WEBHOOK_SECRET: 'whsec_ZGV2ZWxvcG1lbnQtb25seS1hcHByb3ZhbC13ZWJob29rcw==',
     OUTGOING_WEBHOOK_SECRET: 'whsec_ZGV2ZWxvcG1lbnQtb25seS1vdXRnb2luZy13ZWJob29rcw==',
+    ...fakeSlackEnvironment(settings),
     CURSOR_SECRET: 'development-only-cursor-secret-0',
     OUTGOING_ALLOWED_HOSTS: undefined,
     OUTGOING_ALLOW_PRIVATE: 'true',
@@ -40,6 +41,29 @@ export function developmentEnvironment(settings: Settings, apiUrl: string) {
   } satisfies Partial<Record<ApplicationVariable | MetricsVariable | 'SMTP_URL', string | undefined>>;
 }
 
+/** Whether at least one external system is a fake. */
+export function usesFakes({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {
+  return [paymentsUrl, carrierUrl, smtpUrl].includes(undefined);
+}
+
+/** Whether approvers get their messages in the fake Slack. A bot token belongs to a real workspace. */
+export function usesFakeSlack(settings: Settings): boolean {
+  return usesFakes(settings) && settings.applicationEnv.SLACK_BOT_TOKEN === undefined;
+}
+
+/** The approvers of `npm start` in the fake Slack, by user id. */
+const SLACK_USERS = { U0LEAD: 'shift-lead', U0MANAGER: 'manager', U0GRACE: 'grace' };
+
+const fakeSlackEnvironment = (settings: Settings) =>
+  usesFakeSlack(settings)
+    ? {
+        SLACK_BOT_TOKEN: 'xoxb-development-only',
+        SLACK_SIGNING_SECRET: 'development-only-slack-secret-00',
+        SLACK_APPROVERS: JSON.stringify(SLACK_USERS),
+        SLACK_API_URL: `http://127.0.0.1:${settings.fakesPort}/slack/api`,
+      }
+    : {};
+
 /** Returns the names of the secrets that still have their public default values. */
 export function secretsWithPublicDefaults(settings: Settings): string[] {
   const { applicationEnv, carrierWebhookSecret } = settings;
@@ -47,6 +71,7 @@ export function secretsWithPublicDefaults(settings: Settings): string[] {
   return [
     ...(carrierWebhookSecret === developmentWebhookSecret ? ['CARRIER_WEBHOOK_SECRET'] : []),
     ...ours.filter((name) => applicationEnv[name] === undefined),
+    ...(usesFakeSlack(settings) && applicationEnv.SLACK_SIGNING_SECRET === undefined ? ['SLACK_SIGNING_SECRET'] : []),
   ];
 }
 

@@ -98,8 +98,8 @@ function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, 
   const { temporalAddress, host } = settings;
   const publicSecrets = /^(127\.|::1$|localhost$)/.test(host) ? [] : secretsWithPublicDefaults(settings);
   const isOpen = !settings.applicationEnv.API_KEYS && !settings.applicationEnv.JWT_ISSUER;
-  const { apiUrl, codecUrl, webUiUrl, breakItUrl, paymentsUrl, carrierUrl, mailboxUrl, workerHealthUrl, metricsUrls } =
-    addresses;
+  const { apiUrl, codecUrl, webUiUrl, breakItUrl, paymentsUrl, carrierUrl, mailboxUrl, slackUrl } = addresses;
+  const { workerHealthUrl, metricsUrls } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['Console', apiUrl],
     ['Break it', breakItUrl],
@@ -110,6 +110,7 @@ function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, 
     ['Payment gateway', paymentsUrl],
     ['Carrier', carrierUrl],
     ['Mail', mailboxUrl],
+    ['Slack', slackUrl],
     ['API reference', `${apiUrl}/docs`],
     ['Codec endpoint', codecUrl],
     ['Worker health', `${workerHealthUrl}/readyz`],

@@ -47,6 +47,8 @@ export interface StackAddresses {
   readonly approvalWebhookSecret: string;
   /** URL of the page that shows the received mails. Undefined if the stack does not run the fake mailbox. */
   readonly mailboxUrl: string | undefined;
+  /** URL of the page that shows the messages in the fake Slack. Undefined if the stack does not use the fake Slack. */
+  readonly slackUrl: string | undefined;
   /** URL of the page that breaks the stack on purpose. Undefined if the stack runs no fakes. */
   readonly breakItUrl: string | undefined;
   readonly workerHealthUrl: string;

@@ -1,6 +1,3 @@
-import { createHash } from 'node:crypto';
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import type { SignalDefinition } from '@temporalio/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Webhook } from 'standardwebhooks';
 import type { z } from 'zod';
@@ -10,8 +7,6 @@ import { callbackResponse } from '../../schemas/callbacks.js';
 import { shipmentStatus, type OrderStatus, type ShipmentReport } from '../../schemas/order.js';
 import { shipmentCallback, type ShipmentCallback } from '../../schemas/callbacks.js';
 import type { UnhandledReportReason } from '../../schemas/shipment-reports.js';
-import { isOpen } from '../../temporal/client/closed-executions.js';
-import { signalOnce } from '../../temporal/client/signal-once.js';
 import { decideSignal } from '../../workflows/approval/contract.js';
 import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
 import { findApproval } from '../approvals/read.js';
@@ -19,6 +14,7 @@ import type { AppDependencies, Backends } from '../dependencies.js';
 import { notFound } from '../problems/http-problem.js';
 import { withContract } from '../http/route-contract.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
+import { signalIfOpen } from './signal-if-open.js';
 import { readSignedBody, webhookIdOf } from './signed-body.js';
 
 type CallbackDependencies = Backends &
@@ -51,7 +47,10 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
       const isKnownStatus = shipmentStatus.safeParse(report.status).success;
       const description = await describeWorkflow(client, { workflowId });
       const result = isKnownStatus
-        ? await signalIfOpen(request, { client, description }, shipmentReportedSignal, report as ShipmentReport)
+        ? await signalIfOpen(
+            { client, description },
+            { signal: shipmentReportedSignal, argument: report as ShipmentReport, messageKey: messageKeyOf(request) },
+          )
         : description;
       if (result === 'signalled') return reply.code(202).send({ status: 'accepted' });
       const status = result
@@ -74,7 +73,11 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
       const isKnownVerdict = verdict.safeParse(fields.decision).success;
       // Sends an unknown verdict to an open approval too, so that the trail records the ignored decision.
       const decision = { ...fields, via: 'webhook' } as Decision;
-      const result = await signalIfOpen(request, await findApproval(deps, approvalId), decideSignal, decision);
+      const result = await signalIfOpen(await findApproval(deps, approvalId), {
+        signal: decideSignal,
+        argument: decision,
+        messageKey: messageKeyOf(request),
+      });
       if (result === 'signalled' && isKnownVerdict) return reply.code(202).send({ status: 'accepted' });
       if (!result && !(await store.findApproval(approvalId))) throw notFound(`there is no approval ${approvalId}`);
       return ignoreDecision(request, reply, callback, isKnownVerdict ? 'approval_closed' : 'unknown_verdict');
@@ -90,27 +93,6 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
     httpMetrics?.countIgnoredCallback('approvals', reason);
     request.log.warn({ approvalId, approver, decision, reason }, 'ignored a decision of an external system');
     return reply.code(200).send({ status: 'ignored', detail: IGNORED_DECISIONS[reason] });
-  }
-
-  /**
-   * Signals a workflow once for each `webhook-id`.
-   *
-   * @returns `signalled`, or the description of a closed workflow, or undefined when Temporal has no such workflow.
-   */
-  async function signalIfOpen<Argument>(
-    request: FastifyRequest,
-    { client, description }: { client: Client; description: WorkflowExecutionDescription | undefined },
-    signal: SignalDefinition<[Argument]>,
-    argument: Argument,
-  ): Promise<'signalled' | WorkflowExecutionDescription | undefined> {
-    if (!description || !isOpen(description)) return description;
-    const { workflowId } = description;
-    const operationId = createHash('sha256')
-      .update(`webhook:${webhookIdOf(request)}`)
-      .digest('base64url');
-    const isStored = await signalOnce(client, workflowId, { signal, args: [argument], operationId });
-    // If the signal was not stored, the workflow has closed in the meantime, so the earlier description is outdated.
-    return isStored ? 'signalled' : await describeWorkflow(client, { workflowId });
   }
 
   /** The status of an order whose workflow Temporal no longer has. @throws 404. */
@@ -146,6 +128,8 @@ function unhandledReasonFor(
   const contradictions = orderStatus === 'completed' ? ['lost', 'cancelled'] : ['in_transit', 'delivered'];
   return contradictions.includes(status) ? 'contradicts_outcome' : 'order_closed';
 }
+
+const messageKeyOf = (request: FastifyRequest): string => `webhook:${webhookIdOf(request)}`;
 
 const IGNORED_REPORTS: Record<UnhandledReportReason, string> = {
   unknown_status: 'the status is unknown; the report was recorded',

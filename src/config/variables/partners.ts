@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { approvalStages } from '../../schemas/approval.js';
+import { slackApprovers } from '../../schemas/slack.js';
 import { allowedHosts, booleanFlag, httpUrl, integer, jsonOf, plainSecrets, webhookSecrets } from '../parsers.js';
 import type { VariableDeclaration } from './declaration.js';
 
@@ -68,6 +69,37 @@ export const PARTNER_VARIABLES = {
     description: 'The URL of the API in the links of e-mails.',
     example: 'https://shop.example.com',
     readBy: ['worker'],
+  },
+  SLACK_BOT_TOKEN: {
+    schema: z
+      .string()
+      .regex(/^xoxb-[\w-]+$/, 'must be a bot token, which starts with xoxb-')
+      .meta({ values: 'bot token of Slack' })
+      .optional(),
+    description:
+      'The token with which the app posts in Slack. Set SLACK_BOT_TOKEN, SLACK_SIGNING_SECRET and SLACK_APPROVERS together. Without them, approvers get no messages in Slack.',
+    example: 'xoxb-…, as the page "OAuth & Permissions" of the Slack app shows it',
+    readBy: ['worker', 'api'],
+    secret: true,
+  },
+  SLACK_SIGNING_SECRET: {
+    schema: plainSecrets.optional(),
+    description: 'Verifies the interactions that Slack sends. One secret, or two during a rotation.',
+    example: 'the signing secret on the page "Basic Information" of the Slack app',
+    readBy: ['api'],
+    secret: true,
+  },
+  SLACK_APPROVERS: {
+    schema: jsonOf(slackApprovers).optional(),
+    description: 'The approver of each Slack user, as JSON: the approver ids by Slack user id.',
+    example: `'{"U012AB3CD":"grace"}'`,
+    readBy: ['worker', 'api'],
+  },
+  SLACK_API_URL: {
+    schema: httpUrl.default('https://slack.com/api'),
+    description: "The base URL of Slack's Web API.",
+    example: 'https://slack.com/api/',
+    readBy: ['worker', 'api'],
   },
   SMTP_URL: {
     schema: z

@@ -14,6 +14,8 @@ const LABELLED_FAILURE_TYPES: ReadonlySet<string> = new Set([
   'UnknownShipmentStatus',
   'MailUnavailable',
   'MailMisconfigured',
+  'SlackUnavailable',
+  'SlackMisconfigured',
   'ReceiverUnavailable',
   'StoreUnavailable',
   'UnknownOperation',

@@ -2,9 +2,12 @@ import type { NativeConnection } from '@temporalio/worker';
 import { createActivities, type Activities } from '../../activities/index.js';
 import { createMailer } from '../../activities/external/mail.js';
 import { createWebhooks } from '../../activities/external/webhooks.js';
+import { createSlackNotifier, type SlackNotifier } from '../../activities/notifiers/slack.js';
 import { createApprovalLinkSigner } from '../../approval-links/links.js';
 import { operations } from '../../batch-operations/index.js';
+import { createSlackApprovers } from '../../slack/approvers.js';
 import { offersStandaloneActivities } from '../../temporal/client/standalone-activities.js';
+import type { Config } from '../../config/read.js';
 import type { Resources } from '../resources.js';
 
 /** Creates the activities with the clients and settings of a worker's configuration. */
@@ -25,6 +28,7 @@ export async function createConfiguredActivities(
     orderRetentionDays: config.ORDER_RETENTION_DAYS,
     mailer: createMailer({ smtpUrl: config.SMTP_URL, from: config.MAIL_FROM }),
     webhooks: createWebhooks({ outgoing, secrets: config.OUTGOING_WEBHOOK_SECRET }),
+    slack: createConfiguredSlackNotifier(config),
     outgoing,
     links: createApprovalLinkSigner(config.APPROVAL_LINK_SECRET),
     publicUrl: config.PUBLIC_URL,
@@ -34,4 +38,13 @@ export async function createConfiguredActivities(
     approvalNamespace: config.APPROVAL_NAMESPACE,
     ...(threshold !== undefined && stages && { orderApprovalPolicy: { threshold, stages } }),
   });
+}
+
+function createConfiguredSlackNotifier({
+  SLACK_API_URL: apiUrl,
+  SLACK_BOT_TOKEN: botToken,
+  SLACK_APPROVERS: approvers,
+}: Config<'worker'>): SlackNotifier | undefined {
+  if (botToken === undefined || approvers === undefined) return undefined;
+  return createSlackNotifier({ apiUrl, botToken }, createSlackApprovers(approvers));
 }

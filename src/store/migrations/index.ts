@@ -21,6 +21,7 @@ import * as erasure from './0021-erasure.js';
 import * as productsFillfactor from './0022-products-fillfactor.js';
 import * as erasureIndex from './0023-erasure-index.js';
 import * as operatorCountIndexes from './0024-operator-count-indexes.js';
+import * as messageReferences from './0025-message-references.js';
 
 /** All migrations by name, in the order in which they are applied. Do not change a released migration. */
 export const migrations: Record<string, Migration> = {
@@ -45,6 +46,7 @@ export const migrations: Record<string, Migration> = {
   '0022-products-fillfactor': productsFillfactor,
   '0023-erasure-index': erasureIndex,
   '0024-operator-count-indexes': operatorCountIndexes,
+  '0025-message-references': messageReferences,
 };
 
 /**

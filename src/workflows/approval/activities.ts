@@ -42,6 +42,17 @@ export const { reportOutcome } = proxyActivities<Activities>({
   retry: { ...OUTCOME_REPORT_RETRY_DELAYS, nonRetryableErrorTypes },
 });
 
+/**
+ * Ends after one minute, because the workflow stays open meanwhile, and an order waits until its approval is closed. A
+ * message that is not updated keeps its buttons; a click then shows that the approval is closed.
+ */
+export const { updateSlackMessage } = proxyActivities<Activities>({
+  summary: 'Update the message in Slack',
+  startToCloseTimeout: '15 seconds',
+  scheduleToCloseTimeout: '1 minute',
+  retry: { initialInterval: '1 second', backoffCoefficient: 2, nonRetryableErrorTypes },
+});
+
 /** Returns the activities that send a message to an approver. They retry with backoff until the stage ends. */
 export const notificationActivities = ({ summary, timeoutMs }: { summary: string; timeoutMs: number }) =>
   proxyActivities<Activities>({

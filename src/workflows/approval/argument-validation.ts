@@ -5,7 +5,7 @@ import { isCallerId, isText } from '../shared/arguments.js';
 
 /** These rules repeat the rules in `schemas/`, which workflow code cannot import at run time. A test compares both. */
 const MAX_COMMENT_LENGTH = 1_000;
-const VIA_VALUES: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
+const VIA_VALUES: readonly unknown[] = ['api', 'link', 'webhook', 'slack', 'cli'];
 const DECISION_FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
 
 /** Validates a raw decision. @returns the problem, or undefined when the decision is valid. */

@@ -5,6 +5,9 @@ import { reasonOf } from '../shared/failures.js';
 import { notificationActivities } from './activities.js';
 import type { ApprovalState } from './state.js';
 
+/** The approvers who have a Slack user. */
+type SlackApprovers = readonly string[];
+
 export type Recipient = readonly [approver: Approver, channel: Notification['channel']];
 
 /**
@@ -24,7 +27,7 @@ export class StageNotifications {
 
   /** Sends the request (number 0) or a reminder to every recipient of the stage. */
   send(number: number): void {
-    for (const recipient of recipientsOf(this.state.eligibleApprovers)) {
+    for (const recipient of recipientsOf(this.state.eligibleApprovers, this.state.slackApprovers)) {
       this.pending.push(this.scope.run(() => this.sendTo(recipient, number)));
     }
   }
@@ -42,13 +45,14 @@ export class StageNotifications {
     if (number > 0 && entry.status === 'sending') return;
     entry.status = 'sending';
     delete entry.reason;
-    const { mailApprover, sendApproverWebhook } = notificationActivities({
+    const { mailApprover, sendApproverWebhook, messageApproverInSlack } = notificationActivities({
       summary: `${number === 0 ? 'Ask' : `Reminder ${number} to`} ${approver.id} by ${channel}`,
       timeoutMs: Math.max(this.endsAt - Date.now(), 1),
     });
     const message = { ...messageContentOf(this.state), approver: approver.id, reminderNumber: number };
     try {
-      if (channel === 'email') await mailApprover({ ...message, ...mailContentOf(view), email: approver.email! });
+      if (channel === 'email') await mailApprover({ ...message, ...personContentOf(view), email: approver.email! });
+      else if (channel === 'slack') await messageApproverInSlack({ ...message, ...personContentOf(view) });
       else await sendApproverWebhook({ ...message, webhookUrl: approver.webhookUrl! });
       entry.status = 'sent';
       entry.sentCount += 1;
@@ -65,10 +69,11 @@ export class StageNotifications {
 }
 
 /** Returns the recipients of a request: one recipient per approver and channel. */
-export function recipientsOf(approvers: readonly Approver[]): Recipient[] {
+export function recipientsOf(approvers: readonly Approver[], slackApprovers: SlackApprovers = []): Recipient[] {
   return approvers.flatMap((approver): Recipient[] => [
     ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
     ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as const]),
+    ...(slackApprovers.includes(approver.id) ? [[approver, 'slack'] as const] : []),
   ]);
 }
 
@@ -78,9 +83,9 @@ function messageContentOf({ firstRunId, view }: ApprovalState) {
   return {
     approvalId,
     firstRunId,
-    title,
+    title: withoutControlCharacters(title),
     requestedBy,
-    ...(description && { description }),
+    ...(description && { description: withoutControlCharacters(description) }),
     ...(amount && { amount }),
     stage,
     stages,
@@ -88,8 +93,14 @@ function messageContentOf({ firstRunId, view }: ApprovalState) {
   };
 }
 
-/** Returns the content that only mails have. */
-const mailContentOf = ({ ifUndecided }: ApprovalView) => (ifUndecided ? { ifUndecided } : {});
+/** Returns the content that only messages to people have. */
+const personContentOf = ({ ifUndecided }: ApprovalView) => (ifUndecided ? { ifUndecided } : {});
+
+/**
+ * Replaces control characters, except tabs and line breaks, by spaces. Messages cannot show them, and each takes six
+ * bytes in JSON, so that the history of an approval with many messages could exceed the limit of Temporal.
+ */
+const withoutControlCharacters = (text: string) => text.replace(/[^\P{Cc}\t\n\r]/gu, ' ');
 
 function findOrAddNotification(
   { stage, notifications }: ApprovalView,

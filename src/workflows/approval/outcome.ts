@@ -5,12 +5,18 @@ import type { ApprovalInput } from '../../schemas/approval.js';
 import { reasonOf } from '../shared/failures.js';
 import { recordOutcome, reportOutcome, startOutcomeReport } from './activities.js';
 import { outcomeReportId } from './contract.js';
+import { showOutcomeInSlack } from './slack-messages.js';
 import type { ApprovalState } from './state.js';
 
-/** Records the outcome in the store, reports it to the callback URL, and waits until all handlers have responded. */
+/**
+ * Records the outcome in the store, shows it in Slack, reports it to the callback URL, and waits until all handlers have
+ * responded.
+ */
 export async function conclude(state: ApprovalState, input: ApprovalInput): Promise<void> {
   await recordChanges(state);
+  const slackUpdates = showOutcomeInSlack(state);
   await reportToCallback(state, input);
+  await slackUpdates;
   await recordLateMessages(state);
 }
 

@@ -1,6 +1,7 @@
 import { condition } from '@temporalio/workflow';
 import { recordStage } from './activities.js';
 import { StageNotifications } from './notifications.js';
+import { showPassedStageInSlack } from './slack-messages.js';
 import { nextReminder, reminderTimesOf, stageEndOf } from './stage-schedule.js';
 import type { ApprovalState } from './state.js';
 
@@ -42,7 +43,7 @@ export async function awaitDecision(state: ApprovalState): Promise<void> {
         const summary = reminder ? `Reminder ${reminder.number}` : `End of stage ${state.view.stage}`;
         await condition(() => state.isClosed, Math.max(wakeAt - now, 1), { summary });
       }
-      if (state.isClosed || Date.now() >= endsAt) return;
+      if (state.isClosed || Date.now() >= endsAt) break;
       // If the timer fired late, for example after an outage, a newer reminder may be due. Compute the next reminder
       // again.
       if (!reminder || (wakeAt > now && !reminder.isMissed)) continue;
@@ -52,4 +53,5 @@ export async function awaitDecision(state: ApprovalState): Promise<void> {
   } finally {
     await notifications.stop();
   }
+  showPassedStageInSlack(state);
 }

@@ -44,6 +44,10 @@ export class ApprovalState {
   isOutcomeRecorded = false;
   /** Whether the view has changed since the store recorded it. */
   hasChanges = false;
+  /** The ids of the approvers who have a Slack user. Empty in histories of earlier versions. */
+  slackApprovers: readonly string[] = [];
+  /** The updates of messages in Slack that may still run. */
+  readonly slackUpdates: Promise<void>[] = [];
 
   /** The deadline of the first stage. */
   private readonly dueAt: Date | undefined;
@@ -98,8 +102,13 @@ export class ApprovalState {
     return this.stage && deadline !== undefined ? { stage, approvers, deadline } : undefined;
   }
 
-  /** Opens the approval after its input was parsed. */
-  open({ description, amount, onTimeout = 'timed_out' }: ApprovalInput): void {
+  /**
+   * Opens the approval after its input was parsed.
+   *
+   * @param slackApprovers the ids of the approvers who have a Slack user.
+   */
+  open({ description, amount, onTimeout = 'timed_out' }: ApprovalInput, slackApprovers: readonly string[] = []): void {
+    this.slackApprovers = slackApprovers;
     Object.assign(this.view, { ...(description && { description }), ...(amount && { amount }) });
     this.timeoutOutcome = onTimeout;
     this.view.ifUndecided = this.ifUndecided;

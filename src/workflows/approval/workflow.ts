@@ -37,9 +37,9 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
  */
 async function open(state: ApprovalState, input: ApprovalInput): Promise<void> {
   try {
-    const { closed } = await CancellationScope.nonCancellable(() => openApproval(input, state.opening));
+    const { closed, slackApprovers } = await CancellationScope.nonCancellable(() => openApproval(input, state.opening));
     if (closed) state.replaceView(closed);
-    else state.open(input);
+    else state.open(input, slackApprovers);
   } catch (error) {
     if (!(error instanceof TemporalFailure)) throw error;
     state.failToOpen(reasonOf(error));

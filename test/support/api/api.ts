@@ -22,6 +22,7 @@ import type { OutgoingHttpClient } from '../../../src/http-client/outgoing-http-
 import type { DecisionCallback } from '../../../src/schemas/callbacks.js';
 import type { OrderResource, ShipmentReport } from '../../../src/schemas/order.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
+import { createSlackClient } from '../../../src/slack/client.js';
 import type { Store } from '../../../src/store/index.js';
 import {
   approvalEnvironment,
@@ -30,9 +31,10 @@ import {
   outgoingHttpClient as toThisMachine,
   PREVIOUS_WEBHOOK_SECRET,
 } from '../shop/test-activities.js';
+import { SLACK_BOT_TOKEN, slackApprovers } from '../shop/slack.js';
 import type { DevServer } from '../temporal/dev-server.js';
 import type { Shop } from '../shop/shop.js';
-import { CARRIER_WEBHOOK_SECRET, type RunningFakes } from '../fakes/running-fakes.js';
+import { CARRIER_WEBHOOK_SECRET, SLACK_SIGNING_SECRET, type RunningFakes } from '../fakes/running-fakes.js';
 
 /** The secret with which every API in the tests signs its cursors. */
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
@@ -109,6 +111,11 @@ export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
     consoleLinks: deps.consoleLinks,
     carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, PREVIOUS_WEBHOOK_SECRET],
     approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET, PREVIOUS_WEBHOOK_SECRET],
+    slack: deps.fakes && {
+      signingSecrets: [SLACK_SIGNING_SECRET],
+      approvers: slackApprovers,
+      client: createSlackClient({ apiUrl: deps.fakes.slackApiUrl, botToken: SLACK_BOT_TOKEN }),
+    },
     batchOperations: operations,
     uploadLimits: { ...UPLOAD_LIMITS, ...uploadLimits },
     auth,
@@ -128,6 +135,7 @@ export async function startApi(deps: ApiOptions): Promise<Api> {
   const [url] = urls as [string];
   let requests = 0;
   fakes?.setCallbackUrl(`${url}/v1/callbacks/shipments`);
+  fakes?.slack.setInteractionsUrl(`${url}/v1/callbacks/slack`);
 
   async function request<Body>(method: string, path: string, { headers, text, json }: RequestOptions = {}) {
     const response = await fetch(urls[requests++ % urls.length]! + path, {

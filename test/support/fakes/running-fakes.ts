@@ -4,21 +4,34 @@ import type { Fakes } from '../../../tools/fakes/fakes.js';
 
 export const CARRIER_WEBHOOK_SECRET = 'whsec_dGVzdC1jYXJyaWVyLXdlYmhvb2stc2VjcmV0LTAwMDE=';
 
+export const SLACK_SIGNING_SECRET = 'test-slack-signing-secret-0000001';
+
 export interface RunningFakes extends Fakes {
   paymentsUrl: string;
   carrierUrl: string;
   smtpUrl: string;
+  /** The base URL of the Web API of the fake Slack. */
+  slackApiUrl: string;
 }
 
 /**
- * Starts the fake payment gateway, carrier and mailbox on free ports. The carrier moves a parcel only when a test
+ * Starts the fake payment gateway, carrier, Slack and mailbox on free ports. The carrier moves a parcel only when a test
  * requests it.
  */
 export async function startFakes(): Promise<RunningFakes> {
-  const fakes = buildFakes({ webhookSecret: CARRIER_WEBHOOK_SECRET, autoDeliver: false });
+  const fakes = buildFakes({
+    webhookSecret: CARRIER_WEBHOOK_SECRET,
+    autoDeliver: false,
+    slackSigningSecret: SLACK_SIGNING_SECRET,
+  });
   const url = await fakes.app.listen({ host: '127.0.0.1', port: 0 });
   const smtpUrl = await fakes.listenSmtp({ host: '127.0.0.1', port: 0 });
-  return Object.assign(fakes, { paymentsUrl: `${url}/payments`, carrierUrl: `${url}/carrier`, smtpUrl });
+  return Object.assign(fakes, {
+    paymentsUrl: `${url}/payments`,
+    carrierUrl: `${url}/carrier`,
+    smtpUrl,
+    slackApiUrl: `${url}/slack/api`,
+  });
 }
 
 /**

@@ -1,12 +1,14 @@
 import { createActivities, type Activities } from '../../../src/activities/index.js';
 import { createMailer } from '../../../src/activities/external/mail.js';
 import { createWebhooks } from '../../../src/activities/external/webhooks.js';
+import { createSlackNotifier } from '../../../src/activities/notifiers/slack.js';
 import { createApprovalLinkSigner } from '../../../src/approval-links/links.js';
 import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
 import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';
 import type { Stage } from '../../../src/schemas/approval.js';
 import type { Store } from '../../../src/store/index.js';
 import { KEY_RETENTION } from './stock-stubs.js';
+import { SLACK_BOT_TOKEN, slackApprovers } from './slack.js';
 import type { RunningFakes } from '../fakes/running-fakes.js';
 
 /** Orders of this total or more need an approval. Products in tests are cheaper, unless a test needs an approval. */
@@ -53,7 +55,7 @@ export function createTestActivities({
   /** If set, orders request their approvals over the Nexus endpoint of this namespace. */
   approvalNamespace?: string | undefined;
 }): Activities {
-  const { paymentsUrl, carrierUrl, smtpUrl } = fakes;
+  const { paymentsUrl, carrierUrl, smtpUrl, slackApiUrl } = fakes;
   return createActivities({
     store,
     paymentsUrl,
@@ -62,6 +64,7 @@ export function createTestActivities({
     links: approvalLinks,
     ...KEY_RETENTION,
     mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
+    slack: createSlackNotifier({ apiUrl: slackApiUrl, botToken: SLACK_BOT_TOKEN }, slackApprovers),
     webhooks: createWebhooks({ outgoing: outgoingHttpClient, secrets: [OUTGOING_WEBHOOK_SECRET] }),
     publicUrl: PUBLIC_URL,
     standaloneReports,

@@ -57,7 +57,7 @@ describe('validateDecision', () => {
     ['a rejection', makeDecision('lead', { decision: 'reject' })],
     ['the longest names', makeDecision('a'.repeat(120), { comment: 'x'.repeat(1_000) })],
     ['an empty comment', makeDecision('lead', { comment: '' })],
-    ...['api', 'link', 'webhook', 'cli'].map((via): [string, unknown] => [
+    ...['api', 'link', 'webhook', 'slack', 'cli'].map((via): [string, unknown] => [
       `via ${via}`,
       { ...makeDecision('lead'), via },
     ]),

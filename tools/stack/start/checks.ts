@@ -9,7 +9,8 @@ import { silentReporter } from '../../terminal/reporter.js';
 import { inheritedEnvironment } from '../../settings/environment.js';
 import { SettingsError, type Settings } from '../../settings/settings.js';
 import { lockFile } from '../data-files.js';
-import { baseUrl, externalSystemUrls, sharedEnvironment, usesFakes } from './environment.js';
+import { usesFakes } from '../../settings/development-environment.js';
+import { baseUrl, externalSystemUrls, sharedEnvironment } from './environment.js';
 
 /**
  * Returns the problems that would prevent the start of worker, API or setup: invalid variables, and configured servers

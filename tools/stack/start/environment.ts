@@ -3,12 +3,7 @@ import { developmentEnvironment } from '../../settings/development-environment.j
 import type { Settings } from '../../settings/settings.js';
 import type { StackAddresses } from '../stack.js';
 
-/** Whether at least one external system is a fake. */
-export function usesFakes({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {
-  return [paymentsUrl, carrierUrl, smtpUrl].includes(undefined);
-}
-
-/** The origin of the fake payment gateway, carrier and mailbox. */
+/** The origin of the fake payment gateway, carrier, mailbox and Slack. */
 export const fakesUrl = ({ fakesPort }: Settings) => `http://127.0.0.1:${fakesPort}`;
 
 /** The URLs of the configured payment gateway and carrier, or else of the fakes. */
@@ -38,8 +33,8 @@ export function sharedEnvironment(settings: Settings, addresses: ServiceAddresse
 }
 
 /** Returns the links of the console to the other pages of the stack. */
-export function consoleEnvironment({ webUiUrl, mailboxUrl, metricsUrls, breakItUrl }: StackAddresses) {
-  const links = { 'Break it': breakItUrl, Mailbox: mailboxUrl, Metrics: metricsUrls.at(-1) };
+export function consoleEnvironment({ webUiUrl, mailboxUrl, slackUrl, metricsUrls, breakItUrl }: StackAddresses) {
+  const links = { 'Break it': breakItUrl, Mailbox: mailboxUrl, Slack: slackUrl, Metrics: metricsUrls.at(-1) };
   const titled = Object.entries(links).flatMap(([title, url]) => (url === undefined ? [] : [`${title}=${url}`]));
   return { TEMPORAL_UI_URL: webUiUrl, CONSOLE_LINKS: titled.join(',') };
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { mapAddress, type PortMapper } from '../network-links.js';
 import type { ProcessName, StackAddresses } from '../stack.js';
-import { consoleEnvironment, partnerUrls, usesFakes } from './environment.js';
+import { usesFakes, usesFakeSlack } from '../../settings/development-environment.js';
+import { consoleEnvironment, partnerUrls } from './environment.js';
 import type { StartContext } from './servers.js';
 
 /** The ports of one worker or API process. `metricsPort` is undefined if metrics are disabled. */
@@ -38,6 +39,7 @@ export async function startFakes(
     FAKES_MAILBOX_DIR: join(dataDir, 'mails'),
     CARRIER_WEBHOOK_SECRET: addresses.carrierWebhookSecret,
     CARRIER_CALLBACK_URL: `${await mapAddress(mapPort, 'carrier to API', callbackOrigin)}/v1/callbacks/shipments`,
+    ...(usesFakeSlack(settings) && { SLACK_INTERACTIONS_URL: `${callbackOrigin}/v1/callbacks/slack` }),
     FAKE_CARRIER_PICKUP_SECONDS: String(settings.carrierPickupSeconds),
     FAKE_CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
   });

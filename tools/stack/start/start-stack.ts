@@ -5,11 +5,11 @@ import { freePorts } from '../../processes/ports.js';
 import { waitUntil } from '../../processes/wait.js';
 import { addressesFile, removeRunFiles } from '../data-files.js';
 import { directPort, mapAddress } from '../network-links.js';
-import { developmentEnvironment } from '../../settings/development-environment.js';
+import { developmentEnvironment, usesFakes, usesFakeSlack } from '../../settings/development-environment.js';
 import { SettingsError, type Settings } from '../../settings/settings.js';
 import type { Stack, StackAddresses, StackOptions } from '../stack.js';
 import { configurationProblems, lockDataDir, portProblems } from './checks.js';
-import { baseUrl, externalSystemUrls, fakesUrl, sharedEnvironment, usesFakes } from './environment.js';
+import { baseUrl, externalSystemUrls, fakesUrl, sharedEnvironment } from './environment.js';
 import { startDatabase, startTemporal, type StartContext } from './servers.js';
 import { startApis, startFakes, startWorkers, type Replica, type ServiceContext } from './services.js';
 import { StackProcesses } from './stack-processes.js';
@@ -132,6 +132,7 @@ function describeServices(
     carrierWebhookSecret: firstSecret(settings.carrierWebhookSecret),
     approvalWebhookSecret: firstSecret(APPROVAL_WEBHOOK_SECRET),
     mailboxUrl: settings.smtpUrl === undefined ? `${fakesUrl(settings)}/mails` : undefined,
+    slackUrl: usesFakeSlack(settings) ? `${fakesUrl(settings)}/slack` : undefined,
     breakItUrl: usesFakes(settings) ? `${fakesUrl(settings)}/break-it` : undefined,
     workerHealthUrl: `http://127.0.0.1:${settings.workerHealthPort}`,
     metricsUrls: [

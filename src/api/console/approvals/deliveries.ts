@@ -10,6 +10,8 @@ const DELIVERY_TONES = {
   delivered: 'good',
 } as const satisfies Record<string, Tone>;
 
+const CHANNELS = { email: 'e-mail', webhook: 'webhook', slack: 'Slack' } as const;
+
 /** The messages to approvers, the report of the outcome, and their failures. For operators. */
 export function deliveriesHtml({ notifications, callbackDelivery, retrying = [] }: ApprovalResource): string {
   return html`<h2>Messages</h2>
@@ -17,7 +19,7 @@ export function deliveriesHtml({ notifications, callbackDelivery, retrying = [] 
       'Messages to approvers',
       [
         { title: 'Approver', cellHtml: ({ approver }) => html`${approver}` },
-        { title: 'Channel', cellHtml: ({ channel }) => html`${channel === 'email' ? 'e-mail' : channel}` },
+        { title: 'Channel', cellHtml: ({ channel }) => html`${CHANNELS[channel]}` },
         {
           title: 'Status',
           cellHtml: ({ status, reason }) =>
@@ -28,7 +30,7 @@ export function deliveriesHtml({ notifications, callbackDelivery, retrying = [] 
         { title: 'Last sent', cellHtml: ({ lastSentAt }) => timeHtml(lastSentAt) },
       ],
       notifications,
-      'No approver has an e-mail address or a webhook, so nobody was notified.',
+      'No approver has an e-mail address, a webhook or a Slack user, so nobody was notified.',
     )}
     $${callbackDelivery ? callbackHtml(callbackDelivery) : ''} $${retrying.map(retryingHtml).join('')}`;
 }

@@ -8,8 +8,14 @@ interface Entry {
   comment?: string | undefined;
 }
 
-const CHANNELS = { email: 'e-mail', webhook: 'webhook' } as const;
-const VIA = { api: 'the API or the console', link: 'the link in the mail', webhook: 'a webhook', cli: 'Temporal' };
+const CHANNELS = { email: 'e-mail', webhook: 'webhook', slack: 'Slack' } as const;
+const VIA = {
+  api: 'the API or the console',
+  link: 'the link in the mail',
+  webhook: 'a webhook',
+  slack: 'Slack',
+  cli: 'Temporal',
+};
 
 /** The trail and the delivered notifications, oldest first. */
 export function timelineHtml({ trail, notifications, withdrawal }: ApprovalResource): string {

@@ -23,6 +23,22 @@ const ENCRYPTED_PAYLOADS = {
   ],
 };
 
+/** The submission of the modal by a Slack user who is no approver. */
+const SLACK_SUBMISSION = {
+  type: 'view_submission',
+  user: { id: 'U012AB3CD' },
+  view: {
+    callback_id: 'decision',
+    private_metadata: '{"approvalId":"new-oven","firstRunId":"01958f0e-6c0f-7a51-9f0e-3a1d2c4b5e6f","stage":1}',
+    state: {
+      values: {
+        decision: { decision: { selected_option: { value: 'approve' } } },
+        comment: { comment: { value: 'the red one' } },
+      },
+    },
+  },
+};
+
 const STARTED_AT = '2026-03-01T09:30:00.000Z';
 const ENDED_AT = '2026-03-01T09:30:04.000Z';
 const DUE_AT = '2026-03-02T09:30:00.000Z';
@@ -375,5 +391,15 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
     body: { approvalId: 'new-oven', approver: 'erp', decision: 'approve' },
     status: 202,
     response: { status: 'accepted' },
+  },
+  receiveSlackInteraction: {
+    body: { payload: JSON.stringify(SLACK_SUBMISSION) },
+    response: {
+      response_action: 'errors',
+      errors: {
+        comment:
+          'You cannot decide here, because your Slack user is not connected to an approver. Your decision was not recorded.',
+      },
+    },
   },
 };

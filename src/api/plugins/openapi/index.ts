@@ -44,6 +44,12 @@ const SECURITY_SCHEMES = {
     name: 'webhook-signature',
     description: 'Standard Webhooks: HMAC-SHA256 over `webhook-id`, `webhook-timestamp` and the raw body.',
   },
+  slackSignature: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-slack-signature',
+    description: '`v0=` and the HMAC-SHA256 over `v0:timestamp:rawBody` in hex, with `SLACK_SIGNING_SECRET`.',
+  },
 } as const;
 
 const HEADERS: Record<string, OpenAPIV3.HeaderObject> = {

@@ -36,6 +36,16 @@ const SIGNATURE_HEADERS = z.object({
     }),
 });
 
+const SLACK_SIGNATURE_HEADERS = z.object({
+  'x-slack-request-timestamp': z
+    .string()
+    .regex(/^\d+$/)
+    .meta({
+      description: 'Seconds since the Unix epoch. Must be within five minutes of the current time.',
+      examples: ['1772357400'],
+    }),
+});
+
 type TransformInput = Parameters<SwaggerTransform>[0];
 
 /** Describes the request and the successful responses of a route, without its problems. */
@@ -47,7 +57,7 @@ export function describeOperation(
   const contract = config?.contract;
   if (!contract || contract.tag === 'Console' || input.route.method === 'HEAD')
     return { schema: { hide: true }, url: input.url };
-  const { operationId, summary, description, tag, access, idempotency, rawBodies } = contract;
+  const { operationId, summary, description, tag, access, signature, idempotency, rawBodies } = contract;
   contracts.set(operationId, contract);
   const parsedBody = Object.values(rawBodies ?? {}).find((body) => typeof body !== 'string');
   const schema = {
@@ -58,7 +68,7 @@ export function describeOperation(
     tags: [tag],
     security: securityOf(contract),
     ...(idempotency && { headers: IDEMPOTENCY_HEADERS }),
-    ...(access === 'signed' && { headers: SIGNATURE_HEADERS }),
+    ...(access === 'signed' && { headers: signature === 'slack' ? SLACK_SIGNATURE_HEADERS : SIGNATURE_HEADERS }),
     ...(parsedBody && { body: parsedBody, consumes: Object.keys(rawBodies!) }),
   };
   return jsonSchemaTransform({ ...input, schema });
@@ -66,7 +76,8 @@ export function describeOperation(
 
 function securityOf(contract: RouteContract): OpenAPIV3_1.SecurityRequirementObject[] {
   if (requiredRoles(contract)) return [{ apiKey: [] }, { bearer: [] }];
-  return contract.access === 'signed' ? [{ webhookSignature: [] }] : [];
+  if (contract.access !== 'signed') return [];
+  return contract.signature === 'slack' ? [{ slackSignature: [] }] : [{ webhookSignature: [] }];
 }
 
 /** Adds response headers, problems and an example to each operation, according to its contract. */

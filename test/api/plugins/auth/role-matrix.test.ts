@@ -63,6 +63,7 @@ describe('access rules of the OpenAPI document', () => {
     expect(signedOperations.map(({ operationId }) => operationId).sort()).toEqual([
       'receiveDecisionCallback',
       'receiveShipmentCallback',
+      'receiveSlackInteraction',
     ]);
     expect(roleOperations.length + signedOperations.length + publicOperations.length).toBe(operations.length);
     for (const { path } of roleOperations) expect(path).toMatch(/^\/(v1|codec)\//);

@@ -7,6 +7,7 @@ import type { OrderResource } from '../../../../src/schemas/order.js';
 import { product } from '../../../../src/schemas/product.js';
 import { waitUntil } from '../../../support/processes.js';
 import { signDecision, signShipmentReport, startApi, type Api } from '../../../support/api/api.js';
+import { signSlackBody } from '../../../support/shop/slack.js';
 import { approvalLinks } from '../../../support/shop/test-activities.js';
 import { splitIntoChunks, TestOperations } from '../../../support/shop/batches.js';
 import { describeOnDevServer, startDevServer } from '../../../support/temporal/dev-server.js';
@@ -198,6 +199,9 @@ describeOnDevServer('the examples of the API', () => {
       await startApproval('new-oven', { stages });
       return { headers: signDecision(OPERATION_EXAMPLES.receiveDecisionCallback!.body as never).headers! };
     },
+    receiveSlackInteraction: async () => ({
+      headers: signSlackBody(new URLSearchParams(OPERATION_EXAMPLES.receiveSlackInteraction!.body as never).toString()),
+    }),
 
     // The CSV example needs its own batch id: CSV items have other line numbers, so their content differs.
     uploadBatch: async (contentType) =>

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import type { WorkflowExecutionDescription } from '@temporalio/client';
+import type { SignalDefinition } from '@temporalio/common';
+import { isOpen } from '../../temporal/client/closed-executions.js';
+import { signalOnce } from '../../temporal/client/signal-once.js';
+import type { FoundApproval } from '../approvals/read.js';
+import { describeWorkflow } from '../temporal/describe-workflow.js';
+
+interface Message<Argument> {
+  signal: SignalDefinition<[Argument]>;
+  argument: Argument;
+  /** Identifies the message. A repeated message has no effect. */
+  messageKey: string;
+}
+
+/**
+ * Signals a workflow once for each message.
+ *
+ * @returns `signalled`, or the description of a closed workflow, or undefined when Temporal has no such workflow.
+ */
+export async function signalIfOpen<Argument>(
+  { client, description }: Pick<FoundApproval, 'client' | 'description'>,
+  { signal, argument, messageKey }: Message<Argument>,
+): Promise<'signalled' | WorkflowExecutionDescription | undefined> {
+  if (!description || !isOpen(description)) return description;
+  const { workflowId } = description;
+  const operationId = createHash('sha256').update(messageKey).digest('base64url');
+  const isStored = await signalOnce(client, workflowId, { signal, args: [argument], operationId });
+  // If the signal was not stored, the workflow has closed in the meantime, so the earlier description is outdated.
+  return isStored ? 'signalled' : await describeWorkflow(client, { workflowId });
+}
