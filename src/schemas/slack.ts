@@ -2,12 +2,16 @@ import { z } from 'zod';
 import { approvalId, approverId, MAX_COMMENT_LENGTH, MAX_STAGES, verdict } from './approval.js';
 import { text } from './shared/primitives.js';
 
-const slackId = z.string().regex(/^[A-Z0-9]{2,30}$/, 'must be an id of Slack, such as U012AB3CD');
+const SLACK_ID = /^[A-Z0-9]{2,30}$/;
 
 /** The approver ids by Slack user id. */
 export const slackApprovers = z
-  .record(slackId, approverId)
+  .record(z.string(), approverId)
   .refine((table) => Object.keys(table).length > 0, 'must contain a Slack user')
+  .refine(
+    (table) => Object.keys(table).every((id) => SLACK_ID.test(id)),
+    'must have ids of Slack users, such as U012AB3CD',
+  )
   .refine(
     (table) => new Set(Object.values(table)).size === Object.keys(table).length,
     'must not contain an approver twice',
@@ -63,6 +67,5 @@ export const slackAcknowledgement = z
     description: 'The interaction is handled. The body is empty, unless the modal shows an error.',
   });
 
-export type SlackInteraction = z.infer<typeof slackInteraction>;
 export type BlockActions = z.infer<typeof blockActions>;
 export type ViewSubmission = z.infer<typeof viewSubmission>;

@@ -10,5 +10,6 @@ test('the messages of one approver on different channels have different ids', ()
 
 // A worker of another version must not send a message again.
 test('the id of a mail does not change', () => {
+  // cspell:disable-next-line
   expect(messageIdOf('email', message)).toBe('msg_ByvzbWwhdhFDS12yvPja2nxw0LkBQ6NgyAH4Dw3QTdE');
 });

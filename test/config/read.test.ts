@@ -101,7 +101,7 @@ describe('loadConfig', () => {
       ['SLACK_SIGNING_SECRET', 'short', 'must be at least 32 characters'],
       ['SLACK_APPROVERS', '{', 'must be valid JSON'],
       ['SLACK_APPROVERS', '{}', 'must contain a Slack user'],
-      ['SLACK_APPROVERS', '{"grace":"U1"}', 'must be an id of Slack'],
+      ['SLACK_APPROVERS', '{"grace":"U1"}', 'must have ids of Slack users'],
       ['SLACK_APPROVERS', '{"U1A":"grace","U2B":"grace"}', 'must not contain an approver twice'],
       ['SLACK_API_URL', 'slack.com', 'must be an http or https URL'],
     ])('rejects %s=%s', (name, value, problem) => {

@@ -22,7 +22,12 @@ const message: ApproverMail = {
 };
 const { approvalId, firstRunId, stage, approver, title, requestedBy } = message;
 const approved: RequestState = {
-  ...{ approvalId, firstRunId, stage, approver, title, requestedBy },
+  approvalId,
+  firstRunId,
+  stage,
+  approver,
+  title,
+  requestedBy,
   status: 'approved',
   decision: { approver: 'lead', decision: 'approve', via: 'api', stage: 1, at: '2026-03-01T09:00:00.000Z' },
 };
@@ -135,7 +140,7 @@ describe('messages in Slack', () => {
   test.each(['invalid_auth', 'token_revoked', 'missing_scope'])('the error %s waits for an operator', async (fault) => {
     fakes.slack.faults.add({ on: 'chat.postMessage', fault });
     const failure = await failureOf(send());
-    expect(failure).toMatchObject({ type: 'SlackMisconfigured', nextRetryDelay: '5m' });
+    expect(failure).toMatchObject({ type: 'SlackMisconfigured', nextRetryDelay: 5 * 60_000 });
     expect(failure?.nonRetryable).not.toBe(true);
     expect(failure?.message).not.toContain(SLACK_BOT_TOKEN);
   });
@@ -143,7 +148,7 @@ describe('messages in Slack', () => {
   test('a rate limit is retried after the delay that Slack asks for', async () => {
     fakes.slack.faults.add({ on: 'chat.postMessage', fault: 'ratelimited', retryAfter: 30 });
     const failure = await failureOf(send());
-    expect(failure).toMatchObject({ type: 'SlackUnavailable', nextRetryDelay: '30s' });
+    expect(failure).toMatchObject({ type: 'SlackUnavailable', nextRetryDelay: 30_000 });
     expect(failure?.nonRetryable).not.toBe(true);
   });
 

@@ -63,7 +63,9 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
       },
       { description: `the state of approval ${approvalId}`, timeoutMs: 20_000, intervalMs: 50 },
     );
-  const closed = (approvalId: string) => waitForView(approvalId, ({ status }) => status !== 'pending');
+  // Without a worker, the API responds with a problem, which has no trail.
+  const closed = (approvalId: string) =>
+    waitForView(approvalId, ({ status, trail }) => trail !== undefined && status !== 'pending');
   const signalsOf = async (approvalId: string) => {
     const { events } = await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).fetchHistory();
     return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes).length;

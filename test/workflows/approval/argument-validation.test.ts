@@ -45,7 +45,7 @@ describe('validateDecision', () => {
       { ...makeDecision('lead'), comment: 'x'.repeat(1_001) },
       'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
     ],
-    [{ ...makeDecision('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
+    [{ ...makeDecision('lead'), via: 'dream' }, 'via must be one of api, link, webhook, slack, cli'],
     [{ ...makeDecision('lead'), stage: '1' }, 'stage must be an integer of at least 1'],
     [{ ...makeDecision('lead'), stage: 1.5 }, 'stage must be an integer of at least 1'],
   ])('the error for the decision %j explains the problem', (value, message) => {
