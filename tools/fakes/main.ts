@@ -34,7 +34,7 @@ const mailText =
 await listen('FAKES_PORT', env.data.FAKES_PORT, (port) => {
   const ledger = env.data.FAKES_LEDGER_PATH ?? 'in memory';
   const listenTextResolver = (address: string) =>
-    `payment gateway, carrier and Slack at ${address}, ledger ${ledger}, ${mailText}`;
+    `payment gateway, Slack and carrier at ${address}, ledger ${ledger}, ${mailText}`;
   return app.listen({ host, port, listenTextResolver });
 });
 

@@ -57,7 +57,7 @@ const SLACK_USERS = { U0LEAD: 'shift-lead', U0MANAGER: 'manager', U0GRACE: 'grac
 const fakeSlackEnvironment = (settings: Settings) =>
   usesFakeSlack(settings)
     ? {
-        SLACK_BOT_TOKEN: 'xoxb-development-only',
+        SLACK_BOT_TOKEN: 'xoxb-fake',
         SLACK_SIGNING_SECRET: 'development-only-slack-secret-00',
         SLACK_APPROVERS: JSON.stringify(SLACK_USERS),
         SLACK_API_URL: `http://127.0.0.1:${settings.fakesPort}/slack/api`,

@@ -147,7 +147,7 @@ export const variableRules = {
   FAKES_PORT: defineVariable({
     schema: portSchema(3001),
     problem: PORT_MESSAGE,
-    description: 'The port of the fake payment gateway, carrier and mailbox.',
+    description: 'The port of the fake payment gateway, carrier, mailbox and Slack.',
     example: '3101',
   }),
   METRICS_PORT: defineVariable({

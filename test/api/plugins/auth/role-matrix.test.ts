@@ -21,10 +21,10 @@ const operations = await start().then(async (api) => {
   }
 });
 
-const usesScheme = (scheme: string) => (operation: ApiOperation) =>
-  operation.security?.some((needed) => scheme in needed);
+const usesSignature = ({ security }: ApiOperation) =>
+  security?.some((needed) => 'webhookSignature' in needed || 'slackSignature' in needed);
 const roleOperations = operations.filter((operation) => operation['x-roles']);
-const signedOperations = operations.filter(usesScheme('webhookSignature'));
+const signedOperations = operations.filter(usesSignature);
 const publicOperations = operations.filter(
   (operation) => !roleOperations.includes(operation) && !signedOperations.includes(operation),
 );
