@@ -6,13 +6,13 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findOnPath, runCommand } from '../processes/commands.js';
 import { findPostgresBinaries } from '../servers/postgres/binaries.js';
+import { fetchGoProgram, type FetchOptions } from '../servers/programs/go-program.js';
 import { findTemporalCli } from '../servers/programs/temporal-cli.js';
 import { findTemporalServerBinaries } from '../servers/programs/temporal-server-binaries.js';
 import { inheritedEnvironment } from '../settings/environment.js';
 import { loadSettings } from '../settings/settings.js';
 import type { ComposeProject } from './compose-project.js';
 import type { ContainerEngine } from './engine.js';
-import { fetchGoProgram, type FetchOptions } from './programs.js';
 
 const sources = fileURLToPath(new URL('stand-ins', import.meta.url));
 const pullTimeoutMs = 10 * 60_000;
