@@ -10,6 +10,7 @@ export {
   type ExitStatus,
   type ManagedProcess,
 } from '../../tools/processes/processes.js';
+export { waitUntilReady } from '../../tools/processes/readiness.js';
 export { waitUntil } from '../../tools/processes/wait.js';
 export { projectRoot } from '../../tools/settings/environment.js';
 export { unsetShellVariables } from '../../tools/settings/application-variables.js';

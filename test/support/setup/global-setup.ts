@@ -15,6 +15,7 @@ import { silentReporter } from '../../../tools/terminal/reporter.js';
 import { loadSettings } from '../../../tools/settings/settings.js';
 import { CLUSTER_REPLICAS } from '../../../tools/stack/stack.js';
 import { findChromium } from '../../../tools/servers/programs/chromium.js';
+import { findKubernetesPrograms } from '../../../tools/servers/programs/kubernetes-programs.js';
 import { findTemporalCli } from '../../../tools/servers/programs/temporal-cli.js';
 import { findTemporalServerBinaries } from '../../../tools/servers/programs/temporal-server-binaries.js';
 import { findTimeSkippingServer } from '../../../tools/servers/programs/time-skipping-server.js';
@@ -50,6 +51,8 @@ declare module 'vitest' {
     schemathesis: ProgramSearch;
     kustomize: ProgramSearch;
     prometheus: ProgramSearch;
+    /** The folder with the API server of Kubernetes and etcd. */
+    kubernetesPrograms: ProgramSearch;
     /** The workflow bundle that all workers of the run share. */
     workflowBundle: string;
     /** The folder with `src/` compiled to JavaScript, for the processes that tests start. */
@@ -65,22 +68,33 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const settings = loadSettings();
   const search = { settings, report: silentReporter };
 
-  const [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus] =
-    await Promise.all([
-      toProgramSearch(findTemporalCli(search)),
-      toProgramSearch(findTimeSkippingServer(search)),
-      toProgramSearch(
-        findTemporalServerBinaries({ ...search, allowBuild: false }).then(({ serverPath }) => ({
-          path: dirname(serverPath),
-        })),
-      ),
-      toProgramSearch(findChromium()),
-      toProgramSearch(findSchemathesis(settings)),
-      toProgramSearch(findKustomize(settings)),
-      toProgramSearch(findPrometheus(settings)),
-    ]);
+  const [
+    temporalCli,
+    timeSkippingServer,
+    temporalPrograms,
+    chromium,
+    schemathesis,
+    kustomize,
+    prometheus,
+    kubernetesPrograms,
+  ] = await Promise.all([
+    toProgramSearch(findTemporalCli(search)),
+    toProgramSearch(findTimeSkippingServer(search)),
+    toProgramSearch(
+      findTemporalServerBinaries({ ...search, allowBuild: false }).then(({ serverPath }) => ({
+        path: dirname(serverPath),
+      })),
+    ),
+    toProgramSearch(findChromium()),
+    toProgramSearch(findSchemathesis(settings)),
+    toProgramSearch(findKustomize(settings)),
+    toProgramSearch(findPrometheus(settings)),
+    toProgramSearch(findKubernetesPrograms({ ...search, allowBuild: false })),
+  ]);
   const { sharedServers } = settings;
   const all = [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus];
+  // Only end-to-end tests need these programs. In CI, they are built while the other tests run.
+  if (project.name === 'e2e') all.push(kubernetesPrograms);
   // In a run on a cluster, nearly every test needs the CLI. If the CLI were missing, those tests would be skipped and
   // the run would pass.
   const required = process.env.REQUIRE_ALL_PROGRAMS ? all : sharedServers ? [temporalCli] : [];
@@ -106,6 +120,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('schemathesis', schemathesis);
   project.provide('kustomize', kustomize);
   project.provide('prometheus', prometheus);
+  project.provide('kubernetesPrograms', kubernetesPrograms);
   project.provide('workflowBundle', join(build, WORKFLOW_BUNDLE));
   project.provide('compiledSource', join(build, COMPILED_SOURCE));
 

@@ -48,7 +48,7 @@ export async function fetchGoProgram(program: GoProgram): Promise<FoundProgram> 
     fix: 'install Go (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
     target,
     report,
-    step: `building ${name} ${version} with Go (only once; takes minutes)`,
+    step: `building ${name} (${module} ${version}) with Go (only once; takes minutes)`,
     fetch: () => buildInModule(program, target),
     verify,
   });
