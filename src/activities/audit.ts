@@ -8,9 +8,9 @@ import { isOpen, OPEN_EXECUTIONS } from '../temporal/client/closed-executions.js
 import { describeExecution } from '../temporal/client/describe-execution.js';
 import { listExecutions } from '../temporal/client/visibility.js';
 import { orderIdOf, orderQuery, orderWorkflowId, ORDER_WORKFLOW_TYPE } from '../workflows/order/contract.js';
-import { createPaymentReader, type ListedCharge } from './external/payment-gateway.js';
 import { withHeartbeat } from './external/heartbeat.js';
 import { parseInput } from './failures.js';
+import type { ListedCharge, PaymentGateway } from './payment-gateway.js';
 
 const PAGE_SIZE = 100;
 
@@ -64,14 +64,12 @@ export interface RecordRequest {
 
 export interface AuditSettings {
   store: Store;
-  /** Base URL of the payment gateway. */
-  paymentsUrl: string;
+  payments: Pick<PaymentGateway, 'findPayment' | 'listCharges'>;
   /** Younger charges, workflows and outcomes are not compared, because their orders are in progress. */
   reconcileAfterMinutes: number;
 }
 
-export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinutes }: AuditSettings) {
-  const gateway = createPaymentReader(paymentsUrl);
+export function createAuditActivities({ store, payments, reconcileAfterMinutes }: AuditSettings) {
   const comparedBefore = () => new Date(Date.now() - reconcileAfterMinutes * 60_000);
 
   /** @returns undefined if the charge fits the order. */
@@ -82,7 +80,7 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
       return `the gateway charged ${amount}, and the total is ${formatMoney(order.total)}`;
     if (!order.isClosed || order.status === 'completed') return undefined;
     // Looked up again, because the refund can be newer than the list. The refund belongs to the newest charge.
-    const { charge: newest, refund } = await gateway.findPayment(charge.orderId);
+    const { charge: newest, refund } = await payments.findPayment(charge.orderId);
     const isRefunded = refund?.status === 'refunded' && newest?.chargeId === charge.chargeId;
     return isRefunded ? undefined : notRefunded(order, amount);
   }
@@ -102,7 +100,7 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
       const orderId = orderIds[n]!;
       const order = orders.get(orderId);
       if (order && (!order.isClosed || order.status === 'completed')) return;
-      const { charge, refund } = await gateway.findPayment(orderId);
+      const { charge, refund } = await payments.findPayment(orderId);
       if (charge?.status !== 'succeeded' || refund?.status === 'refunded') return;
       const amount = formatMoney(charge.amount);
       findings.push({ orderId, problem: order ? notRefunded(order, amount) : notRecorded(amount) });
@@ -150,7 +148,7 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
      * Compares the charges of the last three days with the orders in the database. The first call also looks up the
      * charges of the orders that earlier audits listed.
      *
-     * @throws `InvalidInput`, and the failures of `readExternalSystem`.
+     * @throws `InvalidInput`, and the failures of `PaymentGateway`.
      */
     async compareCharges({ input, after }: AuditRequest): Promise<ChargePage> {
       parseInput(auditInput, input);
@@ -159,7 +157,7 @@ export function createAuditActivities({ store, paymentsUrl, reconcileAfterMinute
       const chargeIds = new Map<string, string>();
       const recheck = after === undefined ? await withHeartbeat(recheckListedOrders) : undefined;
       const compared = await comparePages(after, async (position) => {
-        const page = await gateway.listCharges({ createdFrom, createdBefore, limit: PAGE_SIZE, after: position });
+        const page = await payments.listCharges({ createdFrom, createdBefore, limit: PAGE_SIZE, after: position });
         const findings = await compareChargePage(page.charges, chargeIds);
         return { comparedCount: page.charges.length, findings, ...(page.next !== null && { next: page.next }) };
       });

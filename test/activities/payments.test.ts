@@ -3,7 +3,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createPaymentActivities } from '../../src/activities/payments.js';
 import { runActivity } from '../support/workers/activity-environment.js';
-import { stubStockHeldSince, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
+import { createTestPaymentGateway } from '../support/shop/payment-gateway.js';
+import { stubStockHeldSince, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
 import { expireIdempotencyKeys, startFakes, type RunningFakes } from '../support/fakes/running-fakes.js';
 
 let fakes: RunningFakes;
@@ -25,8 +26,7 @@ interface ChargeOptions {
 
 const createActivitiesForAge = (hoursAgo: number) =>
   createPaymentActivities({
-    ...fakes,
-    ...KEY_RETENTION,
+    payments: createTestPaymentGateway(fakes),
     store: stubStockHeldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
   });
 

@@ -9,6 +9,7 @@ import { createSlackApprovers } from '../../slack/approvers.js';
 import { offersStandaloneActivities } from '../../temporal/client/standalone-activities.js';
 import type { Config } from '../../config/read.js';
 import type { Resources } from '../resources.js';
+import { createConfiguredPaymentGateway } from './payment-gateway.js';
 
 /** Creates the activities with the clients and settings of a worker's configuration. */
 export async function createConfiguredActivities(
@@ -18,8 +19,7 @@ export async function createConfiguredActivities(
   const { ORDER_APPROVAL_THRESHOLD: threshold, ORDER_APPROVAL_STAGES: stages } = config;
   return createActivities({
     store,
-    paymentsUrl: config.PAYMENTS_URL,
-    paymentsKeyRetentionHours: config.PAYMENTS_KEY_RETENTION_HOURS,
+    payments: createConfiguredPaymentGateway(config),
     carrierUrl: config.CARRIER_URL,
     carrierKeyRetentionHours: config.CARRIER_KEY_RETENTION_HOURS,
     reconcileAfterMinutes: config.RECONCILE_AFTER_MINUTES,

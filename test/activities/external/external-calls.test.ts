@@ -10,6 +10,7 @@ import { createPaymentActivities } from '../../../src/activities/payments.js';
 import { createShippingActivities } from '../../../src/activities/shipping.js';
 import { freePort } from '../../support/processes.js';
 import { createActivityEnvironment, runActivity } from '../../support/workers/activity-environment.js';
+import { createTestPaymentGateway } from '../../support/shop/payment-gateway.js';
 import { stubStockJustHeld, KEY_RETENTION, OWNER_RUN_ID } from '../../support/shop/stock-stubs.js';
 import { startFakes, type RunningFakes } from '../../support/fakes/running-fakes.js';
 
@@ -33,7 +34,8 @@ type Activities = ReturnType<typeof createPaymentActivities> & ReturnType<typeof
 /** Creates the activities that a worker runs. They call the fake partners, or `url` when it is set. */
 function createActivitiesFor(url?: string): Activities {
   const { paymentsUrl, carrierUrl } = url === undefined ? fakes : { paymentsUrl: url, carrierUrl: url };
-  const settings = { paymentsUrl, carrierUrl, ...KEY_RETENTION, store: stubStockJustHeld };
+  const payments = createTestPaymentGateway({ paymentsUrl });
+  const settings = { payments, carrierUrl, ...KEY_RETENTION, store: stubStockJustHeld };
   return { ...createPaymentActivities(settings), ...createShippingActivities(settings) };
 }
 

@@ -7,6 +7,7 @@ import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http
 import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';
 import type { Stage } from '../../../src/schemas/approval.js';
 import type { Store } from '../../../src/store/index.js';
+import { createTestPaymentGateway } from './payment-gateway.js';
 import { KEY_RETENTION } from './stock-stubs.js';
 import { SLACK_BOT_TOKEN, slackApprovers } from './slack.js';
 import type { RunningFakes } from '../fakes/running-fakes.js';
@@ -55,10 +56,10 @@ export function createTestActivities({
   /** If set, orders request their approvals over the Nexus endpoint of this namespace. */
   approvalNamespace?: string | undefined;
 }): Activities {
-  const { paymentsUrl, carrierUrl, smtpUrl, slackApiUrl } = fakes;
+  const { carrierUrl, smtpUrl, slackApiUrl } = fakes;
   return createActivities({
     store,
-    paymentsUrl,
+    payments: createTestPaymentGateway(fakes),
     carrierUrl,
     outgoing: outgoingHttpClient,
     links: approvalLinks,
