@@ -1,5 +1,6 @@
 import { openResources } from './startup/resources.js';
 import { runProcess, type ProcessLifecycle } from './startup/run-process.js';
+import { paymentGatewayUrl } from './startup/worker/payment-gateway.js';
 import { serveWorkerHealth } from './startup/worker/health.js';
 import { createConfiguredWorkers, installRuntime } from './startup/worker/workers.js';
 import { openWorkerConnection } from './temporal/connections.js';
@@ -13,7 +14,7 @@ const CLOSE_TIMEOUT_SECONDS = 4;
  * period.
  */
 async function main({ onStop }: ProcessLifecycle): Promise<void> {
-  const resources = await openResources('worker', (config) => [config.PAYMENTS_URL, config.CARRIER_URL]);
+  const resources = await openResources('worker', (config) => [paymentGatewayUrl(config), config.CARRIER_URL]);
   const { config, logger } = resources;
   installRuntime(resources);
   const connection = await openWorkerConnection(config);

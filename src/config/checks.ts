@@ -17,6 +17,7 @@ export function checkCombinations(processName: ProcessName, values: ValidValues,
   return [
     ...findIncompleteGroups(processName, values, env),
     ...findUnusedTargets(values),
+    ...(processName === 'worker' ? checkPaymentGateway(values, env) : []),
     ...findPortConflict(values),
     ...checkChunkConcurrency(values),
     ...checkOrderRetention(values),
@@ -58,6 +59,24 @@ function findUnusedTargets(values: ValidValues): ConfigProblem[] {
       problem: 'has no effect without WORKER_TUNER=resource-based',
       example: 'WORKER_TUNER=resource-based',
     }));
+}
+
+/** Each adapter to a payment gateway has variables of its own. */
+function checkPaymentGateway({ PAYMENTS: adapter }: ValidValues, env: Environment): ConfigProblem[] {
+  if (adapter === undefined) return [];
+  const isStripe = adapter === 'stripe';
+  const required = isStripe ? 'STRIPE_SECRET_KEY' : 'PAYMENTS_URL';
+  const problem = isStripe ? 'must be set together with PAYMENTS=stripe' : 'is not set';
+  const unused = isStripe ? [] : (['STRIPE_SECRET_KEY', 'STRIPE_API_URL'] as const);
+  return [
+    // A variable that is set but invalid is already reported, like a file that cannot be read.
+    ...(env[required] === undefined && env[`${required}_FILE`] === undefined
+      ? [{ name: required, problem, example: VARIABLES[required].example }]
+      : []),
+    ...unused
+      .filter((name) => env[name] !== undefined)
+      .map((name) => ({ name, problem: 'has no effect without PAYMENTS=stripe', example: 'PAYMENTS=stripe' })),
+  ];
 }
 
 /** A process cannot serve two things on the same port. */

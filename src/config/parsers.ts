@@ -130,6 +130,11 @@ export const plainSecrets = rotatingSecrets(
   'must be at least 32 characters without spaces or commas',
 ).meta({ values: 'at least 32 characters without spaces or commas' });
 
+export const stripeSecretKey = z
+  .string()
+  .regex(/^(sk|rk)_(test|live)_\w+$/, 'must be a secret key (sk_…) or a restricted key (rk_…) of Stripe')
+  .meta({ values: '`sk_test_…`, `sk_live_…`, `rk_test_…` or `rk_live_…`' });
+
 /**
  * Parses JSON in a variable and validates it with a schema. Error messages contain the JSON pointer of the invalid
  * value.

@@ -46,6 +46,15 @@ describe('loadConfig', () => {
     });
   });
 
+  test('requires no URL of the payment gateway for Stripe, and hides the key', () => {
+    const { PAYMENTS_URL: _, ...others } = env;
+    const config = loadConfig('worker', { ...others, PAYMENTS: 'stripe', STRIPE_SECRET_KEY: 'sk_test_51hidden' });
+
+    expect(config).toMatchObject({ PAYMENTS: 'stripe', STRIPE_SECRET_KEY: 'sk_test_51hidden' });
+    expect(JSON.stringify(redactConfig(config))).not.toContain('51hidden');
+    expect(loadConfig('worker', env).PAYMENTS).toBe('plain');
+  });
+
   test('reads the task queues of a worker without duplicates', () => {
     expect(
       loadConfig('worker', { ...env, WORKER_TASK_QUEUES: 'payments, orders,payments' }).WORKER_TASK_QUEUES,
@@ -137,6 +146,12 @@ describe('loadConfig', () => {
     ['NOTIFICATION_RETENTION_DAYS', '0', 'must be an integer from 1 to 36500'],
     ['BATCH_ITEM_RETENTION_DAYS', 'never', 'must be an integer from 1 to 36500'],
     ['ORDER_RETENTION_DAYS', '0', 'must be an integer from 1 to 36500'],
+    ['PAYMENTS', 'paypal', 'must be plain or stripe'],
+    ['PAYMENTS', 'stripe', 'STRIPE_SECRET_KEY: must be set together with PAYMENTS=stripe'],
+    ['PAYMENTS_URL', '', 'is not set'],
+    ['STRIPE_SECRET_KEY', 'pk_test_1', 'must be a secret key (sk_…) or a restricted key (rk_…) of Stripe'],
+    ['STRIPE_SECRET_KEY', 'sk_test_1', 'has no effect without PAYMENTS=stripe'],
+    ['STRIPE_API_URL', 'http://127.0.0.1:3001', 'has no effect without PAYMENTS=stripe'],
     ['WORKER_TUNER', 'automatic', 'must be fixed or resource-based'],
     ['WORKER_TARGET_MEMORY', '80', 'must be a number from 0.1 to 1'],
     ['WORKER_TARGET_CPU', '0', 'must be a number from 0.1 to 1'],

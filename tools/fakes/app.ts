@@ -15,6 +15,7 @@ import { type CallContext, type Operation, lookupHandler, operationHandler } fro
 import { cancellationSchema, chargeListSchema, chargeSchema, refundSchema, shipmentSchema } from './ledger/requests.js';
 import { createFakePayments } from './payments/payments.js';
 import { ReceivedRequests } from './calls/received-requests.js';
+import { stripeRoutes } from './stripe/routes.js';
 import { registerTestInterface } from './test-interface.js';
 import { registerSlackApi } from './slack/slack-api.js';
 import { slackPages } from './slack/slack-pages.js';
@@ -92,6 +93,7 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
   app.get('/payments/charges', (request) => payments.list(chargeListSchema.parse(request.query)));
   app.get('/payments/orders/:orderId', lookupHandler('payment', payments.find, context));
   app.get('/carrier/shipments/:orderId', lookupHandler('tracking', carrier.track, context));
+  void app.register(stripeRoutes, { prefix: '/v1', context, keys: idempotencyKeys });
   app.get('/healthz', () => ({ status: 'ok' }));
 
   const controls: Omit<Fakes, 'app' | 'close'> = {

@@ -153,6 +153,7 @@ function missingVariableProblems(env: NodeJS.ProcessEnv): ConfigProblem[] {
   return REQUIRED_TOGETHER.flatMap(([given, needed]) =>
     needed
       .filter((name) => env[given] && !env[name])
+      .filter((name) => name !== 'PAYMENTS_URL' || env.PAYMENTS !== 'stripe')
       .map((name) => ({ name, problem: `must be set when ${given} is set`, example: variableRules[name].example })),
   );
 }

@@ -54,8 +54,8 @@ export async function startTemporaryStack(
       paymentsUrl: undefined,
       carrierUrl: undefined,
       smtpUrl: undefined,
-      applicationEnv: {},
       ...changes,
+      applicationEnv: { ...paymentsAdapter(settings), ...changes.applicationEnv },
     };
     const replicas = sharedServers ? CLUSTER_REPLICAS : 1;
     const stack = await startStack(isolated, {
@@ -71,6 +71,13 @@ export async function startTemporaryStack(
     await removeData();
     throw error;
   }
+}
+
+/** The adapter to the payment gateway is not a server, so a temporary stack uses the adapter of the environment. */
+function paymentsAdapter({
+  applicationEnv: { PAYMENTS },
+}: Pick<Settings, 'applicationEnv'>): Settings['applicationEnv'] {
+  return PAYMENTS === undefined ? {} : { PAYMENTS };
 }
 
 /** Returns a free port for each port setting. */

@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { approvalStages } from '../../schemas/approval.js';
 import { slackApprovers } from '../../schemas/slack.js';
-import { allowedHosts, booleanFlag, httpUrl, integer, jsonOf, plainSecrets, webhookSecrets } from '../parsers.js';
+import {
+  allowedHosts,
+  booleanFlag,
+  httpUrl,
+  integer,
+  jsonOf,
+  plainSecrets,
+  stripeSecretKey,
+  webhookSecrets,
+} from '../parsers.js';
 import type { VariableDeclaration } from './declaration.js';
 
 const WEBHOOK_SECRET_EXAMPLE = 'whsec_$(openssl rand -base64 32)';
@@ -10,17 +19,38 @@ const WEBHOOK_SECRET_EXAMPLE = 'whsec_$(openssl rand -base64 32)';
  * Variables for external systems: payment gateway, carrier, mail server, and the webhooks and links in both directions.
  */
 export const PARTNER_VARIABLES = {
+  PAYMENTS: {
+    schema: z.enum(['plain', 'stripe'], 'must be plain or stripe').default('plain'),
+    description:
+      'The adapter to the payment gateway. plain: HTTP with JSON, as the fake payment gateway speaks it. stripe: Stripe.',
+    example: 'stripe',
+    readBy: ['worker'],
+  },
   PAYMENTS_URL: {
-    schema: httpUrl,
-    description: 'The base URL of the payment gateway.',
+    schema: httpUrl.optional(),
+    description:
+      'The base URL of the payment gateway. Required with PAYMENTS=plain, and not used with PAYMENTS=stripe.',
     example: 'https://payments.example.com',
     readBy: ['worker'],
   },
   PAYMENTS_KEY_RETENTION_HOURS: {
     schema: integer(1, 8_760).default(24),
     description:
-      'How long the payment gateway keeps an idempotency key, in hours. For an older order, the worker looks up the charge before it charges.',
+      'How long the payment gateway keeps an idempotency key, in hours. For an older order, the worker looks up the charge before it charges. Stripe keeps its keys for 24 hours, so PAYMENTS=stripe does not use this variable.',
     example: '24',
+    readBy: ['worker'],
+  },
+  STRIPE_SECRET_KEY: {
+    schema: stripeSecretKey.optional(),
+    description: 'The secret key of the Stripe account, or a restricted key. Required with PAYMENTS=stripe.',
+    example: 'sk_test_51…',
+    readBy: ['worker'],
+    secret: true,
+  },
+  STRIPE_API_URL: {
+    schema: httpUrl.optional(),
+    description: 'The URL of another server with the API of Stripe, such as the fake payment gateway or stripe-mock.',
+    example: 'http://127.0.0.1:3001',
     readBy: ['worker'],
   },
   CARRIER_URL: {

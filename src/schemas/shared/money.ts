@@ -26,6 +26,9 @@ export const money = z
 
 export type Money = z.infer<typeof money>;
 
+/** Returns the number of digits of the minor unit in ISO 4217: 2 for EUR, 0 for JPY. Also 2 for an unknown code. */
+export const minorUnitDigits = (currency: string): number => MINOR_UNIT_DIGITS.get(currency) ?? 2;
+
 /**
  * Formats an amount for people: `HUF 12,500.00`. Uses the digits of ISO 4217. `Intl` uses display digits, which are 0
  * for HUF.

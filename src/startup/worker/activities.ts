@@ -19,7 +19,7 @@ export async function createConfiguredActivities(
   const { ORDER_APPROVAL_THRESHOLD: threshold, ORDER_APPROVAL_STAGES: stages } = config;
   return createActivities({
     store,
-    payments: createConfiguredPaymentGateway(config),
+    payments: await createConfiguredPaymentGateway(config, store),
     carrierUrl: config.CARRIER_URL,
     carrierKeyRetentionHours: config.CARRIER_KEY_RETENTION_HOURS,
     reconcileAfterMinutes: config.RECONCILE_AFTER_MINUTES,

@@ -22,6 +22,7 @@ import {
   orderWorkflowId,
 } from '../../../src/workflows/order/contract.js';
 import type { order } from '../../../src/workflows/order/workflow.js';
+import { plainPathOf } from './payment-gateway.js';
 import { createTestActivities } from './test-activities.js';
 import { createTestWorkers } from '../workers/create-test-workers.js';
 import { fetchEventSummaries } from '../temporal/event-summaries.js';
@@ -151,7 +152,7 @@ export class PlacedOrder implements ExpectedOrder {
 
   /** Returns the paths of the requests that the partners received, in order. */
   partnerRequests(): string[] {
-    return this.shop.fakes.records(this.orderId).requests.map(({ path }) => path);
+    return this.shop.fakes.records(this.orderId).requests.flatMap(({ path }) => plainPathOf(path) ?? []);
   }
 
   /** Returns the types of the events in the history. */

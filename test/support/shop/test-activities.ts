@@ -7,7 +7,7 @@ import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http
 import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';
 import type { Stage } from '../../../src/schemas/approval.js';
 import type { Store } from '../../../src/store/index.js';
-import { createTestPaymentGateway } from './payment-gateway.js';
+import { createChosenPaymentGateway } from './payment-gateway.js';
 import { KEY_RETENTION } from './stock-stubs.js';
 import { SLACK_BOT_TOKEN, slackApprovers } from './slack.js';
 import type { RunningFakes } from '../fakes/running-fakes.js';
@@ -59,7 +59,7 @@ export function createTestActivities({
   const { carrierUrl, smtpUrl, slackApiUrl } = fakes;
   return createActivities({
     store,
-    payments: createTestPaymentGateway(fakes),
+    payments: createChosenPaymentGateway(fakes, store),
     carrierUrl,
     outgoing: outgoingHttpClient,
     links: approvalLinks,

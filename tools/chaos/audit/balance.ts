@@ -120,10 +120,34 @@ function checkRequests(order: ExpectedOrder, requests: PartnerRecords['requests'
     '/carrier/cancellations': { idempotencyKey: key('shipment-cancellation'), body: { orderId } },
   };
   for (const { path, idempotencyKey, body } of requests) {
+    if (path.startsWith('/v1/')) {
+      checkStripeRequest(order, { path, idempotencyKey, body });
+      continue;
+    }
     const call = { idempotencyKey, body };
     if (isDeepStrictEqual(call, expected[path])) continue;
     throw new Error(`the call of ${path} was ${JSON.stringify(call)}, expected ${JSON.stringify(expected[path])}`);
   }
+}
+
+/**
+ * Checks a call of Stripe's API. A key contains the order id and the PaymentIntent, and a number after an error that
+ * Stripe has stored.
+ */
+function checkStripeRequest(
+  order: ExpectedOrder,
+  { path, idempotencyKey, body }: Pick<PartnerRecords['requests'][number], 'path' | 'idempotencyKey' | 'body'>,
+): void {
+  const { value, currency } = catalogueTotal(order);
+  const keyPattern = /^order:([\w.-]+):(charge|(charge-confirm|charge-cancel|refund):pi_\w+)(:\d+)?$/;
+  const hasOwnKey = keyPattern.exec(idempotencyKey ?? '')?.[1] === order.orderId;
+  const { amount, currency: code } = body as { amount?: string; currency?: string };
+  const isCreation = path === '/v1/payment_intents';
+  const hasTotal = !isCreation || (amount === String(value) && code === currency.toLowerCase());
+  if (!hasOwnKey || !hasTotal)
+    throw new Error(
+      `the call of ${path} was ${JSON.stringify({ idempotencyKey, body })}, expected the order's key and total`,
+    );
 }
 
 function mergeLines(lines: OrderLine[]): OrderLine[] {

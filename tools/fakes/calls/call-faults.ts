@@ -1,7 +1,18 @@
 import { z } from 'zod';
 
-/** Names of the calls in the test interface: four operations with an effect, and two queries by order id. */
-export const operationSchema = z.enum(['charge', 'refund', 'shipment', 'cancellation', 'payment', 'tracking']);
+/**
+ * Names of the calls in the test interface: five operations with an effect, and two queries by order id. `intent` is the
+ * creation of a PaymentIntent, which only Stripe's calls have.
+ */
+export const operationSchema = z.enum([
+  'intent',
+  'charge',
+  'refund',
+  'shipment',
+  'cancellation',
+  'payment',
+  'tracking',
+]);
 
 export const faultSchema = z.strictObject({
   on: operationSchema,

@@ -25,7 +25,7 @@ export interface CallContext {
 }
 
 const idempotencyKeySchema = z.string().min(1).max(255);
-const NO_RESPONSE = Symbol('no response');
+export const NO_RESPONSE = Symbol('no response');
 
 /**
  * Creates the route handler of an operation. The handler validates the request, applies holds and injected faults,
@@ -79,7 +79,11 @@ interface CallOptions {
 }
 
 /** Handles a call and applies the hold and the injected fault that match the call, if any. */
-async function handleCall(name: OperationName, orderId: string, { context, socket, effect, onFault }: CallOptions) {
+export async function handleCall(
+  name: OperationName,
+  orderId: string,
+  { context, socket, effect, onFault }: CallOptions,
+) {
   const fault = context.faults.take(name, orderId);
   if (fault) onFault?.(fault);
   const hold = context.holds.find(name, orderId);
@@ -109,7 +113,11 @@ async function performCall({
   return response;
 }
 
-function sendResponse(reply: FastifyReply, socket: Socket, response: FakeResponse | typeof NO_RESPONSE): FastifyReply {
+export function sendResponse(
+  reply: FastifyReply,
+  socket: Socket,
+  response: FakeResponse | typeof NO_RESPONSE,
+): FastifyReply {
   if (response === NO_RESPONSE) {
     reply.hijack();
     socket.destroy();

@@ -20,9 +20,15 @@ export interface ReceivedRequest {
 export class ReceivedRequests {
   readonly #requests: ReceivedRequest[] = [];
 
-  /** Records a call on arrival. The route handler sets `status` and `fault` of the returned record later. */
-  record({ method, url, headers, body }: FastifyRequest): ReceivedRequest {
-    const orderId = (body as { orderId?: unknown } | null | undefined)?.orderId;
+  /**
+   * Records a call on arrival. The route handler sets `status` and `fault` of the returned record later.
+   *
+   * @param orderId the order of a call whose body does not contain the order id.
+   */
+  record(
+    { method, url, headers, body }: FastifyRequest,
+    orderId: unknown = (body as { orderId?: unknown } | null | undefined)?.orderId,
+  ): ReceivedRequest {
     const key = headers['idempotency-key'];
     const received: ReceivedRequest = {
       at: new Date().toISOString(),

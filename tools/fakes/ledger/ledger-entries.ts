@@ -9,6 +9,7 @@ import type {
 
 /** One line of the journal file, as JSON. */
 export type LedgerEntry =
+  | { type: 'intent'; intent: PaymentIntent }
   | { type: 'charge'; charge: Charge }
   | { type: 'refund'; refund: Refund }
   | { type: 'shipment'; shipment: Shipment }
@@ -28,9 +29,18 @@ export interface Charge extends KeyedRecord<ChargeRequest> {
   status: 'succeeded' | 'declined';
 }
 
+/** A payment in the terms of Stripe. Its confirmation is a charge with the same id, and its cancellation is a void. */
+export interface PaymentIntent extends KeyedRecord<{ orderId: string; amount: Amount }> {
+  intentId: string;
+  /** The parameters of the call, to compare a repeated call. */
+  parameters: unknown;
+}
+
 /** The outcome of a refund request. `voided` means that the order had no charge and that later charges are rejected. */
 export interface Refund extends KeyedRecord<RefundRequest> {
   outcome: { status: 'refunded'; refundId: string; amount: Amount } | { status: 'voided' };
+  /** The PaymentIntent that was refunded or cancelled, if Stripe's call did it. */
+  intentId?: string;
 }
 
 export interface Shipment extends KeyedRecord<ShipmentRequest> {

@@ -8,6 +8,7 @@ import type {
   Charge,
   KeyedRecord,
   LedgerEntry,
+  PaymentIntent,
   Refund,
   Shipment,
 } from './ledger-entries.js';
@@ -49,12 +50,14 @@ class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
  * from it. Without a file, the ledger is kept in memory only.
  */
 export class Ledger {
+  readonly intents = new RecordIndex<PaymentIntent>();
   readonly charges = new RecordIndex<Charge>();
   readonly refunds = new RecordIndex<Refund>();
   readonly shipments = new RecordIndex<Shipment>();
   readonly cancellations = new RecordIndex<Cancellation>();
   readonly reports = new Map<string, CarrierReport>();
 
+  readonly #intentsById = new Map<string, PaymentIntent>();
   readonly #shipmentsById = new Map<string, Shipment>();
   readonly #file: number | undefined;
   #unwritten = '';
@@ -71,6 +74,10 @@ export class Ledger {
       throw error;
     }
     this.#file = descriptor;
+  }
+
+  findIntent(intentId: string): PaymentIntent | undefined {
+    return this.#intentsById.get(intentId);
   }
 
   /** Applies an entry immediately. The entry is on disk when the next `flush()` resolves. */
@@ -143,6 +150,10 @@ export class Ledger {
 
   #apply(entry: LedgerEntry): void {
     switch (entry.type) {
+      case 'intent':
+        this.intents.add(entry.intent);
+        this.#intentsById.set(entry.intent.intentId, entry.intent);
+        break;
       case 'charge':
         this.charges.add(entry.charge);
         break;

@@ -3,6 +3,9 @@ import { developmentEnvironment } from '../../settings/development-environment.j
 import type { Settings } from '../../settings/settings.js';
 import type { StackAddresses } from '../stack.js';
 
+/** The fake Stripe accepts every key of the test mode. */
+const FAKE_STRIPE_KEY = 'sk_test_fake';
+
 /** The origin of the fake payment gateway, carrier, mailbox and Slack. */
 export const fakesUrl = ({ fakesPort }: Settings) => `http://127.0.0.1:${fakesPort}`;
 
@@ -29,7 +32,15 @@ export function sharedEnvironment(settings: Settings, addresses: ServiceAddresse
     CARRIER_WEBHOOK_SECRET: settings.carrierWebhookSecret,
     LOG_LEVEL: settings.logLevel,
     ...developmentEnvironment(settings, addresses.apiUrl),
+    ...fakeStripeEnvironment(settings),
   };
+}
+
+/** Returns the connection to the fake Stripe, which the stack uses for `PAYMENTS=stripe` without a key of an account. */
+function fakeStripeEnvironment(settings: Settings) {
+  const { PAYMENTS, STRIPE_SECRET_KEY } = settings.applicationEnv;
+  if (PAYMENTS !== 'stripe' || STRIPE_SECRET_KEY !== undefined) return {};
+  return { STRIPE_SECRET_KEY: FAKE_STRIPE_KEY, STRIPE_API_URL: fakesUrl(settings) };
 }
 
 /** Returns the links of the console to the other pages of the stack. */
@@ -40,15 +51,20 @@ export function consoleEnvironment({ webUiUrl, mailboxUrl, slackUrl, metricsUrls
 }
 
 /**
- * Returns the URLs of payment gateway and carrier for the worker. The fake payment gateway and carrier are one process,
- * so both use the same link.
+ * Returns the URLs of payment gateway and carrier for the worker. The fake payment gateway, the fake Stripe and the fake
+ * carrier are one process, so all of them use the same link.
  */
-export async function partnerUrls(mapPort: PortMapper, { paymentsUrl, carrierUrl }: StackAddresses) {
+export async function partnerUrls(
+  mapPort: PortMapper,
+  { paymentsUrl, carrierUrl }: StackAddresses,
+  stripeApiUrl: string | undefined,
+) {
   const { origin } = new URL(paymentsUrl);
   const mappedOrigin = await mapAddress(mapPort, 'worker to payments and carrier', origin);
   return {
     PAYMENTS_URL: paymentsUrl.replace(origin, mappedOrigin),
     CARRIER_URL: carrierUrl.replace(origin, mappedOrigin),
+    ...(stripeApiUrl !== undefined && { STRIPE_API_URL: stripeApiUrl.replace(origin, mappedOrigin) }),
   };
 }
 

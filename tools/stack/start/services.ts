@@ -48,7 +48,10 @@ export async function startFakes(
 /** Starts the worker processes. The `port` of a replica is the port of the health endpoint. */
 export async function startWorkers(context: ServiceContext, replicas: readonly Replica[]): Promise<void> {
   const { processes, env, addresses, mapPort } = context;
-  const urls = { ...(await serverUrls(context, 'worker')), ...(await partnerUrls(mapPort, addresses)) };
+  const urls = {
+    ...(await serverUrls(context, 'worker')),
+    ...(await partnerUrls(mapPort, addresses, env.STRIPE_API_URL)),
+  };
   for (const [index, { port, metricsPort }] of replicas.entries()) {
     const ports = { HEALTH_PORT: String(port), ...(metricsPort && { METRICS_PORT: String(metricsPort) }) };
     await processes.addProgram(replicaName('worker', index), 'src/worker.ts', { ...env, ...urls, ...ports });
