@@ -85,6 +85,8 @@ async function buildInModule(
     const copy = join(folder, 'module');
     await cp(source, copy, { recursive: true });
     await runCommand({ name: 'chmod', command: 'chmod', args: ['-R', 'u+w', copy], timeoutMs: 60_000 });
+    // A published module has the list of its vendored packages without the packages, and the list breaks the build.
+    await rm(join(copy, 'vendor'), { recursive: true, force: true });
     if (localModulesVersion !== undefined) await replaceLocalModules(copy, localModulesVersion);
     await mkdir(dirname(target), { recursive: true });
     // go.sum has no checksums of the modules that were local, so the build adds them.
