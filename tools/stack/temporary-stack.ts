@@ -40,7 +40,8 @@ export async function startTemporaryStack(
   try {
     // When this process is root, PostgreSQL runs as another user, who must be able to enter this folder.
     await chmod(dataDir, 0o711);
-    const { sharedServers, ...settings } = { ...loadSettings(), ...changes };
+    const loaded = loadSettings();
+    const { sharedServers, ...settings } = { ...loaded, ...changes };
     database = sharedServers && (await createTemporaryDatabase(sharedServers.databaseUrl));
     const isolated: Settings = {
       ...settings,
@@ -55,7 +56,7 @@ export async function startTemporaryStack(
       carrierUrl: undefined,
       smtpUrl: undefined,
       ...changes,
-      applicationEnv: { ...paymentsAdapter(settings), ...changes.applicationEnv },
+      applicationEnv: { ...paymentsAdapter(loaded), ...changes.applicationEnv },
     };
     const replicas = sharedServers ? CLUSTER_REPLICAS : 1;
     const stack = await startStack(isolated, {

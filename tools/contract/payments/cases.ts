@@ -12,9 +12,15 @@ const PROVOCATIONS = {
   expireKeys: 'expire idempotency keys',
 } as const satisfies Partial<Record<keyof PaymentPartner, string>>;
 
+const CARDS = {
+  declined: 'decline a card',
+  insufficientFunds: 'decline a card for its funds',
+  unknown: 'be given an unknown card',
+} as const;
+
 interface Needs {
   provocations?: (keyof typeof PROVOCATIONS)[];
-  card?: 'declined' | 'insufficientFunds' | 'unknown';
+  card?: keyof typeof CARDS;
 }
 
 type Run = (trial: Trial, partner: PaymentPartner) => Promise<void>;
@@ -25,7 +31,7 @@ function promise(title: string, needs: Needs, run: Run): ContractCase<PaymentPar
     missing: (partner) => {
       const missing = needs.provocations?.find((method) => partner[method] === undefined);
       if (missing) return PROVOCATIONS[missing];
-      return needs.card && partner.cards[needs.card] === undefined ? `offer a card that is ${needs.card}` : undefined;
+      return needs.card && partner.cards[needs.card] === undefined ? CARDS[needs.card] : undefined;
     },
     run: (partner) => run(new Trial(partner), partner),
   };
