@@ -180,9 +180,9 @@ describeOnDevServer('a shop with payload encryption', () => {
       description: CANARIES.address,
       stages: [{ approvers: [{ id: 'shift-lead', email: CANARIES.mail }], timeoutSeconds: 86_400 }],
     });
-    await waitUntilResponse<{ notifications: { status: string }[] }>(
+    await waitUntilResponse<{ notifications: { channel: string; status: string }[] }>(
       `/v1/approvals/${approvalId}`,
-      ({ notifications }) => notifications.some(({ status }) => status === 'sent'),
+      ({ notifications }) => notifications.some(({ channel, status }) => channel === 'email' && status === 'sent'),
       'the mail',
     );
     const decision = { approver: 'shift-lead', decision: 'approve', comment: CANARIES.comment };
