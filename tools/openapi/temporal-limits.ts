@@ -88,14 +88,17 @@ export const MAX_API_REPLICAS = 5;
 /** Maximum size of an execution in a list: ids, times, a status, the approvers, and the memo of a batch. */
 const LISTED_EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_CALLER_ID_LENGTH + 3) + 6 * MAX_IDEMPOTENCY_KEY_LENGTH;
 
-/** Each approver receives at most the request and all reminders, by e-mail and by webhook. */
-const MAX_NOTIFICATIONS_PER_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
+/** E-mail, webhook and Slack. */
+const CHANNELS = 3;
+
+/** Each approver receives at most the request and all reminders, on each channel. */
+const MAX_NOTIFICATIONS_PER_STAGE = MAX_APPROVERS * CHANNELS * (MAX_REMINDERS + 1);
 
 /** The limits of Temporal, each with the value of this project that comes closest. */
 export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
   {
     ...HISTORY_EVENTS,
-    reachedBy: 'an approval with the maximum number of stages, approvers and reminders, on two channels',
+    reachedBy: 'an approval with the maximum number of stages, approvers and reminders, on three channels',
     projectMaximum: MAX_STAGES * MAX_NOTIFICATIONS_PER_STAGE * EVENTS_PER_ACTIVITY,
   },
   {
