@@ -66,6 +66,9 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     forceCloseConnections: 'idle',
+    // A request that arrives during the shutdown on an open connection is processed. The default response is no problem
+    // document, and a gateway would pass it on to the client.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
     // Handles errors of the router, such as a path that cannot be decoded. They do not reach the other error handlers.
     frameworkErrors: (error, request, reply) =>

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
 import { freePort, startProcess, typescriptCommand, waitUntil } from '../support/processes.js';
@@ -43,6 +44,31 @@ describe.concurrent('the API process', () => {
     try {
       expect((await api.exited).code).toBe(1);
       expect(lines.join('\n')).toMatch(/API_KEYS: API_KEYS or JWT_ISSUER must be set.*example: API_KEYS=/);
+    } finally {
+      await api.stop();
+    }
+  });
+
+  test('the API processes a request whose connection was open when the shutdown began', async () => {
+    const { api, lines, url } = await start({});
+    try {
+      await isAlive(url);
+      const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
+      const chunks: string[] = [];
+      socket.on('data', (chunk: string) => chunks.push(chunk));
+      const closed = new Promise((resolve) => socket.on('close', resolve));
+      socket.write('GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n');
+      // The response shows that the API has read the first half of the request.
+      expect((await fetch(`${url}/livez`)).status).toBe(200);
+      api.kill('SIGTERM');
+      await waitUntil(() => lines.find((line) => line.includes('"msg":"closing"')), {
+        description: 'the shutdown',
+        timeoutMs: 10_000,
+      });
+      socket.write('\r\n');
+      await closed;
+      expect(chunks.join('')).toMatch(/^HTTP\/1\.1 200 .*\r\nx-request-id: .*\{"status":"ok"\}$/is);
+      expect((await api.exited).code).toBe(0);
     } finally {
       await api.stop();
     }
