@@ -6,7 +6,7 @@ import { unavailableFailure } from '../../../failures.js';
 import { PAYMENT_GATEWAY } from '../../../payment-gateway.js';
 import { CALL_TIMEOUT_MS } from '../../external-calls.js';
 import { withHeartbeat } from '../../heartbeat.js';
-import { isStoredServerError, toPaymentFailure } from './errors.js';
+import { isStoredServerError, toPaymentFailure, UNEXPECTED_ANSWER } from './errors.js';
 
 /** The time limit of all calls of one activity attempt. Must be shorter than its start-to-close timeout (15 s). */
 const ATTEMPT_TIMEOUT_MS = 14_000;
@@ -37,7 +37,8 @@ export function createStripeClient({ secretKey, apiUrl }: StripeConnection) {
       // `fetch` sets the length itself. With the undici package in the process, a second one is an error.
       const headers = new Headers(init?.headers);
       headers.delete('content-length');
-      return await fetch(url, { ...init, headers, redirect: 'manual', signal: AbortSignal.any(signals) });
+      const signal = AbortSignal.any(signals);
+      return await withReadableError(await fetch(url, { ...init, headers, redirect: 'manual', signal }));
     }),
   });
 
@@ -55,6 +56,26 @@ export function createStripeClient({ secretKey, apiUrl }: StripeConnection) {
   }
 
   return { stripe, attempt };
+}
+
+/**
+ * Returns an error response with a body that the `stripe` package can read. It reports no status for another body, such as
+ * the error page of a proxy.
+ */
+async function withReadableError(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  const text = await response.text();
+  const body = isStripeError(text) ? text : JSON.stringify({ error: { type: UNEXPECTED_ANSWER } });
+  return new Response(body, { status: response.status, headers: response.headers });
+}
+
+function isStripeError(text: string): boolean {
+  try {
+    const body = JSON.parse(text) as { error?: { type?: unknown } } | null;
+    return typeof body?.error?.type === 'string';
+  } catch {
+    return false;
+  }
 }
 
 /** The keys that a call tries. An outage in which Stripe stores more errors than this blocks the call for 24 hours. */

@@ -13,6 +13,9 @@ const MIN_RETRY_AFTER_MS = 1_000;
 /** The same key is in use by a concurrent request, or the object is locked. */
 const TEMPORARY_CODES: readonly unknown[] = ['idempotency_key_in_use', 'lock_timeout', 'rate_limit'];
 
+/** The type of an error whose body is not from Stripe. A proxy or a wrong server may have sent it. */
+export const UNEXPECTED_ANSWER = 'unexpected_answer';
+
 /**
  * Converts an error of the `stripe` package to a failure of the port. Messages of final failures contain Stripe's error
  * code but not its message, because the message may quote the request.
@@ -31,7 +34,8 @@ export function toPaymentFailure(error: unknown): unknown {
     return unavailableFailure(PAYMENT_GATEWAY, `${PAYMENT_GATEWAY}: ${reason}`, delayMs);
   }
   const description = `${code ?? error.rawType ?? error.type} (${statusCode})`;
-  if (statusCode === 401 || statusCode === 403 || (statusCode === 404 && code === undefined))
+  const isUnexpected = (error.rawType as string | undefined) === UNEXPECTED_ANSWER;
+  if (isUnexpected || statusCode === 401 || statusCode === 403 || (statusCode === 404 && code === undefined))
     return misconfiguredFailure(
       PAYMENT_GATEWAY,
       `${PAYMENT_GATEWAY}: ${description}; check its URL and our credentials`,
