@@ -40,11 +40,17 @@ export interface ApprovalOpening {
   firstRunId: string;
   requestedAt: string;
   firstStage?: CurrentStage | undefined;
+  /**
+   * Whether the workflow sends messages in Slack. Without this flag, the result contains no `slackApprovers`. In a rolling
+   * deployment, a worker of an earlier version may run the workflow: it would ignore them, and a replay by this version
+   * would then find other commands in the history.
+   */
+  supportsSlack?: true;
 }
 
 export interface OpenedApproval {
   closed?: ApprovalView;
-  /** Absent in histories of earlier versions, and if no approver has a Slack user. */
+  /** Absent if no approver has a Slack user, or if the workflow does not support Slack. */
   slackApprovers?: string[];
 }
 
@@ -127,7 +133,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
      * @throws `InvalidInput`; `ApprovalIdTaken` when the id belongs to an approval with different content.
      */
     async openApproval(input: unknown, opening: ApprovalOpening): Promise<OpenedApproval> {
-      const { workflowId, firstRunId, requestedAt, firstStage } = opening;
+      const { workflowId, firstRunId, requestedAt, firstStage, supportsSlack = false } = opening;
       const request = parseInput(approvalInput, input);
       const problems = findForbiddenUrls(request, outgoing);
       if (problems.length) throw invalidInputFailure(problems);
@@ -153,7 +159,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       }
       if (outcome.status === 'closed') return { closed: outcome.view };
       const ids = new Set(stages.flatMap(({ approvers }) => approvers.map(({ id }) => id)));
-      const slackApprovers = [...ids].filter((id) => slack?.knows(id));
+      const slackApprovers = supportsSlack ? [...ids].filter((id) => slack?.knows(id)) : [];
       return slackApprovers.length === 0 ? {} : { slackApprovers };
     },
 

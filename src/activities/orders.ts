@@ -27,6 +27,16 @@ import { truncateText } from '../text/well-formed-text.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
 import { assertWorkflowId, parseInput } from './failures.js';
 
+export interface ReservationKey extends OrderKey {
+  workflowId: string;
+  /**
+   * Whether the workflow can request its approval over Nexus. Without this flag, the result contains no
+   * `approvalEndpoint`. In a rolling deployment, a worker of an earlier version may run the workflow: it would start a
+   * child workflow, and a replay by this version would then find another command in the history.
+   */
+  supportsNexus?: true;
+}
+
 /** An order with reserved stock. It has one line per SKU, with catalogue prices. */
 export interface ReservedOrder {
   customerId: string;
@@ -77,7 +87,7 @@ export function createOrderActivities({
      * `PriceChanged` with details; `OrderIdTaken` when another execution owns the order id; `ReservationReleased` when
      * this order was already rolled back.
      */
-    async reserveStock(key: OrderKey & { workflowId: string }): Promise<ReservedOrder> {
+    async reserveStock(key: ReservationKey): Promise<ReservedOrder> {
       const order = parseInput(orderInput, key.input);
       assertWorkflowId('/orderId', orderWorkflowId(order.orderId), key.workflowId);
       const outcome = await store.reserveStock(toNewOrder(key, order), mergeLines(order.lines), order.expectedTotal);
@@ -92,7 +102,9 @@ export function createOrderActivities({
         lines,
         total,
         ...(approval && (hasEligibleApprover(approval) ? { approval } : { hasNoEligibleApprover: true as const })),
-        ...(approval && approvalNamespace !== undefined && { approvalEndpoint: endpointOf(approvalNamespace) }),
+        ...(approval &&
+          key.supportsNexus &&
+          approvalNamespace !== undefined && { approvalEndpoint: endpointOf(approvalNamespace) }),
         ...(order.deliveryTimeoutSeconds && { deliveryTimeoutSeconds: order.deliveryTimeoutSeconds }),
       };
     },

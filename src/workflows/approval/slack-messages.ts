@@ -6,8 +6,8 @@ import { reasonOf } from '../shared/failures.js';
 import { updateSlackMessage } from './activities.js';
 import type { ApprovalState } from './state.js';
 
-// Only approvals with Slack approvers send these commands. Histories of earlier versions have none, so no patch is
-// needed.
+// Only approvals with Slack approvers send these commands. `openApproval` returns Slack approvers only to workflow code
+// that supports Slack, so histories of earlier versions have none, and no patch is needed.
 
 /**
  * Removes the buttons from the messages of the current stage, unless the stage is decided or the last one: then

@@ -93,6 +93,7 @@ export class ApprovalState {
       firstRunId: this.firstRunId,
       requestedAt: new Date(this.requestedAt).toISOString(),
       firstStage: this.currentStage,
+      supportsSlack: true,
     };
   }
 

@@ -49,7 +49,7 @@ async function reserve(state: OrderState): Promise<ReservedOrder> {
     const reserved = await state.runStep({
       name: 'reserveStock',
       stage: 'reserving_stock',
-      run: () => reserveStock({ ...state.key, workflowId }),
+      run: () => reserveStock({ ...state.key, workflowId, supportsNexus: true }),
       compensation: { name: 'releaseStock', run: () => releaseStock(state.key) },
     });
     state.onReserved(reserved);
