@@ -20,8 +20,8 @@ export const PAYMENT_GATEWAY = 'PaymentGateway';
 export interface PaymentGateway {
   /**
    * Charges an order at most once, however often and however late the method is called. All calls for an order use the
-   * same idempotency key. The provider forgets the key after its retention, so for an older order the adapter first
-   * looks up an existing charge.
+   * same idempotency key. The provider deletes the key after its retention, so for an older order the adapter
+   * first looks up an existing charge.
    *
    * @throws `CardDeclined` (also for an unknown token); `InsufficientFunds`; `ChargeVoided` when the order was already
    * refunded or voided; `RejectedByExternalSystem` when the order was charged with another amount.

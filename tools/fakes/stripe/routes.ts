@@ -23,7 +23,7 @@ export async function stripeRoutes(
 ): Promise<void> {
   const { ledger } = context;
   const intents = createPaymentIntents(ledger, keys);
-  /** The errors 500 that Stripe stores and repeats, by idempotency key. */
+  /** The errors that Stripe stores and repeats, by idempotency key. */
   const storedErrors = new Map<string, FakeResponse>();
 
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
@@ -105,9 +105,10 @@ export async function stripeRoutes(
       effect: () => storedErrors.get(key) ?? effect(),
       onFault: ({ fault, status, code }) => {
         if (received) received.fault = fault;
-        if (fault !== 'error' || status !== 500 || key === '') return;
-        const error = { type: 'api_error', code: code ?? undefined, message: 'An injected fault.' } as const;
-        storedErrors.set(key, replayed(stripeError(500, error as never)));
+        if (fault !== 'error' || (status !== 500 && status !== 400) || key === '') return;
+        const type = status === 500 ? 'api_error' : 'invalid_request_error';
+        const error = { type, code: code ?? undefined, message: 'An injected fault.' } as const;
+        storedErrors.set(key, replayed(stripeError(status, error as never)));
       },
     });
     if (received && response !== NO_RESPONSE && !socket.destroyed) received.status = response.status;

@@ -87,6 +87,24 @@ describe('the Stripe adapter', () => {
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
   });
 
+  test('rejects a charge that is repeated after its refund, although Stripe repeats its answer', async () => {
+    const orderId = randomUUID();
+    await charge(orderId);
+    await refund(orderId);
+
+    await expect(charge(orderId)).rejects.toMatchObject({ type: 'ChargeVoided', nonRetryable: true });
+  });
+
+  test('refunds a charge after Stripe has stored a rejection of the refund', async () => {
+    const orderId = randomUUID();
+    await charge(orderId);
+    fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, code: 'balance_insufficient' });
+    await expect(refund(orderId)).rejects.toMatchObject({ type: 'RejectedByExternalSystem' });
+
+    expect(await refund(orderId)).toEqual({ status: 'refunded' });
+    expect(fakes.records(orderId).refunds).toMatchObject([{ status: 'refunded' }]);
+  });
+
   test('reports a charge as voided when the PaymentIntent is cancelled between creation and confirmation', async () => {
     const orderId = randomUUID();
     const hold = fakes.hold('charge', orderId, { waitBefore: 'effect' });

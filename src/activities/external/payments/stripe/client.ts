@@ -6,7 +6,7 @@ import { unavailableFailure } from '../../../failures.js';
 import { PAYMENT_GATEWAY } from '../../../payment-gateway.js';
 import { CALL_TIMEOUT_MS } from '../../external-calls.js';
 import { withHeartbeat } from '../../heartbeat.js';
-import { isStoredServerError, toPaymentFailure, UNEXPECTED_ANSWER } from './errors.js';
+import { isRepeatedServerError, toPaymentFailure, UNEXPECTED_ANSWER } from './errors.js';
 
 /** The time limit of all calls of one activity attempt. Must be shorter than its start-to-close timeout (15 s). */
 const ATTEMPT_TIMEOUT_MS = 14_000;
@@ -71,8 +71,8 @@ async function withReadableError(response: Response): Promise<Response> {
 
 function isStripeError(text: string): boolean {
   try {
-    const body = JSON.parse(text) as { error?: { type?: unknown } } | null;
-    return typeof body?.error?.type === 'string';
+    const body = JSON.parse(text) as { error?: { type?: unknown; code?: unknown } } | null;
+    return typeof (body?.error?.type ?? body?.error?.code) === 'string';
   } catch {
     return false;
   }
@@ -86,16 +86,20 @@ const MAX_KEYS = 10;
  * After a stored error, the call uses the next key, `<key>:2`, so that the order does not have to wait for 24 hours. All
  * attempts find the same key, because stored errors do not change. The next key is safe for calls that cannot take
  * effect twice: a PaymentIntent moves money at most once, and is refunded at most once.
+ *
+ * @param needsNextKey by default for a stored error 500. The calls of a refund pass every stored error, because a rejected
+ * refund or cancellation can succeed later: the balance was too low, or the bank had not decided yet.
  */
 export async function callWithKey<T>(
   key: string,
   call: (options: { idempotencyKey: string }) => Promise<T>,
+  needsNextKey = isRepeatedServerError,
 ): Promise<T> {
   for (let n = 1; ; n += 1) {
     try {
       return await call({ idempotencyKey: n === 1 ? key : `${key}:${n}` });
     } catch (error) {
-      if (!isStoredServerError(error) || n === MAX_KEYS) throw error;
+      if (!needsNextKey(error) || n === MAX_KEYS) throw error;
     }
   }
 }

@@ -52,12 +52,20 @@ function toRejection({ decline_code: declineCode, message }: InstanceType<typeof
   return rejectionFailure(type, message);
 }
 
-/** Whether Stripe repeats a stored error of its own. Stripe stores the first response for a key, also an error 500. */
-export function isStoredServerError(error: unknown): boolean {
-  return (
-    error instanceof StripeError && (error.statusCode ?? 0) >= 500 && error.headers?.['idempotent-replayed'] === 'true'
-  );
-}
+/** Whether an error is the stored answer to an earlier request with the same key. */
+export const isRepeatedError = (error: unknown): boolean => error instanceof StripeError && isRepeated(error.headers);
+
+/** Whether Stripe repeats a stored error of its own. Stripe stores the first answer for a key, also an error 500. */
+export const isRepeatedServerError = (error: unknown): boolean =>
+  error instanceof StripeError && (error.statusCode ?? 0) >= 500 && isRepeated(error.headers);
+
+/** Whether a successful answer is the stored answer to an earlier request with the same key. */
+export const isRepeatedAnswer = ({ lastResponse }: { lastResponse: { headers: unknown } }): boolean =>
+  isRepeated(lastResponse.headers);
+
+/** The `stripe` package has the headers of an error as an object, and those of a successful answer as `Headers`. */
+const isRepeated = (headers: unknown): boolean =>
+  new Headers(headers as Record<string, string> | Headers | undefined).get('idempotent-replayed') === 'true';
 
 /** Whether Stripe refused a change that the current state of a payment does not allow. */
 export function isStateConflict(error: unknown): boolean {

@@ -10,7 +10,7 @@ import { assertSameAmount, PAYMENT_GATEWAY, type ListedCharge, type PaymentGatew
 import { mayKeyHaveExpired } from '../../external-calls.js';
 import { fromStripeAmount, toStripeAmount } from './amounts.js';
 import { callWithKey, createStripeClient, parseAnswer, type StripeConnection } from './client.js';
-import { isInvalidRequest, isStateConflict } from './errors.js';
+import { isInvalidRequest, isRepeatedAnswer, isRepeatedError, isStateConflict } from './errors.js';
 
 /** How long Stripe keeps an idempotency key, at least. */
 const KEY_RETENTION_HOURS = 24;
@@ -110,24 +110,27 @@ export function createStripePaymentGateway({ findOrder, ...connection }: StripeG
       const answer = await callWithKey(confirmKey(orderId, id), (options) =>
         stripe.paymentIntents.confirm(id, request, options),
       );
-      if (parseAnswer(confirmedIntent, answer).status === 'succeeded') return;
+      // A repeated answer can be older than a refund.
+      if (parseAnswer(confirmedIntent, answer).status === 'succeeded' && !isRepeatedAnswer(answer)) return;
     } catch (error) {
       if (!isStateConflict(error)) throw error;
     }
-    // The PaymentIntent was cancelled or has already succeeded, or the bank has not decided yet.
+    // The PaymentIntent was cancelled, refunded or has already succeeded, or the bank has not decided yet.
     assertCharged(await readIntent(id));
   }
 
   /** Cancels a PaymentIntent that has not succeeded, or refunds it. */
-  async function undoIntent(orderId: string, intent: PaymentIntent): Promise<'refunded' | 'voided'> {
+  async function rollBackIntent(orderId: string, intent: PaymentIntent): Promise<'refunded' | 'voided'> {
     if (intent.status === 'canceled') return 'voided';
     if (intent.status === 'succeeded') {
       if (!intent.latest_charge?.refunded) await refundIntent(orderId, intent.id);
       return 'refunded';
     }
     try {
-      await callWithKey(cancelKey(orderId, intent.id), (options) =>
-        stripe.paymentIntents.cancel(intent.id, {}, options),
+      await callWithKey(
+        cancelKey(orderId, intent.id),
+        (options) => stripe.paymentIntents.cancel(intent.id, {}, options),
+        isRepeatedError,
       );
       return 'voided';
     } catch (error) {
@@ -136,13 +139,17 @@ export function createStripePaymentGateway({ findOrder, ...connection }: StripeG
     // A confirmation arrived in the meantime.
     const changed = await readIntent(intent.id);
     if (changed.status !== 'succeeded' && changed.status !== 'canceled') throw stillProcessing(changed);
-    return await undoIntent(orderId, changed);
+    return await rollBackIntent(orderId, changed);
   }
 
   async function refundIntent(orderId: string, id: string): Promise<void> {
     const request = { payment_intent: id, metadata: { orderId } };
     try {
-      const answer = await callWithKey(refundKey(orderId, id), (options) => stripe.refunds.create(request, options));
+      const answer = await callWithKey(
+        refundKey(orderId, id),
+        (options) => stripe.refunds.create(request, options),
+        isRepeatedError,
+      );
       const { status } = parseAnswer(createdRefund, answer);
       if (status === 'failed' || status === 'canceled')
         throw ApplicationFailure.nonRetryable(`${PAYMENT_GATEWAY}: refund ${status}`, 'RejectedByExternalSystem');
@@ -165,15 +172,14 @@ export function createStripePaymentGateway({ findOrder, ...connection }: StripeG
         return { chargeId: id };
       }),
 
-    refund: async ({ orderId }) => {
-      const order = await findOrder(orderId);
-      return await attempt(async () => {
+    refund: ({ orderId }) =>
+      attempt(async () => {
+        const order = await findOrder(orderId);
         const mayHaveExpired = !order || mayKeyHaveExpired(order.placedAt, KEY_RETENTION_HOURS);
         const existing = mayHaveExpired ? await findIntent(orderId) : undefined;
         const intent = existing ?? (order?.total && (await createIntentAgain(orderId, order.total)));
-        return { status: intent ? await undoIntent(orderId, intent) : 'voided' };
-      });
-    },
+        return { status: intent ? await rollBackIntent(orderId, intent) : 'voided' };
+      }),
 
     findPayment: (orderId) =>
       attempt(async () => {
