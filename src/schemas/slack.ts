@@ -34,11 +34,17 @@ const blockActions = z.object({
   actions: z.array(z.object({ action_id: z.string().max(255), value: z.string().max(2_000).optional() })).min(1),
 });
 
-/** The inputs of the modal. Slack sends a missing text as null. */
+/**
+ * The inputs of the modal. Slack sends a missing text as null. The route checks the comment with `slackComment`, so that
+ * the modal shows an error.
+ */
 const decisionInputs = z.object({
   decision: z.object({ decision: z.object({ selected_option: z.object({ value: verdict }) }) }),
-  comment: z.object({ comment: z.object({ value: text(MAX_COMMENT_LENGTH).nullish() }) }),
+  comment: z.object({ comment: z.object({ value: z.string().nullish() }) }),
 });
+
+/** A comment that is stored with a decision. */
+export const slackComment = text(MAX_COMMENT_LENGTH);
 
 const viewSubmission = z.object({
   type: z.literal('view_submission'),

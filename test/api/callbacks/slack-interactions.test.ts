@@ -152,10 +152,26 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
     });
   });
 
+  test.each(['x'.repeat(1_001), 'a\u0000b', 'a\ud800b'])(
+    'shows an error in the modal for a comment that cannot be stored, and records no decision: %j',
+    async (comment) => {
+      const { approvalId, message } = await startSlackApproval();
+      await shop.fakes.slack.click(message, 'decide_with_comment');
+      const view = shop.fakes.slack.viewOf(ANNA.slackUser)!;
+      const { status, body } = await shop.fakes.slack.submit(view, { decision: 'reject', comment });
+      expect(status).toBe(200);
+      expect(JSON.parse(body)).toMatchObject({
+        response_action: 'errors',
+        errors: { comment: expect.stringContaining('at most 1000 characters') },
+      });
+      expect(await signalsOf(approvalId)).toBe(0);
+    },
+  );
+
   test('an unknown Slack user gets an answer and decides nothing', async () => {
     const { approvalId, message } = await startSlackApproval();
-    expect((await shop.fakes.slack.click(message, 'approve', 'U0STRANGER')).status).toBe(200);
-    await waitForAnswer('U0STRANGER', 'your Slack user is not connected to an approver');
+    expect((await shop.fakes.slack.click(message, 'approve', 'U0UNKNOWN')).status).toBe(200);
+    await waitForAnswer('U0UNKNOWN', 'your Slack user is not connected to an approver');
     expect(await signalsOf(approvalId)).toBe(0);
     expect(await get(approvalId)).toMatchObject({ status: 'pending', trail: [{ event: 'requested' }] });
   });
@@ -164,7 +180,7 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
     const { approvalId, message } = await startSlackApproval();
     const submission = {
       type: 'view_submission',
-      user: { id: 'U0STRANGER' },
+      user: { id: 'U0UNKNOWN' },
       view: {
         callback_id: 'decision',
         private_metadata: refOf(message),
@@ -278,7 +294,7 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
     expect(status).toBe(400);
   });
 
-  test('when the modal cannot open, the user gets an answer', async () => {
+  test('tells the user when the form cannot open', async () => {
     const { message } = await startSlackApproval();
     shop.fakes.slack.faults.add({ on: 'views.open', fault: 'expired_trigger_id' });
     await shop.fakes.slack.click(message, 'decide_with_comment');
@@ -301,14 +317,14 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
 
   test('counts the interactions that do not decide', async () => {
     const lines = (await registry.metrics()).split('\n');
-    for (const reason of ['unknown_user', 'not_an_approver', 'approval_closed']) {
+    for (const reason of ['unknown_user', 'invalid_comment', 'not_an_approver', 'approval_closed']) {
       const line = lines.find((each) => each.includes(`callback="slack",reason="${reason}"`));
       expect(Number(line?.split(' ')[1]), reason).toBeGreaterThan(0);
     }
   });
 
   // This is the last test, because it stops the worker.
-  test('without a worker, a click is stored, and a later worker decides', async () => {
+  test('stores a click while no worker runs, and applies it later', async () => {
     const { approvalId, message } = await startSlackApproval();
     await worker.stop();
     const startedAt = Date.now();

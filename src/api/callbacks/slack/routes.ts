@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Decision } from '../../../schemas/approval.js';
+import { MAX_COMMENT_LENGTH, type Decision } from '../../../schemas/approval.js';
 import {
   approvalRef,
   slackAcknowledgement,
+  slackComment,
   slackInteraction,
   type BlockActions,
   type ViewSubmission,
@@ -39,11 +40,13 @@ const VERDICTS: ReadonlyMap<string, Decision['decision']> = new Map([
   [REJECT_ACTION, 'reject'],
 ]);
 
+const INVALID_COMMENT = `The comment must have at most ${MAX_COMMENT_LENGTH} characters. Your decision was not recorded.`;
+
 type SlackDependencies = Backends & Pick<AppDependencies, 'slack' | 'httpMetrics'>;
 
 /** Why a click or a submission does not decide, and the text for the user. */
 interface Rejection {
-  reason: 'unknown_user' | 'approval_closed' | 'not_an_approver';
+  reason: 'unknown_user' | 'invalid_comment' | 'approval_closed' | 'not_an_approver';
   text: string;
 }
 
@@ -129,15 +132,15 @@ export async function slackRoutes(app: FastifyInstance, deps: SlackDependencies)
     if (view.callback_id !== DECISION_MODAL || !ref.success) return reply.code(200).send();
     const { decision, comment } = view.state.values;
     const approver = slack!.approvers.approverOf(user.id);
-    const text = comment.comment.value?.trim();
-    const problem =
-      approver === undefined
-        ? rejectUser(request, user.id)
-        : await decide(request, ref.data, {
-            approver,
-            decision: decision.decision.selected_option.value,
-            ...(text && { comment: text }),
-          });
+    const text = comment.comment.value?.trim() || undefined;
+    let problem: Rejection | undefined;
+    if (approver === undefined) problem = rejectUser(request, user.id);
+    else if (text !== undefined && !slackComment.safeParse(text).success)
+      problem = ignored({ reason: 'invalid_comment', text: INVALID_COMMENT });
+    else {
+      const choice = { approver, decision: decision.decision.selected_option.value, ...(text && { comment: text }) };
+      problem = await decide(request, ref.data, choice);
+    }
     if (!problem) return reply.code(200).send();
     return reply.code(200).send({ response_action: 'errors', errors: { [COMMENT_INPUT]: problem.text } });
   }
