@@ -67,8 +67,9 @@ COPY deploy/image/healthcheck /usr/local/bin/healthcheck
 ENV HEALTH_PORT=3002
 HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["healthcheck"]
 USER 1000:1000
-# The other programs: src/setup.ts, src/api/server.ts
-CMD ["node", "--watch-path=src", "--import=tsx", "src/worker.ts"]
+# The other programs: src/setup.ts, src/api/server.ts. `node --watch` cannot run a worker: it sends messages from the
+# threads of the SDK, which the SDK does not know.
+CMD ["node_modules/.bin/tsx", "watch", "--clear-screen=false", "--include=src/**/*", "src/worker.ts"]
 
 FROM runtime AS application
 COPY package.json ./

@@ -110,7 +110,7 @@ test('docker-compose.dev.yml runs the same programs from the mounted sources, an
     const program = command ?? findBuildStage(readDockerfile(), 'development').command ?? [];
     const source = program.at(-1)!;
     expect(commandOf(services[name]!), name).toEqual(['node', source.replace('src/', 'dist/').replace('.ts', '.js')]);
-    expect(program.includes('--watch-path=src'), name).toBe(name !== 'setup');
+    expect(program.includes('watch'), name).toBe(name !== 'setup');
     expect(volumes, name).toEqual(['./src:/app/src:ro']);
   }
   expect(Object.keys(development).sort()).toEqual(['api', 'api-2', 'setup', 'worker']);
