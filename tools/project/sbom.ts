@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -17,18 +17,21 @@ interface PackageLock {
 const temporaryFolder = await mkdtemp(join(tmpdir(), 'sbom-'));
 try {
   const read = async (file: string) => JSON.parse(await readFile(join(projectRoot, file), 'utf8')) as unknown;
-  const { devDependencies: _, ...manifest } = (await read('package.json')) as { devDependencies: object };
+  const { devDependencies: _, ...manifest } = (await read('package.json')) as { name: string; devDependencies: object };
+  // npm takes the name of the project from the folder.
+  const folder = join(temporaryFolder, manifest.name);
+  await mkdir(folder);
   const lock = (await read('package-lock.json')) as PackageLock;
   const packages = Object.entries(lock.packages).filter(([, { dev }]) => !dev);
   for (const [, each] of packages) delete each.devDependencies;
-  await writeFile(join(temporaryFolder, 'package.json'), JSON.stringify(manifest));
+  await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
   await writeFile(
-    join(temporaryFolder, 'package-lock.json'),
+    join(folder, 'package-lock.json'),
     JSON.stringify({ ...lock, packages: Object.fromEntries(packages) }),
   );
   const args = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'];
   // stdout contains only the bill of materials. npm writes other messages to stderr.
-  const { stdout } = await promisify(execFile)('npm', args, { cwd: temporaryFolder, maxBuffer: 2 ** 26 });
+  const { stdout } = await promisify(execFile)('npm', args, { cwd: folder, maxBuffer: 2 ** 26 });
   // Without the time and the random number, the same packages always have the same bill of materials.
   const {
     serialNumber: _number,
