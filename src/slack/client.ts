@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { timeoutSignal } from '../async/timeout-signal.js';
+import { networkErrorMessage, parseJson } from '../http-client/responses.js';
 
 /** The address of Slack's Web API, and the token of the bot that calls it. */
 export interface SlackSettings {
@@ -82,18 +83,4 @@ export function createSlackClient({ apiUrl, botToken }: SlackSettings) {
       return parsed.data;
     },
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The error of `fetch` says only "fetch failed"; the actual reason is in `cause`. */
-function networkErrorMessage(error: unknown): string {
-  const { message, cause } = error as Error;
-  return cause instanceof Error && cause.message ? cause.message : message;
 }

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { timeoutSignal } from '../../async/timeout-signal.js';
+import { networkErrorMessage, parseJson } from '../../http-client/responses.js';
 import { truncateText } from '../../text/well-formed-text.js';
 import { misconfiguredFailure, unavailableFailure } from '../failures.js';
 import { withHeartbeat } from './heartbeat.js';
@@ -126,20 +127,6 @@ async function sendRequest<T extends z.ZodType, Handled>(
     throw unavailableFailure(system, `${system}: answered ${status} with an unexpected body`);
   }
   return parsed.data;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The error of `fetch` says only "fetch failed"; the actual reason is in `cause`. */
-function networkErrorMessage(error: unknown): string {
-  const { message, cause } = error as Error;
-  return cause instanceof Error && cause.message ? cause.message : message;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { MAX_COMMENT_LENGTH, type Decision } from '../../../schemas/approval.js';
+import { parseJson } from '../../../http-client/responses.js';
 import {
   approvalRef,
   slackAcknowledgement,
@@ -24,7 +25,7 @@ import type { AppDependencies, Backends } from '../../dependencies.js';
 import { withContract } from '../../http/route-contract.js';
 import { signalIfOpen } from '../signal-if-open.js';
 import { decisionModal } from './modal.js';
-import { hashBody, parseJsonField, readInteraction } from './signed-interaction.js';
+import { hashBody, readInteraction } from './signed-interaction.js';
 
 /** Slack shows an error to the user when the response takes longer than three seconds. */
 const RESPONSE_TIMEOUT_MS = 2_700;
@@ -102,7 +103,7 @@ export async function slackRoutes(app: FastifyInstance, deps: SlackDependencies)
   async function handleClick(request: FastifyRequest, reply: FastifyReply, click: BlockActions) {
     const { user, channel, trigger_id: triggerId, actions } = click;
     const [{ action_id: actionId, value }] = actions as [BlockActions['actions'][number]];
-    const ref = approvalRef.safeParse(parseJsonField(value));
+    const ref = approvalRef.safeParse(parseJson(value ?? ''));
     if (!ref.success) return reply.code(200).send();
     const approver = slack!.approvers.approverOf(user.id);
     const decision = VERDICTS.get(actionId);
@@ -128,7 +129,7 @@ export async function slackRoutes(app: FastifyInstance, deps: SlackDependencies)
   }
 
   async function handleSubmission(request: FastifyRequest, reply: FastifyReply, { user, view }: ViewSubmission) {
-    const ref = approvalRef.safeParse(parseJsonField(view.private_metadata));
+    const ref = approvalRef.safeParse(parseJson(view.private_metadata));
     if (view.callback_id !== DECISION_MODAL || !ref.success) return reply.code(200).send();
     const { decision, comment } = view.state.values;
     const approver = slack!.approvers.approverOf(user.id);

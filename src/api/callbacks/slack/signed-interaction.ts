@@ -24,12 +24,3 @@ export function readInteraction(signingSecrets: readonly string[], request: Fast
 /** Returns a hash of the body. Slack repeats a delivery with the same body and another timestamp. */
 export const hashBody = (request: FastifyRequest): string =>
   createHash('sha256').update(rawBodyOf(request)).digest('hex');
-
-/** Parses the JSON value of a button or a modal. @returns undefined when the text is not JSON. */
-export function parseJsonField(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
-}

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import Stripe from 'stripe';
 import type { z } from 'zod';
 import { timeoutSignal } from '../../../../async/timeout-signal.js';
+import { parseJson } from '../../../../http-client/responses.js';
 import { unavailableFailure } from '../../../failures.js';
 import { PAYMENT_GATEWAY } from '../../../payment-gateway.js';
 import { CALL_TIMEOUT_MS } from '../../external-calls.js';
@@ -70,12 +71,8 @@ async function withReadableError(response: Response): Promise<Response> {
 }
 
 function isStripeError(text: string): boolean {
-  try {
-    const body = JSON.parse(text) as { error?: { type?: unknown; code?: unknown } } | null;
-    return typeof (body?.error?.type ?? body?.error?.code) === 'string';
-  } catch {
-    return false;
-  }
+  const body = parseJson(text) as { error?: { type?: unknown; code?: unknown } } | null | undefined;
+  return typeof (body?.error?.type ?? body?.error?.code) === 'string';
 }
 
 /** The keys that a call tries. An outage in which Stripe stores more errors than this blocks the call for 24 hours. */
