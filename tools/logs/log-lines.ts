@@ -1,3 +1,5 @@
+import { levelName, parseLogEntry } from '../stack/log-entries.js';
+
 /** A line of a log file, parsed. */
 export interface LogLine {
   /** The name of the process, for example `worker`. */
@@ -8,15 +10,6 @@ export interface LogLine {
   /** All other fields. */
   fields: Record<string, unknown>;
 }
-
-const LEVEL_NAMES: Record<number, string> = {
-  10: 'trace',
-  20: 'debug',
-  30: 'info',
-  40: 'warn',
-  50: 'error',
-  60: 'fatal',
-};
 
 /** Fields that say nothing about one workflow. */
 const OMITTED_FIELDS = new Set(['service', 'pid', 'hostname', 'sdkComponent', 'reqId', 'namespace']);
@@ -43,30 +36,19 @@ export function findLogLines(logs: ReadonlyMap<string, string>, id: string): Log
 
 function parseLog(process: string, text: string): LogLine[] {
   return text.split('\n').flatMap((line) => {
-    const entry = parseEntry(line);
-    if (!entry) return [];
+    const entry = parseLogEntry(line);
+    if (!entry || !('time' in entry && 'level' in entry)) return [];
     const { time, level, msg, ...fields } = entry;
     return [
       {
         process,
         time: new Date(time as string | number),
-        level: LEVEL_NAMES[level as number] ?? String(level),
+        level: levelName(level),
         message: typeof msg === 'string' ? msg : '',
         fields,
       },
     ];
   });
-}
-
-/** Returns the fields of a line, or undefined for a line of another program, for example PostgreSQL. */
-function parseEntry(line: string): Record<string, unknown> | undefined {
-  if (!line.startsWith('{')) return undefined;
-  try {
-    const entry = JSON.parse(line) as Record<string, unknown>;
-    return 'time' in entry && 'level' in entry ? entry : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Formats a line as time, process, level, message and fields: `12:00:00.000 worker info charged orderId=42`. */

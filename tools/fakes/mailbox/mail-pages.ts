@@ -1,14 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import html from 'html-template-tag';
 import { errorResponse } from '../calls/responses.js';
+import { pageHeaders, sendPage as sendStyledPage } from '../pages.js';
 import type { Mail, Mailbox } from './mailbox.js';
-
-const PAGE_HEADERS = {
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'",
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'cache-control': 'no-store',
-};
 
 // The iframe of a mail is white even in dark mode, because senders design mails for a white background.
 const STYLE = [
@@ -38,32 +32,14 @@ export function registerMailPages(app: FastifyInstance, mailbox: Mailbox): void 
     const raw = await mailbox.raw(Number(id));
     if (!raw) return sendUnknownMail(reply, id);
     return reply
-      .headers({ ...PAGE_HEADERS, 'content-disposition': `attachment; filename="${id}.eml"` })
+      .headers({ ...pageHeaders('none'), 'content-disposition': `attachment; filename="${id}.eml"` })
       .type('message/rfc822')
       .send(raw);
   });
 }
 
-function sendPage(reply: FastifyReply, title: string, content: string): FastifyReply {
-  const document = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title}</title>
-        <style>
-          $${STYLE}
-        </style>
-      </head>
-      <body>
-        <main>
-          <h1>${title}</h1>
-          $${content}
-        </main>
-      </body>
-    </html>`;
-  return reply.headers(PAGE_HEADERS).type('text/html; charset=utf-8').send(document);
-}
+const sendPage = (reply: FastifyReply, title: string, content: string): FastifyReply =>
+  sendStyledPage(reply, { title, content, style: STYLE, formAction: 'none' });
 
 function mailListHtml(mails: Mail[]): string {
   if (mails.length === 0) return html`<p>No mails yet. Reload the page to see new mails.</p>`;

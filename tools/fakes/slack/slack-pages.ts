@@ -2,14 +2,8 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import html from 'html-template-tag';
 import { z } from 'zod';
 import { errorResponse } from '../calls/responses.js';
+import { sendPage as sendStyledPage } from '../pages.js';
 import type { InteractionResult, OpenView, SlackBlock, SlackPost, SlackWorkspace } from './workspace.js';
-
-const PAGE_HEADERS = {
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'cache-control': 'no-store',
-};
 
 const STYLE = [
   ':root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }',
@@ -66,26 +60,8 @@ export async function slackPages(app: FastifyInstance, { workspace }: { workspac
 const resultQuery = ({ status }: InteractionResult): string =>
   new URLSearchParams({ result: String(status) }).toString();
 
-function sendPage(reply: FastifyReply, title: string, content: string): FastifyReply {
-  const document = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title}</title>
-        <style>
-          $${STYLE}
-        </style>
-      </head>
-      <body>
-        <main>
-          <h1>${title}</h1>
-          $${content}
-        </main>
-      </body>
-    </html>`;
-  return reply.headers(PAGE_HEADERS).type('text/html; charset=utf-8').send(document);
-}
+const sendPage = (reply: FastifyReply, title: string, content: string): FastifyReply =>
+  sendStyledPage(reply, { title, content, style: STYLE, formAction: 'self' });
 
 function messagesHtml(messages: SlackPost[], result: string | undefined): string {
   const answer =

@@ -1,4 +1,5 @@
-const levelNames: Record<number, string> = { 40: 'warn', 50: 'error', 60: 'fatal' };
+import { levelName, parseLogEntry } from '../log-entries.js';
+
 const WARN_LEVEL = 40;
 
 /**
@@ -10,21 +11,5 @@ export function formatImportantLine(line: string, stream: 'stdout' | 'stderr'): 
   if (!entry) return stream === 'stderr' && line.trim() ? line : undefined;
   if (typeof entry.level !== 'number' || entry.level < WARN_LEVEL) return undefined;
   const reason = entry.err?.message ?? entry.error?.message;
-  return [`${levelNames[entry.level] ?? entry.level}:`, entry.msg, reason && `(${reason})`].filter(Boolean).join(' ');
-}
-
-interface LogEntry {
-  level?: unknown;
-  msg?: string;
-  err?: { message?: string };
-  error?: { message?: string };
-}
-
-function parseLogEntry(line: string): LogEntry | undefined {
-  if (!line.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(line) as LogEntry;
-  } catch {
-    return undefined;
-  }
+  return [`${levelName(entry.level)}:`, entry.msg, reason && `(${reason})`].filter(Boolean).join(' ');
 }

@@ -2,11 +2,11 @@ import { mkdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePorts } from '../../processes/ports.js';
-import { waitUntil } from '../../processes/wait.js';
 import { addressesFile, removeRunFiles } from '../data-files.js';
 import { directPort, mapAddress } from '../network-links.js';
 import { developmentEnvironment, usesFakes, usesFakeSlack } from '../../settings/development-environment.js';
 import { SettingsError, type Settings } from '../../settings/settings.js';
+import { waitUntilReady } from '../readiness.js';
 import type { Stack, StackAddresses, StackOptions } from '../stack.js';
 import { configurationProblems, lockDataDir, portProblems } from './checks.js';
 import { baseUrl, externalSystemUrls, fakesUrl, sharedEnvironment } from './environment.js';
@@ -83,7 +83,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     // The readiness check of an API includes only one worker, so the other workers are checked here.
     const otherWorkers = workers.slice(1).map(({ port }) => `http://127.0.0.1:${port}`);
     for (const url of [...apiUrls, ...otherWorkers])
-      await waitUntilReady(url, () => processes.failure ?? (signal?.reason as Error | undefined));
+      await waitUntilReady(url, {
+        timeoutMs: readyTimeoutMs,
+        findFailure: () => processes.failure ?? (signal?.reason as Error | undefined),
+      });
     processes.allowRestarts();
 
     await writeFile(addressesFile(settings.dataDir), JSON.stringify(addresses, null, 2), { mode: 0o600 });
@@ -148,24 +151,4 @@ const firstSecret = (secrets: string): string => secrets.split(',')[0]!.trim();
 async function settleBoth<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b]);
   return Promise.all([a, b]);
-}
-
-async function waitUntilReady(url: string, findFailure: () => Error | undefined): Promise<void> {
-  await waitUntil(
-    async () => {
-      const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
-      const body = await response.text();
-      if (response.status !== 200) throw new Error(`status ${response.status}: ${body.slice(0, 500)}`);
-      return true;
-    },
-    {
-      description: `readiness of ${url}/readyz`,
-      timeoutMs: readyTimeoutMs,
-      intervalMs: 200,
-      throwIfFailed: () => {
-        const error = findFailure();
-        if (error) throw error;
-      },
-    },
-  );
 }

@@ -1,7 +1,7 @@
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
-import { waitUntil } from '../../processes/wait.js';
 import { projectRoot } from '../../settings/environment.js';
 import type { Reporter } from '../../terminal/reporter.js';
+import { waitUntilReady } from '../readiness.js';
 import type { Stack } from '../stack.js';
 import { formatProblem, readSourceGraph, type Program } from './source-graph.js';
 import { startTypeCheck } from './type-check.js';
@@ -59,23 +59,13 @@ async function restart(stack: Stack, names: readonly ('worker' | 'api')[], repor
   await Promise.all(
     names.map(async (name) => {
       await stack.processes.get(name)!.restart(restartGraceMs);
-      await waitUntilReady(name === 'api' ? apiUrl : workerHealthUrl);
+      await waitUntilReady(name === 'api' ? apiUrl : workerHealthUrl, { timeoutMs: readyTimeoutMs });
     }),
   ).then(
     () => report.print(`restarted ${names.join(' and ')} in ${((Date.now() - started) / 1_000).toFixed(1)} s`),
     (error: unknown) => report.print(`not ready after the change: ${(error as Error).message}`),
   );
 }
-
-const waitUntilReady = (url: string): Promise<boolean> =>
-  waitUntil(
-    async () => {
-      const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
-      await response.body?.cancel();
-      return response.ok ? true : undefined;
-    },
-    { description: `readiness of ${url}/readyz`, timeoutMs: readyTimeoutMs, intervalMs: 100 },
-  );
 
 /** Runs `npm run replay` on the open workflows of the stack, and prints each difference. */
 async function replayOpenWorkflows(stack: Stack, report: Reporter): Promise<void> {
