@@ -1,3 +1,8 @@
+import { withTimeout } from '../../src/async/promises.js';
+
+/** A case makes a few calls, which end within 15 seconds each. */
+const DEFAULT_TIME_LIMIT_MS = 120_000;
+
 /** A promise of a port, with the calls that show whether an adapter keeps it. */
 export interface ContractCase<Partner> {
   title: string;
@@ -12,15 +17,18 @@ export type CaseResult =
   | { title: string; outcome: 'not tried'; reason: string }
   | { title: string; outcome: 'broken'; error: Error };
 
-/** Runs one case. */
-export async function runCase<Partner>(
+/** Runs one case. A case that does not end within the time limit of the partner is broken. */
+export async function runCase<Partner extends { caseTimeLimitMs?: number }>(
   { title, missing, run }: ContractCase<Partner>,
   partner: Partner,
 ): Promise<CaseResult> {
   const need = missing(partner);
   if (need !== undefined) return { title, outcome: 'not tried', reason: `the partner cannot ${need}` };
+  const timeLimitMs = partner.caseTimeLimitMs ?? DEFAULT_TIME_LIMIT_MS;
   try {
-    await run(partner);
+    await withTimeout(run(partner), timeLimitMs, () => {
+      throw new Error(`the case did not end within ${timeLimitMs / 1_000} s`);
+    });
     return { title, outcome: 'kept' };
   } catch (error) {
     return { title, outcome: 'broken', error: error as Error };

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { runConcurrently } from '../../src/async/concurrency.js';
+import { withTimeout } from '../../src/async/promises.js';
 import { inheritedEnvironment } from '../settings/environment.js';
 import { createReporter } from '../terminal/reporter.js';
 import { runCase, type CaseResult } from './contract-case.js';
@@ -16,6 +17,9 @@ With STRIPE_SECRET_KEY=sk_test_…, the Stripe adapter runs against Stripe, othe
 <file> is a module that exports the function "createPartner", which returns a PaymentPartner of your own.`;
 
 const MAX_CONCURRENT_CASES = 10;
+
+/** A case that was broken off can leave an open call, for which the partner may wait. */
+const CLOSE_TIMEOUT_MS = 10_000;
 
 const { print } = createReporter();
 
@@ -37,7 +41,7 @@ await runConcurrently(paymentCases.length, partner.concurrency ?? MAX_CONCURRENT
   printResult(result);
   results.push(result);
 });
-await partner.close?.();
+await withTimeout(Promise.resolve(partner.close?.()), CLOSE_TIMEOUT_MS, () => print('\nThe partner did not close.'));
 
 const count = (outcome: CaseResult['outcome']) => results.filter((result) => result.outcome === outcome).length;
 print(`\n${count('kept')} kept, ${count('broken')} broken, ${count('not tried')} not tried.`);

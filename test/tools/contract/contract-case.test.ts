@@ -71,6 +71,17 @@ describe('the contract suite of payments', () => {
     });
   });
 
+  test('reports a case that does not end within the time limit as broken, with the limit', async () => {
+    const createGateway: PaymentPartner['createGateway'] = (orders) => ({
+      ...partner.createGateway(orders),
+      charge: () => new Promise<never>(() => undefined),
+    });
+
+    expect(
+      await resultOf('charges an order once when the charge is repeated', { createGateway, caseTimeLimitMs: 50 }),
+    ).toMatchObject({ outcome: 'broken', error: { message: 'the case did not end within 0.05 s' } });
+  });
+
   test('counts the money with the list of charges when the partner cannot count it', async () => {
     const { countEffects: _, ...sandbox } = partner;
     expect(await runCase(caseNamed('refunds a charge once when the refund is repeated'), sandbox)).toMatchObject({

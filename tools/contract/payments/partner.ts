@@ -34,6 +34,9 @@ export interface PaymentPartner {
   /** How many cases run at once. Defaults to 10. A sandbox may have a low rate limit. */
   concurrency?: number;
 
+  /** How long a case may take. Defaults to two minutes. Includes the waits for `lookupDelayMs`. */
+  caseTimeLimitMs?: number;
+
   /** Counts the charges that took money, and the refunds. By default, the suite counts with `listCharges`. */
   countEffects?: (orderId: string) => Promise<{ charges: number; refunds: number }>;
   /** Executes the next request of this kind and drops its response. */

@@ -18,5 +18,6 @@ export function createStripePartner({ secretKey, apiUrl }: { secretKey: string; 
     amount: { value: 1999, currency: 'EUR' },
     lookupDelayMs: SEARCH_DELAY_MS,
     concurrency: 2,
+    caseTimeLimitMs: 5 * SEARCH_DELAY_MS,
   };
 }
