@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { createShippingActivities } from '../../src/activities/shipping.js';
 import { freePort } from '../support/processes.js';
 import { runActivity } from '../support/workers/activity-environment.js';
-import { stubStockHeldSince, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
+import { createTestCarrier } from '../support/shop/carrier.js';
+import { stubStockHeldSince, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
 import { expireIdempotencyKeys, startFakes, type RunningFakes } from '../support/fakes/running-fakes.js';
 
 const lines = [{ sku: 'MUG', quantity: 2 }];
@@ -23,8 +24,7 @@ const HOUR_MS = 3_600_000;
 
 const createActivitiesForAge = ({ hoursAgo = 0, carrierUrl = fakes.carrierUrl } = {}) =>
   createShippingActivities({
-    carrierUrl,
-    ...KEY_RETENTION,
+    carrier: createTestCarrier({ carrierUrl }),
     store: stubStockHeldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
   });
 

@@ -149,6 +149,7 @@ describe('loadConfig', () => {
     ['PAYMENTS', 'paypal', 'must be plain or stripe'],
     ['PAYMENTS', 'stripe', 'STRIPE_SECRET_KEY: must be set together with PAYMENTS=stripe'],
     ['PAYMENTS_URL', '', 'is not set'],
+    ['CARRIER', 'dhl', 'CARRIER: must be plain, got "dhl" (example: CARRIER=plain)'],
     ['STRIPE_SECRET_KEY', 'pk_test_1', 'must be a secret key (sk_…) or a restricted key (rk_…) of Stripe'],
     ['STRIPE_SECRET_KEY', 'sk_test_1', 'has no effect without PAYMENTS=stripe'],
     ['STRIPE_API_URL', 'http://127.0.0.1:3001', 'has no effect without PAYMENTS=stripe'],

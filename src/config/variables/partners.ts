@@ -53,6 +53,12 @@ export const PARTNER_VARIABLES = {
     example: 'http://127.0.0.1:3001',
     readBy: ['worker'],
   },
+  CARRIER: {
+    schema: z.enum(['plain'], 'must be plain').default('plain'),
+    description: 'The adapter to the carrier. plain: HTTP with JSON, as the fake carrier speaks it.',
+    example: 'plain',
+    readBy: ['worker'],
+  },
   CARRIER_URL: {
     schema: httpUrl,
     description: 'The base URL of the carrier.',

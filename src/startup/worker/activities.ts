@@ -9,6 +9,7 @@ import { createSlackApprovers } from '../../slack/approvers.js';
 import { offersStandaloneActivities } from '../../temporal/client/standalone-activities.js';
 import type { Config } from '../../config/read.js';
 import type { Resources } from '../resources.js';
+import { createConfiguredCarrier } from './carrier.js';
 import { createConfiguredPaymentGateway } from './payment-gateway.js';
 
 /** Creates the activities with the clients and settings of a worker's configuration. */
@@ -20,8 +21,7 @@ export async function createConfiguredActivities(
   return createActivities({
     store,
     payments: await createConfiguredPaymentGateway(config, store),
-    carrierUrl: config.CARRIER_URL,
-    carrierKeyRetentionHours: config.CARRIER_KEY_RETENTION_HOURS,
+    carrier: createConfiguredCarrier(config),
     reconcileAfterMinutes: config.RECONCILE_AFTER_MINUTES,
     notificationRetentionDays: config.NOTIFICATION_RETENTION_DAYS,
     batchItemRetentionDays: config.BATCH_ITEM_RETENTION_DAYS,

@@ -10,8 +10,9 @@ import { createPaymentActivities } from '../../../src/activities/payments.js';
 import { createShippingActivities } from '../../../src/activities/shipping.js';
 import { freePort } from '../../support/processes.js';
 import { createActivityEnvironment, runActivity } from '../../support/workers/activity-environment.js';
+import { createTestCarrier } from '../../support/shop/carrier.js';
 import { createTestPaymentGateway } from '../../support/shop/payment-gateway.js';
-import { stubStockJustHeld, KEY_RETENTION, OWNER_RUN_ID } from '../../support/shop/stock-stubs.js';
+import { stubStockJustHeld, OWNER_RUN_ID } from '../../support/shop/stock-stubs.js';
 import { startFakes, type RunningFakes } from '../../support/fakes/running-fakes.js';
 
 const amount = { value: 1999, currency: 'EUR' };
@@ -35,7 +36,7 @@ type Activities = ReturnType<typeof createPaymentActivities> & ReturnType<typeof
 function createActivitiesFor(url?: string): Activities {
   const { paymentsUrl, carrierUrl } = url === undefined ? fakes : { paymentsUrl: url, carrierUrl: url };
   const payments = createTestPaymentGateway({ paymentsUrl });
-  const settings = { payments, carrierUrl, ...KEY_RETENTION, store: stubStockJustHeld };
+  const settings = { payments, carrier: createTestCarrier({ carrierUrl }), store: stubStockJustHeld };
   return { ...createPaymentActivities(settings), ...createShippingActivities(settings) };
 }
 

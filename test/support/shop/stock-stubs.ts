@@ -1,8 +1,5 @@
 import type { Store } from '../../../src/store/index.js';
 
-/** Settings: how long the carrier remembers an idempotency key. */
-export const KEY_RETENTION = { carrierKeyRetentionHours: 24 };
-
 /**
  * A store in which the stock of every order has been held since the given time, for tests in which the idempotency keys
  * may have expired.

@@ -7,8 +7,8 @@ import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http
 import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';
 import type { Stage } from '../../../src/schemas/approval.js';
 import type { Store } from '../../../src/store/index.js';
+import { createTestCarrier } from './carrier.js';
 import { createChosenPaymentGateway } from './payment-gateway.js';
-import { KEY_RETENTION } from './stock-stubs.js';
 import { SLACK_BOT_TOKEN, slackApprovers } from './slack.js';
 import type { RunningFakes } from '../fakes/running-fakes.js';
 
@@ -56,14 +56,13 @@ export function createTestActivities({
   /** If set, orders request their approvals over the Nexus endpoint of this namespace. */
   approvalNamespace?: string | undefined;
 }): Activities {
-  const { carrierUrl, smtpUrl, slackApiUrl } = fakes;
+  const { smtpUrl, slackApiUrl } = fakes;
   return createActivities({
     store,
     payments: createChosenPaymentGateway(fakes, store),
-    carrierUrl,
+    carrier: createTestCarrier(fakes),
     outgoing: outgoingHttpClient,
     links: approvalLinks,
-    ...KEY_RETENTION,
     mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
     slack: createSlackNotifier({ apiUrl: slackApiUrl, botToken: SLACK_BOT_TOKEN }, slackApprovers),
     webhooks: createWebhooks({ outgoing: outgoingHttpClient, secrets: [OUTGOING_WEBHOOK_SECRET] }),
