@@ -12,10 +12,28 @@ export interface ContractCase<Partner> {
   run: (partner: Partner) => Promise<void>;
 }
 
+/** Calls that a partner keeps waiting. */
+export interface HeldCalls {
+  /** Resolves when the held call has arrived at the partner. */
+  arrived: Promise<void>;
+  /** Lets the held call take effect. Resolves when it has. */
+  release: () => Promise<void>;
+}
+
 export type CaseResult =
   | { title: string; outcome: 'kept' }
   | { title: string; outcome: 'not tried'; reason: string }
   | { title: string; outcome: 'broken'; error: Error };
+
+/** Returns the words for the first of these methods that the partner does not have, or undefined. */
+export function findMissing<Partner, Method extends keyof Partner>(
+  partner: Partner,
+  words: Record<Method, string>,
+  methods: readonly Method[] = [],
+): string | undefined {
+  const missing = methods.find((method) => partner[method] === undefined);
+  return missing === undefined ? undefined : words[missing];
+}
 
 /** Runs one case. A case that does not end within the time limit of the partner is broken. */
 export async function runCase<Partner extends { caseTimeLimitMs?: number }>(

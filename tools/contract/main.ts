@@ -1,71 +1,53 @@
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { runConcurrently } from '../../src/async/concurrency.js';
-import { withTimeout } from '../../src/async/promises.js';
 import { inheritedEnvironment } from '../settings/environment.js';
 import { createReporter } from '../terminal/reporter.js';
-import { runCase, type CaseResult } from './contract-case.js';
-import { paymentCases } from './payments/cases.js';
-import { startFakeStripe, startPlainPartner } from './payments/fake-partners.js';
-import type { PaymentPartner } from './payments/partner.js';
-import { createStripePartner } from './payments/stripe-partner.js';
-
-const USAGE = `Usage: npm run contract -- payments [<file>]
-
-Checks the promises of the port PaymentGateway. PAYMENTS=plain (the default) or PAYMENTS=stripe chooses the adapter.
-With STRIPE_SECRET_KEY=sk_test_…, the Stripe adapter runs against Stripe, otherwise against the fake Stripe.
-<file> is a module that exports the function "createPartner", which returns a PaymentPartner of your own.`;
+import type { CaseResult } from './contract-case.js';
+import { suites } from './suites.js';
+import { UsageError } from './usage-error.js';
 
 const MAX_CONCURRENT_CASES = 10;
-
-/** A case that was broken off can leave an open call, for which the partner may wait. */
-const CLOSE_TIMEOUT_MS = 10_000;
 
 const { print } = createReporter();
 
 /**
- * `npm run contract -- payments`: checks that an adapter keeps the promises of its port. Exits with code 1 if the
- * adapter breaks one, and with code 2 if the arguments are wrong.
+ * `npm run contract -- <port>`: checks that an adapter keeps the promises of its port. Exits with code 1 if the adapter
+ * breaks one, and with code 2 if the arguments are wrong.
  */
-const [port, file, ...rest] = process.argv.slice(2);
-if (port !== 'payments' || rest.length > 0) {
-  print(USAGE);
+const [name = '', file, ...rest] = process.argv.slice(2);
+if (!isSuiteName(name) || rest.length > 0) {
+  print(usage());
   process.exit(2);
 }
 
-const partner = await choosePartner();
-print(`The promises of PaymentGateway, kept by ${partner.name}:\n`);
+const { port, prepare } = suites[name];
+const { partner, cases } = await prepare(inheritedEnvironment(), file).catch(exitWithUsageError);
+print(`The promises of ${port}, kept by ${partner.name}:\n`);
 const results: CaseResult[] = [];
-await runConcurrently(paymentCases.length, partner.concurrency ?? MAX_CONCURRENT_CASES, async (n) => {
-  const result = await runCase(paymentCases[n]!, partner);
+await runConcurrently(cases.length, partner.concurrency ?? MAX_CONCURRENT_CASES, async (n) => {
+  const result = await cases[n]!();
   printResult(result);
   results.push(result);
 });
-await withTimeout(Promise.resolve(partner.close?.()), CLOSE_TIMEOUT_MS, () => print('\nThe partner did not close.'));
+await partner.close?.();
 
 const count = (outcome: CaseResult['outcome']) => results.filter((result) => result.outcome === outcome).length;
 print(`\n${count('kept')} kept, ${count('broken')} broken, ${count('not tried')} not tried.`);
 process.exit(count('broken') > 0 ? 1 : 0);
 
-async function choosePartner(): Promise<PaymentPartner> {
-  if (file !== undefined) {
-    const module = (await import(pathToFileURL(resolve(file)).href)) as {
-      createPartner?: () => PaymentPartner | Promise<PaymentPartner>;
-    };
-    if (!module.createPartner) return fail(`${file}: must export the function createPartner`);
-    return await module.createPartner();
-  }
-  const { PAYMENTS = 'plain', STRIPE_SECRET_KEY, STRIPE_API_URL } = inheritedEnvironment();
-  if (PAYMENTS === 'plain') return await startPlainPartner();
-  if (PAYMENTS !== 'stripe')
-    return fail(`PAYMENTS: must be plain or stripe, got "${PAYMENTS}" (example: PAYMENTS=stripe)`);
-  if (!STRIPE_SECRET_KEY) return await startFakeStripe();
-  if (!/^(sk|rk)_test_/.test(STRIPE_SECRET_KEY))
-    return fail('STRIPE_SECRET_KEY: must be a key of the test mode (example: STRIPE_SECRET_KEY=sk_test_51…)');
-  return createStripePartner({
-    secretKey: STRIPE_SECRET_KEY,
-    apiUrl: STRIPE_API_URL || 'https://api.stripe.com',
-  });
+function isSuiteName(text: string): text is keyof typeof suites {
+  return Object.hasOwn(suites, text);
+}
+
+function usage(): string {
+  const ports = Object.entries(suites).map(
+    ([suite, { port, adapters }]) => `${suite}: the port ${port}\n  ${adapters.replaceAll('\n', '\n  ')}`,
+  );
+  return [
+    `Usage: npm run contract -- ${Object.keys(suites).join(' | ')} [<file>]`,
+    'Checks the promises of a port. A variable chooses the adapter:',
+    ...ports,
+    '<file> is a module that exports the function "createPartner", which returns a partner of your own.',
+  ].join('\n\n');
 }
 
 function printResult(result: CaseResult): void {
@@ -74,7 +56,8 @@ function printResult(result: CaseResult): void {
   else print(`  BROKEN     ${result.title}\n             ${result.error.message.replaceAll('\n', '\n             ')}`);
 }
 
-function fail(problem: string): never {
-  print(problem);
+function exitWithUsageError(error: unknown): never {
+  if (!(error instanceof UsageError)) throw error;
+  print(error.message);
   process.exit(2);
 }

@@ -1,5 +1,6 @@
 import type { PaymentGateway } from '../../../src/activities/payment-gateway.js';
 import type { Money } from '../../../src/schemas/shared/money.js';
+import type { HeldCalls } from '../contract-case.js';
 
 /** The calls that move money. `charge` includes all requests that a charge makes. */
 export type PaymentOperation = 'charge' | 'refund';
@@ -7,13 +8,6 @@ export type PaymentOperation = 'charge' | 'refund';
 /** What the shop's database knows of the orders of the suite. */
 export interface OrderLookup {
   findOrder: (orderId: string) => Promise<{ placedAt: Date; total: Money } | undefined>;
-}
-
-export interface HeldCalls {
-  /** Resolves when the held call has arrived at the partner. */
-  arrived: Promise<void>;
-  /** Lets the held call take effect. Resolves when it has. */
-  release: () => Promise<void>;
 }
 
 /**

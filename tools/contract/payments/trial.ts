@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApplicationFailure } from '@temporalio/common';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
+import type { MockActivityEnvironment } from '@temporalio/testing';
 import type { Payment, PaymentGateway, RefundStatus } from '../../../src/activities/payment-gateway.js';
 import type { Money } from '../../../src/schemas/shared/money.js';
+import { runAttempt } from '../attempts.js';
 import type { PaymentPartner } from './partner.js';
 
 const HOUR_MS = 3_600_000;
@@ -33,11 +32,11 @@ export class Trial {
 
   charge({ amount = this.#partner.amount, token = this.#partner.cards.accepted, env }: ChargeOptions = {}) {
     const { orderId } = this;
-    return this.#attempt(() => this.#gateway.charge({ orderId, amount, token, placedAt: this.#placedAt }), env);
+    return runAttempt(() => this.#gateway.charge({ orderId, amount, token, placedAt: this.#placedAt }), env);
   }
 
   async refund(): Promise<RefundStatus> {
-    const { status } = await this.#attempt(() => this.#gateway.refund({ orderId: this.orderId }));
+    const { status } = await runAttempt(() => this.#gateway.refund({ orderId: this.orderId }));
     return status;
   }
 
@@ -45,7 +44,7 @@ export class Trial {
   async findPayment(isExpected: (payment: Payment) => boolean): Promise<Payment> {
     const deadline = Date.now() + (this.#partner.lookupDelayMs ?? 0);
     for (;;) {
-      const payment = await this.#attempt(() => this.#gateway.findPayment(this.orderId));
+      const payment = await runAttempt(() => this.#gateway.findPayment(this.orderId));
       if (isExpected(payment) || Date.now() >= deadline) return payment;
       await sleep(5_000);
     }
@@ -57,7 +56,7 @@ export class Trial {
     const charges = [];
     let after: string | undefined;
     do {
-      const page = await this.#attempt(() => this.#gateway.listCharges({ ...period, limit, after }));
+      const page = await runAttempt(() => this.#gateway.listCharges({ ...period, limit, after }));
       assert.ok(page.charges.length <= limit, `a page has at most ${limit} charges`);
       charges.push(...page.charges);
       after = page.next ?? undefined;
@@ -80,29 +79,4 @@ export class Trial {
     const charges = (await this.listCharges()).filter(({ status }) => status === 'succeeded');
     return { charges: charges.length, refunds: charges.filter(({ refunded }) => refunded).length };
   }
-
-  #attempt<T>(call: () => Promise<T>, env = createEnvironment()): Promise<T> {
-    return env.run<[], T, () => Promise<T>>(call);
-  }
-}
-
-/** Logs only errors, because the suite provokes failures. */
-export function createEnvironment(): MockActivityEnvironment {
-  return new MockActivityEnvironment(undefined, { logger: new DefaultLogger('ERROR') });
-}
-
-/** Asserts that a call fails with a failure of this type. @returns the failure. */
-export async function assertFails(
-  call: Promise<unknown>,
-  { type, isFinal }: { type: string; isFinal: boolean },
-): Promise<ApplicationFailure> {
-  const failure = await call.then(
-    (value) => assert.fail(`expected ${type}, but the call returned ${JSON.stringify(value)}`),
-    (error: unknown) => error,
-  );
-  if (!(failure instanceof ApplicationFailure))
-    throw new assert.AssertionError({ message: `expected ${type}, but the call threw ${String(failure)}` });
-  assert.equal(failure.type, type, `the type of the failure "${failure.message}"`);
-  assert.equal(failure.nonRetryable ?? false, isFinal, `whether ${type} is final`);
-  return failure;
 }
