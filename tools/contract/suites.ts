@@ -2,6 +2,8 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from './usage-error.js';
 import { runCase, type CaseResult, type ContractCase } from './contract-case.js';
+import { notificationCases } from './notifications/cases.js';
+import { chooseNotificationPartner } from './notifications/choose-partner.js';
 import { paymentCases } from './payments/cases.js';
 import { choosePaymentPartner } from './payments/choose-partner.js';
 import { shippingCases } from './shipping/cases.js';
@@ -64,6 +66,12 @@ export const suites = {
     adapters: 'CARRIER=plain (the default), against the fake carrier.',
     cases: shippingCases,
     choosePartner: chooseCarrierPartner,
+  }),
+  notifications: defineSuite({
+    port: 'Notifier',
+    adapters: 'CHANNEL=mail (the default), CHANNEL=webhook or CHANNEL=slack, against the fakes.',
+    cases: notificationCases,
+    choosePartner: chooseNotificationPartner,
   }),
 } satisfies Record<string, Suite>;
 

@@ -9,17 +9,24 @@ export interface SendOptions {
 }
 
 /**
- * Sends messages to approvers on one channel, from an activity. The promises of every channel:
+ * The port to a channel on which approvers get messages. A notifier in this folder implements it, and
+ * `npm run contract -- notifications` checks a notifier. docs/guides/write-an-adapter.md explains each promise.
  *
- * - A message is idempotent by `id` as far as the channel allows. Mails and webhooks carry the id, so that the receiver
- *   can drop duplicates. Slack has no such id: if its response is lost, the approver gets a second message with the same
- *   buttons. Duplicates are harmless, because only the first decision counts.
- * - A final failure is non-retryable. It concerns this message or its receiver: `MailRejected`, `ReceiverGone`,
- *   `AddressForbidden`, `SlackRejected`.
- * - `MailMisconfigured` and `SlackMisconfigured` are retried slowly, because an operator must first fix our credentials.
- * - Any other failure is retryable: `MailUnavailable`, `ReceiverUnavailable`, `SlackUnavailable`. If the receiver asks for
- *   a delay (`Retry-After`), the next attempt waits for it.
- * - Every call ends before the start-to-close timeout (30 s) of the activities that send messages.
+ * - **At least once.** A repeated `send` may deliver the message again, because a response can be lost. Duplicates are
+ *   harmless: mails and webhooks carry `id`, so that the receiver can drop them, and the buttons of all messages in Slack
+ *   decide the same stage, of which only the first decision counts.
+ * - **One attempt.** `send` runs inside an activity, heartbeats (`withHeartbeat`), ends before the start-to-close timeout
+ *   of 30 seconds, and never retries: Temporal repeats the activity.
+ * - **Plain text.** The title, the description and the requester come from outside. A notifier escapes them for its
+ *   channel and shortens them to the limits of the channel.
+ *
+ * `send` throws only these failures:
+ *
+ * - `MailUnavailable`, `ReceiverUnavailable` or `SlackUnavailable`, which is retried: a lost connection, a timeout, a rate
+ *   limit, an error of the receiver, or an answer that cannot be read. `Retry-After` sets the delay.
+ * - `MailMisconfigured` or `SlackMisconfigured`, which is retried slowly: an operator must first correct our credentials.
+ * - `MailRejected`, `ReceiverGone`, `AddressForbidden` or `SlackRejected`, which is final: it concerns this message or its
+ *   receiver.
  */
 export interface Notifier<Message extends ApproverMessage> {
   channel: Notification['channel'];

@@ -1,12 +1,14 @@
 import type { ApprovalView } from '../../schemas/approval.js';
 import { formatMoney } from '../../schemas/shared/money.js';
 import { APPROVE_ACTION, COMMENT_ACTION, REJECT_ACTION, type ApprovalRef } from '../../slack/approval-actions.js';
-import { escapeLine, escapeMrkdwn } from '../../slack/mrkdwn.js';
+import { escapeLine } from '../../slack/mrkdwn.js';
 import { listNames, undecidedConsequence } from '../../text/undecided.js';
+import { truncateText } from '../../text/well-formed-text.js';
 import { formatUtcMinute } from '../../text/utc-minute.js';
 import type { ApproverMail, ApproverMessage } from '../approver-messages.js';
 
 // Slack's limits of a text, in characters.
+const MAX_HEADER = 150;
 const MAX_SECTION = 3_000;
 const MAX_FIELD = 2_000;
 /** The text of a notification. Slack shows about this much. */
@@ -40,7 +42,7 @@ export function renderRequest(message: ApproverMail): SlackMessage {
         ['Decide by', decideBy],
         ['Stage', `${stage} of ${stages}`],
       ]),
-      ...(description ? [section(escapeMrkdwn(description, MAX_SECTION))] : []),
+      ...(description ? [section(description)] : []),
       {
         type: 'actions',
         elements: [
@@ -49,15 +51,15 @@ export function renderRequest(message: ApproverMail): SlackMessage {
           button(COMMENT_ACTION, 'Decide with a comment', ref),
         ],
       },
-      context(escapeMrkdwn(`The first decision counts.${rule ?? ''}`, MAX_FIELD)),
+      context(`The first decision counts.${rule ?? ''}`),
     ],
   };
 }
 
 /** Renders a reminder, which is a reply to the request. */
 export function renderReminder({ title, deadline }: ApproverMessage): SlackMessage {
-  const text = notification(`Reminder: ${title}. Please decide by ${formatUtcMinute(deadline)}.`);
-  return { text, blocks: [section(text)] };
+  const text = `Reminder: ${title}. Please decide by ${formatUtcMinute(deadline)}.`;
+  return { text: notification(text), blocks: [section(text)] };
 }
 
 /** Renders a request that can no longer be decided. It has no buttons. */
@@ -66,11 +68,7 @@ export function renderState(state: RequestState): SlackMessage {
   const outcome = describeState(state);
   return {
     text: notification(`${outcome}: ${title}`),
-    blocks: [
-      ...factBlocks(state, []),
-      section(`*${escapeLine(outcome, MAX_FIELD)}*`),
-      ...(decision?.comment ? [section(escapeMrkdwn(decision.comment, MAX_SECTION))] : []),
-    ],
+    blocks: [...factBlocks(state, []), heading(outcome), ...(decision?.comment ? [section(decision.comment)] : [])],
   };
 }
 
@@ -84,7 +82,7 @@ function describeState({ status, stage, decision, withdrawal, nextApprovers }: R
   return `${status === 'approved' ? 'Approved' : 'Rejected'} automatically, because nobody decided in time`;
 }
 
-/** The title and a table of facts. */
+/** The title and a table of facts, with a name and a value in each row. */
 function factBlocks(
   { title, requestedBy, amount }: Pick<ApproverMessage, 'title' | 'requestedBy' | 'amount'>,
   more: [name: string, value: string][],
@@ -94,23 +92,36 @@ function factBlocks(
     ...(amount ? [['Amount', formatMoney(amount)] as const] : []),
     ...more,
   ];
-  return [
-    section(`*${escapeLine(title, MAX_SECTION - 2)}*`),
-    {
-      type: 'section',
-      fields: facts.map(([name, value]) => mrkdwn(`*${name}*\n${escapeLine(value, MAX_FIELD - 100)}`)),
-    },
-  ];
+  const fields = facts.flatMap(([name, value]) => [
+    { type: 'mrkdwn', text: `*${name}*` },
+    plain(onOneLine(value), MAX_FIELD),
+  ]);
+  return [heading(title), { type: 'section', fields }];
 }
 
 const notification = (text: string) => escapeLine(text, MAX_NOTIFICATION);
 
-/** `verbatim` keeps Slack from turning names and addresses in the text into mentions and links. */
-const mrkdwn = (text: string) => ({ type: 'mrkdwn', text, verbatim: true });
+/**
+ * Only the names of the facts are mrkdwn. All other texts are plain, so that the text of a requester cannot imitate a
+ * fact, a mention or a link.
+ */
+const plain = (text: string, max: number) => ({
+  type: 'plain_text',
+  text: truncateText(text, max),
+  emoji: false,
+});
 
-const section = (text: string) => ({ type: 'section', text: mrkdwn(text) });
+/** A header is bold, but it has room for only a short text. */
+function heading(text: string) {
+  const line = onOneLine(text);
+  return line.length <= MAX_HEADER ? { type: 'header', text: plain(line, MAX_HEADER) } : section(line);
+}
 
-const context = (text: string) => ({ type: 'context', elements: [mrkdwn(text)] });
+const onOneLine = (text: string) => text.replace(/\s+/g, ' ').trim();
+
+const section = (text: string) => ({ type: 'section', text: plain(text, MAX_SECTION) });
+
+const context = (text: string) => ({ type: 'context', elements: [plain(text, MAX_FIELD)] });
 
 const button = (actionId: string, label: string, ref: ApprovalRef, style?: 'primary' | 'danger') => ({
   type: 'button',

@@ -76,14 +76,33 @@ describe('messages in Slack', () => {
       expect(textOf(sent)).toContain(part);
   });
 
-  test('escapes and bounds the texts of the requester', async () => {
-    const sent = messageAt(await send({ title: '<!channel> & you', description: `${'<'.repeat(1_999)}\ud800` }));
-    const shown = textOf(sent);
-    expect(shown).toContain('&lt;!channel&gt; &amp; you');
-    expect(shown).not.toContain('<!channel>');
-    const texts = sent.blocks.flatMap((block) => (block.type === 'section' && block.text ? [block.text.text] : []));
-    expect(Math.max(...texts.map(({ length }) => length))).toBe(3_000 - 3);
-    expect(shown.isWellFormed()).toBe(true);
+  test('shows the texts of the requester as plain text, so that they cannot imitate facts, mentions and links', async () => {
+    const description = '*Amount*\n1.00 EUR\n<https://evil.example|Approve>';
+    const request = { title: '*No* <!channel> & you', description, requestedBy: '*ada*' };
+    const sent = structuredClone(messageAt(await send(request)));
+    const reminder = messageAt(await send({ title: '*No*', reminderNumber: 1 }, `${sent.channel}:${sent.ts}`));
+    await showState(`${sent.channel}:${sent.ts}`, {
+      ...approved,
+      title: '*No*',
+      decision: { ...approved.decision!, comment: description },
+    });
+    for (const { blocks, text } of [sent, reminder, messageAt(`${sent.channel}:${sent.ts}`)]) {
+      const texts = blocks.flatMap((block) => {
+        if (block.type === 'actions') return [];
+        if (block.type === 'context') return block.elements;
+        return [...(block.text ? [block.text] : []), ...('fields' in block ? (block.fields ?? []) : [])];
+      });
+      const markup = texts.flatMap((each) => (each.type === 'mrkdwn' ? [each.text] : []));
+      expect(['*Requested by*', '*Amount*', '*Decide by*', '*Stage*']).toEqual(expect.arrayContaining(markup));
+      expect(text).not.toMatch(/[<>]/);
+    }
+  });
+
+  test('bounds the texts of the requester', async () => {
+    const sent = messageAt(await send({ title: '<'.repeat(200), description: `${'<'.repeat(1_999)}\ud800` }));
+    expect(textOf(sent)).toContain('<'.repeat(1_999));
+    expect(textOf(sent).isWellFormed()).toBe(true);
+    expect(sent.text.length).toBeLessThanOrEqual(300);
   });
 
   test('sends a reminder as a reply to the request, without buttons of its own', async () => {

@@ -79,7 +79,7 @@ function messagesHtml(messages: SlackPost[], result: string | undefined): string
 
 function messageHtml({ ts, user, threadTs, isEphemeral, text, blocks }: SlackPost): string {
   const note = isEphemeral ? ' (only visible to this user)' : threadTs === undefined ? '' : ' (reply)';
-  const content = blocks.length ? blocks.map((block) => blockHtml(ts, block)).join('') : paragraphHtml(text);
+  const content = blocks.length ? blocks.map((block) => blockHtml(ts, block)).join('') : mrkdwnHtml(text);
   return html`<article class="${threadTs === undefined ? 'message' : 'reply'}">
     <p class="quiet">To ${user}${note}</p>
     $${content}
@@ -87,11 +87,10 @@ function messageHtml({ ts, user, threadTs, isEphemeral, text, blocks }: SlackPos
 }
 
 function blockHtml(ts: string, block: SlackBlock): string {
-  if (block.type === 'context') return block.elements.map(({ text }) => paragraphHtml(text)).join('');
+  if (block.type === 'header') return html`<h2>${block.text.text}</h2>`;
+  if (block.type === 'context') return block.elements.map(textHtml).join('');
   if (block.type === 'section') {
-    return [...(block.text ? [block.text] : []), ...(block.fields ?? [])]
-      .map(({ text }) => paragraphHtml(text))
-      .join('');
+    return [...(block.text ? [block.text] : []), ...(block.fields ?? [])].map(textHtml).join('');
   }
   const buttons = block.elements.map(
     ({ action_id: actionId, text }) =>
@@ -102,8 +101,11 @@ function blockHtml(ts: string, block: SlackBlock): string {
   return html`<div>$${buttons.join('')}</div>`;
 }
 
+const textHtml = ({ type, text }: { type: string; text: string }): string =>
+  type === 'mrkdwn' ? mrkdwnHtml(text) : html`<p>${text}</p>`;
+
 /** Shows bold lines, and replaces the escapes of mrkdwn. */
-function paragraphHtml(mrkdwn: string): string {
+function mrkdwnHtml(mrkdwn: string): string {
   const lines = mrkdwn.split('\n').map((line) => {
     const text = line.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
     const [, bold] = /^\*(.+)\*$/.exec(text) ?? [];

@@ -19,6 +19,7 @@ const buttonSchema = z.object({
 });
 
 const blockSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('header'), text: textSchema.extend({ text: z.string().min(1).max(150) }) }),
   z.object({ type: z.literal('section'), text: textSchema.optional(), fields: z.array(textSchema).max(10).optional() }),
   z.object({ type: z.literal('context'), elements: z.array(textSchema).min(1).max(10) }),
   z.object({ type: z.literal('actions'), elements: z.array(buttonSchema).min(1).max(25) }),
