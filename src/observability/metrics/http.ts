@@ -8,7 +8,7 @@ const LABELLED_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'P
 const IGNORED_CALLBACK_REASONS = {
   shipments: ['unknown_status', 'contradicts_outcome', 'order_closed'],
   approvals: ['unknown_verdict', 'approval_closed'],
-  slack: ['unknown_user', 'invalid_comment', 'not_an_approver', 'approval_closed'],
+  slack: ['unknown_user', 'invalid_comment', 'not_an_approver', 'stage_passed', 'approval_closed'],
 } as const;
 
 /** The metrics of the HTTP API. */

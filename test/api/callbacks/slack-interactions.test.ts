@@ -6,7 +6,7 @@ import type { ApprovalInput, ApprovalResource } from '../../../src/schemas/appro
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { SLACK_SIGNING_SECRET } from '../../support/fakes/running-fakes.js';
-import { waitUntil } from '../../support/processes.js';
+import { freePort, waitUntil } from '../../support/processes.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import {
   ANNA,
@@ -237,6 +237,49 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
     expect(trail.at(-1)).toMatchObject({ reason: { type: 'StagePassed' } });
   });
 
+  test('a decision for a stage that has passed gets the reason, also from an approver of both stages', async () => {
+    const { approvalId, message } = await startSlackApproval({
+      stages: [{ timeoutSeconds: 2, approvers: [{ id: ANNA.id }] }, makeStage({ id: ANNA.id })],
+    });
+    const click = clickOf(message);
+    expect((await shop.fakes.slack.click(message, 'decide_with_comment')).status).toBe(200);
+    const view = shop.fakes.slack.viewOf(ANNA.slackUser)!;
+    await waitForView(approvalId, ({ stage }) => stage === 2);
+    await waitUntil(async () => (await shop.store.findApproval(approvalId))?.summary.stage === 2 || undefined, {
+      description: 'the store having the second stage',
+      timeoutMs: 10_000,
+      intervalMs: 50,
+    });
+
+    const reason = 'Your decision does not count, because it is for stage 1, and the approval is in stage 2.';
+    const { body } = await shop.fakes.slack.submit(view, { decision: 'approve' });
+    expect(JSON.parse(body)).toEqual({ response_action: 'errors', errors: { comment: reason } });
+    expect((await send(click)).status).toBe(200);
+    await waitForAnswer(ANNA.slackUser, reason);
+    const { status, trail } = await waitForView(
+      approvalId,
+      (resource) => resource.trail.filter(({ event }) => event === 'ignored').length === 2,
+    );
+    expect(status).toBe('pending');
+    expect(trail.at(-1)).toMatchObject({ reason: { type: 'StagePassed' } });
+  });
+
+  test('a decision gets the reason when the approval is decided and its workflow still reports the outcome', async () => {
+    // Nobody listens on this port, so the workflow retries the report for hours.
+    const callbackUrl = `http://127.0.0.1:${await freePort()}/outcome`;
+    const { approvalId, message } = await startSlackApproval({ callbackUrl });
+    const click = clickOf(message, BEN.slackUser);
+    await shop.fakes.slack.click(message, 'decide_with_comment');
+    const view = shop.fakes.slack.viewOf(ANNA.slackUser)!;
+    await api.post(`/v1/approvals/${approvalId}/decision`, { approver: ANNA.id, decision: 'reject' });
+    const { status } = await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).describe();
+    expect(status.name).toBe('RUNNING');
+    expect((await send(click)).status).toBe(200);
+    await waitForAnswer(BEN.slackUser, `Your decision does not count: ${ANNA.id} has already decided: reject.`);
+    // A repetition of the decision is no contradiction.
+    expect(await shop.fakes.slack.submit(view, { decision: 'reject' })).toEqual({ status: 200, body: '' });
+  });
+
   test('a repeated delivery is stored once', async () => {
     const { approvalId, message } = await startSlackApproval({ requestedBy: BEN.id });
     // The requester does not close the approval, so the second delivery reaches an open workflow.
@@ -317,7 +360,7 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
 
   test('counts the interactions that do not decide', async () => {
     const lines = (await registry.metrics()).split('\n');
-    for (const reason of ['unknown_user', 'invalid_comment', 'not_an_approver', 'approval_closed']) {
+    for (const reason of ['unknown_user', 'invalid_comment', 'not_an_approver', 'stage_passed', 'approval_closed']) {
       const line = lines.find((each) => each.includes(`callback="slack",reason="${reason}"`));
       expect(Number(line?.split(' ')[1]), reason).toBeGreaterThan(0);
     }

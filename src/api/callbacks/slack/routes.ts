@@ -18,9 +18,9 @@ import {
   REJECT_ACTION,
   type ApprovalRef,
 } from '../../../slack/approval-actions.js';
-import { approversAttribute, decideSignal } from '../../../workflows/approval/contract.js';
-import { closedRejectionOf } from '../../../workflows/approval/decisions.js';
-import { findApproval } from '../../approvals/read.js';
+import { approvalStatusAttribute, approversAttribute, decideSignal } from '../../../workflows/approval/contract.js';
+import { closedRejectionOf, isSameDecision } from '../../../workflows/approval/decisions.js';
+import { findApproval, type FoundApproval } from '../../approvals/read.js';
 import type { AppDependencies, Backends } from '../../dependencies.js';
 import { withContract } from '../../http/route-contract.js';
 import { signalIfOpen } from '../signal-if-open.js';
@@ -43,11 +43,13 @@ const VERDICTS: ReadonlyMap<string, Decision['decision']> = new Map([
 
 const INVALID_COMMENT = `The comment must have at most ${MAX_COMMENT_LENGTH} characters. Your decision was not recorded.`;
 
+type Choice = Pick<Decision, 'approver' | 'decision' | 'comment'>;
+
 type SlackDependencies = Backends & Pick<AppDependencies, 'slack' | 'httpMetrics'>;
 
 /** Why a click or a submission does not decide, and the text for the user. */
 interface Rejection {
-  reason: 'unknown_user' | 'invalid_comment' | 'approval_closed' | 'not_an_approver';
+  reason: 'unknown_user' | 'invalid_comment' | 'approval_closed' | 'stage_passed' | 'not_an_approver';
   text: string;
 }
 
@@ -158,7 +160,7 @@ export async function slackRoutes(app: FastifyInstance, deps: SlackDependencies)
   async function decide(
     request: FastifyRequest,
     { approvalId, firstRunId, stage }: ApprovalRef,
-    choice: Pick<Decision, 'approver' | 'decision' | 'comment'>,
+    choice: Choice,
   ): Promise<Rejection | undefined> {
     request.loggedFields = { params: { approvalId }, action: choice.decision };
     const found = await findApproval(deps, approvalId, firstRunId);
@@ -167,20 +169,44 @@ export async function slackRoutes(app: FastifyInstance, deps: SlackDependencies)
       argument: { ...choice, via: 'slack', stage },
       messageKey: `slack:${hashBody(request)}`,
     });
-    if (result !== 'signalled') return ignored(await describeClosed(approvalId));
-    const current = found.description?.typedSearchAttributes.get(approversAttribute);
-    if (!current || current.includes(choice.approver)) return undefined;
-    return ignored({
-      reason: 'not_an_approver',
-      text: 'You are not an approver of the current stage, so your decision does not count.',
-    });
+    const rejection =
+      result === 'signalled'
+        ? await findOpenRejection(found, { approvalId, stage, choice })
+        : await findClosedRejection(approvalId, choice);
+    return rejection && ignored(rejection);
   }
 
-  async function describeClosed(approvalId: string): Promise<Rejection> {
+  /**
+   * Returns why the workflow, which is open, will ignore a decision. The workflow stays open after its outcome while it
+   * reports the outcome. Without a worker, its stage is known only from the search attributes and the store.
+   */
+  async function findOpenRejection(
+    { description }: Pick<FoundApproval, 'description'>,
+    { approvalId, stage, choice }: { approvalId: string; stage: number; choice: Choice },
+  ): Promise<Rejection | undefined> {
+    const attributes = description?.typedSearchAttributes;
+    const isClosed = (attributes?.get(approvalStatusAttribute) ?? 'pending') !== 'pending';
+    if (isClosed) return await findClosedRejection(approvalId, choice);
     const record = await store.findApproval(approvalId);
-    const { message } = record?.finalView
-      ? closedRejectionOf(record.finalView)
-      : { message: 'the approval is already closed' };
+    if (record && record.summary.stage > stage) {
+      return {
+        reason: 'stage_passed',
+        text: `Your decision does not count, because it is for stage ${stage}, and the approval is in stage ${record.summary.stage}.`,
+      };
+    }
+    const current = attributes?.get(approversAttribute);
+    if (!current || current.includes(choice.approver)) return undefined;
+    return {
+      reason: 'not_an_approver',
+      text: 'You are not an approver of the current stage, so your decision does not count.',
+    };
+  }
+
+  /** Returns why a decision about a closed approval does not count; undefined for a repetition of the decision. */
+  async function findClosedRejection(approvalId: string, choice: Choice): Promise<Rejection | undefined> {
+    const view = (await store.findApproval(approvalId))?.finalView;
+    if (view && isSameDecision(view.decision, choice)) return undefined;
+    const { message } = view ? closedRejectionOf(view) : { message: 'the approval is already closed' };
     return { reason: 'approval_closed', text: `Your decision does not count: ${message}.` };
   }
 
