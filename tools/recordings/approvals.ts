@@ -86,6 +86,14 @@ export const approvalRecordings: Record<string, Recording> = {
     });
     return await waitForClose(handle);
   },
+  'approval-rejected-in-slack': async (recorder, approvalId) => {
+    const handle = await recorder.startApproval(approvalId, {
+      stages: [{ approvers: [{ id: 'shift-lead' }], timeoutSeconds: 60 }],
+    });
+    await recorder.waitForNotifications(handle, 1);
+    await handle.signal(decideSignal, { approver: 'shift-lead', decision: 'reject', via: 'slack', stage: 1 });
+    return await waitForClose(handle);
+  },
   'approval-failed-invalid-input': async (recorder, approvalId) =>
     waitForClose(await recorder.startApproval(approvalId, { stages: [] })),
   'order-approved': async (recorder, orderId) => {

@@ -53,12 +53,25 @@ export const { updateSlackMessage } = proxyActivities<Activities>({
   retry: { initialInterval: '1 second', backoffCoefficient: 2, nonRetryableErrorTypes },
 });
 
-/** Returns the activities that send a message to an approver. They retry with backoff until the stage ends. */
-export const notificationActivities = ({ summary, timeoutMs }: { summary: string; timeoutMs: number }) =>
+/**
+ * Returns the activities that send a message to an approver. They retry with backoff until the stage ends.
+ *
+ * @param awaitCancelled whether a cancelled attempt ends before the workflow continues.
+ */
+export const notificationActivities = ({
+  summary,
+  timeoutMs,
+  awaitCancelled,
+}: {
+  summary: string;
+  timeoutMs: number;
+  awaitCancelled: boolean;
+}) =>
   proxyActivities<Activities>({
     summary,
     startToCloseTimeout: '30 seconds',
     scheduleToCloseTimeout: timeoutMs,
+    ...(awaitCancelled && { heartbeatTimeout: '10 seconds', cancellationType: 'WAIT_CANCELLATION_COMPLETED' as const }),
     retry: {
       initialInterval: '1 second',
       backoffCoefficient: 2,

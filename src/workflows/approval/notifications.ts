@@ -1,5 +1,5 @@
 import { TemporalFailure } from '@temporalio/common';
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import type { ApprovalView, Approver, Notification } from '../../schemas/approval.js';
 import { reasonOf } from '../shared/failures.js';
 import { notificationActivities } from './activities.js';
@@ -32,7 +32,10 @@ export class StageNotifications {
     }
   }
 
-  /** Cancels all messages that are not delivered yet. */
+  /**
+   * Cancels all messages that are not delivered yet. A call to Slack that is on its way ends first, after at most ten
+   * seconds, so that the update of the message finds it. Otherwise the message would keep its buttons.
+   */
   async stop(): Promise<void> {
     this.scope.cancel();
     await CancellationScope.nonCancellable(() => Promise.all(this.pending));
@@ -48,6 +51,7 @@ export class StageNotifications {
     const { mailApprover, sendApproverWebhook, messageApproverInSlack } = notificationActivities({
       summary: `${number === 0 ? 'Ask' : `Reminder ${number} to`} ${approver.id} by ${channel}`,
       timeoutMs: Math.max(this.endsAt - Date.now(), 1),
+      awaitCancelled: channel === 'slack' && patched('await-slack-messages'),
     });
     const message = { ...messageContentOf(this.state), approver: approver.id, reminderNumber: number };
     try {

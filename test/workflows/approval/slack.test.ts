@@ -10,9 +10,11 @@ import {
   waitForApproval,
   type ApprovalHandle,
 } from '../../support/shop/approvals.js';
-import { ANNA, BEN, buttonsOf, slackMessagesOf, textOf } from '../../support/shop/slack.js';
+import { ANNA, BEN, buttonsOf, slackMessagesOf, textOf, waitForSlackMessage } from '../../support/shop/slack.js';
+import { waitUntil } from '../../support/processes.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';
 import { beforeAllAndRetries } from '../../support/temporal/before-all-and-retries.js';
+import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
 
 const HOUR = 3_600;
@@ -99,6 +101,27 @@ describeWithTimeSkipping('an approval with approvers in Slack (time-skipping ser
     await handle.result();
     expect(messagesOf(input).map(buttonsOf)).toEqual([[]]);
     expect(textOf(messagesOf(input)[0]!)).toContain('Withdrawn: not needed');
+  });
+
+  test('shows the outcome in a message that is still being sent when the approval is decided', async () => {
+    const input = makeSlackApproval();
+    const release = shop.fakes.slack.holdResponses('chat.postMessage');
+    const handle = await startApproval(shop.client, input);
+    await waitForSlackMessage(shop.fakes, input);
+    await handle.signal(decideSignal, { approver: ANNA.id, decision: 'approve' });
+    await waitUntil(
+      async () =>
+        (await fetchEventSummaries(handle)).some(({ type }) => type === 'ActivityTaskCancelRequested') || undefined,
+      { description: 'the message being cancelled', timeoutMs: 10_000 },
+    );
+    release();
+
+    expect(await handle.result()).toMatchObject({
+      status: 'approved',
+      notifications: [{ channel: 'slack', status: 'sent', sentCount: 1 }],
+    });
+    expect(messagesOf(input).map(buttonsOf)).toEqual([[]]);
+    expect(textOf(messagesOf(input)[0]!)).toContain(`Approved by ${ANNA.id}`);
   });
 
   test('a cancelled approval shows the withdrawal, and not the next stage', async () => {

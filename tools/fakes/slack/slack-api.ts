@@ -46,6 +46,7 @@ export function registerSlackApi(app: FastifyInstance, workspace: SlackWorkspace
       }
       if (fault && fault.fault !== 'lose-response') return reply.send(failed(fault.fault));
       const result = run(request.body);
+      await workspace.waitForRelease(name);
       return fault ? loseResponse(reply) : reply.send(result);
     });
   }

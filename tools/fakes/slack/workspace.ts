@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { signSlackRequest } from '../../../src/slack/signature.js';
-import { SlackFaults } from './slack-faults.js';
+import { SlackFaults, type SlackMethodName } from './slack-faults.js';
 
 const MAX_MESSAGES = 1_000;
 
@@ -111,6 +111,7 @@ export interface WorkspaceOptions {
  */
 export class SlackWorkspace {
   readonly faults = new SlackFaults();
+  readonly #heldResponses = new Map<SlackMethodName, Promise<void>>();
   readonly #messages = new Map<string, SlackPost>();
   readonly #views = new Map<string, OpenView>();
   /** The users by trigger id. A trigger opens one modal. */
@@ -126,6 +127,25 @@ export class SlackWorkspace {
 
   setInteractionsUrl(url: string): void {
     this.#interactionsUrl = url;
+  }
+
+  /**
+   * Holds the responses of a method until the release. The calls take effect immediately.
+   *
+   * @returns the release.
+   */
+  holdResponses(method: SlackMethodName): () => void {
+    let release!: () => void;
+    this.#heldResponses.set(method, new Promise((resolve) => (release = resolve)));
+    return () => {
+      this.#heldResponses.delete(method);
+      release();
+    };
+  }
+
+  /** Resolves when the responses of a method are not held. */
+  async waitForRelease(method: SlackMethodName): Promise<void> {
+    await this.#heldResponses.get(method);
   }
 
   /** Returns the messages of a user or of all users, oldest first. */
