@@ -263,6 +263,18 @@ export const PROBLEMS = {
     when: 'An operator has paused the workflow of the resource in Temporal. A paused workflow answers no queries and no updates. The request succeeds after the operator has unpaused the workflow. Other members contain the facts that Temporal knows without a worker.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
+  'non-determinism': {
+    status: 503,
+    title: UNAVAILABLE_TITLE,
+    when: 'The workflow code of the workers creates other commands than the history of the workflow contains, so the workflow makes no progress. Nothing is lost: the request succeeds after workers with matching code were deployed. docs/guides/debug-a-stuck-workflow.md explains what to do.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+  'workflow-task-failed': {
+    status: 503,
+    title: UNAVAILABLE_TITLE,
+    when: 'The workflow code of the workers throws an error, so the workflow makes no progress. Nothing is lost: the request succeeds after workers with corrected code were deployed. docs/guides/debug-a-stuck-workflow.md explains what to do.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
   'worker-busy': {
     status: 503,
     title: OVERLOADED_TITLE,

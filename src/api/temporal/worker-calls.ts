@@ -1,10 +1,11 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { QueryNotRegisteredError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import type { QueryDefinition, Workflow, WorkflowResultType } from '@temporalio/common';
 import { withServerDeadline, withWorkerDeadline } from '../../temporal/client/deadlines.js';
 import type { ExecutionId } from '../../temporal/client/describe-execution.js';
 import { isLostUpdate, isNoWorkerResponse, isUpdateLimitError } from '../../temporal/grpc-errors.js';
 import { isUnprocessedUpdate } from '../../temporal/client/update-rejection.js';
 import { hasPoller, pinnedVersionOf } from '../../temporal/client/pollers.js';
+import { findWorkflowTaskFailure, type WorkflowTaskFailure } from '../../temporal/client/workflow-task-failure.js';
 import { httpProblem, HttpProblem } from '../problems/http-problem.js';
 import { describeWorkflow } from './describe-workflow.js';
 
@@ -21,7 +22,8 @@ const MAX_UPDATE_ATTEMPTS = 5;
  * @param extensions additional members of the 503 and of the 409 `update-limit`: the facts about the resource that
  * Temporal knows without a worker.
  * @throws 503 `no-worker` within about a second when no worker polls the task queue, 503 `worker-busy` after the time
- * limit. Both name the task queue. 503 `workflow-paused` while an operator has paused the workflow.
+ * limit. Both name the task queue. 503 `workflow-paused` while an operator has paused the workflow. 503 `non-determinism`
+ * or `workflow-task-failed` while the workflow code fails.
  * @throws 409 `wrong-workflow-type` for an execution of another workflow type, 409 `update-limit` when the run accepts
  * no further updates.
  */
@@ -47,6 +49,7 @@ export async function callWorker<T>(
       const detail = `the run of workflow ${execution.workflowId} accepts no further updates`;
       throw httpProblem('update-limit', detail, extensions);
     }
+    if (error instanceof QueryNotRegisteredError) throw await failedQueryProblem(client, execution, error, extensions);
     if (!isNoWorkerResponse(error)) throw error;
     if (abort.signal.aborted && problem) throw problem;
     throw await noResponseProblem(client, execution, extensions);
@@ -97,10 +100,44 @@ async function noResponseProblem(
   }
   const { taskQueue } = description;
   const members = { taskQueue, ...extensions };
+  const failure = await findWorkflowTaskFailure(client, description);
+  if (failure) return workflowTaskProblem(failure, description, extensions);
   if (await hasPoller(client, taskQueue, { version: pinnedVersionOf(description) })) {
     return httpProblem('worker-busy', `the workers of task queue ${taskQueue} did not answer in time`, members);
   }
   return httpProblem('no-worker', `no worker polls task queue ${taskQueue}`, members);
+}
+
+/**
+ * Explains a failed query. A workflow without a failed workflow task can still fail to replay, because a query also
+ * replays the history. Returns the error itself if the workflow code works, and only the query is unknown or throws.
+ */
+async function failedQueryProblem(
+  client: Client,
+  execution: ExecutionId,
+  error: QueryNotRegisteredError,
+  extensions: Record<string, unknown>,
+): Promise<Error> {
+  const description = await describeWorkflow(client, execution);
+  if (!description) return error;
+  const failure = isNonDeterminismMessage(error.message)
+    ? 'non-determinism'
+    : await findWorkflowTaskFailure(client, description);
+  return failure ? workflowTaskProblem(failure, description, extensions) : error;
+}
+
+/** Whether the message of a failed query is the SDK's message for non-determinism. */
+const isNonDeterminismMessage = (message: string): boolean => message.includes('[TMPRL1100]');
+
+function workflowTaskProblem(
+  failure: WorkflowTaskFailure,
+  { workflowId, taskQueue }: WorkflowExecutionDescription,
+  extensions: Record<string, unknown>,
+): HttpProblem {
+  const members = { taskQueue, ...extensions };
+  return failure === 'non-determinism'
+    ? httpProblem('non-determinism', `the workflow code does not match the history of workflow ${workflowId}`, members)
+    : httpProblem('workflow-task-failed', `the code of workflow ${workflowId} fails`, members);
 }
 
 /**

@@ -506,10 +506,14 @@ describeOnDevServer('problems with Temporal and a database', () => {
   } satisfies Partial<Record<ProblemKind, ProblemTrigger>>;
 
   test('the problem tests cover every kind of problem', () => {
-    // test/api/codec/codec.test.ts covers `unreadable-payload`. test/e2e/operations/paused-workflows.test.ts covers
-    // `workflow-paused`.
-    const withOtherBackends = ['overloaded', 'unreadable-payload', 'workflow-paused'];
-    expect([...kindsWithoutBackends, ...withOtherBackends, ...Object.keys(makers)].sort()).toEqual(
+    const inOtherFiles: ProblemKind[] = [
+      'overloaded', // "an overloaded process" above
+      'unreadable-payload', // test/api/codec/codec.test.ts
+      'workflow-paused', // test/e2e/operations/paused-workflows.test.ts
+      'non-determinism', // test/api/temporal/failing-workflow-tasks.test.ts
+      'workflow-task-failed', // the same file
+    ];
+    expect([...kindsWithoutBackends, ...inOtherFiles, ...Object.keys(makers)].sort()).toEqual(
       [...PROBLEM_KINDS].sort(),
     );
   });

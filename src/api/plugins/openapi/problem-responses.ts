@@ -39,7 +39,14 @@ const COMMON_KINDS = [
 
 const KINDS_BY_DEPENDENCY = {
   temporal: ['temporal-unavailable'],
-  worker: ['temporal-unavailable', 'no-worker', 'workflow-paused', 'worker-busy'],
+  worker: [
+    'temporal-unavailable',
+    'no-worker',
+    'workflow-paused',
+    'non-determinism',
+    'workflow-task-failed',
+    'worker-busy',
+  ],
   store: ['store-unavailable'],
 } as const;
 
