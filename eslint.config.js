@@ -108,7 +108,14 @@ export default defineConfig(
             'use proxyActivities: a local activity that ends during a query can write a history that fails to replay (docs/concepts/versioning.md)',
         },
       ),
-      'no-restricted-globals': ['error', 'process', 'fetch', 'Buffer', 'performance'],
+      'no-restricted-globals': [
+        'error',
+        'process',
+        'fetch',
+        'Buffer',
+        'performance',
+        { name: 'Temporal', message: 'the workflow sandbox does not make Temporal.Now deterministic; use Date' },
+      ],
     },
   },
   {

@@ -44,6 +44,10 @@ test('the workflow bundle contains no library other than the SDK', () => {
   ]);
 });
 
+test('the workflow bundle does not use the global Temporal, whose clock is not deterministic in the sandbox', () => {
+  expect(bundle.match(/\bTemporal\.(?:Now|Instant|Duration|Plain\w+|Zoned\w+)/g)).toBeNull();
+});
+
 test('the workflow bundle does not exceed its size budget', () => {
   expect(Buffer.byteLength(bundle)).toBeLessThan(SIZE_BUDGET_BYTES);
 });

@@ -376,7 +376,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     const ours = pages
       .flat()
       .filter(
-        ({ name, exportedBy }) => /^(shop|http)_/.test(name) || (exportedBy === 'API' && /^temporal_/.test(name)),
+        ({ name, exportedBy }) => /^(shop_|http_)/.test(name) || (exportedBy === 'API' && /^temporal_/.test(name)),
       );
     const byName = (one: { name: string }, two: { name: string }) => one.name.localeCompare(two.name);
     expect(ours.sort(byName)).toEqual(readDocumentedMetrics('Shop').sort(byName));

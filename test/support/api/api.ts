@@ -187,13 +187,14 @@ export async function startApiProcess(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, fakes }: Pick<Shop, 'databaseUrl' | 'fakes'>,
   env: Record<string, string> = {},
+  command = typescriptCommand('src/api/server.ts'),
 ): Promise<{ url: string; lines: string[]; process: ManagedProcess }> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const lines: string[] = [];
   const process = await startProcess({
     name: 'api',
-    ...typescriptCommand('src/api/server.ts'),
+    ...command,
     env: {
       ...unsetShellVariables,
       HOST: '127.0.0.1',

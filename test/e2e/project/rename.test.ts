@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runCommand } from '../../../tools/processes/commands.js';
+import { copyProject, type ProjectCopy } from '../../support/docs/project-copy.js';
+
+const TIMEOUT_MS = 300_000;
+
+/** The tests of everything that carries a name: manifests, alerts, dashboard, metrics, configuration, histories. */
+const TESTS_OF_NAMES = ['test/deploy', 'test/observability', 'test/config', 'test/replay', 'test/tools/compose'];
+
+describe('npm run rename', () => {
+  let copy: ProjectCopy;
+  beforeAll(async () => {
+    copy = await copyProject();
+    await git('init', '--quiet');
+    await commit();
+  }, TIMEOUT_MS);
+  afterAll(() => copy?.remove());
+
+  const run = (command: string, ...args: string[]) =>
+    runCommand({ name: command, command, args, cwd: copy.folder, timeoutMs: TIMEOUT_MS });
+  const git = (...args: string[]) => run('git', '-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args);
+  const npmRun = (file: string, ...args: string[]) => run(process.execPath, 'tools/run.mjs', file, ...args);
+  const rename = (...args: string[]) => npmRun('tools/rename/main.ts', ...args);
+
+  async function commit(): Promise<void> {
+    await git('add', '--all');
+    await git('commit', '--quiet', '--message', 'Commit');
+  }
+
+  test.each([
+    ['--', []],
+    ['Acme', ['Acme']],
+    ['a-b', ['a-b']],
+    ['temporal', ['temporal']],
+    ['two names', ['a1', 'b1']],
+  ])(
+    'rejects %s and changes nothing',
+    async (_title, args) => {
+      await expect(rename(...args)).rejects.toThrow(/example: acme|npm run rename -- acme/);
+      expect(await git('status', '--porcelain')).toBe('');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'renames the project, whose checks and tests of names then pass',
+    async () => {
+      expect(await rename('acme')).toContain('Renamed the project to acme in');
+
+      const read = (file: string) => readFile(join(copy.folder, file), 'utf8');
+      expect(JSON.parse(await read('package.json'))).toMatchObject({ name: 'acme' });
+      expect(await read('docker-compose.yml')).toContain('postgres://acme:${ACME_DATABASE_PASSWORD:');
+      expect(await read('docs/reference/metrics.md')).toContain('`acme_orders_unreconciled`');
+      expect(await read('openapi.json')).toContain('"title": "Acme"');
+      const allowed = ['CHANGELOG.md', 'LICENSE', 'tools/rename/', 'test/tools/rename/', 'test/e2e/project/'];
+      const pattern = 'workflow-orchestration-patterns|shop_[a-z]|SHOP_[A-Z]';
+      expect(await git('grep', '-lE', pattern, '--', '.', ...allowed.map((path) => `:!${path}`)).catch(() => '')).toBe(
+        '',
+      );
+
+      await expect(rename('other')).rejects.toThrow('uncommitted changes');
+      await commit();
+      await npmRun('tools/project/check.ts', 'format', 'spelling', 'links', 'types', 'openapi');
+      await npmRun('tools/project/test.ts', ...TESTS_OF_NAMES);
+      await expect(rename('other')).rejects.toThrow('was already renamed');
+    },
+    2 * TIMEOUT_MS,
+  );
+});
