@@ -10,10 +10,13 @@ export const benches: readonly Bench[] = [
     title: 'The order compared with a no-op workflow',
     description:
       'Measures the complete saga from its start to `completed`, with database, payment gateway, carrier and two ' +
-      'carrier callbacks. The baseline is a workflow with three regular activities that do nothing. These activities ' +
+      'carrier callbacks. The first baseline is a workflow with three regular activities that do nothing. These activities ' +
       'run one after the other on the same dev server, in a worker with the same settings. The bench also measures ' +
-      'three local activities, because they are the cheapest way to run three steps on Temporal. Twenty clients ' +
-      'measure the rate, and one client measures the latency.',
+      'three local activities, because they are the cheapest way to run three steps on Temporal. The second baseline, ' +
+      'the skeleton, has the events of an order (activities, signals, timer, search attributes) but not its work: the ' +
+      'skeleton against three activities is the cost of the pattern, and an order against the skeleton is the cost of ' +
+      'the database, the partners and the code of this project. Twenty clients measure the rate, and one client ' +
+      'measures the latency.',
     run: async (scale) => (await import('./benches/order.js')).benchOrder(scale),
   },
   {

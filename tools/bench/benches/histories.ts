@@ -35,6 +35,8 @@ export async function benchHistories({ scale }: SampleScale): Promise<Comparison
     const variants: Record<string, () => Promise<HistorySize>> = {
       '3 no-op activities': async () =>
         readHistorySize(noopWorker.client, (await noopWorker.run('threeActivities')).workflowId),
+      'order skeleton': async () =>
+        readHistorySize(noopWorker.client, (await noopWorker.run('orderSkeleton')).workflowId),
       'order, with the SDK client': async () =>
         readHistorySize(client, orderWorkflowId(await completeOrderByClient(client))),
       'order, over HTTP': async () =>

@@ -18,9 +18,14 @@ interface MeasuredVariant {
   run: () => Promise<unknown>;
 }
 
+const THREE_ACTIVITIES = '3 no-op activities';
+const SKELETON = 'order skeleton';
+const BY_CLIENT = 'order, with the SDK client';
+const BY_HTTP = 'order, over HTTP';
+
 /**
- * Compares the complete saga with three activities that do nothing, on one server and with the same settings. Linux
- * only.
+ * Compares the complete saga with three activities that do nothing, and with a workflow that has the events of an order
+ * but not its work. Both run on the same server with the same settings. Linux only.
  */
 export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> {
   return await withOrderServers(
@@ -29,7 +34,7 @@ export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> 
       const shop = stack.processes.get('worker')!.current.pid;
       return await compareVariants(scale, [
         {
-          name: '3 no-op activities',
+          name: THREE_ACTIVITIES,
           workerPid: noopWorker.workerPid,
           run: () => noopWorker.run('threeActivities'),
         },
@@ -38,8 +43,9 @@ export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> 
           workerPid: noopWorker.workerPid,
           run: () => noopWorker.run('threeLocalActivities'),
         },
-        { name: 'order, with the SDK client', workerPid: shop, run: () => completeOrderByClient(client) },
-        { name: 'order, over HTTP', workerPid: shop, run: () => completeOrderByHttp(apiUrl, client) },
+        { name: SKELETON, workerPid: noopWorker.workerPid, run: () => noopWorker.run('orderSkeleton') },
+        { name: BY_CLIENT, workerPid: shop, run: () => completeOrderByClient(client) },
+        { name: BY_HTTP, workerPid: shop, run: () => completeOrderByHttp(apiUrl, client) },
       ]);
     },
   );
@@ -65,14 +71,35 @@ async function compareVariants(scale: SampleScale['scale'], variants: MeasuredVa
 
   const calls = { unit: 'ms', better: 'less', sampleCount: scale(CALLS_PER_ROUND) } as const;
   return [
-    ...compareWithFirst(perSecond, { what: 'rate', unit: 'per second', better: 'more', sampleCount: scale(ORDERS) }),
-    ...compareWithFirst(latencies.p50, { what: 'p50, one client', ...calls }),
-    ...compareWithFirst(latencies.max, { what: `slowest of ${scale(CALLS_PER_ROUND)}, one client`, ...calls }),
-    ...compareWithFirst(processor, {
+    ...compareWithBaselines(perSecond, {
+      what: 'rate',
+      unit: 'per second',
+      better: 'more',
+      sampleCount: scale(ORDERS),
+    }),
+    ...compareWithBaselines(latencies.p50, { what: 'p50, one client', ...calls }),
+    ...compareWithBaselines(latencies.max, { what: `slowest of ${scale(CALLS_PER_ROUND)}, one client`, ...calls }),
+    ...compareWithBaselines(processor, {
       what: 'worker CPU time',
       unit: 'ms',
       better: 'less',
       sampleCount: scale(ORDERS),
     }),
+  ];
+}
+
+/**
+ * Compares all variants with the three activities (the cost of the pattern), the orders with the skeleton (the cost of
+ * this project), and HTTP with the client (the cost of the API).
+ */
+function compareWithBaselines(
+  measured: ValuesByVariant,
+  { what, ...rest }: Parameters<typeof compareWithFirst>[1],
+): Comparison[] {
+  const pick = (...names: string[]) => Object.fromEntries(names.map((name) => [name, measured[name]!]));
+  return [
+    ...compareWithFirst(measured, { what, ...rest }),
+    ...compareWithFirst(pick(SKELETON, BY_CLIENT, BY_HTTP), { what: `${what}, against the skeleton`, ...rest }),
+    ...compareWithFirst(pick(BY_CLIENT, BY_HTTP), { what: `${what}, against the SDK client`, ...rest }),
   ];
 }

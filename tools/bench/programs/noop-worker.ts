@@ -7,10 +7,13 @@ import { createWorkers } from '../../../src/temporal/workers.js';
 
 export interface NoopActivities {
   doNothing: () => Promise<void>;
+  /** Makes the process that started the worker send two signals to the workflow. */
+  requestMoves: (workflowId: string) => Promise<void>;
 }
 
 /**
- * A worker process for workflows that do nothing, with the settings of the shop's worker. Prints `ready` when it polls.
+ * A worker process for workflows that do nothing, with the settings of the shop's worker. Prints `ready` when it polls,
+ * and `move <workflow id>` for each call of `requestMoves`.
  */
 const { ADDRESS, NAMESPACE, BUNDLE } = z
   .object({ ADDRESS: z.string(), NAMESPACE: z.string(), BUNDLE: z.string() })
@@ -21,7 +24,10 @@ Runtime.install({
   shutdownSignals: ['SIGINT', 'SIGTERM'],
   telemetryOptions: { logging: { filter: coreLogFilter('warn'), forward: {} } },
 });
-const activities: NoopActivities = { doNothing: async () => undefined };
+const activities: NoopActivities = {
+  doNothing: async () => undefined,
+  requestMoves: async (workflowId) => console.log(`move ${workflowId}`),
+};
 const connection = await NativeConnection.connect({ address: ADDRESS });
 const workers = await createWorkers({
   connection,

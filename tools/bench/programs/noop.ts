@@ -9,8 +9,10 @@ import { openConnection } from '../../../src/temporal/connections.js';
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
 import { unsetShellVariables } from '../../settings/application-variables.js';
 import { waitUntilReady } from '../../processes/readiness.js';
-import { ensureNamespace } from '../../../src/temporal/provisioning.js';
+import { ensureNamespace, ensureSearchAttributes } from '../../../src/temporal/provisioning.js';
+import { SEARCH_ATTRIBUTES } from '../../../src/temporal/search-attributes.js';
 import { ORDER_TASK_QUEUE } from '../../../src/workflows/order/contract.js';
+import { PARCEL_MOVED } from './noop-signals.js';
 import type * as noopWorkflows from './noop.workflows.js';
 
 const NOOP_NAMESPACE = 'noop';
@@ -43,19 +45,24 @@ export async function startNoopWorker(address: string): Promise<NoopWorker> {
     const bundle = join(folder, 'noop.js');
     await writeFile(bundle, await bundleNoopWorkflows());
     await ensureNamespace(connection, NOOP_NAMESPACE);
+    await ensureSearchAttributes(connection, NOOP_NAMESPACE, SEARCH_ATTRIBUTES);
+    const client = new Client({ connection, namespace: NOOP_NAMESPACE });
     let isReady = false;
     const worker = await startProcess({
       name: 'no-op worker',
       ...typescriptCommand('tools/bench/programs/noop-worker.ts'),
       env: { ...unsetShellVariables, ADDRESS: address, NAMESPACE: NOOP_NAMESPACE, BUNDLE: bundle },
-      onLine: (line) => (isReady ||= line === 'ready'),
+      onLine: (line) => {
+        isReady ||= line === 'ready';
+        const [, moved] = /^move (\S+)$/.exec(line) ?? [];
+        if (moved !== undefined) void sendMoves(client, moved);
+      },
     });
     stops.unshift(async () => void (await worker.stop()));
     await waitUntilReady(worker, () => isReady || undefined, {
       description: 'readiness of the no-op worker',
       timeoutMs: 60_000,
     });
-    const client = new Client({ connection, namespace: NOOP_NAMESPACE });
     const run = async (type: NoopWorkflow) => {
       const handle = await client.workflow.start(type, { workflowId: randomUUID(), taskQueue: ORDER_TASK_QUEUE });
       await handle.result();
@@ -66,6 +73,13 @@ export async function startNoopWorker(address: string): Promise<NoopWorker> {
     await stop();
     throw error;
   }
+}
+
+/** Sends the two signals of an `orderSkeleton`, like a carrier whose pickup and delivery take no time. */
+async function sendMoves(client: Client, workflowId: string): Promise<void> {
+  const handle = client.workflow.getHandle(workflowId);
+  await handle.signal(PARCEL_MOVED);
+  await handle.signal(PARCEL_MOVED);
 }
 
 async function bundleNoopWorkflows(): Promise<string> {
