@@ -53,10 +53,12 @@ export const { updateSlackMessage } = proxyActivities<Activities>({
   retry: { initialInterval: '1 second', backoffCoefficient: 2, nonRetryableErrorTypes },
 });
 
+const MESSAGE_ATTEMPT_TIMEOUT_MS = 30_000;
+
 /**
  * Returns the activities that send a message to an approver. They retry with backoff until the stage ends.
  *
- * @param awaitCancelled whether a cancelled attempt ends before the workflow continues.
+ * @param awaitCancelled whether an attempt that runs at the end of the stage ends before the workflow continues.
  */
 export const notificationActivities = ({
   summary,
@@ -69,9 +71,14 @@ export const notificationActivities = ({
 }) =>
   proxyActivities<Activities>({
     summary,
-    startToCloseTimeout: '30 seconds',
+    startToCloseTimeout: MESSAGE_ATTEMPT_TIMEOUT_MS,
     scheduleToCloseTimeout: timeoutMs,
-    ...(awaitCancelled && { heartbeatTimeout: '10 seconds', cancellationType: 'WAIT_CANCELLATION_COMPLETED' as const }),
+    ...(awaitCancelled && {
+      // The end of the stage cancels the activity. A timeout at the same time would end it without its result.
+      scheduleToCloseTimeout: timeoutMs + MESSAGE_ATTEMPT_TIMEOUT_MS,
+      heartbeatTimeout: '10 seconds',
+      cancellationType: 'WAIT_CANCELLATION_COMPLETED' as const,
+    }),
     retry: {
       initialInterval: '1 second',
       backoffCoefficient: 2,

@@ -38,6 +38,13 @@ describeWithTimeSkipping('an approval with approvers in Slack (time-skipping ser
       'the approvers being notified',
     );
 
+  const waitForCancelledMessage = (handle: ApprovalHandle) =>
+    waitUntil(
+      async () =>
+        (await fetchEventSummaries(handle)).some(({ type }) => type === 'ActivityTaskCancelRequested') || undefined,
+      { description: 'the message being cancelled', timeoutMs: 10_000 },
+    );
+
   test('asks in Slack, and shows the outcome of a decision by Slack', async () => {
     const input = makeSlackApproval();
     const handle = await startApproval(shop.client, input);
@@ -109,11 +116,7 @@ describeWithTimeSkipping('an approval with approvers in Slack (time-skipping ser
     const handle = await startApproval(shop.client, input);
     await waitForSlackMessage(shop.fakes, input);
     await handle.signal(decideSignal, { approver: ANNA.id, decision: 'approve' });
-    await waitUntil(
-      async () =>
-        (await fetchEventSummaries(handle)).some(({ type }) => type === 'ActivityTaskCancelRequested') || undefined,
-      { description: 'the message being cancelled', timeoutMs: 10_000 },
-    );
+    await waitForCancelledMessage(handle);
     release();
 
     expect(await handle.result()).toMatchObject({
@@ -122,6 +125,26 @@ describeWithTimeSkipping('an approval with approvers in Slack (time-skipping ser
     });
     expect(messagesOf(input).map(buttonsOf)).toEqual([[]]);
     expect(textOf(messagesOf(input)[0]!)).toContain(`Approved by ${ANNA.id}`);
+  });
+
+  test('removes the buttons from a message that is still being sent when its stage ends', async () => {
+    const input = makeSlackApproval({
+      stages: [{ timeoutSeconds: 1, approvers: [{ id: ANNA.id }] }, makeStage({ id: BEN.id })],
+    });
+    const release = shop.fakes.slack.holdResponses('chat.postMessage');
+    const handle = await startApproval(shop.client, input);
+    const message = await waitForSlackMessage(shop.fakes, input);
+    await waitForCancelledMessage(handle);
+    release();
+    await waitForSlackMessage(shop.fakes, input, { slackUser: BEN.slackUser });
+
+    await waitUntil(async () => buttonsOf(message).length === 0 || undefined, {
+      description: 'the buttons of the first stage being removed',
+      timeoutMs: 10_000,
+    });
+    expect(textOf(message)).toContain(`The request went to ${BEN.id}`);
+    await handle.executeUpdate(withdrawUpdate, { args: [{}] });
+    await handle.result();
   });
 
   test('a cancelled approval shows the withdrawal, and not the next stage', async () => {
