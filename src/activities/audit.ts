@@ -1,9 +1,11 @@
 import { Context } from '@temporalio/activity';
 import { runConcurrently } from '../async/concurrency.js';
 import { auditInput, type AuditFinding } from '../schemas/audit.js';
+import type { OrderStatus } from '../schemas/order.js';
 import { formatMoney } from '../schemas/shared/money.js';
 import type { Store } from '../store/index.js';
 import type { OrderState } from '../store/orders/reconciliation.js';
+import type { UnexpectedPayment } from '../store/payment-events.js';
 import { isOpen, OPEN_EXECUTIONS } from '../temporal/client/closed-executions.js';
 import { describeExecution } from '../temporal/client/describe-execution.js';
 import { listExecutions } from '../temporal/client/visibility.js';
@@ -21,6 +23,9 @@ const MAX_FINDINGS = 100;
 /** The findings that one run looks up again. Each needs a call to the gateway. */
 const MAX_RECHECKED_ORDERS = 500;
 const MAX_CONCURRENT_LOOKUPS = 10;
+
+/** The payment events that one run checks. Each needs a call to the gateway. */
+const MAX_CHECKED_EVENTS = 500;
 
 /** A daily run compares the charges of three days, so that two runs can fail. */
 const COMPARED_DAYS = 3;
@@ -64,13 +69,18 @@ export interface RecordRequest {
 
 export interface AuditSettings {
   store: Store;
-  payments: Pick<PaymentGateway, 'findPayment' | 'listCharges'>;
+  payments: Pick<PaymentGateway, 'findOrderId' | 'findPayment' | 'listCharges'>;
   /** Younger charges, workflows and outcomes are not compared, because their orders are in progress. */
   reconcileAfterMinutes: number;
 }
 
 export function createAuditActivities({ store, payments, reconcileAfterMinutes }: AuditSettings) {
   const comparedBefore = () => new Date(Date.now() - reconcileAfterMinutes * 60_000);
+
+  function comparedPeriod() {
+    const receivedBefore = comparedBefore();
+    return { receivedFrom: new Date(receivedBefore.getTime() - COMPARED_DAYS * DAY_MS), receivedBefore };
+  }
 
   /** @returns undefined if the charge fits the order. */
   async function problemOfCharge(charge: ListedCharge, order: OrderState | undefined): Promise<string | undefined> {
@@ -100,12 +110,47 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
       const orderId = orderIds[n]!;
       const order = orders.get(orderId);
       if (order && (!order.isClosed || order.status === 'completed')) return;
-      const { charge, refund } = await payments.findPayment(orderId);
-      if (charge?.status !== 'succeeded' || refund?.status === 'refunded') return;
-      const amount = formatMoney(charge.amount);
-      findings.push({ orderId, problem: order ? notRefunded(order, amount) : notRecorded(amount) });
+      const problem = await problemOfPayment(orderId, order?.status);
+      if (problem) findings.push({ orderId, problem });
     });
     return { orderIds, findings, isComplete: listed.length <= MAX_RECHECKED_ORDERS };
+  }
+
+  /** @returns undefined if the newest charge of an order without success is refunded. */
+  async function problemOfPayment(orderId: string, status: OrderStatus | undefined): Promise<string | undefined> {
+    const { charge, refund } = await payments.findPayment(orderId);
+    if (charge?.status !== 'succeeded' || refund?.status === 'refunded') return undefined;
+    const amount = formatMoney(charge.amount);
+    return status ? notRefunded({ status }, amount) : notRecorded(amount);
+  }
+
+  /**
+   * Checks the payments that the provider has reported and that do not fit their orders. The events only say where to
+   * look: the gateway decides what was charged and refunded.
+   */
+  async function checkPaymentEvents(cancellation: AbortSignal): Promise<AuditFinding[]> {
+    const events = await store.listUnexpectedPayments({ ...comparedPeriod(), limit: MAX_CHECKED_EVENTS });
+    const findings: AuditFinding[] = [];
+    await runConcurrently(events.length, MAX_CONCURRENT_LOOKUPS, async (n) => {
+      cancellation.throwIfAborted();
+      const event = events[n]!;
+      const orderId = event.orderId ?? (await payments.findOrderId?.(event.chargeId));
+      if (orderId === undefined) return;
+      const problem = await problemOfEvent(event, orderId);
+      if (problem) findings.push({ orderId, problem });
+    });
+    return findings;
+  }
+
+  async function problemOfEvent(
+    { type, chargeId, orderStatus: status }: UnexpectedPayment,
+    orderId: string,
+  ): Promise<string | undefined> {
+    if (type === 'dispute_opened') return `the customer disputes the charge ${chargeId}`;
+    if (type === 'charged') return await problemOfPayment(orderId, status);
+    const { refund } = await payments.findPayment(orderId);
+    if (refund?.status !== 'refunded') return undefined;
+    return `the order is ${status}, and its charge was refunded at the gateway`;
   }
 
   async function compareChargePage(charges: ListedCharge[], chargeIds: Map<string, string>): Promise<AuditFinding[]> {
@@ -146,7 +191,7 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
   return {
     /**
      * Compares the charges of the last three days with the orders in the database. The first call also looks up the
-     * charges of the orders that earlier audits listed.
+     * charges of the orders that earlier audits listed, and checks the events of the payment provider.
      *
      * @throws `InvalidInput`, and the failures of `PaymentGateway`.
      */
@@ -156,12 +201,13 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
       const createdFrom = new Date(createdBefore.getTime() - COMPARED_DAYS * DAY_MS);
       const chargeIds = new Map<string, string>();
       const recheck = after === undefined ? await withHeartbeat(recheckListedOrders) : undefined;
+      const reported = after === undefined ? await withHeartbeat(checkPaymentEvents) : [];
       const compared = await comparePages(after, async (position) => {
         const page = await payments.listCharges({ createdFrom, createdBefore, limit: PAGE_SIZE, after: position });
         const findings = await compareChargePage(page.charges, chargeIds);
         return { comparedCount: page.charges.length, findings, ...(page.next !== null && { next: page.next }) };
       });
-      return { ...compared, ...(recheck && { recheck }) };
+      return { ...compared, findings: [...compared.findings, ...reported], ...(recheck && { recheck }) };
     },
 
     /** Compares the open workflows of orders with the database. */
@@ -198,7 +244,7 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
 
 const notRecorded = (amount: string) => `the gateway charged ${amount}, and the database has no record of the order`;
 
-const notRefunded = ({ status }: OrderState, amount: string) =>
+const notRefunded = ({ status }: Pick<OrderState, 'status'>, amount: string) =>
   `the order is ${status}, and its charge of ${amount} is not refunded`;
 
 async function comparePages(

@@ -39,6 +39,12 @@ export interface PaymentGateway {
   /** Returns the newest charge and the newest refund of an order. */
   findPayment(orderId: string): Promise<Payment>;
 
+  /**
+   * Returns the order of a charge, for disputes, which name only the charge. Undefined for a charge that is not from this
+   * shop. A provider that reports no disputes needs no such method.
+   */
+  findOrderId?(chargeId: string): Promise<string | undefined>;
+
   /** Lists the charges of a period, in an order that does not change between pages. */
   listCharges(request: ChargeListRequest): Promise<ChargeList>;
 }

@@ -8,6 +8,9 @@ const DAY_MS = 24 * 60 * 60_000;
 /** An upload that is in progress stores parts more often, because it takes at most 24 hours in all. */
 const ABANDONED_UPLOAD_AGE_DAYS = 1;
 
+/** A dispute is usually closed within three months. */
+const PAYMENT_EVENT_RETENTION_DAYS = 180;
+
 export interface RetentionSettings {
   store: Store;
   notificationRetentionDays: number;
@@ -35,10 +38,19 @@ export function createPurgeActivities({
       return await withHeartbeat((cancellation) => store.deleteExpiredIdempotencyKeys(cancellation));
     },
 
-    /** Deletes the notifications of carts after their retention. @returns the number of deleted notifications. */
+    /**
+     * Deletes the notifications of carts, and the events of the payment provider, after their retention.
+     *
+     * @returns the number of deleted notifications and events.
+     */
     async purgeNotifications(): Promise<number> {
       const before = daysAgo(notificationRetentionDays);
-      return await withHeartbeat((cancellation) => store.deleteNotifications(before, cancellation));
+      const eventsBefore = daysAgo(PAYMENT_EVENT_RETENTION_DAYS);
+      return await withHeartbeat(
+        async (cancellation) =>
+          (await store.deleteNotifications(before, cancellation)) +
+          (await store.deletePaymentEvents(eventsBefore, cancellation)),
+      );
     },
 
     /** Deletes the items of batches that closed before the retention. @returns the number of batches. */

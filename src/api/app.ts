@@ -31,6 +31,7 @@ import { createBatchServices } from './batches/services.js';
 import { bulkRoutes } from './bulk/routes.js';
 import { callbackRoutes } from './callbacks/routes.js';
 import { slackRoutes } from './callbacks/slack/routes.js';
+import { stripeRoutes } from './callbacks/stripe/routes.js';
 import { cartRoutes } from './carts/routes.js';
 import { codecRoutes } from './codec/routes.js';
 import { CONSOLE_PATH, withConsoleContract } from './console/contract.js';
@@ -114,6 +115,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.register(bulkRoutes, { prefix: '/v1', ...deps, batches });
   app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
   app.register(slackRoutes, { prefix: '/v1/callbacks', ...deps });
+  app.register(stripeRoutes, { prefix: '/v1/callbacks', ...deps });
   app.register(shipmentReportRoutes, { prefix: '/v1/shipment-reports', ...deps });
   app.register(approvalPageRoutes, { prefix: '/approvals', ...deps });
   app.register(consoleRoutes, {

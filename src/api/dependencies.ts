@@ -55,6 +55,8 @@ export interface AppDependencies extends Backends {
   /** The secrets with which external systems sign their decisions about approvals. */
   approvalWebhookSecrets: readonly string[];
   approvalLinks: ApprovalLinkSigner;
+  /** The secrets with which Stripe signs events. Without a secret, the API rejects all events. */
+  stripeWebhookSecrets: readonly string[];
   /** If undefined, the API rejects all interactions of Slack. */
   slack?: SlackAccess | undefined;
   outgoing: OutgoingHttpClient;

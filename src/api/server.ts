@@ -66,6 +66,7 @@ async function createConfiguredApp(
     approvalWebhookSecrets: config.APPROVAL_WEBHOOK_SECRET,
     approvalLinks: createApprovalLinkSigner(config.APPROVAL_LINK_SECRET),
     slack: readSlackAccess(config),
+    stripeWebhookSecrets: config.STRIPE_WEBHOOK_SECRET ?? [],
     batchOperations: operations,
     uploadLimits: {
       maxBytes: config.BATCH_MAX_BYTES,

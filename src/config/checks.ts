@@ -17,7 +17,7 @@ export function checkCombinations(processName: ProcessName, values: ValidValues,
   return [
     ...findIncompleteGroups(processName, values, env),
     ...findUnusedTargets(values),
-    ...(processName === 'worker' ? checkPaymentGateway(values, env) : []),
+    ...(processName === 'worker' ? [...checkPaymentGateway(values, env), ...checkStripeConnection(values)] : []),
     ...findPortConflict(values),
     ...checkChunkConcurrency(values),
     ...checkOrderRetention(values),
@@ -77,6 +77,13 @@ function checkPaymentGateway({ PAYMENTS: adapter }: ValidValues, env: Environmen
       .filter((name) => env[name] !== undefined)
       .map((name) => ({ name, problem: 'has no effect without PAYMENTS=stripe', example: 'PAYMENTS=stripe' })),
   ];
+}
+
+/** Without TLS, everyone on the network can read a live key. */
+function checkStripeConnection({ STRIPE_SECRET_KEY: key, STRIPE_API_URL: url }: ValidValues): ConfigProblem[] {
+  if (!key?.includes('_live_') || !url?.startsWith('http:')) return [];
+  const problem = 'must be an https URL, because STRIPE_SECRET_KEY is a live key';
+  return [{ name: 'STRIPE_API_URL', problem, got: url, example: 'https://api.stripe.com' }];
 }
 
 /** A process cannot serve two things on the same port. */

@@ -9,6 +9,11 @@ export const httpUrl = z
   .transform((value) => value.replace(/\/+$/, ''))
   .meta({ values: 'http or https URL' });
 
+/** The URL of a server with the API of Stripe. The client of Stripe sets the whole path, so the URL has none. */
+export const stripeApiUrl = httpUrl
+  .refine((value) => value === new URL(value).origin, 'must have no path, such as https://api.stripe.com')
+  .meta({ values: 'http or https URL without a path' });
+
 /** An http or https URL with the placeholder `{workflowId}`. */
 export const workflowUrlTemplate = z
   .string()
@@ -124,6 +129,12 @@ export const webhookSecrets = rotatingSecrets(
   /^whsec_[A-Za-z0-9+/]{32,}={0,2}$/,
   'must be whsec_ followed by at least 24 bytes in base64',
 ).meta({ values: '`whsec_` and at least 24 bytes in base64' });
+
+/** The signing secrets of Stripe's webhook endpoints, which are not base64. */
+export const stripeWebhookSecrets = rotatingSecrets(
+  /^whsec_\w{16,}$/,
+  'must be whsec_ followed by at least 16 letters, digits or underscores',
+).meta({ values: '`whsec_` and at least 16 letters, digits or underscores' });
 
 export const plainSecrets = rotatingSecrets(
   /^[^\s,]{32,}$/,

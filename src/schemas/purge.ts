@@ -7,7 +7,7 @@ export const purgeInput = z.undefined();
 export interface PurgeResult {
   /** The number of deleted idempotency keys with their responses. */
   idempotencyKeys: number;
-  /** The number of deleted notifications of carts. */
+  /** The number of deleted notifications of carts, and of events of the payment provider. */
   notifications: number;
   /** The number of batches whose items were deleted. */
   batches: number;

@@ -10,6 +10,7 @@ import { createNotificationStore } from './notifications.js';
 import { createOrderStore } from './orders/orders.js';
 import { createOrderReconciliationStore } from './orders/reconciliation.js';
 import { createReservationStore } from './orders/reservations.js';
+import { createPaymentEventStore } from './payment-events.js';
 import { createReportStore } from './reports.js';
 import type { Tables } from './tables.js';
 import { createShipmentReportStore } from './shipment-reports.js';
@@ -69,6 +70,7 @@ export function openStore({
     ...createOrderReconciliationStore(db),
     ...createNotificationStore(db),
     ...createCartStore(db),
+    ...createPaymentEventStore(db),
     ...createReportStore(db),
     ...createErasureStore(db),
     ...createBatchStore(db, pool),

@@ -3,6 +3,7 @@ import type { ApprovalStatus, ApprovalView, TrailEntry } from '../schemas/approv
 import type { BatchStatus } from '../schemas/batch.js';
 import type { CartStatus } from '../schemas/cart.js';
 import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
+import type { PaymentEvent } from '../schemas/payment-event.js';
 import type { DailyReport } from '../schemas/report.js';
 import type { Reason } from '../schemas/shared/reason.js';
 import type { UnhandledReportReason } from '../schemas/shipment-reports.js';
@@ -23,6 +24,7 @@ export interface Tables {
   approval_messages: ApprovalMessagesTable;
   shipment_reports: ShipmentReportsTable;
   daily_reports: DailyReportsTable;
+  payment_events: PaymentEventsTable;
 }
 
 interface ProductsTable {
@@ -219,6 +221,17 @@ interface ShipmentReportsTable {
   /** The status exactly as the carrier sent it. */
   status: string;
   reason: UnhandledReportReason;
+  received_at: Generated<Date>;
+}
+
+/** An event that the payment provider reported. */
+interface PaymentEventsTable {
+  event_id: string;
+  type: PaymentEvent['type'];
+  charge_id: string;
+  /** Null for disputes. */
+  order_id: string | null;
+  dispute_id: string | null;
   received_at: Generated<Date>;
 }
 

@@ -4,7 +4,7 @@ import { OPERATION_EXAMPLES } from '../../src/api/plugins/openapi/examples.js';
 import { isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
 import type { Problem } from '../../src/schemas/shared/problem.js';
 import { waitUntil } from '../support/processes.js';
-import { signDecision, signShipmentReport, startApi, type Api } from '../support/api/api.js';
+import { signDecision, signShipmentReport, signStripeEvent, startApi, type Api } from '../support/api/api.js';
 import { signSlackBody } from '../support/shop/slack.js';
 import { describeOnDevServer, startDevServer } from '../support/temporal/dev-server.js';
 import { fuzzText, fuzzBody, fuzzId, fuzzHeader, fuzzQuery } from '../support/api/fuzz-requests.js';
@@ -172,7 +172,11 @@ function signatureFor(operationId: string, text = ''): Record<string, string> {
     const { 'content-type': _form, ...signature } = signSlackBody(text);
     return signature;
   }
-  const sign = { receiveShipmentCallback: signShipmentReport, receiveDecisionCallback: signDecision }[operationId];
+  const sign = {
+    receiveShipmentCallback: signShipmentReport,
+    receiveDecisionCallback: signDecision,
+    receiveStripeEvent: signStripeEvent,
+  }[operationId];
   if (!sign) return {};
   const { 'content-type': _type, ...headers } = sign(text).headers!;
   return headers;

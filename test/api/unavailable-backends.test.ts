@@ -7,7 +7,7 @@ import { openStore, type Store } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { freePort, waitUntil } from '../support/processes.js';
-import { signShipmentReport, startApi, type ApiResponse, type Api } from '../support/api/api.js';
+import { signShipmentReport, signStripeEvent, startApi, type ApiResponse, type Api } from '../support/api/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../support/shop/shop.js';
 import { startWorker } from '../support/workers/workers.js';
@@ -80,6 +80,14 @@ const calls: [string, (api: Api) => Promise<ApiResponse<Problem>>][] = [
 const storeCalls: [string, (api: Api) => Promise<ApiResponse<Problem>>][] = [
   ['products are listed', (api) => api.get('/v1/products')],
   ['orders are listed', (api) => api.get('/v1/orders')],
+  [
+    'Stripe sends an event',
+    (api) => {
+      const object = { id: 'pi_1', metadata: { orderId: 'some-order' } };
+      const event = { id: 'evt_1', type: 'payment_intent.succeeded', data: { object } };
+      return api.request('POST', '/v1/callbacks/stripe', signStripeEvent(event));
+    },
+  ],
 ];
 const healthCall = (api: Api) => api.get('/readyz');
 

@@ -55,6 +55,22 @@ describe('loadConfig', () => {
     expect(loadConfig('worker', env).PAYMENTS).toBe('plain');
   });
 
+  test.each(['sk_live_51hidden', 'rk_live_51hidden'])('rejects a URL without TLS for the live key %s', (key) => {
+    const stripe = { ...env, PAYMENTS: 'stripe', STRIPE_SECRET_KEY: key };
+    const load = (url: string) => loadConfig('worker', { ...stripe, STRIPE_API_URL: url });
+
+    expect(() => load('http://127.0.0.1:3001')).toThrow(
+      'STRIPE_API_URL: must be an https URL, because STRIPE_SECRET_KEY is a live key',
+    );
+    expect(() => load('http://127.0.0.1:3001')).not.toThrow('51hidden');
+    expect(load('https://proxy.example.com').STRIPE_API_URL).toBe('https://proxy.example.com');
+  });
+
+  test('accepts a URL without TLS for a test key', () => {
+    const stripe = { PAYMENTS: 'stripe', STRIPE_SECRET_KEY: 'sk_test_1', STRIPE_API_URL: 'http://127.0.0.1:3001/' };
+    expect(loadConfig('worker', { ...env, ...stripe }).STRIPE_API_URL).toBe('http://127.0.0.1:3001');
+  });
+
   test('reads the task queues of a worker without duplicates', () => {
     expect(
       loadConfig('worker', { ...env, WORKER_TASK_QUEUES: 'payments, orders,payments' }).WORKER_TASK_QUEUES,
@@ -153,6 +169,7 @@ describe('loadConfig', () => {
     ['STRIPE_SECRET_KEY', 'pk_test_1', 'must be a secret key (sk_…) or a restricted key (rk_…) of Stripe'],
     ['STRIPE_SECRET_KEY', 'sk_test_1', 'has no effect without PAYMENTS=stripe'],
     ['STRIPE_API_URL', 'http://127.0.0.1:3001', 'has no effect without PAYMENTS=stripe'],
+    ['STRIPE_API_URL', 'https://proxy.example.com/stripe', 'must have no path'],
     ['WORKER_TUNER', 'automatic', 'must be fixed or resource-based'],
     ['WORKER_TARGET_MEMORY', '80', 'must be a number from 0.1 to 1'],
     ['WORKER_TARGET_CPU', '0', 'must be a number from 0.1 to 1'],
@@ -264,6 +281,19 @@ describe('the configuration of the API', () => {
   };
   const API_KEYS = JSON.stringify([key]);
   const load = (more: NodeJS.ProcessEnv = {}) => loadConfig('api', { ...api, ...more });
+
+  test('reads the webhook secrets of Stripe, one or two', () => {
+    expect(
+      load({ STRIPE_WEBHOOK_SECRET: 'whsec_51aB_first00000001,whsec_51aB_second0000002' }).STRIPE_WEBHOOK_SECRET,
+    ).toEqual(['whsec_51aB_first00000001', 'whsec_51aB_second0000002']);
+  });
+
+  test.each(['whsec_short', 'sk_test_0123456789012345', 'whsec_with-a-hyphen0000'])(
+    'rejects %s as a webhook secret of Stripe',
+    (STRIPE_WEBHOOK_SECRET) => {
+      expect(() => load({ STRIPE_WEBHOOK_SECRET })).toThrow('STRIPE_WEBHOOK_SECRET: must be whsec_ followed by');
+    },
+  );
 
   test('listens on loopback by default and requires no API keys there', () => {
     expect(load()).toMatchObject({

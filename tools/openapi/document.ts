@@ -46,6 +46,7 @@ export async function openApiDocument(): Promise<OpenAPIV3_1.Document> {
     logger: createLogger('api', 'silent'),
     carrierWebhookSecrets: [],
     approvalWebhookSecrets: [],
+    stripeWebhookSecrets: [],
     approvalLinks: createApprovalLinkSigner(['unused-secret-of-the-documentation']),
     uploadLimits: {
       maxBytes: 0,

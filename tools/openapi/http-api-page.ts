@@ -73,7 +73,7 @@ content, the API returns \`409\`.
 
 ## Idempotency
 
-Every \`POST\`, \`PATCH\` and \`DELETE\` under \`/v1\` accepts an \`Idempotency-Key\` (callbacks have a \`webhook-id\` instead). A key
+Every \`POST\`, \`PATCH\` and \`DELETE\` under \`/v1\` accepts an \`Idempotency-Key\` (callbacks have a \`webhook-id\` or an event id instead). A key
 belongs to its caller, method and path.
 
 - **Same key, same content:** for 24 hours (\`IDEMPOTENCY_KEY_RETENTION_HOURS\`), each API process returns the first response again with

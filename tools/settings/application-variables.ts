@@ -96,6 +96,7 @@ export const applicationVariables = [
   'PAYMENTS',
   'STRIPE_SECRET_KEY',
   'STRIPE_API_URL',
+  'STRIPE_WEBHOOK_SECRET',
   ...workerVariables,
   ...connectionVariables,
   ...traceVariables,

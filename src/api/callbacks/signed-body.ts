@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify';
-import type { Webhook } from 'standardwebhooks';
 import { WebhookVerificationError } from 'standardwebhooks';
 import type { z } from 'zod';
 import { HttpProblem, invalidRequest, unauthorized } from '../problems/http-problem.js';
@@ -21,6 +20,12 @@ export function webhookIdOf({ headers }: FastifyRequest): string {
   return id;
 }
 
+/** Verifies the signature of a body with one secret. */
+export interface SignatureVerifier {
+  /** @throws WebhookVerificationError for an invalid signature, and other errors for a signed body that is not JSON. */
+  verify(body: Buffer, headers: Record<string, string>): unknown;
+}
+
 /**
  * Reads a body that is signed with one of the secrets. Accepts repeated names and inexact numbers in fields that are
  * not in the schema.
@@ -28,22 +33,23 @@ export function webhookIdOf({ headers }: FastifyRequest): string {
  * @throws 401 when the signature is invalid, 400 with the name of each invalid field.
  */
 export function readSignedBody<T extends z.ZodObject>(
-  webhooks: readonly Webhook[],
+  verifiers: readonly SignatureVerifier[],
   schema: T,
   request: FastifyRequest,
 ): z.infer<T> {
-  const { value, losses } = verifyBody(webhooks, request);
+  const { value, losses } = readSignedJson(verifiers, request);
   const lossesInSchema = losses.filter(({ pointer }) => Object.hasOwn(schema.shape, pointer.split('/')[1] ?? ''));
   if (lossesInSchema.length > 0) throw invalidRequest(lossesInSchema);
   return parseInput(schema, value);
 }
 
-function verifyBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): ParsedJson {
+/** Parses a body that is signed with one of the secrets. @throws 401 when the signature is invalid, 400 for no JSON. */
+export function readSignedJson(verifiers: readonly SignatureVerifier[], { body, headers }: FastifyRequest): ParsedJson {
   const bytes = (body as Buffer | undefined) ?? Buffer.alloc(0);
   let problem = 'no webhook secret is configured';
-  for (const webhook of webhooks) {
+  for (const verifier of verifiers) {
     try {
-      webhook.verify(bytes, headers as Record<string, string>);
+      verifier.verify(bytes, headers as Record<string, string>);
       return parseJsonBytes(bytes);
     } catch (error) {
       if (error instanceof HttpProblem) throw error;

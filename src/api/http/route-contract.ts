@@ -15,7 +15,7 @@ export const TAGS = {
   Approvals: 'Callback: a person or a system decides, or the request times out.',
   Batches: 'Fan-out and fan-in: millions of items in one upload.',
   Callbacks:
-    'Reports of external systems, signed as [Standard Webhooks](https://www.standardwebhooks.com), and signed interactions of Slack.',
+    'Reports of external systems, signed as [Standard Webhooks](https://www.standardwebhooks.com), and signed interactions of Slack and events of Stripe.',
   Products: 'The product catalogue.',
   Console: 'The web pages. Not part of the OpenAPI document.',
   Payloads: 'The codec for the Temporal Web UI and CLI. Available only if payloads are encrypted.',
@@ -33,7 +33,7 @@ export interface RouteContract {
   tag: keyof typeof TAGS;
   access: Access;
   /** How a `signed` body is signed. By default, as a Standard Webhook. */
-  signature?: 'slack';
+  signature?: 'slack' | 'stripe';
   /** The dependencies of the route, which can be unavailable. `worker` implies `temporal`. */
   dependencies?: readonly ('temporal' | 'worker' | 'store')[];
   /** Problems in addition to the problems that follow from `dependencies`, `access` and the schemas. */

@@ -8,7 +8,9 @@ import {
   integer,
   jsonOf,
   plainSecrets,
+  stripeApiUrl,
   stripeSecretKey,
+  stripeWebhookSecrets,
   webhookSecrets,
 } from '../parsers.js';
 import type { VariableDeclaration } from './declaration.js';
@@ -48,10 +50,19 @@ export const PARTNER_VARIABLES = {
     secret: true,
   },
   STRIPE_API_URL: {
-    schema: httpUrl.optional(),
-    description: 'The URL of another server with the API of Stripe, such as the fake payment gateway or stripe-mock.',
+    schema: stripeApiUrl.optional(),
+    description:
+      'The URL of another server with the API of Stripe, such as the fake payment gateway or stripe-mock. Must be an https URL with a live key.',
     example: 'http://127.0.0.1:3001',
     readBy: ['worker'],
+  },
+  STRIPE_WEBHOOK_SECRET: {
+    schema: stripeWebhookSecrets.optional(),
+    description:
+      'Verifies the events of Stripe. One secret, or two separated by a comma during a rotation. Without it, the API rejects all events.',
+    example: 'whsec_…, as the page of the webhook endpoint in Stripe shows it',
+    readBy: ['api'],
+    secret: true,
   },
   CARRIER: {
     schema: z.enum(['plain'], 'must be plain').default('plain'),

@@ -22,6 +22,7 @@ import * as productsFillfactor from './0022-products-fillfactor.js';
 import * as erasureIndex from './0023-erasure-index.js';
 import * as operatorCountIndexes from './0024-operator-count-indexes.js';
 import * as messageReferences from './0025-message-references.js';
+import * as paymentEvents from './0026-payment-events.js';
 
 /** All migrations by name, in the order in which they are applied. Do not change a released migration. */
 export const migrations: Record<string, Migration> = {
@@ -47,6 +48,7 @@ export const migrations: Record<string, Migration> = {
   '0023-erasure-index': erasureIndex,
   '0024-operator-count-indexes': operatorCountIndexes,
   '0025-message-references': messageReferences,
+  '0026-payment-events': paymentEvents,
 };
 
 /**

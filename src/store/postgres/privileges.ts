@@ -67,6 +67,7 @@ const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } =
     delete: true,
   },
   shipment_reports: { insert: true },
+  payment_events: { insert: true, delete: true },
   approvals: {
     insert: true,
     update: [

@@ -657,6 +657,7 @@ describeOnDevServer('approval pages', () => {
         outgoing: outgoingHttpClient,
         carrierWebhookSecrets: [],
         approvalWebhookSecrets: [],
+        stripeWebhookSecrets: [],
         batchOperations: operations,
         uploadLimits: UPLOAD_LIMITS,
         auth: 'open',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { FastifyInstance } from 'fastify';
 import { Webhook } from 'standardwebhooks';
+import Stripe from 'stripe';
 import { inject } from 'vitest';
 import {
   freePort,
@@ -34,7 +35,12 @@ import {
 import { SLACK_BOT_TOKEN, slackApprovers } from '../shop/slack.js';
 import type { DevServer } from '../temporal/dev-server.js';
 import type { Shop } from '../shop/shop.js';
-import { CARRIER_WEBHOOK_SECRET, SLACK_SIGNING_SECRET, type RunningFakes } from '../fakes/running-fakes.js';
+import {
+  CARRIER_WEBHOOK_SECRET,
+  SLACK_SIGNING_SECRET,
+  STRIPE_WEBHOOK_SECRET,
+  type RunningFakes,
+} from '../fakes/running-fakes.js';
 
 /** The secret with which every API in the tests signs its cursors. */
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
@@ -116,6 +122,7 @@ export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
       approvers: slackApprovers,
       client: createSlackClient({ apiUrl: deps.fakes.slackApiUrl, botToken: SLACK_BOT_TOKEN }),
     },
+    stripeWebhookSecrets: [STRIPE_WEBHOOK_SECRET, PREVIOUS_STRIPE_WEBHOOK_SECRET],
     batchOperations: operations,
     uploadLimits: { ...UPLOAD_LIMITS, ...uploadLimits },
     auth,
@@ -226,6 +233,28 @@ export const signShipmentReport = (report: ShipmentReport | string, options: Sig
 /** Creates the signed webhook of a decision by an external system. */
 export const signDecision = (decision: DecisionCallback | string, options: SigningOptions = {}): RequestOptions =>
   signWebhook(decision, { secret: APPROVAL_WEBHOOK_SECRET, ...options });
+
+export const PREVIOUS_STRIPE_WEBHOOK_SECRET = 'whsec_testStripeSecret0000';
+
+/** Creates the signed event of Stripe. `signatures` are the secrets with which Stripe signs, two while a secret is rolled. */
+export function signStripeEvent(
+  event: unknown,
+  { secrets = [STRIPE_WEBHOOK_SECRET], timestamp = new Date() }: { secrets?: string[]; timestamp?: Date } = {},
+): RequestOptions {
+  const text = typeof event === 'string' ? event : JSON.stringify(event);
+  const seconds = Math.floor(timestamp.getTime() / 1000);
+  const headers = secrets.map((secret) =>
+    Stripe.webhooks.generateTestHeaderString({ payload: text, secret, timestamp: seconds }),
+  );
+  const signatures = headers.map((header) => header.split(',')[1]);
+  return {
+    text,
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      'stripe-signature': [`t=${seconds}`, ...signatures].join(','),
+    },
+  };
+}
 
 interface SigningOptions {
   secret?: string;

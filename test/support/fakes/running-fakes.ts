@@ -6,6 +6,9 @@ export const CARRIER_WEBHOOK_SECRET = 'whsec_dGVzdC1jYXJyaWVyLXdlYmhvb2stc2VjcmV
 
 export const SLACK_SIGNING_SECRET = 'test-slack-signing-secret-0000001';
 
+/** The secrets of webhook endpoints in Stripe are not base64. */
+export const STRIPE_WEBHOOK_SECRET = 'whsec_testStripeSecret0001';
+
 export interface RunningFakes extends Fakes {
   paymentsUrl: string;
   carrierUrl: string;

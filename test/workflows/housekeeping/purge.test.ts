@@ -45,6 +45,13 @@ describeOnDevServer('the purge', () => {
     );
   }
 
+  async function addPaymentEvent(eventId: string, days: number): Promise<void> {
+    await shop.store.recordPaymentEvent({ eventId, type: 'charged', chargeId: eventId, orderId: eventId });
+    await sql`update payment_events set received_at = now() - make_interval(days => ${days}) where event_id = ${eventId}`.execute(
+      shop.ownerStore.db,
+    );
+  }
+
   /** Runs a batch whose only item fails, and closes the batch some days ago. */
   async function runFailedBatch(days: number): Promise<string> {
     const batchId = await stageTestBatch(shop.store, { items: [{ sku: 'UNKNOWN', quantity: 1 }] });
@@ -71,6 +78,8 @@ describeOnDevServer('the purge', () => {
     const youngKey = await addKey(23);
     await addNotification('old', 91);
     await addNotification('young', 89);
+    await addPaymentEvent('old', 181);
+    await addPaymentEvent('young', 179);
     const [oldBatch, youngBatch] = [await runFailedBatch(91), await runFailedBatch(89)];
     const order = makeOrder({ lines: [{ sku: 'UNKNOWN', quantity: 1 }] });
     const orderRun = await shop.client.workflow.start('order', {
@@ -83,11 +92,14 @@ describeOnDevServer('the purge', () => {
     expect(before).toMatchObject({ orders: 1, batches: 2, batch_chunks: 2 });
 
     const purge = await startPurge();
-    expect(await purge.result()).toEqual({ idempotencyKeys: 1, notifications: 1, batches: 1, uploads: 0, orders: 0 });
+    expect(await purge.result()).toEqual({ idempotencyKeys: 1, notifications: 2, batches: 1, uploads: 0, orders: 0 });
 
     expect((await shop.store.claimIdempotencyKey(youngKey, Buffer.from('other'))).outcome).toBe('other');
     expect(await shop.store.listCartNotifications('old')).toEqual([]);
     expect(await shop.store.listCartNotifications('young')).toEqual(['abandoned']);
+    expect(await shop.store.db.selectFrom('payment_events').select('event_id').execute()).toEqual([
+      { event_id: 'young' },
+    ]);
     expect(await shop.store.listBatchFailures(youngBatch, { limit: 10 })).toHaveLength(1);
     expect(await shop.store.countBatchProgress(oldBatch)).toMatchObject({ total: 1, failed: 1 });
     expect(await countRows()).toEqual(before);

@@ -392,6 +392,15 @@ export const OPERATION_EXAMPLES: Record<string, Example> = {
     status: 202,
     response: { status: 'accepted' },
   },
+  receiveStripeEvent: {
+    body: {
+      id: 'evt_1001',
+      type: 'payment_intent.succeeded',
+      data: { object: { id: 'pi_1001', object: 'payment_intent', metadata: { orderId: 'order-1001' } } },
+    },
+    status: 202,
+    response: { status: 'accepted' },
+  },
   receiveSlackInteraction: {
     body: { payload: JSON.stringify(SLACK_SUBMISSION) },
     response: {

@@ -50,6 +50,13 @@ const SECURITY_SCHEMES = {
     name: 'x-slack-signature',
     description: '`v0=` and the HMAC-SHA256 over `v0:timestamp:rawBody` in hex, with `SLACK_SIGNING_SECRET`.',
   },
+  stripeSignature: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'stripe-signature',
+    description:
+      '`t=` and the timestamp, and `v1=` and the HMAC-SHA256 over `timestamp.rawBody` in hex, with `STRIPE_WEBHOOK_SECRET`. The header may have several `v1`. The timestamp must be within five minutes of the current time.',
+  },
 } as const;
 
 const HEADERS: Record<string, OpenAPIV3.HeaderObject> = {

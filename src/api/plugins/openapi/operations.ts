@@ -68,7 +68,7 @@ export function describeOperation(
     tags: [tag],
     security: securityOf(contract),
     ...(idempotency && { headers: IDEMPOTENCY_HEADERS }),
-    ...(access === 'signed' && { headers: signature === 'slack' ? SLACK_SIGNATURE_HEADERS : SIGNATURE_HEADERS }),
+    ...(access === 'signed' && signedHeaders(signature)),
     ...(parsedBody && { body: parsedBody, consumes: Object.keys(rawBodies!) }),
   };
   return jsonSchemaTransform({ ...input, schema });
@@ -77,7 +77,14 @@ export function describeOperation(
 function securityOf(contract: RouteContract): OpenAPIV3_1.SecurityRequirementObject[] {
   if (requiredRoles(contract)) return [{ apiKey: [] }, { bearer: [] }];
   if (contract.access !== 'signed') return [];
+  if (contract.signature === 'stripe') return [{ stripeSignature: [] }];
   return contract.signature === 'slack' ? [{ slackSignature: [] }] : [{ webhookSignature: [] }];
+}
+
+/** The headers of a signature in addition to the header of the security scheme. Stripe has none. */
+function signedHeaders(signature: RouteContract['signature']) {
+  if (signature === 'stripe') return {};
+  return { headers: signature === 'slack' ? SLACK_SIGNATURE_HEADERS : SIGNATURE_HEADERS };
 }
 
 /** Adds response headers, problems and an example to each operation, according to its contract. */

@@ -6,7 +6,7 @@ import { isOpenBatch, type BatchResource } from '../../../../src/schemas/batch.j
 import type { OrderResource } from '../../../../src/schemas/order.js';
 import { product } from '../../../../src/schemas/product.js';
 import { waitUntil } from '../../../support/processes.js';
-import { signDecision, signShipmentReport, startApi, type Api } from '../../../support/api/api.js';
+import { signDecision, signShipmentReport, signStripeEvent, startApi, type Api } from '../../../support/api/api.js';
 import { signSlackBody } from '../../../support/shop/slack.js';
 import { approvalLinks } from '../../../support/shop/test-activities.js';
 import { splitIntoChunks, TestOperations } from '../../../support/shop/batches.js';
@@ -199,6 +199,10 @@ describeOnDevServer('the examples of the API', () => {
       await startApproval('new-oven', { stages });
       return { headers: signDecision(OPERATION_EXAMPLES.receiveDecisionCallback!.body as never).headers! };
     },
+    receiveStripeEvent: async () => ({
+      headers: signStripeEvent(OPERATION_EXAMPLES.receiveStripeEvent!.body).headers!,
+    }),
+
     receiveSlackInteraction: async () => ({
       headers: signSlackBody(new URLSearchParams(OPERATION_EXAMPLES.receiveSlackInteraction!.body as never).toString()),
     }),

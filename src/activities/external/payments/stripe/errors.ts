@@ -75,6 +75,10 @@ export function isStateConflict(error: unknown): boolean {
   );
 }
 
+/** Whether Stripe does not have the object, for example because it belongs to another account. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof StripeError && error.statusCode === 404 && error.code === 'resource_missing';
+
 /** Whether Stripe can never accept a request, or `toStripeAmount` cannot express its amount. */
 export function isInvalidRequest(error: unknown): boolean {
   if (error instanceof ApplicationFailure) return error.type === 'RejectedByExternalSystem';

@@ -10,7 +10,7 @@ import { assertSameAmount, PAYMENT_GATEWAY, type ListedCharge, type PaymentGatew
 import { mayKeyHaveExpired } from '../../external-calls.js';
 import { fromStripeAmount, toStripeAmount } from './amounts.js';
 import { callWithKey, createStripeClient, parseAnswer, type StripeConnection } from './client.js';
-import { isInvalidRequest, isRepeatedAnswer, isRepeatedError, isStateConflict } from './errors.js';
+import { isInvalidRequest, isMissing, isRepeatedAnswer, isRepeatedError, isStateConflict } from './errors.js';
 
 /** How long Stripe keeps an idempotency key, at least. */
 const KEY_RETENTION_HOURS = 24;
@@ -191,6 +191,16 @@ export function createStripePaymentGateway({ findOrder, ...connection }: StripeG
           charge: charge ? { chargeId: charge.chargeId, status: charge.status, amount: charge.amount } : null,
           refund: charge?.refunded ? { status: 'refunded' } : isVoided ? { status: 'voided' } : null,
         };
+      }),
+
+    findOrderId: (chargeId) =>
+      attempt(async () => {
+        try {
+          return (await readIntent(chargeId)).metadata.orderId;
+        } catch (error) {
+          if (isMissing(error)) return undefined;
+          throw error;
+        }
       }),
 
     /** Lists charges, newest first, as Stripe does. Excludes payments that are not from this shop. */
