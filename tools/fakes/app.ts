@@ -15,6 +15,8 @@ import { type CallContext, type Operation, lookupHandler, operationHandler } fro
 import { cancellationSchema, chargeListSchema, chargeSchema, refundSchema, shipmentSchema } from './ledger/requests.js';
 import { createFakePayments } from './payments/payments.js';
 import { ReceivedRequests } from './calls/received-requests.js';
+import { StripeEventSender } from './stripe/event-sender.js';
+import { createPaymentIntents } from './stripe/payment-intents.js';
 import { stripeRoutes } from './stripe/routes.js';
 import { registerTestInterface } from './test-interface.js';
 import { registerSlackApi } from './slack/slack-api.js';
@@ -43,6 +45,10 @@ export interface FakesOptions {
   slackInteractionsUrl?: string | undefined;
   /** The secret that signs the interactions of Slack. */
   slackSigningSecret?: string | undefined;
+  /** The URL that receives the events of Stripe. If unset, the fake sends none. */
+  stripeEventsUrl?: string | undefined;
+  /** The secret that signs the events of Stripe. */
+  stripeWebhookSecret?: string | undefined;
   logger?: FastifyServerOptions['logger'];
 }
 
@@ -64,6 +70,12 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
     log: app.log,
   });
   const idempotencyKeys = new IdempotencyKeys();
+  const stripeEvents = new StripeEventSender(ledger, {
+    url: options.stripeEventsUrl,
+    secret: options.stripeWebhookSecret,
+    log: app.log,
+  });
+  const stripePayments = createPaymentIntents(ledger, idempotencyKeys, stripeEvents);
   const payments = createFakePayments(ledger, idempotencyKeys);
   const carrier = createFakeCarrier(ledger, webhooks, idempotencyKeys, {
     silent: false,
@@ -93,7 +105,7 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
   app.get('/payments/charges', (request) => payments.list(chargeListSchema.parse(request.query)));
   app.get('/payments/orders/:orderId', lookupHandler('payment', payments.find, context));
   app.get('/carrier/shipments/:orderId', lookupHandler('tracking', carrier.track, context));
-  void app.register(stripeRoutes, { prefix: '/v1', context, keys: idempotencyKeys });
+  void app.register(stripeRoutes, { prefix: '/v1', context, intents: stripePayments });
   app.get('/healthz', () => ({ status: 'ok' }));
 
   const controls: Omit<Fakes, 'app' | 'close'> = {
@@ -104,6 +116,8 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
     carrier,
     mailbox,
     slack,
+    stripeEvents,
+    stripePayments,
     records: (orderId) => ({ ...ledger.records(orderId), requests: requests.list(orderId) }),
     hold: (on, orderId, holdOptions) => holds.add({ on, orderId, ...holdOptions }),
     setCallbackUrl: (url) => webhooks.setCallbackUrl(url),
@@ -131,7 +145,7 @@ export function buildFakes(options: FakesOptions = {}): Fakes {
     closing.abort();
     holds.dropAll();
     closeUnusedConnections();
-    await Promise.all([webhooks.close(), mailbox.close()]);
+    await Promise.all([webhooks.close(), stripeEvents.close(), mailbox.close()]);
   });
   app.addHook('onClose', async () => {
     carrier.stop();

@@ -19,6 +19,8 @@ export const environmentSchema = z
       .optional(),
     SLACK_INTERACTIONS_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).optional(),
     SLACK_SIGNING_SECRET: z.string().min(1).optional(),
+    STRIPE_EVENTS_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).optional(),
+    STRIPE_WEBHOOK_SECRET: z.string().min(1).optional(),
     FAKE_CARRIER_PICKUP_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(1),
     FAKE_CARRIER_DELIVERY_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(3),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -30,6 +32,10 @@ export const environmentSchema = z
   .refine((env) => env.SLACK_INTERACTIONS_URL === undefined || env.SLACK_SIGNING_SECRET !== undefined, {
     path: ['SLACK_SIGNING_SECRET'],
     error: 'must be set when SLACK_INTERACTIONS_URL is set, because it signs the interactions',
+  })
+  .refine((env) => env.STRIPE_EVENTS_URL === undefined || env.STRIPE_WEBHOOK_SECRET !== undefined, {
+    path: ['STRIPE_WEBHOOK_SECRET'],
+    error: 'must be set when STRIPE_EVENTS_URL is set, because it signs the events',
   })
   .refine((env) => env.FAKES_STACK_DIR === undefined || isLoopback(env.FAKES_HOST), {
     path: ['FAKES_STACK_DIR'],

@@ -56,6 +56,9 @@ function buildFromEnvironment(settings: z.infer<typeof environmentSchema>) {
       mailFolder: settings.FAKES_MAILBOX_DIR,
       slackInteractionsUrl: settings.SLACK_INTERACTIONS_URL,
       slackSigningSecret: settings.SLACK_SIGNING_SECRET,
+      stripeEventsUrl: settings.STRIPE_EVENTS_URL,
+      // During a rotation, the variable has two secrets. The first one signs.
+      stripeWebhookSecret: settings.STRIPE_WEBHOOK_SECRET?.split(',')[0],
       logger: { level: settings.LOG_LEVEL },
     });
   } catch (error) {

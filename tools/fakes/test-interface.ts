@@ -5,6 +5,7 @@ import { faultSchema } from './calls/call-faults.js';
 import { type Hold, holdSchema } from './calls/holds.js';
 import { smtpFaultSchema } from './mailbox/smtp-faults.js';
 import { slackFaultSchema } from './slack/slack-faults.js';
+import { eventFaultSchema } from './stripe/event-sender.js';
 import type { Fakes } from './fakes.js';
 
 const secondsSchema = z.number().nonnegative().max(1_000_000);
@@ -28,12 +29,13 @@ const reportSchema = z.strictObject({
 const retentionSchema = z.strictObject({ retentionSeconds: z.number().nonnegative().nullable() });
 const orderQuerySchema = z.strictObject({ orderId: z.string().optional() });
 const slackQuerySchema = z.strictObject({ user: z.string().optional() });
+const stripeEventSchema = z.strictObject({ type: z.string().regex(/^[a-z_]+(\.[a-z_]+)+$/) });
 const interactionSchema = z.record(z.string(), z.unknown());
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
 /** Registers the routes that tests and demos use to inspect the fake external systems and to inject faults. */
 export function registerTestInterface(app: FastifyInstance, fakes: Omit<Fakes, 'app' | 'close'>): void {
-  const { ledger, faults, holds, idempotencyKeys, carrier, mailbox, slack } = fakes;
+  const { ledger, faults, holds, idempotencyKeys, carrier, mailbox, slack, stripeEvents, stripePayments } = fakes;
 
   app.get('/test/ledger', async (request) => {
     const { orderId } = orderQuerySchema.parse(request.query);
@@ -126,6 +128,29 @@ export function registerTestInterface(app: FastifyInstance, fakes: Omit<Fakes, '
 
   app.delete('/test/slack/faults', async (_request, reply) => {
     slack.faults.clear();
+    return reply.code(204).send();
+  });
+
+  app.get('/test/stripe/events', async (request) => {
+    const { orderId } = orderQuerySchema.parse(request.query);
+    return { events: stripeEvents.list(orderId) };
+  });
+
+  app.post<{ Params: { orderId: string } }>('/test/stripe/events/:orderId', async (request, reply) => {
+    const { orderId } = request.params;
+    const event = stripePayments.reportNewest(orderId, stripeEventSchema.parse(request.body).type);
+    const response = event
+      ? { status: 202, body: event }
+      : errorResponse(404, 'no_event', `The order "${orderId}" has no PaymentIntent, or no receiver is set.`);
+    return reply.code(response.status).send(response.body);
+  });
+
+  app.post('/test/stripe/faults', async (request, reply) =>
+    reply.code(201).send(stripeEvents.addFault(eventFaultSchema.parse(request.body))),
+  );
+
+  app.delete('/test/stripe/faults', async (_request, reply) => {
+    stripeEvents.clearFaults();
     return reply.code(204).send();
   });
 

@@ -51,6 +51,10 @@ export function usesFakeSlack(settings: Settings): boolean {
   return usesFakes(settings) && settings.applicationEnv.SLACK_BOT_TOKEN === undefined;
 }
 
+/** Whether payments use the fake Stripe. A secret key belongs to a real account. */
+export const usesFakeStripe = ({ applicationEnv }: Settings): boolean =>
+  applicationEnv.PAYMENTS === 'stripe' && applicationEnv.STRIPE_SECRET_KEY === undefined;
+
 /** The approvers of `npm start` in the fake Slack, by user id. */
 const SLACK_USERS = { U0LEAD: 'shift-lead', U0MANAGER: 'manager', U0GRACE: 'grace' };
 
@@ -72,6 +76,9 @@ export function secretsWithPublicDefaults(settings: Settings): string[] {
     ...(carrierWebhookSecret === developmentWebhookSecret ? ['CARRIER_WEBHOOK_SECRET'] : []),
     ...ours.filter((name) => applicationEnv[name] === undefined),
     ...(usesFakeSlack(settings) && applicationEnv.SLACK_SIGNING_SECRET === undefined ? ['SLACK_SIGNING_SECRET'] : []),
+    ...(usesFakeStripe(settings) && applicationEnv.STRIPE_WEBHOOK_SECRET === undefined
+      ? ['STRIPE_WEBHOOK_SECRET']
+      : []),
   ];
 }
 

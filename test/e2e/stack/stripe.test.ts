@@ -5,9 +5,18 @@ import { approvalScenarios } from '../../../tools/tour/approvals.js';
 import { cartScenarios } from '../../../tools/tour/carts.js';
 import { orderScenarios } from '../../../tools/tour/orders.js';
 import { TourClient } from '../../../tools/tour/tour-client.js';
+import { openStore } from '../../../src/store/index.js';
+import { waitUntil } from '../../support/processes.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 
 const TIMEOUT_MS = 120_000;
+
+interface StripeEvent {
+  eventId: string;
+  type: string;
+  orderId: string;
+  state: string;
+}
 
 describeOnDevServer('a stack with PAYMENTS=stripe and without an account', () => {
   let stack: Stack;
@@ -43,4 +52,48 @@ describeOnDevServer('a stack with PAYMENTS=stripe and without an account', () =>
     expect(paths).toContain('/v1/payment_intents/<id>/confirm');
     expect(paths).toContain('/v1/payment_intents/<id>/cancel');
   });
+
+  test(
+    'records the events of Stripe, also stale, forged and repeated ones, once each',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const test = async <Body>(method: string, path: string, body?: object) => {
+        const response = await fetch(new URL(`/test/${path}`, stack.addresses.paymentsUrl), {
+          method,
+          headers: { 'content-type': 'application/json' },
+          ...(body && { body: JSON.stringify(body) }),
+        });
+        expect(response.ok).toBe(true);
+        return (await response.json()) as Body;
+      };
+      const listEvents = async () => (await test<{ events: StripeEvent[] }>('GET', 'stripe/events')).events;
+      const { orderId } = (await listEvents()).find(({ type }) => type === 'payment_intent.succeeded')!;
+      for (const fault of ['stale', 'forged', 'duplicate']) {
+        await test('POST', 'stripe/faults', { orderId, fault });
+        await test('POST', `stripe/events/${orderId}`, { type: 'charge.dispute.created' });
+      }
+      const events = await waitUntil(
+        async () => {
+          const listed = await listEvents();
+          return listed.every(({ state }) => state === 'delivered') ? listed : undefined;
+        },
+        { description: 'the delivery of all events', timeoutMs: 60_000 },
+      );
+
+      const used = ['payment_intent.succeeded', 'charge.refunded', 'charge.dispute.created'];
+      const expected = events.filter(({ type }) => used.includes(type)).map(({ eventId }) => eventId);
+      expect(expected.length).toBeGreaterThan(5);
+      const store = openStore({
+        databaseUrl: stack.addresses.databaseUrl,
+        maxConnections: 1,
+        onIdleError: () => undefined,
+      });
+      try {
+        const rows = await store.db.selectFrom('payment_events').select('event_id').execute();
+        expect(rows.map(({ event_id: id }) => id).sort()).toEqual(expected.sort());
+      } finally {
+        await store.close();
+      }
+    },
+  );
 });

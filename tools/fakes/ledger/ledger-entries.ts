@@ -12,6 +12,8 @@ export type LedgerEntry =
   | { type: 'intent'; intent: PaymentIntent }
   | { type: 'charge'; charge: Charge }
   | { type: 'refund'; refund: Refund }
+  | { type: 'event'; event: StripeEvent }
+  | { type: 'eventDelivered'; at: string; eventId: string }
   | { type: 'shipment'; shipment: Shipment }
   | { type: 'cancellation'; cancellation: Cancellation }
   | { type: 'report'; report: CarrierReport }
@@ -34,6 +36,17 @@ export interface PaymentIntent extends KeyedRecord<{ orderId: string; amount: Am
   intentId: string;
   /** The parameters of the call, to compare a repeated call. */
   parameters: unknown;
+}
+
+/** An event of Stripe about the PaymentIntent of an order. */
+export interface StripeEvent {
+  at: string;
+  eventId: string;
+  orderId: string;
+  type: string;
+  /** The PaymentIntent, charge or dispute, as it was when the event happened. */
+  object: unknown;
+  state: 'pending' | 'delivered';
 }
 
 /** The outcome of a refund request. `voided` means that the order had no charge and that later charges are rejected. */

@@ -11,6 +11,7 @@ import type {
   PaymentIntent,
   Refund,
   Shipment,
+  StripeEvent,
 } from './ledger-entries.js';
 
 const appendToFile = promisify<number, string>(appendFile);
@@ -56,6 +57,7 @@ export class Ledger {
   readonly shipments = new RecordIndex<Shipment>();
   readonly cancellations = new RecordIndex<Cancellation>();
   readonly reports = new Map<string, CarrierReport>();
+  readonly events = new Map<string, StripeEvent>();
 
   readonly #intentsById = new Map<string, PaymentIntent>();
   readonly #shipmentsById = new Map<string, Shipment>();
@@ -160,6 +162,14 @@ export class Ledger {
       case 'refund':
         this.refunds.add(entry.refund);
         break;
+      case 'event':
+        this.events.set(entry.event.eventId, entry.event);
+        break;
+      case 'eventDelivered': {
+        const event = this.events.get(entry.eventId);
+        if (event) event.state = 'delivered';
+        break;
+      }
       case 'shipment':
         this.shipments.add(entry.shipment);
         this.#shipmentsById.set(entry.shipment.shipmentId, entry.shipment);

@@ -3,8 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { FakeResponse } from '../calls/responses.js';
 import type { IdempotencyKeys } from '../ledger/idempotency-keys.js';
-import type { Charge, PaymentIntent, Refund } from '../ledger/ledger-entries.js';
+import type { Charge, PaymentIntent, Refund, StripeEvent } from '../ledger/ledger-entries.js';
 import type { Ledger } from '../ledger/ledger.js';
+import type { StripeEventSender } from './event-sender.js';
 import { isExpanded, type Form } from './form.js';
 import { idempotencyError, invalidRequest, noSuchIntent, replayed, stripeError } from './responses.js';
 
@@ -41,7 +42,7 @@ const methodKind = (method: string) => method.replace(/-.*$/, '');
  * The calls of Stripe's API that the shop uses, on the ledger of the fake payment gateway. The amounts in the ledger are
  * the amounts of Stripe's wire.
  */
-export function createPaymentIntents(ledger: Ledger, keys: IdempotencyKeys) {
+export function createPaymentIntents(ledger: Ledger, keys: IdempotencyKeys, events: StripeEventSender) {
   function create(key: string, form: Form): FakeResponse {
     const parsed = createSchema.safeParse(form);
     if (!parsed.success) return invalidRequest(z.prettifyError(parsed.error));
@@ -89,6 +90,7 @@ export function createPaymentIntents(ledger: Ledger, keys: IdempotencyKeys) {
       status: isDeclined ? 'declined' : 'succeeded',
     };
     ledger.append({ type: 'charge', charge });
+    report(intent, isDeclined ? 'payment_intent.payment_failed' : 'payment_intent.succeeded');
     return confirmResponse(charge, intent, form);
   }
 
@@ -101,6 +103,7 @@ export function createPaymentIntents(ledger: Ledger, keys: IdempotencyKeys) {
     const status = statusOf(intent);
     if (status === 'canceled' || status === 'succeeded') return unexpectedState(intent, 'cancel');
     appendRefund(key, intent, { status: 'voided' });
+    report(intent, 'payment_intent.canceled');
     return { status: 200, body: toBody(intent, form) };
   }
 
@@ -119,10 +122,9 @@ export function createPaymentIntents(ledger: Ledger, keys: IdempotencyKeys) {
     if (isRefunded(intent))
       return invalidRequest('The charge has already been refunded.', { code: 'charge_already_refunded' });
     const refundId = `re_${randomUUID().replaceAll('-', '')}`;
-    return {
-      status: 200,
-      body: refundBody(appendRefund(key, intent, { status: 'refunded', refundId, amount: intent.request.amount })),
-    };
+    const refunded = appendRefund(key, intent, { status: 'refunded', refundId, amount: intent.request.amount });
+    report(intent, 'charge.refunded');
+    return { status: 200, body: refundBody(refunded) };
   }
 
   function retrieve(intent: PaymentIntent, query: Form): FakeResponse {
@@ -223,8 +225,38 @@ export function createPaymentIntents(ledger: Ledger, keys: IdempotencyKeys) {
     };
   }
 
-  return { create, confirm, cancel, refund, retrieve, search, list };
+  /** Reports an event about a PaymentIntent to the receiver of events, if there is one. */
+  function report(intent: PaymentIntent, type: string): StripeEvent | undefined {
+    const { orderId } = intent.request;
+    return events.report({ orderId, type, object: objectOf(intent, type) });
+  }
+
+  /** The object in an event of this type. */
+  function objectOf(intent: PaymentIntent, type: string) {
+    const { intentId, request } = intent;
+    const { value: amount } = request.amount;
+    const currency = request.amount.currency.toLowerCase();
+    const charge = { id: intentId.replace(/^pi_/, 'ch_'), payment_intent: intentId, amount, currency };
+    if (type.startsWith('charge.dispute.')) {
+      const id = intentId.replace(/^pi_/, 'dp_');
+      return { ...charge, object: 'dispute', id, charge: charge.id };
+    }
+    if (!type.startsWith('charge.')) return toBody(intent, {});
+    const refunded = isRefunded(intent);
+    const metadata = { orderId: request.orderId };
+    return { ...charge, object: 'charge', refunded, amount_refunded: refunded ? amount : 0, metadata };
+  }
+
+  /** Reports an event about the newest PaymentIntent of an order, as after an action in Stripe's dashboard. */
+  function reportNewest(orderId: string, type: string): StripeEvent | undefined {
+    const intent = ledger.intents.findByOrder(orderId).at(-1);
+    return intent && report(intent, type);
+  }
+
+  return { create, confirm, cancel, refund, retrieve, search, list, reportNewest };
 }
+
+export type StripePayments = ReturnType<typeof createPaymentIntents>;
 
 const createdAt = ({ at }: PaymentIntent) => Math.floor(Date.parse(at) / 1_000);
 

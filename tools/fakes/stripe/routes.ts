@@ -2,10 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { handleCall, NO_RESPONSE, sendResponse, type CallContext } from '../calls/call-handler.js';
 import type { OperationName } from '../calls/call-faults.js';
 import type { FakeResponse } from '../calls/responses.js';
-import type { IdempotencyKeys } from '../ledger/idempotency-keys.js';
 import type { PaymentIntent } from '../ledger/ledger-entries.js';
 import { decodeForm, type Form } from './form.js';
-import { createPaymentIntents } from './payment-intents.js';
+import type { StripePayments } from './payment-intents.js';
 import { invalidRequest, noSuchIntent, replayed, stripeError } from './responses.js';
 
 type IntentRequest = FastifyRequest<{ Params: { id: string } }>;
@@ -19,10 +18,9 @@ interface StripeCall {
 /** Registers the calls of Stripe's API. The paths start with `/v1`, because the `stripe` package allows no prefix. */
 export async function stripeRoutes(
   app: FastifyInstance,
-  { context, keys }: { context: CallContext; keys: IdempotencyKeys },
+  { context, intents }: { context: CallContext; intents: StripePayments },
 ): Promise<void> {
   const { ledger } = context;
-  const intents = createPaymentIntents(ledger, keys);
   /** The errors that Stripe stores and repeats, by idempotency key. */
   const storedErrors = new Map<string, FakeResponse>();
 

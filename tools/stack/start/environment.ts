@@ -1,10 +1,11 @@
 import { mapAddress, type PortMapper } from '../network-links.js';
-import { developmentEnvironment } from '../../settings/development-environment.js';
+import { developmentEnvironment, usesFakeStripe } from '../../settings/development-environment.js';
 import type { Settings } from '../../settings/settings.js';
 import type { StackAddresses } from '../stack.js';
 
 /** The fake Stripe accepts every key of the test mode. */
 const FAKE_STRIPE_KEY = 'sk_test_fake';
+const FAKE_STRIPE_WEBHOOK_SECRET = 'whsec_development_only_stripe_secret';
 
 /** The origin of the fake payment gateway, carrier, mailbox and Slack. */
 export const fakesUrl = ({ fakesPort }: Settings) => `http://127.0.0.1:${fakesPort}`;
@@ -38,9 +39,9 @@ export function sharedEnvironment(settings: Settings, addresses: ServiceAddresse
 
 /** Returns the connection to the fake Stripe, which the stack uses for `PAYMENTS=stripe` without a key of an account. */
 function fakeStripeEnvironment(settings: Settings) {
-  const { PAYMENTS, STRIPE_SECRET_KEY } = settings.applicationEnv;
-  if (PAYMENTS !== 'stripe' || STRIPE_SECRET_KEY !== undefined) return {};
-  return { STRIPE_SECRET_KEY: FAKE_STRIPE_KEY, STRIPE_API_URL: fakesUrl(settings) };
+  if (!usesFakeStripe(settings)) return {};
+  const { STRIPE_WEBHOOK_SECRET = FAKE_STRIPE_WEBHOOK_SECRET } = settings.applicationEnv;
+  return { STRIPE_SECRET_KEY: FAKE_STRIPE_KEY, STRIPE_API_URL: fakesUrl(settings), STRIPE_WEBHOOK_SECRET };
 }
 
 /** Returns the links of the console to the other pages of the stack. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { mapAddress, type PortMapper } from '../network-links.js';
 import type { ProcessName, StackAddresses } from '../stack.js';
-import { usesFakes, usesFakeSlack } from '../../settings/development-environment.js';
+import { usesFakes, usesFakeSlack, usesFakeStripe } from '../../settings/development-environment.js';
 import { consoleEnvironment, partnerUrls } from './environment.js';
 import type { StartContext } from './servers.js';
 
@@ -40,6 +40,7 @@ export async function startFakes(
     CARRIER_WEBHOOK_SECRET: addresses.carrierWebhookSecret,
     CARRIER_CALLBACK_URL: `${await mapAddress(mapPort, 'carrier to API', callbackOrigin)}/v1/callbacks/shipments`,
     ...(usesFakeSlack(settings) && { SLACK_INTERACTIONS_URL: `${callbackOrigin}/v1/callbacks/slack` }),
+    ...(usesFakeStripe(settings) && { STRIPE_EVENTS_URL: `${callbackOrigin}/v1/callbacks/stripe` }),
     FAKE_CARRIER_PICKUP_SECONDS: String(settings.carrierPickupSeconds),
     FAKE_CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
   });
