@@ -190,6 +190,8 @@ describe('Compose secrets', () => {
     for (const [name, { environment = {} }] of Object.entries(rawComposeFile.services)) {
       for (const [variable, value] of Object.entries(environment)) {
         const where = `${name}, ${variable}`;
+        // A variable without a value comes from the shell or from .env.
+        if (value === null) continue;
         if (/PASSWORD|PWD|SECRET|KEYS/.test(variable)) expect(value, where).toMatch(/^\$\{\w+:\?[^}]+\}$/);
         const literal = value.replaceAll(/\$\{[^}]+\}/g, '$');
         expect(literal, where).not.toMatch(/:\/\/[^/@]*:(?!\$@)[^/@]+@/);
@@ -270,6 +272,34 @@ describe('the project’s services in docker-compose.yml', () => {
     );
     expect(services['fakes']!.environment!.CARRIER_WEBHOOK_SECRET).toBe(api.CARRIER_WEBHOOK_SECRET[0]);
     expect(worker.PUBLIC_URL).toBe(`http://${services.gateway!.ports![0]!.split(':').slice(0, 2).join(':')}`);
+  });
+
+  test('Stripe and Slack are off unless their variables are set', () => {
+    const off = resolveComposeFile('docker-compose.yml').services;
+    expect(loadConfig('worker', off.worker!.environment)).toMatchObject({ PAYMENTS: 'plain' });
+    for (const { environment = {} } of [off.worker!, off.api!])
+      expect(Object.keys(environment).filter((name) => /^(STRIPE|SLACK)_|^PAYMENTS$/.test(name))).toEqual([]);
+
+    const options = {
+      PAYMENTS: 'stripe',
+      STRIPE_SECRET_KEY: 'sk_test_51',
+      STRIPE_WEBHOOK_SECRET: 'whsec_0123456789abcdef',
+      SLACK_BOT_TOKEN: 'xoxb-1',
+      SLACK_SIGNING_SECRET: 's'.repeat(32),
+      SLACK_APPROVERS: '{"U1":"shift-lead"}',
+    };
+    const on = resolveComposeFile('docker-compose.yml', { ...generateComposeSecrets(), ...options }).services;
+    expect(loadConfig('worker', on.worker!.environment)).toMatchObject({
+      PAYMENTS: 'stripe',
+      STRIPE_SECRET_KEY: 'sk_test_51',
+      SLACK_APPROVERS: { U1: 'shift-lead' },
+    });
+    for (const api of [on.api!, on['api-2']!])
+      expect(loadConfig('api', api.environment)).toMatchObject({
+        STRIPE_WEBHOOK_SECRET: [options.STRIPE_WEBHOOK_SECRET],
+        SLACK_BOT_TOKEN: 'xoxb-1',
+        SLACK_SIGNING_SECRET: [options.SLACK_SIGNING_SECRET],
+      });
   });
 
   test('the stop grace period of a worker is longer than its shutdown timeouts', () => {

@@ -131,9 +131,18 @@ describeWithKustomize('the manifests for Kubernetes', () => {
       const [, command = ''] = /kubectl [^\n]*create secret generic shop \\\n((?:[^\n]*\\\n)*[^\n]*)/.exec(guide) ?? [];
       const documented = [...command.matchAll(/--from-literal=(\w+)=/g)].map(([, name]) => name);
       const used = workloads().flatMap((workload) =>
-        containerOf(workload).env.flatMap(({ valueFrom }) => valueFrom?.secretKeyRef.key ?? []),
+        containerOf(workload).env.flatMap(({ valueFrom }) => valueFrom?.secretKeyRef ?? []),
       );
-      expect(documented.sort()).toEqual([...new Set(used)].sort());
+      const keysOf = (isOptional: boolean) =>
+        new Set(used.filter(({ optional = false }) => optional === isOptional).map(({ key }) => key));
+      expect(documented.sort()).toEqual([...keysOf(false)].sort());
+      expect([...keysOf(true)].sort()).toEqual([
+        'SLACK_BOT_TOKEN',
+        'SLACK_SIGNING_SECRET',
+        'STRIPE_SECRET_KEY',
+        'STRIPE_WEBHOOK_SECRET',
+      ]);
+      for (const key of keysOf(true)) expect(guide).toContain(`\`${key}\``);
     });
 
     test('each task queue has its own worker Deployment', () => {

@@ -61,7 +61,24 @@ export function resolveComposeFile(
   file: string,
   secrets: Record<string, string> = generateComposeSecrets(),
 ): ComposeFile {
-  return interpolate(readComposeFile(file), secrets) as ComposeFile;
+  const resolved = interpolate(readComposeFile(file), secrets) as ComposeFile;
+  for (const service of Object.values(resolved.services)) {
+    if (service.environment) service.environment = passThrough(service.environment, secrets);
+  }
+  return resolved;
+}
+
+/** Gives variables without a value the value of the variable with the same name, or removes them, like Compose. */
+function passThrough(
+  environment: Record<string, string | null>,
+  variables: Record<string, string>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) => {
+      const found = value ?? variables[name];
+      return found === undefined ? [] : [[name, found]];
+    }),
+  );
 }
 
 /**

@@ -14,7 +14,11 @@ export interface Container {
   name: string;
   image: string;
   command: string[];
-  env: { name: string; value?: string; valueFrom?: { secretKeyRef: { name: string; key: string } } }[];
+  env: {
+    name: string;
+    value?: string;
+    valueFrom?: { secretKeyRef: { name: string; key: string; optional?: boolean } };
+  }[];
   envFrom: { configMapRef: { name: string } }[];
   ports?: { name: string; containerPort: number }[];
   startupProbe?: Probe;
