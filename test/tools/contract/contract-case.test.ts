@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPlainPaymentGateway } from '../../../src/activities/external/payments/plain.js';
 import { runCase } from '../../../tools/contract/contract-case.js';
 import { paymentCases } from '../../../tools/contract/payments/cases.js';
+import { choosePaymentPartner } from '../../../tools/contract/payments/choose-partner.js';
+import { stripeEvents } from '../../../tools/contract/payments/stripe-events.js';
 import { startPlainPartner } from '../../../tools/contract/payments/fake-partners.js';
 import type { PaymentPartner } from '../../../tools/contract/payments/partner.js';
 
@@ -80,6 +82,21 @@ describe('the contract suite of payments', () => {
     expect(
       await resultOf('charges an order once when the charge is repeated', { createGateway, caseTimeLimitMs: 50 }),
     ).toMatchObject({ outcome: 'broken', error: { message: 'the case did not end within 0.05 s' } });
+  });
+
+  test('reports a receiver of events that checks no signature', async () => {
+    const receiver = { receive: () => 'recorded' as const, recorded: () => [] };
+    const events = { ...stripeEvents, createReceiver: async () => receiver };
+
+    expect(await resultOf('rejects an event with the secret of another account', { events })).toMatchObject({
+      outcome: 'broken',
+    });
+    expect(await resultOf('rejects a signed body that is no event', { events })).toMatchObject({ outcome: 'broken' });
+  });
+
+  test('rejects a URL of Stripe with a path, which the package of Stripe would ignore', async () => {
+    const env = { PAYMENTS: 'stripe', STRIPE_SECRET_KEY: 'sk_test_1', STRIPE_API_URL: 'http://127.0.0.1:1/proxy' };
+    await expect(choosePaymentPartner(env)).rejects.toThrow('STRIPE_API_URL: must have no path');
   });
 
   test('counts the money with the list of charges when the partner cannot count it', async () => {

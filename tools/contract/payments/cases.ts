@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { assertFails, assertTimesOut, createEnvironment } from '../attempts.js';
 import { findMissing, type ContractCase } from '../contract-case.js';
+import { eventCases } from './event-cases.js';
 import type { PaymentPartner } from './partner.js';
 import { Trial } from './trial.js';
 
@@ -270,6 +271,8 @@ export const paymentCases: readonly ContractCase<PaymentPartner>[] = [
     await trial.refund();
     assert.deepEqual(await trial.listCharges(100), [{ ...charge, refunded: true }]);
   }),
+
+  ...eventCases,
 ];
 
 async function declines(trial: Trial, { cards }: PaymentPartner): Promise<void> {

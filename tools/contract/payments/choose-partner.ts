@@ -1,3 +1,4 @@
+import { stripeApiUrl } from '../../../src/config/parsers.js';
 import { UsageError } from '../usage-error.js';
 import { startFakeStripe, startPlainPartner } from './fake-partners.js';
 import type { PaymentPartner } from './partner.js';
@@ -16,8 +17,10 @@ export async function choosePaymentPartner({
   if (!/^(sk|rk)_test_/.test(STRIPE_SECRET_KEY)) {
     throw new UsageError('STRIPE_SECRET_KEY: must be a key of the test mode (example: STRIPE_SECRET_KEY=sk_test_51…)');
   }
+  const apiUrl = stripeApiUrl.safeParse(STRIPE_API_URL || 'https://api.stripe.com');
+  if (!apiUrl.success) throw new UsageError(`STRIPE_API_URL: ${apiUrl.error.issues[0]!.message}`);
   return createStripePartner({
     secretKey: STRIPE_SECRET_KEY,
-    apiUrl: STRIPE_API_URL || 'https://api.stripe.com',
+    apiUrl: apiUrl.data,
   });
 }

@@ -2,6 +2,7 @@ import { createPlainPaymentGateway } from '../../../src/activities/external/paym
 import { createStripePaymentGateway } from '../../../src/activities/external/payments/stripe/gateway.js';
 import { buildFakes } from '../../fakes/app.js';
 import type { PaymentPartner } from './partner.js';
+import { stripeEvents } from './stripe-events.js';
 
 const FAKE_CARDS = {
   accepted: 'tok_ok',
@@ -26,6 +27,7 @@ export async function startFakeStripe(): Promise<PaymentPartner & { url: string 
   return {
     ...partner,
     name: 'stripe (the fake Stripe)',
+    events: stripeEvents,
     url,
     createGateway: ({ findOrder }) => createStripePaymentGateway({ secretKey: 'sk_test_fake', apiUrl: url, findOrder }),
   };

@@ -1,4 +1,5 @@
 import type { PaymentGateway } from '../../../src/activities/payment-gateway.js';
+import type { PaymentEvent } from '../../../src/schemas/payment-event.js';
 import type { Money } from '../../../src/schemas/shared/money.js';
 import type { HeldCalls } from '../contract-case.js';
 
@@ -47,5 +48,30 @@ export interface PaymentPartner {
   holdCharge?: (orderId: string) => Promise<HeldCalls>;
   /** Forgets the idempotency keys of an order, as after the retention. */
   expireKeys?: (orderId: string) => Promise<void>;
+  /** The events that the provider sends to the shop. */
+  events?: PaymentEvents;
   close?: () => Promise<void>;
+}
+
+/** `current` and `previous` are secrets of the shop, and `foreign` is the secret of another account. */
+export type SigningSecret = 'current' | 'previous' | 'foreign';
+
+export interface SignedEvent {
+  headers: Record<string, string>;
+  body: string;
+}
+
+export interface EventReceiver {
+  /** Reads a request as the API does. @throws errors for which the API would answer 500. */
+  receive: (request: SignedEvent) => 'recorded' | 'ignored' | 'rejected';
+  /** The recorded events, each once. */
+  recorded: () => PaymentEvent[];
+}
+
+export interface PaymentEvents {
+  /** Writes the body of an event as the provider does. */
+  makeBody: (event: PaymentEvent) => string;
+  /** Signs a body with these secrets, by default with the current one and now. */
+  sign: (body: string, options?: { secrets?: readonly SigningSecret[]; at?: Date }) => SignedEvent;
+  createReceiver: () => Promise<EventReceiver>;
 }

@@ -1,5 +1,6 @@
 import { createStripePaymentGateway } from '../../../src/activities/external/payments/stripe/gateway.js';
 import type { PaymentPartner } from './partner.js';
+import { stripeEvents } from './stripe-events.js';
 
 /** Stripe's search index is usually less than a minute behind. */
 const SEARCH_DELAY_MS = 120_000;
@@ -19,5 +20,6 @@ export function createStripePartner({ secretKey, apiUrl }: { secretKey: string; 
     lookupDelayMs: SEARCH_DELAY_MS,
     concurrency: 2,
     caseTimeLimitMs: 5 * SEARCH_DELAY_MS,
+    events: stripeEvents,
   };
 }
