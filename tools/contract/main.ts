@@ -1,4 +1,5 @@
 import { runConcurrently } from '../../src/async/concurrency.js';
+import { withTimeout } from '../../src/async/promises.js';
 import { inheritedEnvironment } from '../settings/environment.js';
 import { createReporter } from '../terminal/reporter.js';
 import type { CaseResult } from './contract-case.js';
@@ -6,6 +7,9 @@ import { suites } from './suites.js';
 import { UsageError } from './usage-error.js';
 
 const MAX_CONCURRENT_CASES = 10;
+
+/** A case that was broken off can leave an open call, for which the partner may wait. */
+const CLOSE_TIMEOUT_MS = 10_000;
 
 const { print } = createReporter();
 
@@ -28,7 +32,7 @@ await runConcurrently(cases.length, partner.concurrency ?? MAX_CONCURRENT_CASES,
   printResult(result);
   results.push(result);
 });
-await partner.close?.();
+await withTimeout(Promise.resolve(partner.close?.()), CLOSE_TIMEOUT_MS, () => print('\nThe partner did not close.'));
 
 const count = (outcome: CaseResult['outcome']) => results.filter((result) => result.outcome === outcome).length;
 print(`\n${count('kept')} kept, ${count('broken')} broken, ${count('not tried')} not tried.`);

@@ -22,7 +22,7 @@ import {
   orderWorkflowId,
 } from '../../../src/workflows/order/contract.js';
 import type { order } from '../../../src/workflows/order/workflow.js';
-import { plainPathOf } from './payment-gateway.js';
+import { PAYMENT_ADAPTERS, plainPathOf, type PaymentAdapter } from './payment-gateway.js';
 import { createTestActivities } from './test-activities.js';
 import { createTestWorkers } from '../workers/create-test-workers.js';
 import { fetchEventSummaries } from '../temporal/event-summaries.js';
@@ -54,6 +54,8 @@ export interface TimeSkippingOrderShop extends OrderShop {
 interface OrderShopOptions {
   /** The approval stages for orders that need an approval. */
   approvalStages?: Stage[];
+  /** The adapter to the payment gateway. Default: the one that `PAYMENTS` names. */
+  payments?: PaymentAdapter;
 }
 
 /** How an order runs its approval. */
@@ -180,6 +182,12 @@ export function describeWithOrderShop(
     });
     define(shop);
   });
+}
+
+/** Like `describeWithOrderShop`. Defines the tests once for each adapter to the payment gateway. */
+export function describeWithPaymentAdapters(title: string, define: (shop: () => TimeSkippingOrderShop) => void): void {
+  for (const payments of PAYMENT_ADAPTERS)
+    describeWithOrderShop(`${title}, with the payment adapter ${payments}`, define, { payments });
 }
 
 /** Like `describe`, with a shop on a dev server. Defines the tests once for each way in which orders run approvals. */

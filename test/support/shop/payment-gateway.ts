@@ -11,9 +11,17 @@ export function createTestPaymentGateway({ paymentsUrl }: FakeGateway): PaymentG
   return createPlainPaymentGateway({ url: paymentsUrl, keyRetentionHours: 24 });
 }
 
-/** Creates the adapter that `PAYMENTS` names, so that the tests of the workflows can run with the fake Stripe. */
-export function createChosenPaymentGateway(fakes: FakeGateway, store: Pick<Store, 'findOrder'>): PaymentGateway {
-  if (process.env.PAYMENTS !== 'stripe') return createTestPaymentGateway(fakes);
+/** The adapters to the fake payment gateway and to the fake Stripe. */
+export const PAYMENT_ADAPTERS = ['plain', 'stripe'] as const;
+export type PaymentAdapter = (typeof PAYMENT_ADAPTERS)[number];
+
+/** Creates an adapter, by default the one that `PAYMENTS` names, so that all tests of the workflows can run with Stripe. */
+export function createChosenPaymentGateway(
+  fakes: FakeGateway,
+  store: Pick<Store, 'findOrder'>,
+  adapter: PaymentAdapter = process.env.PAYMENTS === 'stripe' ? 'stripe' : 'plain',
+): PaymentGateway {
+  if (adapter === 'plain') return createTestPaymentGateway(fakes);
   return createStripePaymentGateway({
     secretKey: 'sk_test_fake',
     apiUrl: new URL(fakes.paymentsUrl).origin,

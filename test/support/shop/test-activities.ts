@@ -8,7 +8,7 @@ import { operations as shopOperations, type Operations } from '../../../src/batc
 import type { Stage } from '../../../src/schemas/approval.js';
 import type { Store } from '../../../src/store/index.js';
 import { createTestCarrier } from './carrier.js';
-import { createChosenPaymentGateway } from './payment-gateway.js';
+import { createChosenPaymentGateway, type PaymentAdapter } from './payment-gateway.js';
 import { SLACK_BOT_TOKEN, slackApprovers } from './slack.js';
 import type { RunningFakes } from '../fakes/running-fakes.js';
 
@@ -45,6 +45,7 @@ export function createTestActivities({
   approvalStages: stages = ORDER_APPROVAL_STAGES,
   standaloneReports = false,
   approvalNamespace,
+  payments,
 }: {
   store: Store;
   fakes: RunningFakes;
@@ -55,11 +56,13 @@ export function createTestActivities({
   standaloneReports?: boolean;
   /** If set, orders request their approvals over the Nexus endpoint of this namespace. */
   approvalNamespace?: string | undefined;
+  /** The adapter to the payment gateway. Default: the one that `PAYMENTS` names. */
+  payments?: PaymentAdapter;
 }): Activities {
   const { smtpUrl, slackApiUrl } = fakes;
   return createActivities({
     store,
-    payments: createChosenPaymentGateway(fakes, store),
+    payments: createChosenPaymentGateway(fakes, store, payments),
     carrier: createTestCarrier(fakes),
     outgoing: outgoingHttpClient,
     links: approvalLinks,

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { newOrderId, describeWithOrderShop } from '../../../support/shop/order-shop.js';
+import { newOrderId, describeWithPaymentAdapters } from '../../../support/shop/order-shop.js';
 import { addProduct } from '../../../support/shop/shop.js';
 
 const UNDONE_BALANCE = { verdict: 'rolled back', charged: 0, refunded: 0, parcels: [] };
 
 const secondsBetween = (start: string, end: string) => (Date.parse(end) - Date.parse(start)) / 1000;
 
-describeWithOrderShop('an order with a failing step', (shop) => {
+describeWithPaymentAdapters('an order with a failing step', (shop) => {
   describe('quote', () => {
     test('rejects an order with an unknown SKU before any reservation or charge', async () => {
       const products = [await addProduct(shop().store)];
