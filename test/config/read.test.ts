@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { generateEncryptionKey } from '../support/temporal/encryption.js';
 import { ConfigError } from '../../src/config/errors.js';
 import { loadConfig, readConfig, redactConfig } from '../../src/config/read.js';
+import { TASK_QUEUES } from '../../src/temporal/task-queues.js';
 
 const sameKey = Buffer.alloc(32).toString('base64');
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
@@ -27,7 +28,7 @@ describe('loadConfig', () => {
       OUTGOING_ALLOW_PRIVATE: false,
       DATABASE_POOL_SIZE: 10,
       BATCH_MAX_CONCURRENT_CHUNKS: 4,
-      WORKER_TASK_QUEUES: ['orders', 'payments', 'carts', 'approvals', 'batches', 'housekeeping'],
+      WORKER_TASK_QUEUES: [...TASK_QUEUES],
       WORKER_TUNER: 'fixed',
       IDEMPOTENCY_KEY_RETENTION_HOURS: 24,
       NOTIFICATION_RETENTION_DAYS: 90,

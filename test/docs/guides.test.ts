@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { commandEnvironment } from '../support/docs/command-environment.js';
 import { readPageBlocks, type PageBlock } from '../support/docs/page-changes.js';
 import { toSteps, type PageStep } from '../support/docs/page-steps.js';
 import { copyProject, type ProjectCopy } from '../support/docs/project-copy.js';
@@ -6,7 +7,7 @@ import { openReaderShell, type ReaderShell } from '../support/docs/reader-shell.
 import { startReadersStack } from '../support/docs/readers-stack.js';
 import { runStep } from '../support/docs/run-step.js';
 import { GUIDES_THAT_CHANGE_CODE } from '../support/docs/tested-pages.js';
-import { describeOnDevServer, temporalCliPath } from '../support/temporal/dev-server.js';
+import { describeOnDevServer } from '../support/temporal/dev-server.js';
 
 /** Type checks, bundles and the tests that the guides name take minutes on a busy machine. */
 const TIMEOUT_MS = 15 * 60_000;
@@ -31,7 +32,7 @@ function testGuides(): void {
 
   beforeAll(async () => {
     copy = await copyProject();
-    shell = await openReaderShell({ env: readerEnvironment(), folder: copy.folder, timeoutMs: TIMEOUT_MS });
+    shell = await openReaderShell({ env: commandEnvironment(), folder: copy.folder, timeoutMs: TIMEOUT_MS });
   }, TIMEOUT_MS);
   afterAll(async () => {
     await shell?.close();
@@ -119,11 +120,4 @@ function testGuides(): void {
     },
     TIMEOUT_MS,
   );
-}
-
-/** Returns the environment of a shell outside this test run. */
-function readerEnvironment(): NodeJS.ProcessEnv {
-  const ofTestRun = /^(VITEST.*|NODE_ENV|COMPILED_SOURCE)$/;
-  const entries = Object.entries(process.env).filter(([name]) => !ofTestRun.test(name));
-  return { ...Object.fromEntries(entries), TEMPORAL_CLI_PATH: temporalCliPath() };
 }

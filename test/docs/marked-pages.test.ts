@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { generatedFilesOf } from '../support/docs/generated-files.js';
 import { readPageBlocks, type PageBlock } from '../support/docs/page-changes.js';
 import {
   GUIDES_THAT_CHANGE_CODE,
@@ -46,7 +47,10 @@ describe('the guides', () => {
   if (guides.length === 0) test.skip('name only files that exist (skipped: there are no guides)');
 
   test.each(guides)('in $name, every named file exists or is created by a guide', async ({ name }) => {
-    const created = guides.flatMap(({ blocks }) => blocks.flatMap(({ file = [] }) => file));
+    const created = [
+      ...guides.flatMap(({ blocks }) => blocks.flatMap(({ file = [] }) => file)),
+      ...(await generatedFilesOf(guides.flatMap(({ blocks }) => blocks))),
+    ];
     const text = await readFile(join(projectRoot, name), 'utf8');
     const named = [...text.matchAll(/`((?:src|test|tools|deploy|examples|docs)\/[\w./-]+)`/g)].map(([, path]) => path!);
 

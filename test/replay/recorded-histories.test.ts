@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { describe, expect, inject, test } from 'vitest';
+import * as workflows from '../../src/workflows/index.js';
 import { nexusRecordings } from '../../tools/recordings/approvals.js';
 import { recordings } from '../../tools/recordings/recordings.js';
 import { replayHistories, type Bundle, type RecordedHistory } from '../../tools/replay/replay-histories.js';
@@ -54,12 +55,23 @@ describe('replay of committed histories', () => {
     const withoutSummary = scheduled.filter(({ event }) => !event.userMetadata?.summary?.data?.length);
 
     expect(new Set(scheduled.map(({ event }) => eventTypeName(event)))).toEqual(new Set(types));
-    expect(withoutSummary.map(({ file, event }) => `${file}, event ${String(event.eventId)}`)).toEqual([]);
+    expect(
+      withoutSummary.map(({ file, event }) => `${file}, event ${String(event.eventId)}`),
+      'add a summary in activities.ts of the workflow, or to the timer, and record the history again',
+    ).toEqual([]);
+  });
+
+  test('every workflow type has a recorded history', () => {
+    const recordedTypes = new Set(histories.map(({ workflowType }) => workflowType));
+    const missing = Object.keys(workflows).filter((type) => !recordedTypes.has(type));
+
+    expect(missing, 'add a recording to tools/recordings, and run "npm run record-histories"').toEqual([]);
   });
 
   test('there is a recorded history for every scenario in `recordings`', async () => {
     const recorded = new Set(histories.map(({ file }) => basename(file, '.json')));
 
-    expect(Object.keys({ ...recordings, ...nexusRecordings }).filter((name) => !recorded.has(name))).toEqual([]);
+    const missing = Object.keys({ ...recordings, ...nexusRecordings }).filter((name) => !recorded.has(name));
+    expect(missing, `run "npm run record-histories -- ${missing.join(' ')}"`).toEqual([]);
   });
 });

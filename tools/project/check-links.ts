@@ -6,6 +6,9 @@ import { promisify } from 'node:util';
 import { slug } from 'github-slugger';
 import { createMarkdownRenderer, type MarkdownRenderer } from 'vitepress';
 
+/** The links of templates are relative to the page that `npm run new` writes. */
+const TEMPLATES_FOLDER = 'tools/new/templates/';
+
 interface Link {
   href: string;
   line: number;
@@ -26,7 +29,9 @@ export async function checkLinks(folder: string): Promise<void> {
   const { stdout } = await promisify(execFile)('git', ['-c', 'safe.directory=*', 'ls-files', '-z', '*.md'], {
     cwd: folder,
   });
-  const files = stdout.split('\0').filter((file) => file && existsSync(join(folder, file)));
+  const files = stdout
+    .split('\0')
+    .filter((file) => file && !file.startsWith(TEMPLATES_FOLDER) && existsSync(join(folder, file)));
   const problems = await findBrokenLinks(folder, files);
   if (problems.length > 0) throw new Error(problems.join('\n'));
 }

@@ -6,12 +6,14 @@ import {
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
+import type { Workflow } from '@temporalio/common';
 import { openConnection } from '../../src/temporal/connections.js';
 import type { EraseInput } from '../../src/schemas/erasure.js';
 import type { ApprovalInput, ApprovalView } from '../../src/schemas/approval.js';
 import type { BatchInput } from '../../src/schemas/batch.js';
 import type { CartInput } from '../../src/schemas/cart.js';
 import type { OrderInput, OrderStage, OrderStatus, OrderView, ShipmentReport } from '../../src/schemas/order.js';
+import type { TaskQueue } from '../../src/temporal/task-queues.js';
 import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { BATCH_TASK_QUEUE, batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
@@ -141,6 +143,15 @@ export class Recorder {
       taskQueue: HOUSEKEEPING_TASK_QUEUE,
       args: [input],
     });
+  }
+
+  /** Starts a workflow of any type. The input can be invalid. */
+  async start<T extends Workflow>(
+    type: keyof typeof workflows,
+    { workflowId, taskQueue, input }: { workflowId: string; taskQueue: TaskQueue; input: unknown },
+  ): Promise<WorkflowHandleWithFirstExecutionRunId<T>> {
+    const handle = await this.client.workflow.start(type, { workflowId, taskQueue, args: [input] });
+    return handle as WorkflowHandleWithFirstExecutionRunId<T>;
   }
 
   getHandle(workflowId: string, runId?: string): WorkflowHandle {

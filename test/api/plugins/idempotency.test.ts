@@ -5,7 +5,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ApprovalResource } from '../../../src/schemas/approval.js';
 import type { BatchResource } from '../../../src/schemas/batch.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
-import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { openStore } from '../../../src/store/index.js';
 import { createClient } from '../../../src/temporal/connections.js';
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
@@ -18,6 +17,7 @@ import {
 } from '../../../src/workflows/order/contract.js';
 import { freePort, waitUntil } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
+import type { RepeatedRequest, RepeatedRequestTools, RequestBody as Body } from '../../support/api/repeated-request.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import { makeItems, stageTestBatch, TestOperations } from '../../support/shop/batches.js';
 import { authOf, createCaller, fetchApiOperations, type TestCaller } from '../../support/api/callers.js';
@@ -26,19 +26,6 @@ import { lockCatalogue } from '../../support/database/database-lock.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { readStock, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
-
-/** A request that must take effect only once when the tests repeat it. */
-interface RepeatedRequest extends RequestOptions {
-  method: string;
-  path: string;
-  /** The same request with different content. */
-  changedContent: RequestOptions & { path?: string };
-  /** Reads the effect from Temporal or the store. */
-  readEffect: (first: ApiResponse<Body>) => Promise<unknown>;
-  expectedEffect: unknown;
-}
-
-type Body = Problem & { orderId?: string; approvalId?: string; batchId?: string };
 
 const NDJSON = 'application/x-ndjson';
 const ndjson = (...items: unknown[]) => items.map((item) => `${JSON.stringify(item)}\n`).join('');
@@ -201,6 +188,12 @@ describeOnDevServer('Idempotency-Key', () => {
     headers: { 'content-type': NDJSON },
   });
 
+  const tools: RepeatedRequestTools = {
+    post,
+    workflowExists,
+    countUpdates: (workflowId, name) => updatesIn(handle(workflowId), name),
+  };
+  /** The requests by `operationId`. A feature can define its requests in test/support/shop, with `tools`. */
   const cases: Record<string, () => Promise<RepeatedRequest>> = {
     async placeOrder() {
       const json = await makeOrderBody();
@@ -458,7 +451,7 @@ describeOnDevServer('Idempotency-Key', () => {
     const taking = (await fetchApiOperations(api)).filter(({ parameters = [] }) =>
       parameters.some(({ name }) => name.toLowerCase() === 'idempotency-key'),
     );
-    expect(taking.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
+    expectSameOperations(taking, cases);
   });
 
   test('every operation that requires a role and changes data takes an Idempotency-Key', async () => {
@@ -466,7 +459,7 @@ describeOnDevServer('Idempotency-Key', () => {
       // The codec operations change no data: they only encode or decode their input.
       ({ method, path, 'x-roles': roles }) => method !== 'GET' && roles && !path.startsWith('/codec/'),
     );
-    expect(changing.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
+    expectSameOperations(changing, cases);
   });
 
   describe.each(Object.keys(cases))('%s', (operationId) => {
@@ -821,6 +814,16 @@ describeOnDevServer('Idempotency-Key', () => {
     );
   }
 });
+
+function expectSameOperations(operations: { operationId: string }[], cases: object): void {
+  const ids = operations.map(({ operationId }) => operationId);
+  const missing = ids.filter((id) => !(id in cases));
+  expect(missing, 'without a request in `cases` of test/api/plugins/idempotency.test.ts').toEqual([]);
+  const unknown = Object.keys(cases).filter((id) => !ids.includes(id));
+  expect(unknown, 'operations in `cases` that are not in the API, or whose route has no `idempotency: true`').toEqual(
+    [],
+  );
+}
 
 function expectReplayed(again: ApiResponse<Body>, first: ApiResponse<Body>): void {
   // A replayed problem contains the request id of the repeated request.

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { isWellFormed } from '../../../src/text/well-formed-text.js';
 import { createClient } from '../../../src/temporal/connections.js';
 import { bundlePath, bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
+import type { TaskQueue } from '../../../src/temporal/task-queues.js';
 import type * as workflows from '../../../src/workflows/index.js';
 import { rootFailure } from '../../../src/workflows/shared/failures.js';
 import { type ManagedProcess, waitUntil } from '../../support/processes.js';
@@ -50,32 +51,6 @@ interface OpenWorkflow {
   finish: () => Promise<unknown>;
 }
 
-const TASK_QUEUES: Record<WorkflowType, string> = {
-  order: 'orders',
-  cart: 'carts',
-  approval: 'approvals',
-  batch: 'batches',
-  batchShard: 'batches',
-  reconcile: 'housekeeping',
-  audit: 'housekeeping',
-  report: 'housekeeping',
-  purge: 'housekeeping',
-  erase: 'housekeeping',
-};
-const OPEN_TYPES = Object.keys(TASK_QUEUES).filter((type): type is OpenType => !isClosingType(type));
-const CONTRACT_FOLDERS: Record<WorkflowType, string> = {
-  order: 'order',
-  cart: 'cart',
-  approval: 'approval',
-  batch: 'batch',
-  batchShard: 'batch',
-  reconcile: 'housekeeping',
-  audit: 'housekeeping',
-  report: 'housekeeping',
-  purge: 'housekeeping',
-  erase: 'housekeeping',
-};
-
 const INVALID_ARGUMENT = 3;
 const UPDATE_COMPLETED =
   proto.temporal.api.enums.v1.UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED;
@@ -106,27 +81,48 @@ const ARGUMENTS: Record<string, object> = {
   pauseState: { sequence: 9, paused: true },
 };
 const ANY_ARGUMENT = { reason: 'none' };
+/** Messages without an argument, for which any payload is valid. `finish` sends them. */
+const MESSAGES_WITHOUT_ARGUMENT: readonly string[] = ['resume'];
 
-const SHARD = {
+const SHARD_INPUT = {
   batchId: 'none',
   batchNumber: 1,
   operation: 'restock',
   attemptId: 1,
   attempt: 1,
   range: { first: 0, count: 1 },
+  pauseState: { sequence: 1, paused: true },
 };
-const INPUTS: Record<WorkflowType, object> = {
-  order: makeOrder({ lines: [MUG] }),
-  cart: { cartId: 'first', customerId: 'ada' },
-  approval: makeApproval({ description: 'Really?', stages: [makeStage(makeApprover())] }),
-  batch: { batchId: 'first' },
-  batchShard: { ...SHARD, pauseState: { sequence: 1, paused: true } },
-  reconcile: { dryRun: true },
-  audit: { dryRun: true },
-  report: { days: 0 },
-  purge: { dryRun: true },
-  erase: { customerId: 'ada', dryRun: true },
+
+interface WorkflowUnderTest {
+  taskQueue: TaskQueue;
+  /** The folder under `src/workflows` that contains the contract. */
+  folder: string;
+  /** A valid input. */
+  input: object;
+  /** The path of the resources in the API. */
+  path?: string;
+}
+
+/** A new workflow needs an entry here, and in `open` below if it receives messages. */
+const WORKFLOWS: Record<WorkflowType, WorkflowUnderTest> = {
+  order: { taskQueue: 'orders', folder: 'order', input: makeOrder({ lines: [MUG] }), path: '/v1/orders' },
+  cart: { taskQueue: 'carts', folder: 'cart', input: { cartId: 'first', customerId: 'ada' }, path: '/v1/carts' },
+  approval: {
+    taskQueue: 'approvals',
+    folder: 'approval',
+    input: makeApproval({ description: 'Really?', stages: [makeStage(makeApprover())] }),
+    path: '/v1/approvals',
+  },
+  batch: { taskQueue: 'batches', folder: 'batch', input: { batchId: 'first' }, path: '/v1/batches' },
+  batchShard: { taskQueue: 'batches', folder: 'batch', input: SHARD_INPUT },
+  reconcile: { taskQueue: 'housekeeping', folder: 'housekeeping', input: { dryRun: true } },
+  audit: { taskQueue: 'housekeeping', folder: 'housekeeping', input: { dryRun: true } },
+  report: { taskQueue: 'housekeeping', folder: 'housekeeping', input: { days: 0 } },
+  purge: { taskQueue: 'housekeeping', folder: 'housekeeping', input: { dryRun: true } },
+  erase: { taskQueue: 'housekeeping', folder: 'housekeeping', input: { customerId: 'ada', dryRun: true } },
 };
+const OPEN_TYPES = Object.keys(WORKFLOWS).filter((type): type is OpenType => !isClosingType(type));
 
 /** Returns every signal, update and query of all contracts. */
 async function allMessages(): Promise<Message[]> {
@@ -246,10 +242,10 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
           for (const message of messages) {
             await send(workflow, message, drawPayload(ARGUMENTS[message.name] ?? ANY_ARGUMENT));
           }
-          await startInstead(workflow.type, drawPayload(INPUTS[workflow.type]));
+          await startInstead(workflow.type, drawPayload(WORKFLOWS[workflow.type].input));
         }),
       );
-      for (const type of CLOSING_TYPES) await startInstead(type, drawPayload(INPUTS[type]));
+      for (const type of CLOSING_TYPES) await startInstead(type, drawPayload(WORKFLOWS[type].input));
       await expectReadable(opened);
       for (const workflow of [beside, ...opened]) await workflow.finish();
       expect(hasEnded).toBe(false);
@@ -282,7 +278,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
       requestId: randomUUID(),
       workflowId,
       workflowType: { name: type },
-      taskQueue: { name: TASK_QUEUES[type] },
+      taskQueue: { name: WORKFLOWS[type].taskQueue },
       input: { payloads: [payload] },
       memo: { fields: memo },
       header: { fields: header },
@@ -357,7 +353,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     },
     async batchShard(extras) {
       const workflowId = `batch:${randomUUID()}/0`;
-      const handle = await startHealthy('batchShard', workflowId, INPUTS.batchShard, extras);
+      const handle = await startHealthy('batchShard', workflowId, SHARD_INPUT, extras);
       const finish = async () => {
         await handle.cancel();
         await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
@@ -379,10 +375,9 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     { description, payload, isUnreadable }: UnexpectedPayload,
   ): Promise<void> {
     const { kind, name, contractFolder } = message;
-    const isOwn = contractFolder === CONTRACT_FOLDERS[workflow.type];
+    const isOwn = contractFolder === WORKFLOWS[workflow.type].folder;
     const where = `${kind} ${name} to ${workflow.type} with ${description}`;
-    // `resume` takes no argument, so any payload is valid. `finish` sends this message.
-    if (name === 'resume' && isOwn) return;
+    if (MESSAGES_WITHOUT_ARGUMENT.includes(name) && isOwn) return;
     if (kind === 'signal') await signal(workflow, name, payload);
     else if (kind === 'query') await query(workflow, name, payload, where, isOwn);
     else {
@@ -441,7 +436,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
 
   /** Starts a workflow with the payload as its input. Expects that the workflow fails as InvalidInput. */
   async function startInstead(type: WorkflowType, { description, payload }: UnexpectedPayload): Promise<void> {
-    const workflowId = `${CONTRACT_FOLDERS[type]}:${randomUUID()}`;
+    const workflowId = `${type}:${randomUUID()}`;
     await start({ type, workflowId, payload });
     const [end] = await Promise.allSettled([client.workflow.getHandle(workflowId).result()]);
     expect(rootFailureOf(end), `a start of ${type} with ${description}`).toMatchObject({ type: 'InvalidInput' });
@@ -450,8 +445,10 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
 
   /** Expects that the API can return these workflows and that every text in the responses is well-formed and short. */
   async function expectReadable(all: { type: WorkflowType; workflowId: string }[]): Promise<void> {
-    const shown = all.filter(({ type }) => type !== 'batchShard' && !isClosingType(type));
-    const paths = shown.map(({ workflowId }) => `/v1/${workflowId.replace(':', 's/').replace('batchs/', 'batches/')}`);
+    const paths = all.flatMap(({ type, workflowId }) => {
+      const { path } = WORKFLOWS[type];
+      return path === undefined ? [] : [`${path}/${workflowId.slice(workflowId.indexOf(':') + 1)}`];
+    });
     const lists = ['/v1/orders', '/v1/approvals', '/v1/batches'];
     for (const path of [...paths, ...lists]) {
       const { status, body } = await api.get<unknown>(path);

@@ -5,7 +5,8 @@ import { z } from 'zod';
 import { idempotencyKey } from '../../../schemas/shared/primitives.js';
 import { requiredRoles, type RouteContract } from '../../http/route-contract.js';
 import { PROBLEM_KINDS } from '../../problems/problem-kinds.js';
-import { OPERATION_EXAMPLES, type Example } from './examples.js';
+import type { Example } from './example.js';
+import { OPERATION_EXAMPLES } from './examples.js';
 import {
   problemKindsOf,
   PROBLEM_EXAMPLES,

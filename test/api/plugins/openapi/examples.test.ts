@@ -146,21 +146,26 @@ describeOnDevServer('the examples of the API', () => {
     await sendSuccessfully(`/v1/batches/${batchId}/retry`);
   }
 
-  const doNothing = async () => undefined;
+  /**
+   * Creates the resource whose id is the path parameter of the example: calls the operation that creates resources of
+   * this kind, with its example. Does nothing for operations without such a parameter.
+   */
+  async function createResource({ operationId, path }: DocumentedOperation): Promise<void> {
+    const [, collection, idField = ''] = /^(\/v1\/[\w-]+)\/\{(\w+)\}/.exec(path) ?? [];
+    const create = documentedOperations(document).find((other) => other.method === 'POST' && other.path === collection);
+    if (!create || collection === undefined) return;
+    const { body } = OPERATION_EXAMPLES[create.operationId]!;
+    const id = OPERATION_EXAMPLES[operationId]!.parameters?.[idField];
+    await sendSuccessfully(collection, { ...(body as object), [idField]: id });
+  }
 
-  /** Functions by `operationId`. Each function creates the state that the example of its operation needs. */
+  /**
+   * Functions by `operationId`, for the examples that need more than `createResource`. Each function creates the state
+   * that the example of its operation needs.
+   */
   const preparations: Record<string, Preparation> = {
-    getOpenApi: doNothing,
-    getLiveness: doNothing,
-    getReadiness: doNothing,
-    listProblems: doNothing,
-    getProblem: doNothing,
-    listProducts: doNothing,
-
-    placeOrder: doNothing,
     listOrders: () => placeDeliveredOrder('order-1001').then(() => waitUntilListed('/v1/orders?status=completed')),
     getOrder: () => placeDeliveredOrder('order-1001'),
-    changeManyOrders: doNothing,
     cancelOrder: async () => void (await placeShippedOrder('order-1002')),
     resolveCompensation: () => placeStuckOrder('order-1003'),
     resolveDelivery: () => placeOverdueOrder('order-1005'),
@@ -179,19 +184,13 @@ describeOnDevServer('the examples of the API', () => {
     encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
 
-    listCarts: doNothing,
     getCart: () => fillCart('cart-1001'),
-    addItem: doNothing,
     setQuantity: () => fillCart('cart-1001'),
     removeItem: () => fillCart('cart-1001'),
     checkOut: () => fillCart('cart-1002'),
     abandonCart: () => fillCart('cart-1003'),
 
-    requestApproval: doNothing,
     listApprovals: () => startApproval('new-roaster').then(() => waitUntilListed('/v1/approvals?approver=grace')),
-    getApproval: () => startApproval('new-roaster'),
-    decideApproval: () => startApproval('new-grinder'),
-    withdrawApproval: () => startApproval('new-sign'),
     openApprovalPage: () => openLink('new-roaster'),
     submitApprovalForm: () => openLink('new-counter'),
     receiveDecisionCallback: async () => {
@@ -221,12 +220,11 @@ describeOnDevServer('the examples of the API', () => {
     resumeBatch: () => startBatch('restock-1003').then(() => sendSuccessfully('/v1/batches/restock-1003/pause')),
     cancelBatch: () => startBatch('restock-1004'),
     retryBatch: runRestock,
-    changeManyBatches: doNothing,
   };
 
-  test('every operation of the document has a preparation for its example', () => {
+  test('every preparation belongs to an operation of the document', () => {
     const ids = documentedOperations(document).map(({ operationId }) => operationId);
-    expect(Object.keys(preparations).sort()).toEqual(ids.sort());
+    expect(Object.keys(preparations).filter((id) => !ids.includes(id))).toEqual([]);
   });
 
   test('the API serves the committed OpenAPI document', async () => {
@@ -266,7 +264,7 @@ describeOnDevServer('the examples of the API', () => {
 
   test.each(calls)('the example request of %s gets the declared response', async (_description, operation, type) => {
     const { operationId, location, responses } = operation;
-    const given = (await preparations[operationId]!(type)) ?? {};
+    const given = (await (preparations[operationId]?.(type) ?? createResource(operation))) ?? {};
 
     const response = await fetch(requestOf(operation, type, given));
     const text = await response.text();
