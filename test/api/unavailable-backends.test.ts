@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Problem } from '../../src/schemas/shared/problem.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';
+import { TASK_QUEUES } from '../../src/temporal/task-queues.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { freePort, waitUntil } from '../support/processes.js';
 import { signShipmentReport, signStripeEvent, startApi, type ApiResponse, type Api } from '../support/api/api.js';
@@ -236,9 +237,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
     const { status, body } = await api.get('/readyz');
 
     expect(status).toBe(503);
-    expect(body).toEqual(
-      notReady('ok', 'no worker polls task queue orders, payments, carts, approvals, batches, housekeeping', 'ok'),
-    );
+    expect(body).toEqual(notReady('ok', `no worker polls task queue ${TASK_QUEUES.join(', ')}`, 'ok'));
   });
 
   test('orders that were placed without a worker complete once a worker starts', async () => {

@@ -44,6 +44,14 @@ export function addToList(file: string, name: string, entry: string): Edit {
   };
 }
 
+/** Imports a value and adds it to a list of the same file. */
+export function imported(
+  file: string,
+  { name, from, list, entry }: { name: string; from: string; list: string; entry: string },
+): Edit[] {
+  return [addImport(file, `import { ${name} } from '${from}';`), addToList(file, list, entry)];
+}
+
 /** Adds lines after the last line that matches. */
 export function addAfterLast(file: string, pattern: RegExp, lines: string): Edit {
   return {

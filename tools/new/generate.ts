@@ -18,22 +18,15 @@ export interface Plan {
 }
 
 /** Plans the files of a new part. @throws when a file exists, or when a registration has no place. */
-export async function planPart(root: string, { kind, name, template }: PlanOptions): Promise<Plan> {
+export async function planPart(root: string, kind: Kind, name: string): Promise<Plan> {
   const render = createRenderer(name);
-  const created = await renderTemplates(root, template, name);
+  const created = await renderTemplates(root, kind.templates, name);
   for (const path of [...created.keys(), ...(kind.reserves ?? []).map(render)]) {
     if (existsSync(join(root, path)))
       throw new Error(`${path} exists. The name ${name} is taken: choose another name.`);
   }
   const changed = await applyEdits(root, kind, render);
   return { created, changed };
-}
-
-interface PlanOptions {
-  kind: Kind;
-  name: string;
-  /** The folder of the templates. */
-  template: string;
 }
 
 export async function writePlan(root: string, { created, changed }: Plan): Promise<void> {
@@ -44,16 +37,21 @@ export async function writePlan(root: string, { created, changed }: Plan): Promi
 }
 
 /** Returns the files of a new part, by path, in the format of the project in `root`. */
-export async function renderTemplates(root: string, template: string, name: string): Promise<Map<string, string>> {
+export async function renderTemplates(
+  root: string,
+  templates: readonly string[],
+  name: string,
+): Promise<Map<string, string>> {
   const render = createRenderer(name);
-  const folder = join(TEMPLATES_FOLDER, template);
-  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   const rendered = new Map<string, string>();
-  for (const file of files) {
-    const source = join(file.parentPath, file.name);
-    const path = render(relative(folder, source).split(sep).join('/'));
-    const text = await readFile(source, 'utf8');
-    rendered.set(path, isHistory(path) ? renderHistory(text, render) : await formatted(root, path, render(text)));
+  for (const folder of templates.map((template) => join(TEMPLATES_FOLDER, template))) {
+    for (const file of await readdir(folder, { recursive: true, withFileTypes: true })) {
+      if (!file.isFile()) continue;
+      const source = join(file.parentPath, file.name);
+      const path = render(relative(folder, source).split(sep).join('/'));
+      const text = await readFile(source, 'utf8');
+      rendered.set(path, isHistory(path) ? renderHistory(text, render) : await formatted(root, path, render(text)));
+    }
   }
   return new Map([...rendered].sort(([one], [other]) => (one < other ? -1 : 1)));
 }

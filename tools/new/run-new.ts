@@ -5,11 +5,8 @@ import { runCommand } from '../processes/commands.js';
 import { parseArguments, UsageError } from '../terminal/command-line.js';
 import { printFailure, type CommandContext } from '../terminal/command.js';
 import { planPart, writePlan, type Plan } from './generate.js';
-import type { Kind } from './kinds/kind.js';
-import { workflow } from './kinds/workflow.js';
+import { KINDS } from './kinds/index.js';
 import { createRenderer, findNameProblem, pluralOf } from './names.js';
-
-const KINDS: Record<string, Kind> = { workflow };
 
 const GENERATOR_TIMEOUT_MS = 5 * 60_000;
 
@@ -64,7 +61,7 @@ async function addPart(
   { root, print }: { root: string; print: (text: string) => void },
 ): Promise<void> {
   const kind = KINDS[kindName]!;
-  const plan = await planPart(root, { kind, name, template: kindName });
+  const plan = await planPart(root, kind, name);
   const words = await addUnknownWords(root, name);
   if (words !== undefined) plan.changed.set('project-words.txt', words);
   await writePlan(root, plan);

@@ -17,7 +17,7 @@ import {
 } from '../../../src/workflows/order/contract.js';
 import { freePort, waitUntil } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
-import type { RepeatedRequest, RepeatedRequestTools, RequestBody as Body } from '../../support/api/repeated-request.js';
+import type { RepeatedRequest, RequestBody as Body } from '../../support/api/repeated-request.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import { makeItems, stageTestBatch, TestOperations } from '../../support/shop/batches.js';
 import { authOf, createCaller, fetchApiOperations, type TestCaller } from '../../support/api/callers.js';
@@ -82,8 +82,8 @@ describeOnDevServer('Idempotency-Key', () => {
 
   const handle = (workflowId: string) => shop.client.workflow.getHandle(workflowId);
 
-  async function updatesIn(workflow: WorkflowHandle, name: string): Promise<number> {
-    const { events } = await workflow.fetchHistory();
+  async function countUpdates(workflowId: string, name: string): Promise<number> {
+    const { events } = await handle(workflowId).fetchHistory();
     return (events ?? []).filter(
       ({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => accepted?.acceptedRequest?.input?.name === name,
     ).length;
@@ -188,12 +188,7 @@ describeOnDevServer('Idempotency-Key', () => {
     headers: { 'content-type': NDJSON },
   });
 
-  const tools: RepeatedRequestTools = {
-    post,
-    workflowExists,
-    countUpdates: (workflowId, name) => updatesIn(handle(workflowId), name),
-  };
-  /** The requests by `operationId`. A feature can define its requests in test/support/shop, with `tools`. */
+  /** The requests by `operationId`. A feature can define its requests in test/support/shop. */
   const cases: Record<string, () => Promise<RepeatedRequest>> = {
     async placeOrder() {
       const json = await makeOrderBody();
@@ -211,7 +206,7 @@ describeOnDevServer('Idempotency-Key', () => {
         path: `/v1/orders/${orderId}/cancel`,
         json: { reason: 'too late' },
         changedContent: { json: { reason: 'too early' } },
-        readEffect: () => updatesIn(handle(orderWorkflowId(orderId)), 'cancelOrder'),
+        readEffect: () => countUpdates(orderWorkflowId(orderId), 'cancelOrder'),
         expectedEffect: 1,
       };
     },
@@ -225,7 +220,7 @@ describeOnDevServer('Idempotency-Key', () => {
         changedContent: { json: { ...json, reason: 'too late' } },
         async readEffect() {
           const { status } = await waitForOrder(orderId, ({ stage }) => stage === 'done', 'done');
-          return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'cancelOrder')];
+          return [status, await countUpdates(orderWorkflowId(orderId), 'cancelOrder')];
         },
         expectedEffect: ['cancelled', 1],
       };
@@ -242,7 +237,7 @@ describeOnDevServer('Idempotency-Key', () => {
         changedContent: { json: { compensation: 'refundPayment', attempt: 1, action: 'skip' } },
         async readEffect() {
           const { status } = await waitForOrder(orderId, ({ stage }) => stage === 'done', 'done');
-          return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveCompensation')];
+          return [status, await countUpdates(orderWorkflowId(orderId), 'resolveCompensation')];
         },
         expectedEffect: ['cancelled', 1],
       };
@@ -256,7 +251,7 @@ describeOnDevServer('Idempotency-Key', () => {
         changedContent: { json: { attempt: 1, action: 'write_off' } },
         async readEffect() {
           const { status } = await waitForOrder(orderId, ({ stage }) => stage === 'done', 'done');
-          return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveDelivery')];
+          return [status, await countUpdates(orderWorkflowId(orderId), 'resolveDelivery')];
         },
         expectedEffect: ['completed', 1],
       };
@@ -270,7 +265,7 @@ describeOnDevServer('Idempotency-Key', () => {
         changedContent: { json: { sku, quantity: 4 } },
         readEffect: async () => [
           quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)[sku],
-          await updatesIn(cart, 'addItem'),
+          await countUpdates(cart.workflowId, 'addItem'),
         ],
         expectedEffect: [5, 2],
       };
@@ -282,7 +277,7 @@ describeOnDevServer('Idempotency-Key', () => {
         path: `${path}/items/${sku}`,
         json: { quantity: 3 },
         changedContent: { json: { quantity: 4 } },
-        readEffect: () => updatesIn(cart, 'setQuantity'),
+        readEffect: () => countUpdates(cart.workflowId, 'setQuantity'),
         expectedEffect: 1,
       };
     },
@@ -292,7 +287,7 @@ describeOnDevServer('Idempotency-Key', () => {
         method: 'DELETE',
         path: `${path}/items/${sku}`,
         changedContent: { json: { sku } },
-        readEffect: () => updatesIn(cart, 'removeItem'),
+        readEffect: () => countUpdates(cart.workflowId, 'removeItem'),
         expectedEffect: 1,
       };
     },
@@ -304,7 +299,7 @@ describeOnDevServer('Idempotency-Key', () => {
         json: { payment: { token: 'tok_ok' } },
         changedContent: { json: { payment: { token: 'tok_declined' } } },
         readEffect: async () => [
-          await updatesIn(cart, 'checkout'),
+          await countUpdates(cart.workflowId, 'checkout'),
           (await fetchEventSummaries(cart)).filter(({ type }) => type === 'StartChildWorkflowExecutionInitiated')
             .length,
         ],
@@ -317,7 +312,7 @@ describeOnDevServer('Idempotency-Key', () => {
         method: 'DELETE',
         path,
         changedContent: { json: { why: 'not' } },
-        readEffect: () => updatesIn(cart, 'abandon'),
+        readEffect: () => countUpdates(cart.workflowId, 'abandon'),
         expectedEffect: 1,
       };
     },

@@ -15,7 +15,11 @@ export interface RepeatedRequest extends RequestOptions {
   expectedEffect: unknown;
 }
 
-/** What the repeated requests of a feature need from the test of the idempotency keys. */
+/**
+ * What the repeated requests of a feature need from the test of the idempotency keys.
+ *
+ * @public The features that `npm run new` adds use this type.
+ */
 export interface RepeatedRequestTools {
   post: (path: string, json?: unknown) => Promise<unknown>;
   workflowExists: (workflowId: string) => Promise<boolean>;

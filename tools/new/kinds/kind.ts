@@ -6,6 +6,8 @@ export interface Kind {
   summary: string;
   /** The guide that explains the part and its registrations. */
   guide: string;
+  /** The folders of the templates. */
+  templates: string[];
   /** The registrations in files that exist. */
   edits: () => Edit[];
   /** Files and folders that must not exist yet, in addition to the files of the templates. */

@@ -1,11 +1,12 @@
-import { addAfterLast, addImport, addToList, append, type Edit } from '../edits.js';
+import { addAfterLast, addImport, addToList, append, imported, type Edit } from '../edits.js';
 import type { Kind } from './kind.js';
 
 export const workflow: Kind = {
   summary: 'a workflow with its schema, activities, task queue, HTTP routes, tests, recorded histories and a page',
   guide: 'docs/guides/add-a-workflow.md',
+  templates: ['workflow'],
   changesApi: true,
-  reserves: ['src/workflows/sample-case', 'src/api/sample-cases'],
+  reserves: ['src/workflows/sample-case', 'src/api/sample-cases', 'src/activities/sample-case.ts'],
   edits: () => [...productEdits(), ...testEdits(), ...deploymentEdits(), ...pageEdits()],
   next: [
     'npm test -- test/workflows/sample-case test/api/sample-cases test/replay/recorded-histories.test.ts',
@@ -55,7 +56,7 @@ const testEdits = (): Edit[] => [
     name: 'sampleCaseRequests',
     from: '../../support/shop/sample-cases.js',
     list: 'cases',
-    entry: '...sampleCaseRequests(tools)',
+    entry: '...sampleCaseRequests({ post, workflowExists, countUpdates })',
   }),
   addImport(PAYLOADS_TEST, `import { makeSampleCase } from '../../support/shop/sample-cases.js';`),
   addToList(
@@ -138,11 +139,3 @@ const pageEdits = (): Edit[] => [
   ),
   addAfterLast('test/support/docs/tested-pages.ts', /^ {2}'docs\/patterns\//, "  'docs/patterns/sample-case.md',"),
 ];
-
-/** Imports a value and adds it to a list of the same file. */
-function imported(
-  file: string,
-  { name, from, list, entry }: { name: string; from: string; list: string; entry: string },
-): Edit[] {
-  return [addImport(file, `import { ${name} } from '${from}';`), addToList(file, list, entry)];
-}
