@@ -57,11 +57,21 @@ export interface Recheck {
 export interface ChargePage extends AuditPage {
   /** Only the first call looks up listed orders. */
   recheck?: Recheck;
+  /** Only the first call checks events. False if more events do not fit than one run checks. */
+  areEventsComplete?: boolean;
+}
+
+interface ChargeOfOrder {
+  orderId: string;
+  /** Undefined if the database does not have the order. */
+  status: OrderStatus | undefined;
+  /** The charge that the provider reported. Defaults to the newest charge of the order. */
+  chargeId?: string;
 }
 
 export interface RecordRequest {
   findings: AuditFinding[];
-  /** Whether all charges and workflows were compared. */
+  /** Whether all charges, events and workflows were compared. */
   isComplete: boolean;
   /** Set if some listed orders were not looked up. The earlier findings of these other orders stay. */
   recheckedOrderIds?: string[] | undefined;
@@ -110,15 +120,21 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
       const orderId = orderIds[n]!;
       const order = orders.get(orderId);
       if (order && (!order.isClosed || order.status === 'completed')) return;
-      const problem = await problemOfPayment(orderId, order?.status);
+      const problem = await problemOfPayment({ orderId, status: order?.status });
       if (problem) findings.push({ orderId, problem });
     });
     return { orderIds, findings, isComplete: listed.length <= MAX_RECHECKED_ORDERS };
   }
 
-  /** @returns undefined if the newest charge of an order without success is refunded. */
-  async function problemOfPayment(orderId: string, status: OrderStatus | undefined): Promise<string | undefined> {
+  /** @returns undefined if the charge of an order without success is refunded. */
+  async function problemOfPayment({ orderId, status, chargeId }: ChargeOfOrder): Promise<string | undefined> {
     const { charge, refund } = await payments.findPayment(orderId);
+    // The refund belongs to the newest charge.
+    if (charge && chargeId !== undefined && charge.chargeId !== chargeId) {
+      return status
+        ? `the order is ${status}, and its charge ${chargeId} is not refunded`
+        : `the gateway reported the charge ${chargeId}, and the database has no record of the order`;
+    }
     if (charge?.status !== 'succeeded' || refund?.status === 'refunded') return undefined;
     const amount = formatMoney(charge.amount);
     return status ? notRefunded({ status }, amount) : notRecorded(amount);
@@ -128,8 +144,9 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
    * Checks the payments that the provider has reported and that do not fit their orders. The events only say where to
    * look: the gateway decides what was charged and refunded.
    */
-  async function checkPaymentEvents(cancellation: AbortSignal): Promise<AuditFinding[]> {
-    const events = await store.listUnexpectedPayments({ ...comparedPeriod(), limit: MAX_CHECKED_EVENTS });
+  async function checkPaymentEvents(cancellation: AbortSignal): Promise<Omit<Recheck, 'orderIds'>> {
+    const listed = await store.listUnexpectedPayments({ ...comparedPeriod(), limit: MAX_CHECKED_EVENTS + 1 });
+    const events = listed.slice(0, MAX_CHECKED_EVENTS);
     const findings: AuditFinding[] = [];
     await runConcurrently(events.length, MAX_CONCURRENT_LOOKUPS, async (n) => {
       cancellation.throwIfAborted();
@@ -139,15 +156,19 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
       const problem = await problemOfEvent(event, orderId);
       if (problem) findings.push({ orderId, problem });
     });
-    return findings;
+    return { findings, isComplete: listed.length <= MAX_CHECKED_EVENTS };
   }
 
   async function problemOfEvent(
     { type, chargeId, orderStatus: status }: UnexpectedPayment,
     orderId: string,
   ): Promise<string | undefined> {
-    if (type === 'dispute_opened') return `the customer disputes the charge ${chargeId}`;
-    if (type === 'charged') return await problemOfPayment(orderId, status);
+    if (type === 'dispute_opened') {
+      const problem = `the customer disputes the charge ${chargeId}`;
+      const isRecorded = status !== undefined || (await store.findOrderStates([orderId])).has(orderId);
+      return isRecorded ? problem : `${problem}, and the database has no record of the order`;
+    }
+    if (type === 'charged') return await problemOfPayment({ orderId, status, chargeId });
     const { refund } = await payments.findPayment(orderId);
     if (refund?.status !== 'refunded') return undefined;
     return `the order is ${status}, and its charge was refunded at the gateway`;
@@ -201,13 +222,18 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
       const createdFrom = new Date(createdBefore.getTime() - COMPARED_DAYS * DAY_MS);
       const chargeIds = new Map<string, string>();
       const recheck = after === undefined ? await withHeartbeat(recheckListedOrders) : undefined;
-      const reported = after === undefined ? await withHeartbeat(checkPaymentEvents) : [];
+      const reported = after === undefined ? await withHeartbeat(checkPaymentEvents) : undefined;
       const compared = await comparePages(after, async (position) => {
         const page = await payments.listCharges({ createdFrom, createdBefore, limit: PAGE_SIZE, after: position });
         const findings = await compareChargePage(page.charges, chargeIds);
         return { comparedCount: page.charges.length, findings, ...(page.next !== null && { next: page.next }) };
       });
-      return { ...compared, findings: [...compared.findings, ...reported], ...(recheck && { recheck }) };
+      return {
+        ...compared,
+        findings: [...compared.findings, ...(reported?.findings ?? [])],
+        ...(recheck && { recheck }),
+        ...(reported && { areEventsComplete: reported.isComplete }),
+      };
     },
 
     /** Compares the open workflows of orders with the database. */

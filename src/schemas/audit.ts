@@ -15,6 +15,6 @@ export interface AuditResult {
   /** The number of open workflows that were compared with the database. */
   workflowCount: number;
   findings: AuditFinding[];
-  /** False if the run reached a limit, so that some charges, workflows or listed orders were not compared. */
+  /** False if the run reached a limit, so that some charges, events, workflows or listed orders were not compared. */
   isComplete: boolean;
 }

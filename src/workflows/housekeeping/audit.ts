@@ -11,15 +11,17 @@ const MAX_FINDINGS = 500;
  */
 export async function audit(input?: unknown): Promise<AuditResult> {
   let recheck: Recheck | undefined;
+  let areEventsComplete = true;
   const isNew = ({ orderId }: AuditFinding) => !recheck?.orderIds.includes(orderId);
   const charges = await compareAll(isNew, async (after) => {
     const page = await compareCharges({ input, after });
     recheck ??= page.recheck;
+    if (page.areEventsComplete === false) areEventsComplete = false;
     return page;
   });
   const workflows = await compareAll(isNew, (after) => compareWorkflows({ after }));
   const isRecheckComplete = recheck?.isComplete !== false;
-  const areComparisonsComplete = charges.isComplete && workflows.isComplete;
+  const areComparisonsComplete = charges.isComplete && areEventsComplete && workflows.isComplete;
   const findings = uniqueFindings([...(recheck?.findings ?? []), ...charges.findings, ...workflows.findings]);
   await recordAuditFindings({
     findings,

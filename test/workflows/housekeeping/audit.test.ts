@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatMoney } from '../../../src/schemas/shared/money.js';
 import type { audit as auditWorkflow } from '../../../src/workflows/housekeeping/audit.js';
@@ -177,6 +178,26 @@ describeOnDevServer('the audit', () => {
     await audit();
     const listedLater = await listedForPerson(1_000);
     expect(notRefunded.filter((orderId) => listedLater[orderId] !== unknown)).toEqual([]);
+  });
+
+  test('with more events than a run checks, keeps the findings of earlier runs', async () => {
+    // Removes the findings of the other tests.
+    await shop.store.recordAuditFindings({ findings: [], isComplete: true, runId: 'clear' });
+    const orderId = newOrderId();
+    const findings = [{ orderId, problem: 'the customer disputes the charge pi_1' }];
+    await shop.store.recordAuditFindings({ findings, isComplete: false, runId: 'earlier' });
+    await sql`
+      insert into payment_events (event_id, type, charge_id, dispute_id)
+      select 'evt_' || n, 'dispute_opened', 'pi_unknown_' || n, 'dp_' || n from generate_series(1, 501) as n`.execute(
+      shop.ownerStore.db,
+    );
+
+    expect((await audit()).isComplete).toBe(false);
+    expect(await listedForPerson(1_000)).toHaveProperty(orderId);
+
+    await shop.ownerStore.db.deleteFrom('payment_events').where('event_id', '=', 'evt_1').execute();
+    await audit();
+    expect(await listedForPerson(1_000)).not.toHaveProperty(orderId);
   });
 
   test('an option that does not exist is an error', async () => {
