@@ -39,17 +39,19 @@ export function createPurgeActivities({
     },
 
     /**
-     * Deletes the notifications of carts, and the events of the payment provider, after their retention.
+     * Deletes the notifications of carts, and the events of the payment provider, after their retention. If one kind
+     * fails, the other kind is still deleted.
      *
      * @returns the number of deleted notifications and events.
      */
     async purgeNotifications(): Promise<number> {
       const before = daysAgo(notificationRetentionDays);
       const eventsBefore = daysAgo(PAYMENT_EVENT_RETENTION_DAYS);
-      return await withHeartbeat(
-        async (cancellation) =>
-          (await store.deleteNotifications(before, cancellation)) +
-          (await store.deletePaymentEvents(eventsBefore, cancellation)),
+      return await withHeartbeat((cancellation) =>
+        deleteAll({
+          notifications: () => store.deleteNotifications(before, cancellation),
+          'payment events': () => store.deletePaymentEvents(eventsBefore, cancellation),
+        }),
       );
     },
 
@@ -72,6 +74,22 @@ export function createPurgeActivities({
       return await withHeartbeat((cancellation) => store.eraseOrdersClosedBefore(before, cancellation));
     },
   };
+}
+
+/** @throws after all deletions if some failed. The message names the kinds that failed. */
+async function deleteAll(deletions: Readonly<Record<string, () => Promise<number>>>): Promise<number> {
+  let count = 0;
+  const errors = new Map<string, unknown>();
+  for (const [kind, deleteKind] of Object.entries(deletions)) {
+    try {
+      count += await deleteKind();
+    } catch (error) {
+      errors.set(kind, error);
+    }
+  }
+  if (errors.size === 0) return count;
+  const messages = Array.from(errors, ([kind, error]) => `${kind}: ${(error as Error).message}`);
+  throw new AggregateError(errors.values(), messages.join('; '));
 }
 
 const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS);
