@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createPlainPaymentGateway } from '../../../src/activities/external/payments/plain.js';
 import { runCase } from '../../../tools/contract/contract-case.js';
 import { paymentCases } from '../../../tools/contract/payments/cases.js';
 import { choosePaymentPartner } from '../../../tools/contract/payments/choose-partner.js';
 import { stripeEvents } from '../../../tools/contract/payments/stripe-events.js';
-import { startPlainPartner } from '../../../tools/contract/payments/fake-partners.js';
+import { startFakeStripe, startPlainPartner } from '../../../tools/contract/payments/fake-partners.js';
 import type { PaymentPartner } from '../../../tools/contract/payments/partner.js';
 
 let partner: PaymentPartner;
@@ -92,6 +92,24 @@ describe('the contract suite of payments', () => {
       outcome: 'broken',
     });
     expect(await resultOf('rejects a signed body that is no event', { events })).toMatchObject({ outcome: 'broken' });
+  });
+
+  test.each([
+    ['finds the order of a charge, for disputes', undefined],
+    ['finds no order of a charge that the provider does not have', 'order-1001'],
+  ])('reports an adapter that finds the wrong order: %s', async (title, found) => {
+    const stripe = await startFakeStripe();
+    onTestFinished(() => stripe.close?.());
+    const createGateway: PaymentPartner['createGateway'] = (orders) => ({
+      ...stripe.createGateway(orders),
+      findOrderId: async () => found,
+    });
+
+    expect(await runCase(caseNamed(title), { ...stripe, createGateway })).toMatchObject({ outcome: 'broken' });
+    expect(await runCase(caseNamed(title), partner)).toMatchObject({
+      outcome: 'not tried',
+      reason: 'the partner cannot find the order of a charge',
+    });
   });
 
   test('rejects a URL of Stripe with a path, which the package of Stripe would ignore', async () => {

@@ -22,8 +22,9 @@ describe.each([
     const { title } = contractCase;
     test.concurrent(title, { timeout: CASE_TIMEOUT_MS }, async () => {
       const result = await runCase(contractCase, partner);
+      // The fake payment gateway reports nothing on its own, so it has no disputes.
       if (!partner.events && result.outcome === 'not tried')
-        expect(result.reason).toBe('the partner cannot send events');
+        expect(result.reason).toMatch(/^the partner cannot (send events|find the order of a charge)$/);
       else expect(result).toEqual({ title, outcome: 'kept' });
     });
   }

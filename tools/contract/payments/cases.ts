@@ -23,6 +23,8 @@ const CARDS = {
 interface Needs {
   provocations?: (keyof typeof PROVOCATIONS)[];
   card?: keyof typeof CARDS;
+  /** Whether the adapter must have the optional method `findOrderId`. */
+  findOrderId?: boolean;
 }
 
 type Run = (trial: Trial, partner: PaymentPartner) => Promise<void>;
@@ -33,6 +35,7 @@ function promise(title: string, needs: Needs, run: Run): ContractCase<PaymentPar
     missing: (partner) => {
       const missing = findMissing(partner, PROVOCATIONS, needs.provocations);
       if (missing !== undefined) return missing;
+      if (needs.findOrderId && !new Trial(partner).findOrderId) return 'find the order of a charge';
       return needs.card && partner.cards[needs.card] === undefined ? CARDS[needs.card] : undefined;
     },
     run: (partner) => run(new Trial(partner), partner),
@@ -262,6 +265,17 @@ export const paymentCases: readonly ContractCase<PaymentPartner>[] = [
     await trial.refund();
     const refunded = await trial.findPayment(({ refund }) => refund !== null);
     assert.equal(refunded.refund?.status, 'refunded');
+  }),
+
+  promise('finds the order of a charge, for disputes', { findOrderId: true }, async (trial) => {
+    const { chargeId } = await trial.charge();
+    assert.equal(await trial.findOrderId!(chargeId), trial.orderId);
+  }),
+
+  promise('finds no order of a charge that the provider does not have', { findOrderId: true }, async (trial) => {
+    const { chargeId } = await trial.charge();
+    const unknownId = `${chargeId.slice(0, -6)}000000`;
+    assert.equal(await trial.findOrderId!(unknownId), undefined);
   }),
 
   promise('lists charges for the audit, also in pages', {}, async (trial, { amount }) => {

@@ -50,6 +50,12 @@ export class Trial {
     }
   }
 
+  /** Undefined if the adapter does not have the method. */
+  get findOrderId(): ((chargeId: string) => Promise<string | undefined>) | undefined {
+    const gateway = this.#gateway;
+    return gateway.findOrderId && ((chargeId) => runAttempt(() => gateway.findOrderId!(chargeId)));
+  }
+
   /** Lists the charges of this order, with pages of `limit` charges. */
   async listCharges(limit = 100) {
     const period = { createdFrom: new Date(Date.now() - HOUR_MS), createdBefore: new Date(Date.now() + HOUR_MS) };
