@@ -16,6 +16,7 @@ interface StripeEvent {
   type: string;
   orderId: string;
   state: string;
+  statuses: (number | null)[];
 }
 
 describeOnDevServer('a stack with PAYMENTS=stripe and without an account', () => {
@@ -68,17 +69,26 @@ describeOnDevServer('a stack with PAYMENTS=stripe and without an account', () =>
       };
       const listEvents = async () => (await test<{ events: StripeEvent[] }>('GET', 'stripe/events')).events;
       const { orderId } = (await listEvents()).find(({ type }) => type === 'payment_intent.succeeded')!;
+      const faulty: StripeEvent[] = [];
       for (const fault of ['stale', 'forged', 'duplicate']) {
         await test('POST', 'stripe/faults', { orderId, fault });
-        await test('POST', `stripe/events/${orderId}`, { type: 'charge.dispute.created' });
+        faulty.push(await test('POST', `stripe/events/${orderId}`, { type: 'charge.dispute.created' }));
       }
+      const statusesOf = (events: StripeEvent[]) =>
+        faulty.map(({ eventId }) => events.find((event) => event.eventId === eventId)!.statuses);
       const events = await waitUntil(
         async () => {
           const listed = await listEvents();
-          return listed.every(({ state }) => state === 'delivered') ? listed : undefined;
+          const areDelivered = listed.every(({ state }) => state === 'delivered');
+          return areDelivered && statusesOf(listed).every(({ length }) => length >= 2) ? listed : undefined;
         },
-        { description: 'the delivery of all events', timeoutMs: 60_000 },
+        { description: 'two attempts of each faulty event, and the delivery of all events', timeoutMs: 60_000 },
       );
+      expect(statusesOf(events)).toEqual([
+        [401, 202],
+        [401, 202],
+        [202, 202],
+      ]);
 
       const used = ['payment_intent.succeeded', 'charge.refunded', 'charge.dispute.created'];
       const expected = events.filter(({ type }) => used.includes(type)).map(({ eventId }) => eventId);

@@ -13,6 +13,7 @@ export type LedgerEntry =
   | { type: 'charge'; charge: Charge }
   | { type: 'refund'; refund: Refund }
   | { type: 'event'; event: StripeEvent }
+  | { type: 'eventAttempted'; at: string; eventId: string; status: number | null }
   | { type: 'eventDelivered'; at: string; eventId: string }
   | { type: 'shipment'; shipment: Shipment }
   | { type: 'cancellation'; cancellation: Cancellation }
@@ -47,6 +48,8 @@ export interface StripeEvent {
   /** The PaymentIntent, charge or dispute, as it was when the event happened. */
   object: unknown;
   state: 'pending' | 'delivered';
+  /** The status of the receiver for each attempt. Null if there was no response. */
+  statuses: (number | null)[];
 }
 
 /** The outcome of a refund request. `voided` means that the order had no charge and that later charges are rejected. */

@@ -163,7 +163,10 @@ export class Ledger {
         this.refunds.add(entry.refund);
         break;
       case 'event':
-        this.events.set(entry.event.eventId, entry.event);
+        this.events.set(entry.event.eventId, { ...entry.event, statuses: [] });
+        break;
+      case 'eventAttempted':
+        this.events.get(entry.eventId)?.statuses.push(entry.status);
         break;
       case 'eventDelivered': {
         const event = this.events.get(entry.eventId);

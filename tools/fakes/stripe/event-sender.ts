@@ -32,6 +32,12 @@ interface EventSenderOptions {
   log: { warn(details: object, message: string): void };
 }
 
+/** How an attempt is signed. Defaults to now and the secret of the receiver. */
+interface Signing {
+  at?: Date;
+  secret?: string;
+}
+
 /** The content of an event, without the id and the time that the sender adds. */
 export type ReportedEvent = Pick<StripeEvent, 'orderId' | 'type' | 'object'>;
 
@@ -80,7 +86,15 @@ export class StripeEventSender {
   report({ orderId, type, object }: ReportedEvent): StripeEvent | undefined {
     if (this.#url === undefined || this.#options.secret === undefined) return undefined;
     const eventId = `evt_${randomUUID().replaceAll('-', '')}`;
-    const event: StripeEvent = { at: new Date().toISOString(), eventId, orderId, type, object, state: 'pending' };
+    const event: StripeEvent = {
+      at: new Date().toISOString(),
+      eventId,
+      orderId,
+      type,
+      object,
+      state: 'pending',
+      statuses: [],
+    };
     this.#ledger.append({ type: 'event', event });
     this.#start(event);
     return event;
@@ -136,10 +150,17 @@ export class StripeEventSender {
     }
   }
 
-  /** @returns the status of the receiver, or undefined if there was no response. */
-  async #attempt(
+  /** Records an attempt. @returns the status of the receiver, or undefined if there was no response. */
+  async #attempt(event: StripeEvent, signing: Signing = {}): Promise<number | undefined> {
+    const status = await this.#send(event, signing);
+    const { eventId } = event;
+    this.#ledger.append({ type: 'eventAttempted', at: new Date().toISOString(), eventId, status: status ?? null });
+    return status;
+  }
+
+  async #send(
     { eventId, type, at: createdAt, object }: StripeEvent,
-    { at = new Date(), secret = this.#options.secret! }: { at?: Date; secret?: string } = {},
+    { at = new Date(), secret = this.#options.secret! }: Signing,
   ): Promise<number | undefined> {
     await this.#ledger.flush();
     const created = Math.floor(Date.parse(createdAt) / 1_000);
