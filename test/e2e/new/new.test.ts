@@ -65,7 +65,7 @@ describeOnDevServer('npm run new in a copy of the project', () => {
 
   test.each([
     ['workflow', 'price-alert'],
-    ['operation', 'rename'],
+    ['operation', 'recount'],
   ])('adds a new %s with the name %s, but not twice', { timeout: TIMEOUT_MS }, async (kind, name) => {
     const output = await expectSuccess(`npm run --silent new -- ${kind} ${name}`);
 

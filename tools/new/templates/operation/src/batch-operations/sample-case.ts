@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
-import { sku, text } from '../schemas/shared/primitives.js';
+import { sku } from '../schemas/shared/primitives.js';
 import type { ItemFailure } from '../store/batches/chunks.js';
 import { lockProducts } from '../store/products.js';
 import { defineOperation } from './operation.js';
 
-/** Sets the name of products. The last item of a product counts. Items fail with `UnknownSku`. */
+/** Sets the stock of products. The last item of a product counts. Items fail with `UnknownSku`. */
 export const sampleCase = defineOperation({
   kind: 'store',
   name: 'sample-case',
-  itemSchema: z.strictObject({ sku, name: text(200) }),
+  itemSchema: z.strictObject({ sku, stock: z.int().min(0).max(1_000_000) }),
   itemsPerChunk: 1_000,
 
   async apply(tx, items) {
@@ -18,16 +18,16 @@ export const sampleCase = defineOperation({
       items.map(({ item }) => item.sku),
     );
     const failures: ItemFailure[] = [];
-    const names = new Map<string, string>();
+    const stocks = new Map<string, number>();
     for (const [index, { item }] of items.entries()) {
-      if (products.has(item.sku)) names.set(item.sku, item.name);
+      if (products.has(item.sku)) stocks.set(item.sku, item.stock);
       else failures.push({ index, reason: { type: 'UnknownSku', message: `not in the catalogue: ${item.sku}` } });
     }
-    if (names.size > 0) {
+    if (stocks.size > 0) {
       // One statement for all items of the chunk.
       await sql`
-        update products set name = line.name
-        from unnest(${[...names.keys()]}::text[], ${[...names.values()]}::text[]) as line (sku, name)
+        update products set stock = line.stock
+        from unnest(${[...stocks.keys()]}::text[], ${[...stocks.values()]}::int[]) as line (sku, stock)
         where line.sku = products.sku`.execute(tx);
     }
     return failures;

@@ -3,30 +3,36 @@ import { operations } from '../../src/batch-operations/index.js';
 import type { Store } from '../../src/store/index.js';
 import { applyItems } from '../support/database/applied-items.js';
 import { useTestStore } from '../support/database/test-store.js';
-import { addProduct } from '../support/shop/shop.js';
+import { addProduct, readStock } from '../support/shop/shop.js';
 
 describe('sample-case', () => {
   let store: Store;
-  useTestStore((opened) => void (store = opened));
+  let ownerStore: Store;
+  // The operation runs with the privileges of worker and API, which cannot add products.
+  useTestStore(
+    (opened, openedAsOwner) => {
+      store = opened;
+      ownerStore = openedAsOwner;
+    },
+    { role: 'app' },
+  );
 
-  const nameOf = async (sku: string) => (await store.findProducts([sku])).get(sku)?.name;
-
-  test('sets the name of products, and fails the items of unknown products', async () => {
-    const { sku } = await addProduct(store);
-    const other = await addProduct(store);
+  test('sets the stock of products, and fails the items of unknown products', async () => {
+    const { sku } = await addProduct(ownerStore);
+    const other = await addProduct(ownerStore);
 
     const failures = await applyItems(store, 'sample-case', [
-      { sku, name: 'First' },
-      { sku: 'NOT-THERE', name: 'None' },
-      { sku, name: 'Second' },
+      { sku, stock: 3 },
+      { sku: 'NOT-THERE', stock: 4 },
+      { sku, stock: 5 },
     ]);
 
     expect(failures).toEqual([[2, 'UnknownSku', 'not in the catalogue: NOT-THERE']]);
-    expect(await nameOf(sku)).toBe('Second');
-    expect(await nameOf(other.sku)).toBe(other.name);
+    expect(await readStock(store, sku)).toBe(5);
+    expect(await readStock(store, other.sku)).toBe(10);
   });
 
-  test.each([{ sku: 'MUG' }, { sku: 'MUG', name: '' }, { sku: 'mug', name: 'Mug' }, { sku: 'MUG', name: 'Mug', x: 1 }])(
+  test.each([{ sku: 'MUG' }, { sku: 'MUG', stock: -1 }, { sku: 'mug', stock: 1 }, { sku: 'MUG', stock: 1, x: 1 }])(
     'rejects the item %j',
     (item) => {
       expect(operations.get('sample-case')!.itemSchema.safeParse(item).success).toBe(false);
