@@ -362,7 +362,7 @@ describe('addresses and ports in docker-compose.yml', () => {
     expect(sql).toContain(`('${shop.pathname.slice(1)}', '${owner.username}')`);
     expect(owner.pathname).toBe(shop.pathname);
     expect(owner.password).toBe(environment!.SHOP_OWNER_DATABASE_PASSWORD);
-    expect(sql).toContain(`grant connect on database ${shop.pathname.slice(1)} to ${shop.username};`);
+    expect(sql).toContain(`grant connect on database "${shop.pathname.slice(1)}" to "${shop.username}";`);
     expect(shop.username).toBe(DATABASE_APP_ROLE);
     expect(services.api!.environment!.DATABASE_URL).toBe(shop.href);
     expect(shop.password).toBe(environment!.SHOP_DATABASE_PASSWORD);

@@ -27,6 +27,8 @@ const RULES: readonly RenameRule[] = [
   { pattern: /\bshop(?=\.(?:example\.com|svc)\b)/g, replacement: asIs },
   // Files of the dashboard.
   { pattern: /(?<=dashboards\/|\}\/)shop(?=\.(?:json|yml)\b)/g, replacement: asIs },
+  // Labels and namespaces in YAML that other files contain: part-of: shop, names: [shop].
+  { pattern: /(?<=\bpart-of: |\bnames: \[)shop(?![\w-])/g, replacement: asIs },
   // Arguments of kubectl, temporal and psql.
   {
     pattern:
@@ -42,8 +44,21 @@ const DEPLOYMENT_RULE: RenameRule = {
   replacement: asIs,
 };
 
-/** Recorded histories replay only unchanged. The changelog and the licence tell where the code comes from. */
-const UNCHANGED_FILES = /^(?:test\/replay\/histories\/|CHANGELOG\.md$|LICENSE$|tools\/rename\/|test\/tools\/rename\/)/;
+/**
+ * Recorded histories replay only unchanged. The changelog and the licence tell where the code comes from. The command,
+ * its tests and its guide name the old names.
+ */
+const UNCHANGED_FILES = new RegExp(
+  [
+    '^test/replay/histories/',
+    '^CHANGELOG\\.md$',
+    '^LICENSE$',
+    '^tools/rename/',
+    '^test/tools/rename/',
+    '^test/e2e/project/rename\\.test\\.ts$',
+    '^docs/guides/make-it-your-own\\.md$',
+  ].join('|'),
+);
 
 /** Whether `npm run rename` changes a file. */
 export const canRename = (file: string): boolean => !UNCHANGED_FILES.test(file);

@@ -16,8 +16,22 @@ Exit code: 0 on success, 2 after an error`;
 
 const NAME = /^[a-z][a-z0-9]{1,19}$/;
 
-/** Names that the database or Kubernetes reserves, or that the deployment uses for other parts. */
+/**
+ * Names that the database or Kubernetes reserves, that YAML reads as another value than a string, or that the deployment
+ * uses for other parts. Key words of SQL are no problem: databases.sql quotes the names.
+ */
 const RESERVED_NAMES = new Set([
+  'none',
+  'pg',
+  'template0',
+  'template1',
+  'null',
+  'true',
+  'false',
+  'yes',
+  'no',
+  'on',
+  'off',
   'default',
   'postgres',
   'temporal',
@@ -59,7 +73,7 @@ async function renameProject(name: string, folder: string, { print }: CommandCon
   const git = (...args: string[]) => run(folder, 'git', args);
   if ((await git('status', '--porcelain')).trim() !== '')
     throw new Error(
-      'The folder has uncommitted changes. Commit them, so that "git diff" shows the renaming, and "git restore ." reverts it.',
+      'The folder has uncommitted changes. Commit them, so that "git diff" shows the changes, and "git restore . && git clean -fd deploy" reverts them.',
     );
 
   const changed: string[] = [];
@@ -82,13 +96,13 @@ async function renameProject(name: string, folder: string, { print }: CommandCon
   await runFile('tools/run.mjs', 'tools/openapi/main.ts');
   await runFile('tools/run.mjs', 'tools/docs/main.ts');
   print(`Done. Next: look at the changes with "git diff", run "npm run check" and "npm test", and commit.
-A stack of "npm start" that used the old names keeps its data in .data. Delete the folder to begin anew.`);
+The data of the old stack stays in .data. Delete the folder to start empty.`);
 }
 
 /** @returns whether the file has changed. */
 async function renameFile(folder: string, file: string, name: string): Promise<boolean> {
   const bytes = await readFile(join(folder, file));
-  if (bytes.includes(0)) return false; // a picture
+  if (bytes.includes(0)) return false; // a binary file
   const text = bytes.toString('utf8');
   const [newText, newFile] = [renameText(text, file, name), renamePath(file, name)];
   if (newText !== text) await writeFile(join(folder, file), newText);

@@ -3,13 +3,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../../tools/processes/commands.js';
 import { copyProject, type ProjectCopy } from '../../support/docs/project-copy.js';
+import packageJson from '../../../package.json' with { type: 'json' };
 
 const TIMEOUT_MS = 300_000;
 
 /** The tests of everything that carries a name: manifests, alerts, dashboard, metrics, configuration, histories. */
 const TESTS_OF_NAMES = ['test/deploy', 'test/observability', 'test/config', 'test/replay', 'test/tools/compose'];
 
-describe('npm run rename', () => {
+const title = 'npm run rename';
+if (packageJson.name === 'workflow-orchestration-patterns') describe(title, testRename);
+else describe.skip(`${title} (skipped: the project was already renamed)`, testRename);
+
+function testRename(): void {
   let copy: ProjectCopy;
   beforeAll(async () => {
     copy = await copyProject();
@@ -34,6 +39,7 @@ describe('npm run rename', () => {
     ['Acme', ['Acme']],
     ['a-b', ['a-b']],
     ['temporal', ['temporal']],
+    ['null', ['null']],
     ['two names', ['a1', 'b1']],
   ])(
     'rejects %s and changes nothing',
@@ -54,18 +60,35 @@ describe('npm run rename', () => {
       expect(await read('docker-compose.yml')).toContain('postgres://acme:${ACME_DATABASE_PASSWORD:');
       expect(await read('docs/reference/metrics.md')).toContain('`acme_orders_unreconciled`');
       expect(await read('openapi.json')).toContain('"title": "Acme"');
-      const allowed = ['CHANGELOG.md', 'LICENSE', 'tools/rename/', 'test/tools/rename/', 'test/e2e/project/'];
-      const pattern = 'workflow-orchestration-patterns|shop_[a-z]|SHOP_[A-Z]';
+      const allowed = [
+        'CHANGELOG.md',
+        'LICENSE',
+        'docs/guides/make-it-your-own.md',
+        'tools/rename/',
+        'test/tools/rename/',
+        'test/e2e/project/rename.test.ts',
+      ];
+      const pattern = 'workflow-orchestration-patterns|shop_[a-z]|SHOP_[A-Z]|part-of: shop|names: \\[shop\\]';
       expect(await git('grep', '-lE', pattern, '--', '.', ...allowed.map((path) => `:!${path}`)).catch(() => '')).toBe(
         '',
       );
+      expect(await git('diff', '--name-only', '--', 'docs/guides/make-it-your-own.md', 'test/e2e/project')).toBe('');
 
-      await expect(rename('other')).rejects.toThrow('uncommitted changes');
+      await expect(rename('other')).rejects.toThrow('"git restore . && git clean -fd deploy" reverts them');
+      const newFiles = (await git('ls-files', '--others', '--exclude-standard')).trim().split('\n');
+      expect(newFiles).toContain('deploy/observability/grafana/dashboards/acme.json');
+      expect(newFiles.filter((file) => !file.startsWith('deploy/'))).toEqual([]);
       await commit();
       await npmRun('tools/project/check.ts', 'format', 'spelling', 'links', 'types', 'openapi');
       await npmRun('tools/project/test.ts', ...TESTS_OF_NAMES);
+      expect(await npmRun('tools/project/test.ts', 'test/e2e/project')).toMatch(/Tests .* skipped/);
       await expect(rename('other')).rejects.toThrow('was already renamed');
+
+      await npmRun('tools/new/main.ts', 'workflow', 'invoice');
+      const scaledObjects = await read('deploy/kubernetes/components/backlog-autoscaling/scaled-objects.yaml');
+      expect(scaledObjects).toContain('name: worker-invoices');
+      expect(scaledObjects).not.toContain('part-of: shop');
     },
     2 * TIMEOUT_MS,
   );
-});
+}

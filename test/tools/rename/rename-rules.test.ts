@@ -19,6 +19,8 @@ describe('renameText', () => {
     ['https://shop.example.com', 'https://acme.example.com'],
     ['registry.example.com/shop:1', 'registry.example.com/acme:1'],
     ['kubectl -n shop create secret generic shop', 'kubectl -n acme create secret generic acme'],
+    ['app.kubernetes.io/part-of: shop', 'app.kubernetes.io/part-of: acme'],
+    ['namespaces: { names: [shop] }', 'namespaces: { names: [acme] }'],
     ['temporal worker deployment describe --name shop', 'temporal worker deployment describe --name acme'],
   ])('renames %s', (text, renamed) => {
     expect(renameText(text, 'docs/page.md', 'acme')).toBe(renamed);
@@ -29,6 +31,7 @@ describe('renameText', () => {
     'await shop?.close(); const { sku } = await addProduct(shop.store);',
     "import { startShop } from '../support/shop/shop.js';",
     'let shop: Shop;',
+    '[shop] = await Promise.all([startShop(server)]);',
     "import { ShopClient } from './shop-client.js';",
     // A header of recorded histories.
     "const STARTED_AT_HEADER = 'shop-started-at';",
@@ -45,10 +48,16 @@ describe('renameText', () => {
   });
 });
 
-test('renames the files of the dashboard, and changes neither histories nor the changelog', () => {
+test('renames the files of the dashboard, and keeps histories, the changelog, and the guide and test of the command', () => {
   const dashboard = 'deploy/observability/grafana/dashboards/shop.json';
   expect(renamePath(dashboard, 'acme')).toBe('deploy/observability/grafana/dashboards/acme.json');
   expect(renamePath('test/support/shop/shop.ts', 'acme')).toBe('test/support/shop/shop.ts');
-  const files = ['test/replay/histories/0001/order-completed.json', 'CHANGELOG.md', 'README.md'];
-  expect(files.map(canRename)).toEqual([false, false, true]);
+  const unchanged = [
+    'test/replay/histories/0001/order-completed.json',
+    'CHANGELOG.md',
+    'test/e2e/project/rename.test.ts',
+    'docs/guides/make-it-your-own.md',
+  ];
+  expect(unchanged.filter(canRename)).toEqual([]);
+  expect(canRename('README.md')).toBe(true);
 });
