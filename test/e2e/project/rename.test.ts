@@ -89,6 +89,6 @@ function testRename(): void {
       expect(scaledObjects).toContain('name: worker-invoices');
       expect(scaledObjects).not.toContain('part-of: shop');
     },
-    2 * TIMEOUT_MS,
+    3 * TIMEOUT_MS,
   );
 }
