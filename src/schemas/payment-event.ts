@@ -1,6 +1,6 @@
 /** What a payment provider reports on its own. The shop uses events only to find differences, never to run an order. */
 export interface PaymentEvent {
-  /** Identifies the event. A repetition has no effect. */
+  /** An event id is recorded once. */
   eventId: string;
   /** `refunded` means the whole amount. */
   type: 'charged' | 'refunded' | 'dispute_opened' | 'dispute_closed';

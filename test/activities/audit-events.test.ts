@@ -134,7 +134,7 @@ describe('the audit of payment events', () => {
     expect(await findingsAfter()).toEqual([]);
   });
 
-  test('does not look up orders whose events fit', async () => {
+  test('lists no order whose events match its outcome', async () => {
     const [completed, cancelled] = [await addOrder('completed'), await addOrder('cancelled')];
     await record({ type: 'charged', chargeId: 'pi_1', orderId: completed });
     await record({ type: 'refunded', chargeId: 'pi_2', orderId: cancelled });

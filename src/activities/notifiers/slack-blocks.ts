@@ -107,7 +107,8 @@ const notification = (text: string) => escapeLine(text, MAX_NOTIFICATION);
  */
 const plain = (text: string, max: number) => ({
   type: 'plain_text',
-  text: truncateText(text, max),
+  // Slack rejects a message with an empty text.
+  text: text.trim() === '' ? '(blank)' : truncateText(text, max),
   emoji: false,
 });
 

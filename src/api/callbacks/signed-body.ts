@@ -43,7 +43,7 @@ export function readSignedBody<T extends z.ZodObject>(
   return parseInput(schema, value);
 }
 
-/** Parses a body that is signed with one of the secrets. @throws 401 when the signature is invalid, 400 for no JSON. */
+/** Parses a body that is signed with one of the secrets. @throws 401 when the signature is invalid, 400 when the body is not JSON. */
 export function readSignedJson(verifiers: readonly SignatureVerifier[], { body, headers }: FastifyRequest): ParsedJson {
   const bytes = (body as Buffer | undefined) ?? Buffer.alloc(0);
   let problem = 'no webhook secret is configured';

@@ -58,22 +58,22 @@ const MESSAGE_ATTEMPT_TIMEOUT_MS = 30_000;
 /**
  * Returns the activities that send a message to an approver. They retry with backoff until the stage ends.
  *
- * @param awaitCancelled whether an attempt that runs at the end of the stage ends before the workflow continues.
+ * @param waitForRunningAttempt whether an attempt that runs at the end of the stage ends before the workflow continues.
  */
 export const notificationActivities = ({
   summary,
   timeoutMs,
-  awaitCancelled,
+  waitForRunningAttempt,
 }: {
   summary: string;
   timeoutMs: number;
-  awaitCancelled: boolean;
+  waitForRunningAttempt: boolean;
 }) =>
   proxyActivities<Activities>({
     summary,
     startToCloseTimeout: MESSAGE_ATTEMPT_TIMEOUT_MS,
     scheduleToCloseTimeout: timeoutMs,
-    ...(awaitCancelled && {
+    ...(waitForRunningAttempt && {
       // The end of the stage cancels the activity. A timeout at the same time would end it without its result.
       scheduleToCloseTimeout: timeoutMs + MESSAGE_ATTEMPT_TIMEOUT_MS,
       heartbeatTimeout: '10 seconds',

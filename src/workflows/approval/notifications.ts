@@ -51,7 +51,7 @@ export class StageNotifications {
     const { mailApprover, sendApproverWebhook, messageApproverInSlack } = notificationActivities({
       summary: `${number === 0 ? 'Ask' : `Reminder ${number} to`} ${approver.id} by ${channel}`,
       timeoutMs: Math.max(this.endsAt - Date.now(), 1),
-      awaitCancelled: channel === 'slack' && patched('await-slack-messages'),
+      waitForRunningAttempt: channel === 'slack' && patched('await-slack-messages'),
     });
     const message = { ...messageContentOf(this.state), approver: approver.id, reminderNumber: number };
     try {

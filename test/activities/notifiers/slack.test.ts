@@ -98,6 +98,11 @@ describe('messages in Slack', () => {
     }
   });
 
+  test('sends a request whose title and description are blank', async () => {
+    const sent = messageAt(await send({ title: ' ', description: '\n' }));
+    expect(textOf(sent)).toContain('(blank)');
+  });
+
   test('bounds the texts of the requester', async () => {
     const sent = messageAt(await send({ title: '<'.repeat(200), description: `${'<'.repeat(1_999)}\ud800` }));
     expect(textOf(sent)).toContain('<'.repeat(1_999));

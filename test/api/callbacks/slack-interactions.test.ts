@@ -136,6 +136,22 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
     expect((await closed(approvalId)).decision).toMatchObject({ approver: BEN.id, decision: 'reject' });
   });
 
+  test('a click counts, and is answered with 200, while the database does not respond', async () => {
+    const { approvalId, message } = await startSlackApproval();
+    const findApproval = () => Promise.reject(new Error('the database does not respond'));
+    const other = await startApi({ ...shop, store: { ...shop.store, findApproval } });
+    try {
+      const text = new URLSearchParams({ payload: JSON.stringify(clickOf(message)) }).toString();
+      const headers = signSlackBody(text, { secret: SLACK_SIGNING_SECRET, ageSeconds: 0 });
+      expect((await other.request('POST', PATH, { text, headers })).status).toBe(200);
+    } finally {
+      await other.close();
+      shop.fakes.slack.setInteractionsUrl(`${api.url}${PATH}`);
+      shop.fakes.setCallbackUrl(`${api.url}/v1/callbacks/shipments`);
+    }
+    expect((await closed(approvalId)).decision).toMatchObject({ approver: ANNA.id, decision: 'approve' });
+  });
+
   test('the modal decides with a comment', async () => {
     const { approvalId, message } = await startSlackApproval();
     expect((await shop.fakes.slack.click(message, 'decide_with_comment')).status).toBe(200);
@@ -276,7 +292,7 @@ describeOnDevServer('POST /v1/callbacks/slack', () => {
     expect(status.name).toBe('RUNNING');
     expect((await send(click)).status).toBe(200);
     await waitForAnswer(BEN.slackUser, `Your decision does not count: ${ANNA.id} has already decided: reject.`);
-    // A repetition of the decision is no contradiction.
+    // Repeating the decision does not contradict it.
     expect(await shop.fakes.slack.submit(view, { decision: 'reject' })).toEqual({ status: 200, body: '' });
   });
 

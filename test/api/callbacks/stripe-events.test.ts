@@ -156,9 +156,9 @@ describe(`POST ${PATH}`, () => {
   });
 
   test.each([
-    ['no JSON', '{', '400'],
-    ['no object', '[]', '400'],
-    ['no event', JSON.stringify({ object: 'event' }), '400'],
+    ['not JSON', '{', '400'],
+    ['not an object', '[]', '400'],
+    ['not an event', JSON.stringify({ object: 'event' }), '400'],
     ['an event without a charge id', JSON.stringify(makeEvent('payment_intent.succeeded', { id: '' })), '400'],
     ['an event with NUL', JSON.stringify(makeSuccess('stripe-nul', 'pi_\u0000')), '400'],
     [

@@ -91,7 +91,9 @@ describe('the contract suite of payments', () => {
     expect(await resultOf('rejects an event with the secret of another account', { events })).toMatchObject({
       outcome: 'broken',
     });
-    expect(await resultOf('rejects a signed body that is no event', { events })).toMatchObject({ outcome: 'broken' });
+    expect(await resultOf('rejects a signed body that is not an event', { events })).toMatchObject({
+      outcome: 'broken',
+    });
   });
 
   test.each([

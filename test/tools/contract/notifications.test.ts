@@ -13,7 +13,7 @@ const CASE_TIMEOUT_MS = 60_000;
 
 describe.each([
   ['mail', startMailPartner, 10],
-  ['webhook', startWebhookPartner, 12],
+  ['webhook', startWebhookPartner, 11],
   ['slack', startSlackPartner, notificationCases.length],
 ])('the notifier %s to the fakes', (_name, startPartner, keptCount) => {
   let partner: NotificationPartner;

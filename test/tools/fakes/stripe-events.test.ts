@@ -113,7 +113,7 @@ describe('the events of the fake Stripe', () => {
     ['stale', [false, true]],
     ['forged', [false, true]],
     ['delay', [true]],
-  ] as const)('have the fault %s that a test sets', async (fault, valid) => {
+  ] as const)('have the injected fault %s', async (fault, valid) => {
     const started = await start();
     const { fakes, orderId } = started;
     expect((await fakes.test('POST', 'stripe/faults', { fault, orderId, delayMs: 20 })).status).toBe(201);

@@ -14,6 +14,7 @@ const MAX_SEND_MS = 30_000;
 const PROVOCATIONS = {
   holdNextMessage: 'leave a message unanswered',
   interactions: 'sign interactions',
+  hostileTexts: 'interpret markup',
 } as const satisfies Partial<Record<keyof NotificationPartner, string>>;
 
 const FAULTS: Record<MessageFault, string> = {
@@ -183,13 +184,19 @@ export const notificationCases: readonly ContractCase<NotificationPartner>[] = [
     },
   ),
 
-  promise('shows the texts of the requester without interpreting them', {}, async (trial, { hostileTexts }) => {
-    const description = hostileTexts.join('\n');
-    await trial.send({ title: `Title ${description}`, description });
-    const [message] = await trial.received();
-    for (const text of hostileTexts)
-      assert.ok(!message!.markup?.includes(text), `the markup of the message contains ${JSON.stringify(text)}`);
-  }),
+  promise(
+    'shows the texts of the requester without interpreting them',
+    { provocation: 'hostileTexts' },
+    async (trial, { hostileTexts = [] }) => {
+      const description = hostileTexts.join('\n');
+      await trial.send({ title: `Title ${hostileTexts[0]}`, description });
+      const [message] = await trial.received();
+      for (const text of hostileTexts) {
+        assert.ok(message!.text.includes(text), `the message does not show ${JSON.stringify(text)}`);
+        assert.ok(!message!.markup?.includes(text), `the markup of the message contains ${JSON.stringify(text)}`);
+      }
+    },
+  ),
 
   promise('sends texts of the greatest length', {}, async (trial) => {
     await trial.send({ title: '<'.repeat(200), description: '&'.repeat(2_000) });

@@ -74,7 +74,6 @@ export async function startWebhookPartner(): Promise<NotificationPartner> {
     }),
     receivedBy: async (approver) => received.filter((each) => each.approver === approver).map(({ message }) => message),
     failures: { unavailable: 'ReceiverUnavailable', rejected: 'ReceiverGone' },
-    hostileTexts: [],
     ...faultsOf(server, { status: 410 }),
     close: server.close,
   };

@@ -35,8 +35,8 @@ export interface NotificationPartner {
   receivedBy: (approver: string) => Promise<ReceivedMessage[]>;
   /** The failure types of the channel, as the port names them. */
   failures: { unavailable: string; rejected: string; misconfigured?: string };
-  /** Texts that would be markup or a wrong fact if the notifier did not escape them. */
-  hostileTexts: string[];
+  /** Texts that would be markup or a wrong fact if the notifier did not escape them. Unset if nothing is markup. */
+  hostileTexts?: string[];
   /** How many cases run at once. Defaults to 10. */
   concurrency?: number;
   /** How long a case may take. Defaults to two minutes. */

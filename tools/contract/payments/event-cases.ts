@@ -26,7 +26,7 @@ const minutesFromNow = (minutes: number) => new Date(Date.now() + minutes * 60_0
 
 /** The promises of an adapter whose provider sends events. */
 export const eventCases: readonly ContractCase<PaymentPartner>[] = [
-  promise('records an event once when the event is repeated', ({ makeBody, sign, receiver, event }) => {
+  promise('reads the same event id from each delivery of an event', ({ makeBody, sign, receiver, event }) => {
     const signed = sign(makeBody(event));
     for (let delivery = 1; delivery <= 3; delivery += 1) assert.equal(receiver.receive(signed), 'recorded');
     assert.deepEqual(receiver.recorded(), [{ ...event }]);
@@ -68,7 +68,7 @@ export const eventCases: readonly ContractCase<PaymentPartner>[] = [
       assert.equal(receiver.receive(sign(makeBody(event), { at: minutesFromNow(minutes) })), 'recorded');
   }),
 
-  promise('rejects a signed body that is no event', ({ makeBody, sign, receiver, event }) => {
+  promise('rejects a signed body that is not an event', ({ makeBody, sign, receiver, event }) => {
     for (const body of ['', '{', '[]', '{}', 'null', makeBody({ ...event, chargeId: '' })])
       assert.equal(receiver.receive(sign(body)), 'rejected', `the body ${body}`);
     assert.deepEqual(receiver.recorded(), []);

@@ -171,7 +171,11 @@ export async function slackRoutes(app: FastifyInstance, deps: SlackDependencies)
     });
     const rejection =
       result === 'signalled'
-        ? await findOpenRejection(found, { approvalId, stage, choice })
+        ? await findOpenRejection(found, { approvalId, stage, choice }).catch((error: unknown) => {
+            // The decision is stored. The message shows its outcome later.
+            request.log.warn({ err: error }, 'could not look up whether a decision counts');
+            return undefined;
+          })
         : await findClosedRejection(approvalId, choice);
     return rejection && ignored(rejection);
   }
