@@ -26,7 +26,8 @@ describeOnDevServer('npm run new in a copy of the project', () => {
   const path = (file: string) => join(copy.folder, file);
 
   async function expectSuccess(command: string): Promise<string> {
-    const { output, succeeded } = await shell.run(command);
+    // At a low priority, so that the tests that run at the same time keep their deadlines.
+    const { output, succeeded } = await shell.run(`nice -n 19 ${command}`);
     expect(succeeded, `${command}:\n${output}`).toBe(true);
     return output;
   }
