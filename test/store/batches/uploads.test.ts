@@ -37,23 +37,27 @@ async function startPausedUpload({ batch = makeBatch(), uploadStore = store } = 
   }
   const staged = uploadStore.stageBatch(batch, parts());
   staged.catch(() => undefined);
-  const upload = await waitUntil(
-    async () => {
-      const row = await store.db
-        .selectFrom('batch_uploads')
-        .selectAll()
-        .where('batch_id', '=', batch.batchId)
-        .executeTakeFirst();
-      return row && (await storedChunks(row.attempt_id)).length === 2 ? row : undefined;
-    },
-    { description: 'two stored parts', timeoutMs: 15_000, intervalMs: 10 },
-  );
+  const upload = await waitForTwoParts(batch.batchId);
   const resume = async () => {
     gate.open();
     return await staged;
   };
   return { batch, attemptId: upload.attempt_id, resume };
 }
+
+/** Waits until the database has two parts of an upload. */
+const waitForTwoParts = (batchId: string) =>
+  waitUntil(
+    async () => {
+      const row = await store.db
+        .selectFrom('batch_uploads')
+        .selectAll()
+        .where('batch_id', '=', batchId)
+        .executeTakeFirst();
+      return row && (await storedChunks(row.attempt_id)).length === 2 ? row : undefined;
+    },
+    { description: 'two stored parts', timeoutMs: 15_000, intervalMs: 10 },
+  );
 
 const NO_ROWS = { batches: 0, attempts: 0, uploads: 0, orphans: 0 };
 /** The items of a failed upload are deleted after its error was returned. */
@@ -147,21 +151,15 @@ describe('an upload in progress', () => {
 
 test('an upload that fails returns its error before its items are deleted', async () => {
   const batch = makeBatch();
-  const storedTwo = createGate();
   async function* parts() {
     yield* makeParts(2);
-    storedTwo.open();
     await failing.passed;
     throw new Error('invalid line');
   }
   const failing = createGate();
   let error: unknown;
   const staged = store.stageBatch(batch, parts()).catch((reason: unknown) => (error = reason));
-  await storedTwo.passed;
-  await waitUntil(async () => (await countRows(batch.batchId)).uploads === 1 || undefined, {
-    description: 'the upload',
-    timeoutMs: 15_000,
-  });
+  await waitForTwoParts(batch.batchId);
   const lock = await lockChunks(batchStore.database.url);
   failing.open();
   await lock.waitForBlocked();
