@@ -88,8 +88,8 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
   const comparedBefore = () => new Date(Date.now() - reconcileAfterMinutes * 60_000);
 
   function comparedPeriod() {
-    const receivedBefore = comparedBefore();
-    return { receivedFrom: new Date(receivedBefore.getTime() - COMPARED_DAYS * DAY_MS), receivedBefore };
+    const before = comparedBefore();
+    return { from: new Date(before.getTime() - COMPARED_DAYS * DAY_MS), before };
   }
 
   /** @returns undefined if the charge fits the order. */
@@ -145,7 +145,9 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
    * look: the gateway decides what was charged and refunded.
    */
   async function checkPaymentEvents(cancellation: AbortSignal): Promise<Omit<Recheck, 'orderIds'>> {
-    const listed = await store.listUnexpectedPayments({ ...comparedPeriod(), limit: MAX_CHECKED_EVENTS + 1 });
+    const { from: receivedFrom, before: receivedBefore } = comparedPeriod();
+    const period = { receivedFrom, receivedBefore, limit: MAX_CHECKED_EVENTS + 1 };
+    const listed = await store.listUnexpectedPayments(period);
     const events = listed.slice(0, MAX_CHECKED_EVENTS);
     const findings: AuditFinding[] = [];
     await runConcurrently(events.length, MAX_CONCURRENT_LOOKUPS, async (n) => {
@@ -218,8 +220,7 @@ export function createAuditActivities({ store, payments, reconcileAfterMinutes }
      */
     async compareCharges({ input, after }: AuditRequest): Promise<ChargePage> {
       parseInput(auditInput, input);
-      const createdBefore = comparedBefore();
-      const createdFrom = new Date(createdBefore.getTime() - COMPARED_DAYS * DAY_MS);
+      const { from: createdFrom, before: createdBefore } = comparedPeriod();
       const chargeIds = new Map<string, string>();
       const recheck = after === undefined ? await withHeartbeat(recheckListedOrders) : undefined;
       const reported = after === undefined ? await withHeartbeat(checkPaymentEvents) : undefined;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { orderId } from './order.js';
 import { text } from './shared/primitives.js';
 
 /** Stripe may add fields and types without notice. Unknown fields and types are ignored. */
@@ -17,3 +18,9 @@ export const stripeEvent = z
   .meta({ id: 'StripeEvent', description: 'An event of Stripe. Unknown fields are ignored.' });
 
 export type StripeEvent = z.infer<typeof stripeEvent>;
+
+/**
+ * The metadata that links an object of Stripe to its order. Another shop with the same account may have other metadata,
+ * so an invalid order id counts as none.
+ */
+export const orderMetadata = z.object({ orderId: orderId.optional().catch(undefined) });

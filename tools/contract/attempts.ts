@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
+import type { HeldCalls } from './contract-case.js';
 
 /** An attempt must end before the start-to-close timeout of the activity. */
 export const MAX_ATTEMPT_MS = 15_000;
@@ -12,7 +13,7 @@ export function runAttempt<T>(call: () => Promise<T>, env = createEnvironment())
 }
 
 /** Logs only errors, because the suite provokes failures. */
-export function createEnvironment(): MockActivityEnvironment {
+function createEnvironment(): MockActivityEnvironment {
   return new MockActivityEnvironment(undefined, { logger: new DefaultLogger('ERROR') });
 }
 
@@ -30,6 +31,22 @@ export async function assertFails(
   assert.equal(failure.type, type, `the type of the failure "${failure.message}"`);
   assert.equal(failure.nonRetryable ?? false, isFinal, `whether ${type} is final`);
   return failure;
+}
+
+/** Cancels an attempt whose call the partner holds. The attempt must fail, and the call can still take effect later. */
+export async function cancelHeldAttempt(
+  { arrived }: HeldCalls,
+  call: (env: MockActivityEnvironment) => Promise<unknown>,
+): Promise<void> {
+  const env = createEnvironment();
+  const attempt = call(env).then(
+    () => 'succeeded',
+    () => 'failed',
+  );
+  const first = await Promise.race([arrived.then(() => 'arrived'), attempt]);
+  assert.equal(first, 'arrived', 'the first event of the attempt');
+  env.cancel();
+  assert.equal(await attempt, 'failed', 'a cancelled attempt');
 }
 
 /** Asserts that a call that gets no response fails in time. */

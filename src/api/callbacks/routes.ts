@@ -15,7 +15,7 @@ import { notFound } from '../problems/http-problem.js';
 import { withContract } from '../http/route-contract.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
 import { signalIfOpen } from './signal-if-open.js';
-import { readSignedBody, webhookIdOf } from './signed-body.js';
+import { keepRawJsonBodies, readSignedBody, webhookIdOf } from './signed-body.js';
 
 type CallbackDependencies = Backends &
   Pick<AppDependencies, 'carrierWebhookSecrets' | 'approvalWebhookSecrets' | 'httpMetrics'>;
@@ -29,9 +29,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
   const { client, store, httpMetrics } = deps;
   const carrierWebhooks = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
   const approvalWebhooks = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
-  // The signature covers the raw bytes, so the body is parsed only after the signature is verified.
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  keepRawJsonBodies(app);
 
   const response = { 200: callbackResponse, 202: callbackResponse };
 

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { WebhookVerificationError } from 'standardwebhooks';
 import type { z } from 'zod';
 import { HttpProblem, invalidRequest, unauthorized } from '../problems/http-problem.js';
@@ -18,6 +18,12 @@ export function webhookIdOf({ headers }: FastifyRequest): string {
   if (id.length > MAX_WEBHOOK_ID_LENGTH)
     throw invalidRequest([{ pointer: '/webhook-id', detail: `must have at most ${MAX_WEBHOOK_ID_LENGTH} characters` }]);
   return id;
+}
+
+/** Makes the routes of `app` get JSON bodies as bytes, because a signature covers the bytes. */
+export function keepRawJsonBodies(app: FastifyInstance): void {
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 }
 
 /** Verifies the signature of a body with one secret. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { assertFails, assertTimesOut, createEnvironment } from '../attempts.js';
+import { assertFails, assertTimesOut, cancelHeldAttempt } from '../attempts.js';
 import { findMissing, type ContractCase } from '../contract-case.js';
 import { eventCases } from './event-cases.js';
 import type { PaymentPartner } from './partner.js';
@@ -132,15 +132,7 @@ export const paymentCases: readonly ContractCase<PaymentPartner>[] = [
     { provocations: ['holdCharge'] },
     async (trial, partner) => {
       const held = await partner.holdCharge!(trial.orderId);
-      const env = createEnvironment();
-      const charge = trial.charge({ env }).then(
-        () => 'charged',
-        () => 'failed',
-      );
-      const first = await Promise.race([held.arrived.then(() => 'arrived'), charge]);
-      assert.equal(first, 'arrived', 'the first event of the charge');
-      env.cancel();
-      assert.equal(await charge, 'failed', 'a cancelled attempt');
+      await cancelHeldAttempt(held, (env) => trial.charge({ env }));
       assert.equal(await trial.refund(), 'voided');
       await held.release();
       await trial.assertEffects({ charges: 0, refunds: 0 });

@@ -1,14 +1,12 @@
 import { z } from 'zod';
-import { orderId } from '../../../schemas/order.js';
 import type { PaymentEvent } from '../../../schemas/payment-event.js';
 import { text } from '../../../schemas/shared/primitives.js';
-import { stripeEvent, type StripeEvent } from '../../../schemas/stripe-event.js';
+import { orderMetadata, stripeEvent, type StripeEvent } from '../../../schemas/stripe-event.js';
 import { parseInput } from '../../http/parse-input.js';
 
 const stripeId = text(255);
 
-/** Another shop with the same account may have other metadata, so an invalid order id counts as none. */
-const metadata = z.object({ orderId: orderId.optional().catch(undefined) }).nullish();
+const metadata = orderMetadata.nullish();
 
 const eventOf = <Body extends z.ZodType>(object: Body) => stripeEvent.extend({ data: z.object({ object }) });
 

@@ -4,7 +4,7 @@ import { stripeEvent } from '../../../schemas/stripe-event.js';
 import type { AppDependencies } from '../../dependencies.js';
 import { parseInput } from '../../http/parse-input.js';
 import { withContract } from '../../http/route-contract.js';
-import { readSignedJson } from '../signed-body.js';
+import { keepRawJsonBodies, readSignedJson } from '../signed-body.js';
 import { toPaymentEvent } from './payment-event.js';
 import { createStripeVerifiers } from './signatures.js';
 
@@ -19,9 +19,7 @@ export interface StripeDependencies extends Pick<AppDependencies, 'stripeWebhook
 export async function stripeRoutes(app: FastifyInstance, deps: StripeDependencies): Promise<void> {
   const { store } = deps;
   const verifiers = await createStripeVerifiers(deps.stripeWebhookSecrets);
-  // The signature covers the raw bytes, so the body is parsed only after the signature is verified.
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  keepRawJsonBodies(app);
 
   app.post(
     '/stripe',

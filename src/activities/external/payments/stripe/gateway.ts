@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type Stripe from 'stripe';
 import { z } from 'zod';
 import { rejectionFailure } from '../../../../failures/rejections.js';
-import { orderId } from '../../../../schemas/order.js';
+import { orderMetadata } from '../../../../schemas/stripe-event.js';
 import { text } from '../../../../schemas/shared/primitives.js';
 import { orderWorkflowId } from '../../../../workflows/order/contract.js';
 import type { Money } from '../../../../schemas/shared/money.js';
@@ -28,8 +28,7 @@ const paymentIntent = z.object({
   amount: z.int(),
   currency: z.string().length(3),
   status: z.string(),
-  // Another shop with the same account may have other metadata, so an invalid order id counts as none.
-  metadata: z.object({ orderId: orderId.optional().catch(undefined) }),
+  metadata: orderMetadata,
   latest_charge: z.object({ refunded: z.boolean() }).nullable(),
 });
 const createdIntent = paymentIntent.pick({ id: true });
