@@ -17,6 +17,29 @@ const nodeBuiltins = {
     '^(node:|(assert|buffer|child_process|crypto|dns|events|fs|http|https|net|os|path|perf_hooks|process|stream|timers|tls|url|util|worker_threads|zlib)(/|$))',
   message: 'workflow code must be deterministic, so it must not import Node.js modules',
 };
+const moduleVariables = ':matches(Program, Program > ExportNamedDeclaration) > VariableDeclaration';
+/** State in a module of the workflow bundle. All workflows of a worker thread share these modules. */
+const sharedState = [
+  `${moduleVariables}[kind='let']`,
+  // Empty collections, which only make sense if something changes them.
+  `${moduleVariables} > VariableDeclarator > NewExpression[callee.name=/^(Weak)?(Map|Set)$/][arguments.length=0]`,
+  `${moduleVariables} > VariableDeclarator > ArrayExpression[elements.length=0]`,
+  `${moduleVariables} > VariableDeclarator > ObjectExpression[properties.length=0]`,
+  'PropertyDefinition[static=true][readonly!=true]',
+].map((selector) => ({
+  selector,
+  message: 'workflows share their modules; keep the state of a workflow in its function or in an object',
+}));
+const noSpreadLiterals = [
+  {
+    selector: 'SpreadElement > ObjectExpression',
+    message: 'write the properties directly; do not spread an object literal',
+  },
+  {
+    selector: 'SpreadElement > ArrayExpression',
+    message: 'write the elements directly; do not spread an array literal',
+  },
+];
 const onlyTypes = (group, message) => ({ group, message, allowTypeImports: true });
 
 export default defineConfig(
@@ -46,17 +69,7 @@ export default defineConfig(
       '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/no-unsafe-enum-comparison': 'off',
       'preserve-caught-error': 'off',
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: 'SpreadElement > ObjectExpression',
-          message: 'write the properties directly; do not spread an object literal',
-        },
-        {
-          selector: 'SpreadElement > ArrayExpression',
-          message: 'write the elements directly; do not spread an array literal',
-        },
-      ],
+      'no-restricted-syntax': ['error', ...noSpreadLiterals],
     },
   },
   {
@@ -144,6 +157,17 @@ export default defineConfig(
           'a workflow contract may import only the packages @temporalio/workflow, @temporalio/common and nexus-rpc',
       },
     ),
+  },
+  {
+    // The modules of the workflow bundle, as test/temporal/workflow-bundle.test.ts lists them.
+    files: [
+      'src/workflows/**/*.ts',
+      'src/async/concurrency.ts',
+      'src/failures/**/*.ts',
+      'src/temporal/payloads/**/*.ts',
+      'src/text/**/*.ts',
+    ],
+    rules: { 'no-restricted-syntax': ['error', ...noSpreadLiterals, ...sharedState] },
   },
   {
     files: ['src/activities/**/*.ts'],

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 
 /**
- * The optional parts of a workflow bundle. Every cached workflow holds a copy of the bundle, so a bundle contains only
- * the parts that are in use.
+ * The optional parts of a workflow bundle. A bundle contains only the parts that are in use, because the worker runs them
+ * for every workflow.
  */
 export interface BundleVariant {
   /** Includes spans of workflows. */
@@ -52,16 +52,24 @@ export async function bundleWorkflows(
 ): Promise<{ code: string }> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const sourceOf = (module: string) => fileURLToPath(new URL(`../${module}.${extension}`, import.meta.url));
+  const workflowsPath = sourceOf('workflows/index');
+  const payloadConverterPath = sourceOf('temporal/payloads/workflow-payload-converter');
+  const failureConverterPath = sourceOf(
+    encrypted ? 'temporal/encryption/encrypting-failure-converter' : 'temporal/payloads/bounded-failure-converter',
+  );
+  const durationInterceptor = sourceOf('workflows/shared/duration-interceptor');
   return await bundleWorkflowCode({
-    workflowsPath: sourceOf('workflows/index'),
-    payloadConverterPath: sourceOf('temporal/payloads/workflow-payload-converter'),
+    workflowsPath,
+    payloadConverterPath,
+    failureConverterPath,
     workflowInterceptorModules: [
-      sourceOf('workflows/shared/duration-interceptor'),
+      durationInterceptor,
       ...(traced ? [sourceOf('observability/tracing/workflow-interceptors')] : []),
     ],
-    failureConverterPath: sourceOf(
-      encrypted ? 'temporal/encryption/encrypting-failure-converter' : 'temporal/payloads/bounded-failure-converter',
-    ),
+    // All workflows of a worker thread share these modules and what they import. Otherwise each cached workflow holds its
+    // own copy, which is most of its memory. ESLint forbids variables in these modules that workflows could change.
+    // The spans of a workflow need modules of their own.
+    preloadModules: [workflowsPath, payloadConverterPath, failureConverterPath, durationInterceptor],
     logger,
   });
 }

@@ -19,6 +19,7 @@ async function lintErrors(file: string, code: string): Promise<string[]> {
 const workflow = 'src/workflows/order/workflow.ts';
 const contract = 'src/workflows/order/contract.ts';
 const sharedRules = 'src/workflows/batch/progress.ts';
+const text = 'src/text/well-formed-text.ts';
 const activity = 'src/activities/orders.ts';
 const route = 'src/api/orders/routes.ts';
 const schema = 'src/schemas/order.ts';
@@ -45,6 +46,11 @@ test.each([
   [workflow, `import * as sdk from '@temporalio/workflow'; void sdk.proxyLocalActivities;`],
   [workflow, `void fetch('http://127.0.0.1');`],
   [workflow, `void process.env.PATH;`],
+  [workflow, `let count = 0; export const increase = () => (count += 1);`],
+  [workflow, `const seen = new Set<string>(); export const hasSeen = (id: string) => seen.has(id);`],
+  [workflow, `export const orders: string[] = [];`],
+  [workflow, `export class Orders { static last = ''; }`],
+  [text, `const cache = new Map<string, string>(); export const read = (key: string) => cache.get(key);`],
   [contract, `import { orderInput } from '../../schemas/order.js'; void orderInput;`],
   [contract, `import { Parcel } from './parcel.js'; void Parcel;`],
   [contract, `import { reasonOf } from '../shared/failures.js'; void reasonOf;`],
@@ -69,6 +75,8 @@ test.each([
 test.each([
   [workflow, `import type { OrderInput } from '../../schemas/order.js'; export type X = OrderInput;`],
   [workflow, `import { condition } from '@temporalio/workflow'; void condition;`],
+  [workflow, `const kinds = new Set(['a', 'b']); export const isKind = (kind: string) => kinds.has(kind);`],
+  [workflow, `export class Orders { static readonly limit = 3; private seen = new Set<string>(); }`],
   [workflow, `import { deprecatePatch, patched } from '@temporalio/workflow'; void [deprecatePatch, patched];`],
   [workflow, `import { cartQuery } from '../cart/contract.js'; void cartQuery;`],
   [workflow, `import { Saga } from '../shared/saga.js'; void Saga;`],

@@ -2,6 +2,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import { z } from 'zod';
 import type { OrderKey, ReservedOrder } from '../../../src/activities/orders.js';
 import type { OrderInput } from '../../../src/schemas/order.js';
+import { PAYMENT_TASK_QUEUE } from '../../../src/workflows/order/contract.js';
 
 const READING_INTERVAL_MS = 1_000;
 
@@ -22,6 +23,7 @@ const worker = await Worker.create({
   maxCachedWorkflows: 10_000,
   // `debugMode` runs workflows in this thread, so that the heap of this thread contains them.
   debugMode: true,
+  bundlerOptions: { preloadModules: (process.env.PRELOAD ?? '').split(',').filter(Boolean) },
   activities: {
     openCart: async () => undefined,
     checkItem: async () => undefined,
@@ -33,12 +35,21 @@ const worker = await Worker.create({
     requestShipment: async () => ({ shipmentId: 'shipment' }),
   },
 });
-process.on('SIGTERM', () => worker.shutdown());
+// The worker of the stack would reject the charge, because no stock is reserved in the database.
+const payments = await Worker.create({
+  connection,
+  taskQueue: PAYMENT_TASK_QUEUE,
+  activities: { chargePayment: async () => ({ chargeId: 'charge' }) },
+});
+process.on('SIGTERM', () => {
+  worker.shutdown();
+  payments.shutdown();
+});
 setInterval(() => {
   globalThis.gc?.();
   console.log(`heap=${process.memoryUsage().heapUsed}`);
 }, READING_INTERVAL_MS).unref();
-const running = worker.run();
+const running = Promise.all([worker.run(), payments.run()]);
 console.log('ready');
 await running;
 await connection.close();
