@@ -141,6 +141,8 @@ export async function createWorkers({
       return Worker.create({
         // Limits the delay until an activity notices its cancellation, which arrives in the response to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
+        // Limits how long a workflow task waits for a worker that was killed. Half of the default.
+        stickyQueueScheduleToStartTimeout: '5 seconds',
         ...options,
         ...target,
         dataConverter: createWorkerDataConverter({

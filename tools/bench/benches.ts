@@ -41,7 +41,8 @@ export const benches: readonly Bench[] = [
     title: 'Memory of cached workflows',
     description:
       'Measures how much the heap of a worker grows for each waiting workflow in its cache, after garbage ' +
-      'collection. The baseline is a workflow in the same bundle that only waits.',
+      'collection. The first baseline is a workflow in the same bundle that only waits. The second baseline is the ' +
+      'same workflow when each workflow loads its own modules, which is the default of the SDK.',
     run: async (scale) => (await import('./benches/memory.js')).benchMemory(scale),
   },
   {
@@ -51,8 +52,8 @@ export const benches: readonly Bench[] = [
       'First measures the time from the start of a worker process until it polls. Then the bench kills the worker ' +
       'with SIGKILL when the first of ten orders is completed. A second worker starts immediately, as under a ' +
       'supervisor, and a new order is placed. The bench measures how long the new order and the ten orders take. ' +
-      'Temporal gives the tasks of the killed worker to the new worker only after their timeouts: ten seconds for a ' +
-      'workflow task, five seconds without a heartbeat for an activity.',
+      'Temporal gives the tasks of the killed worker to the new worker only after their timeouts: five seconds for a ' +
+      'workflow task of an order, ten seconds by default, and five seconds without a heartbeat for an activity.',
     run: async (scale) => (await import('./benches/start.js')).benchStart(scale),
   },
   {

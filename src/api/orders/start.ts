@@ -12,6 +12,7 @@ import type * as workflows from '../../workflows/index.js';
 import {
   customerIdAttribute,
   ORDER_TASK_QUEUE,
+  ORDER_WORKFLOW_TASK_TIMEOUT,
   ORDER_WORKFLOW_TYPE,
   orderStatusAttribute,
   orderWorkflowId,
@@ -47,6 +48,7 @@ export async function startOrder({ client, store }: Backends, input: OrderInput)
   const result = await startOnce<(typeof workflows)[typeof type]>(client, type, input, {
     workflowId,
     taskQueue: ORDER_TASK_QUEUE,
+    workflowTaskTimeout: ORDER_WORKFLOW_TASK_TIMEOUT,
     typedSearchAttributes: new TypedSearchAttributes([
       { key: customerIdAttribute, value: customerId },
       { key: orderStatusAttribute, value: 'processing' },

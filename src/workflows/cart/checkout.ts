@@ -5,6 +5,7 @@ import type { OrderInput, OrderView } from '../../schemas/order.js';
 import {
   customerIdAttribute,
   ORDER_TASK_QUEUE,
+  ORDER_WORKFLOW_TASK_TIMEOUT,
   ORDER_WORKFLOW_TYPE,
   orderStatusAttribute,
   orderWorkflowId,
@@ -35,6 +36,7 @@ export async function checkOut(state: CartState, request: CheckoutInput, deadlin
   await startChild<(input: OrderInput) => Promise<OrderView>>(ORDER_WORKFLOW_TYPE, {
     workflowId: orderWorkflowId(order.orderId),
     taskQueue: ORDER_TASK_QUEUE,
+    workflowTaskTimeout: ORDER_WORKFLOW_TASK_TIMEOUT,
     args: [order],
     parentClosePolicy: ParentClosePolicy.ABANDON,
     workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,

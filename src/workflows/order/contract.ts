@@ -18,6 +18,12 @@ export const PAYMENT_TASK_QUEUE = 'payments';
 
 export const ORDER_WORKFLOW_TYPE = 'order';
 
+/**
+ * The time after which the server gives a workflow task of a killed worker to another worker. Half of the default,
+ * because the history of an order is short and replays in milliseconds.
+ */
+export const ORDER_WORKFLOW_TASK_TIMEOUT = '5 seconds';
+
 /** Visibility query for all orders. */
 export const ORDERS_VISIBILITY_QUERY = `WorkflowType = '${ORDER_WORKFLOW_TYPE}'`;
 

@@ -19,31 +19,46 @@ const CACHED_WORKFLOWS = 300;
 const WARM_UP = 30;
 const CONCURRENCY = 10;
 
-/** Measures the memory of a waiting workflow in a worker's cache, against a workflow that only waits. */
+/**
+ * Measures the memory of a waiting workflow in a worker's cache, against a workflow that only waits. Measures the same
+ * workflows also without shared modules.
+ */
 export async function benchMemory({ scale }: SampleScale): Promise<Comparison[]> {
-  // The worker of the stack makes only the charges. The memory worker does everything else.
   const stack = await startTemporaryStack({ logLevel: 'warn' });
   const connection = await openConnection({ TEMPORAL_ADDRESS: stack.addresses.temporalAddress });
   try {
+    // The memory worker does the work of the stack's worker.
+    await stack.processes.get('worker')!.stop();
     const client = new Client({ connection });
-    const bytes: ValuesByVariant = {};
-    for (let round = 0; round < scale(ROUNDS); round += 1) {
+    const { temporalAddress: address } = stack.addresses;
+    const shared: ValuesByVariant = {};
+    const separate: ValuesByVariant = {};
+    const measure = async (sharesModules: boolean, kib: ValuesByVariant) => {
       const taskQueue = `memory-${randomUUID()}`;
-      await withMemoryWorker(stack.addresses.temporalAddress, taskQueue, async (heap) => {
+      await withMemoryWorker({ address, taskQueue, sharesModules }, async (heap) => {
         for (const [name, start] of Object.entries(waitingWorkflowStarters(client, taskQueue))) {
           await collectConcurrently(scale(WARM_UP), CONCURRENCY, start);
           const before = await heap();
           await collectConcurrently(scale(CACHED_WORKFLOWS), CONCURRENCY, start);
-          addValue(bytes, name, ((await heap()) - before) / scale(CACHED_WORKFLOWS) / 1024);
+          addValue(kib, name, ((await heap()) - before) / scale(CACHED_WORKFLOWS) / 1024);
         }
       });
+    };
+    for (let round = 0; round < scale(ROUNDS); round += 1) {
+      await measure(true, shared);
+      await measure(false, separate);
     }
-    return compareWithFirst(bytes, {
-      what: 'heap of a cached workflow',
-      unit: 'KiB',
-      better: 'less',
-      sampleCount: scale(CACHED_WORKFLOWS),
-    });
+    const what = 'heap of a cached workflow';
+    const rest = { unit: 'KiB', better: 'less', sampleCount: scale(CACHED_WORKFLOWS) } as const;
+    return [
+      ...compareWithFirst(shared, { what, ...rest }),
+      ...Object.entries(shared).flatMap(([name, values]) =>
+        compareWithFirst(
+          { 'each workflow with its own modules': separate[name]!, 'shared modules': values },
+          { what: `${what}, ${name}`, ...rest },
+        ),
+      ),
+    ];
   } finally {
     await connection.close();
     await stack.stop();
@@ -91,8 +106,7 @@ function waitingWorkflowStarters(client: Client, taskQueue: string): Record<stri
 
 /** Runs `use` with a worker process. `heap` returns the bytes in the heap of this process. */
 async function withMemoryWorker(
-  address: string,
-  taskQueue: string,
+  { address, taskQueue, sharesModules }: { address: string; taskQueue: string; sharesModules: boolean },
   use: (heap: () => Promise<number>) => Promise<void>,
 ): Promise<void> {
   const { command, args } = typescriptCommand('tools/bench/programs/memory-worker.ts');
@@ -105,6 +119,7 @@ async function withMemoryWorker(
     env: {
       ADDRESS: address,
       TASK_QUEUE: taskQueue,
+      SHARE_MODULES: String(sharesModules),
       WORKFLOWS_PATH: fileURLToPath(new URL('../programs/waiting.workflows.ts', import.meta.url)),
     },
     onLine: (text) => {

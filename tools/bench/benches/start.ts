@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@temporalio/client';
+import type { Duration } from '@temporalio/common';
 import { DefaultLogger } from '@temporalio/worker';
 import { openConnection } from '../../../src/temporal/connections.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
@@ -36,39 +37,59 @@ export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> 
 
     const starts: ValuesByVariant = {};
     const recoveries: ValuesByVariant = {};
+    const timeouts: ValuesByVariant = {};
     for (let round = 0; round < scale(ROUNDS); round += 1) {
       const unbundled = await measureSeconds(() => startExtraWorker(stack));
       addValue(starts, 'bundling at startup', unbundled.seconds);
       await unbundled.result.process.stop();
       const { started, next, all } = await measureRecovery(stack, new Client({ connection }), {
-        WORKFLOW_BUNDLE: bundle,
+        env: { WORKFLOW_BUNDLE: bundle },
       });
       addValue(starts, 'with a prebuilt bundle', started);
       addValue(recoveries, 'start of a worker', started);
       addValue(recoveries, 'SIGKILL until the next order has completed', next);
       addValue(recoveries, `SIGKILL until the rest of ${IN_PROGRESS_ORDERS} orders has completed`, all);
+      const withDefault = await measureRecovery(stack, new Client({ connection }), {
+        env: { WORKFLOW_BUNDLE: bundle },
+        workflowTaskTimeout: '10 seconds',
+      });
+      addValue(timeouts, 'workflow task timeout of 10 s', withDefault.next);
+      addValue(timeouts, 'workflow task timeout of 5 s', next);
     }
     return [
       ...compareWithFirst(starts, { what: 'worker', unit: 's', better: 'less', sampleCount: 1 }),
       ...compareWithFirst(recoveries, { what: 'recovery', unit: 's', better: 'less', sampleCount: 1 }),
+      ...compareWithFirst(timeouts, {
+        what: 'SIGKILL until the next order has completed',
+        unit: 's',
+        better: 'less',
+        sampleCount: 1,
+      }),
     ];
   } finally {
     for (const stop of stops) await stop();
   }
 }
 
+interface RecoveryOptions {
+  /** The environment of the workers. */
+  env: Record<string, string>;
+  /** Default: the timeout of the shop. */
+  workflowTaskTimeout?: Duration;
+}
+
 /** Kills a busy worker and starts another one at once, as a supervisor does. Returns the measured times in seconds. */
-async function measureRecovery(stack: Stack, client: Client, env: Record<string, string>) {
+async function measureRecovery(stack: Stack, client: Client, { env, ...options }: RecoveryOptions) {
   const { seconds: started, result: first } = await measureSeconds(() => startExtraWorker(stack, env));
   await completeOrderByClient(client);
-  const inProgress = Array.from({ length: IN_PROGRESS_ORDERS }, () => completeOrderByClient(client));
+  const inProgress = Array.from({ length: IN_PROGRESS_ORDERS }, () => completeOrderByClient(client, options));
   // When the first order completes, the others are in progress or have just completed.
   await Promise.race(inProgress);
   first.process.kill('SIGKILL');
   const second = startExtraWorker(stack, env);
   try {
     const [next, all] = await Promise.all([
-      measureSeconds(() => completeOrderByClient(client)),
+      measureSeconds(() => completeOrderByClient(client, options)),
       measureSeconds(() => Promise.all(inProgress)),
     ]);
     return { started, next: next.seconds, all: all.seconds };

@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
+import type { Duration } from '@temporalio/common';
 import type { OrderInput } from '../../../src/schemas/order.js';
 import { openStore } from '../../../src/store/index.js';
-import { ORDER_WORKFLOW_TYPE, orderWorkflowId, ORDER_TASK_QUEUE } from '../../../src/workflows/order/contract.js';
+import {
+  ORDER_TASK_QUEUE,
+  ORDER_WORKFLOW_TASK_TIMEOUT,
+  ORDER_WORKFLOW_TYPE,
+  orderWorkflowId,
+} from '../../../src/workflows/order/contract.js';
 
 /** A product with enough stock for any bench. */
 export const BENCH_SKU = 'BENCH';
@@ -27,13 +33,17 @@ export const anOrder = (sku = BENCH_SKU): OrderInput => ({
 });
 
 /** Starts an order with the SDK client and waits for its result. @throws when the order does not complete. */
-export async function completeOrderByClient(client: Client): Promise<string> {
+export async function completeOrderByClient(
+  client: Client,
+  { workflowTaskTimeout = ORDER_WORKFLOW_TASK_TIMEOUT }: { workflowTaskTimeout?: Duration } = {},
+): Promise<string> {
   const order = anOrder();
   await client.workflow.start(ORDER_WORKFLOW_TYPE, {
     workflowId: orderWorkflowId(order.orderId),
     taskQueue: ORDER_TASK_QUEUE,
     args: [order],
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    workflowTaskTimeout,
   });
   return await awaitCompletedOrder(client, order.orderId);
 }

@@ -8,10 +8,10 @@ const READING_INTERVAL_MS = 1_000;
 
 /**
  * A worker process that keeps workflows in its cache. Every second, collects garbage and prints the bytes in its heap.
- * Requires `--expose-gc`.
+ * Requires `--expose-gc`. With `SHARE_MODULES=true`, the workflows share their modules, as in the bundle of the shop.
  */
-const { ADDRESS, TASK_QUEUE, WORKFLOWS_PATH } = z
-  .object({ ADDRESS: z.string(), TASK_QUEUE: z.string(), WORKFLOWS_PATH: z.string() })
+const { ADDRESS, TASK_QUEUE, WORKFLOWS_PATH, SHARE_MODULES } = z
+  .object({ ADDRESS: z.string(), TASK_QUEUE: z.string(), WORKFLOWS_PATH: z.string(), SHARE_MODULES: z.stringbool() })
   .parse(process.env);
 
 const price = { value: 100, currency: 'EUR' };
@@ -23,7 +23,7 @@ const worker = await Worker.create({
   maxCachedWorkflows: 10_000,
   // `debugMode` runs workflows in this thread, so that the heap of this thread contains them.
   debugMode: true,
-  bundlerOptions: { preloadModules: (process.env.PRELOAD ?? '').split(',').filter(Boolean) },
+  bundlerOptions: { preloadModules: SHARE_MODULES ? [WORKFLOWS_PATH] : [] },
   activities: {
     openCart: async () => undefined,
     checkItem: async () => undefined,
@@ -35,7 +35,7 @@ const worker = await Worker.create({
     requestShipment: async () => ({ shipmentId: 'shipment' }),
   },
 });
-// The worker of the stack would reject the charge, because no stock is reserved in the database.
+// The activity of the shop would reject the charge, because the order has no stock in the database.
 const payments = await Worker.create({
   connection,
   taskQueue: PAYMENT_TASK_QUEUE,
