@@ -85,7 +85,7 @@ export async function mountSmallDisk(): Promise<SmallDisk> {
         }
       }
     },
-    freeSpace: () => rm(filler),
+    freeSpace: () => rm(filler, { force: true }),
     async remove() {
       await database.drop();
       await admin.query(`drop tablespace ${tablespace}`);
