@@ -7,7 +7,15 @@ export interface Bench {
   title: string;
   /** Markdown for the page: what is compared, and how. Contains no figures, because each run changes them. */
   description: string;
-  run: (scale: SampleScale) => Promise<Comparison[]>;
+  run: (scale: SampleScale, change?: Change) => Promise<Comparison[]>;
+  /** Whether the bench needs a `Change`. Such a bench runs only when it is named. */
+  needsChange?: true;
+}
+
+/** A change of this checkout, and the folder of a checkout without the change. */
+export interface Change {
+  name: string;
+  against: string;
 }
 
 /** How many samples a run takes. */

@@ -20,6 +20,17 @@ export const benches: readonly Bench[] = [
     run: async (scale) => (await import('./benches/order.js')).benchOrder(scale),
   },
   {
+    name: 'changes',
+    title: 'Changes of the order path',
+    description:
+      'Compares the orders of two checkouts: one with a change, and one without it. Two stacks run side by side, and ' +
+      'get orders in alternating rounds. A change that does not help is not part of the code. To repeat a comparison, ' +
+      'make the change in one of two checkouts, and run `npm run bench -- changes --change <name> --against <folder>` ' +
+      'in it. The results of other changes stay.',
+    run: async (scale, change) => (await import('./benches/changes.js')).benchChange(scale, change!),
+    needsChange: true,
+  },
+  {
     name: 'histories',
     title: 'History size',
     description:

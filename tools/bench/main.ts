@@ -4,17 +4,19 @@ import { dirname } from 'node:path';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { formatError, parseArguments, UsageError } from '../terminal/command-line.js';
 import { stopLiveProcesses } from '../processes/processes.js';
-import { fullScale, quickScale, type Bench } from './bench.js';
+import { fullScale, quickScale, type Bench, type Change } from './bench.js';
 import { benches } from './benches.js';
 import { readCommit, readMachine } from './measure/machine.js';
 import { renderFiles } from './report/render-page.js';
 import { formatResult } from './report/format-result.js';
-import { mergeResults, readResults, type BenchResult } from './report/results.js';
+import { addChange, mergeResults, readResults, type BenchResult } from './report/results.js';
 
 const usage = `Usage: npm run bench [-- options] [-- <name> …]
 
   (no names)   all benches: ${benches.map(({ name }) => name).join(', ')}
   --quick      few samples, only to check that the benches run; writes nothing
+  --change <text> --against <folder>
+               for the bench "changes": what this checkout changes, and the folder of a checkout without the change
   --page       only writes the page and the plots from the stored results
   --help`;
 
@@ -40,12 +42,15 @@ async function main(): Promise<number> {
   }
   // Hides the log lines of the workers, because they are not results.
   Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const { change } = command;
   const failed: string[] = [];
   for (const bench of command.selected) {
     try {
-      const result = await measureBench(bench, command.quick);
+      const result = await measureBench(bench, command);
       console.log(formatResult(bench.name, result));
-      if (!command.quick) await writeResults({ [bench.name]: result });
+      if (command.quick) continue;
+      const earlier = await readResults();
+      await writeResults({ [bench.name]: change ? addChange(earlier[bench.name], result, change) : result });
     } catch (error) {
       failed.push(bench.name);
       console.error(`${bench.name} failed:`, error);
@@ -62,17 +67,36 @@ function readCommandLine(args: string[]) {
   const { values, positionals } = parseArguments({
     args,
     allowPositionals: true,
-    options: { quick: { type: 'boolean' }, page: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      quick: { type: 'boolean' },
+      change: { type: 'string' },
+      against: { type: 'string' },
+      page: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
   const unknown = positionals.filter((name) => !benches.some((bench) => bench.name === name));
   if (unknown.length > 0) throw new UsageError(`unknown bench: ${unknown.join(', ')}`);
-  const isSelected = ({ name }: Bench) => positionals.length === 0 || positionals.includes(name);
-  return { ...values, quick: values.quick ?? false, selected: benches.filter(isSelected) };
+  const isSelected = ({ name, needsChange }: Bench) =>
+    positionals.length === 0 ? !needsChange : positionals.includes(name);
+  const selected = benches.filter(isSelected);
+  const { change, against } = values;
+  if (selected.some(({ needsChange }) => needsChange) !== (change !== undefined && against !== undefined))
+    throw new UsageError('the bench "changes", and only this bench, needs --change and --against');
+  return {
+    ...values,
+    quick: values.quick ?? false,
+    selected,
+    change: change === undefined || against === undefined ? undefined : { name: change, against },
+  };
 }
 
 const readLoadAverage = () => Number(loadavg()[0]!.toFixed(2));
 
-async function measureBench(bench: Bench, isQuick: boolean): Promise<BenchResult> {
+async function measureBench(
+  bench: Bench,
+  { quick, change }: { quick: boolean; change: Change | undefined },
+): Promise<BenchResult> {
   const facts = {
     date: new Date().toISOString().slice(0, 10),
     commit: await readCommit(),
@@ -80,7 +104,7 @@ async function measureBench(bench: Bench, isQuick: boolean): Promise<BenchResult
   };
   const before = readLoadAverage();
   const started = performance.now();
-  const comparisons = await bench.run(isQuick ? quickScale : fullScale);
+  const comparisons = await bench.run(quick ? quickScale : fullScale, change);
   const seconds = Math.round((performance.now() - started) / 1000);
   return { ...facts, seconds, loadAverage: { before, after: readLoadAverage() }, comparisons };
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectRoot } from '../../settings/environment.js';
+import type { Change } from '../bench.js';
 import type { Comparison } from '../measure/comparison.js';
 import type { Machine } from '../measure/machine.js';
 
@@ -33,4 +34,10 @@ export async function readResults(path = RESULTS_PATH): Promise<ResultsByBench> 
 /** Replaces the results of the benches in `now`. Keeps all other results. */
 export function mergeResults(before: ResultsByBench, now: ResultsByBench): ResultsByBench {
   return { ...before, ...now };
+}
+
+/** Adds the comparisons of a change to those of other changes. Replaces an earlier comparison of the same change. */
+export function addChange(earlier: BenchResult | undefined, now: BenchResult, { name }: Change): BenchResult {
+  const others = (earlier?.comparisons ?? []).filter((comparison) => !comparison.name.startsWith(`${name}, `));
+  return { ...now, comparisons: [...others, ...now.comparisons] };
 }
