@@ -56,8 +56,8 @@ export class OrderState {
   private readonly steps: Timeline<OrderView['steps'][number]>;
   /** The current value of the search attribute. The client or `onReserved` sets the first value. */
   private publishedStatus: OrderStatus = 'processing';
-  /** Resolves when all records requested so far are in the store. */
-  private recording: Promise<void> = Promise.resolve();
+  /** Resolves when all records requested so far are in the store. Undefined if none is being written. */
+  private recording: Promise<void> | undefined;
 
   constructor(input: OrderInput) {
     const { workflowId, firstExecutionRunId: firstRunId, startTime } = workflowInfo();
@@ -84,16 +84,11 @@ export class OrderState {
   }
 
   /** Registers the compensation if there is one, runs the step, and records the step in the timeline. */
-  async runStep<T>({ compensation, ...step }: OrderStep<T>): Promise<T> {
-    if (!compensation) return await this.recordStep(step);
-    return await this.saga.runStep(() => this.recordStep(step), compensation);
-  }
-
-  private async recordStep<T>({ name, stage, run }: OrderStep<T>): Promise<T> {
+  async runStep<T>({ name, stage, run, compensation }: OrderStep<T>): Promise<T> {
     this.enterStage(stage);
     this.steps.start(name);
     try {
-      const result = await run();
+      const result = await (compensation ? this.saga.runStep(run, compensation) : run());
       this.steps.end(name, 'completed');
       return result;
     } catch (error) {
@@ -211,11 +206,11 @@ export class OrderState {
 
   /** Waits until the store has all records, also those requested during the wait. */
   async waitUntilRecorded(): Promise<void> {
-    let awaited: Promise<void>;
-    do {
-      awaited = this.recording;
+    while (this.recording) {
+      const awaited = this.recording;
       await awaited;
-    } while (awaited !== this.recording);
+      if (awaited === this.recording) this.recording = undefined;
+    }
   }
 
   private onShipmentStatusChange(hadLeft: boolean): void {
@@ -239,7 +234,8 @@ export class OrderState {
    * Writes a record to the store after all earlier records. A cancellation of the order does not interrupt the write.
    */
   private enqueueRecord(write: () => Promise<void>): void {
-    this.recording = CancellationScope.nonCancellable(() => this.recording.then(write));
+    const earlier = this.recording ?? Promise.resolve();
+    this.recording = CancellationScope.nonCancellable(() => earlier.then(write));
   }
 
   private showIgnoredReports(): void {

@@ -2,7 +2,9 @@ import { TemporalFailure } from '@temporalio/common';
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { ReservedOrder } from '../../activities/orders.js';
 import { rejectionFailure } from '../../failures/rejections.js';
+import type { ApprovalInput } from '../../schemas/approval.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
+import type { Money } from '../../schemas/shared/money.js';
 import { catchTemporalFailure, reasonOf } from '../shared/failures.js';
 import type { Compensation } from '../shared/saga.js';
 import { chargePayment, refundPayment, releaseStock, requestShipment, reserveStock } from './activities.js';
@@ -36,8 +38,11 @@ export async function order(input: OrderInput): Promise<OrderView> {
 
 async function fulfil(state: OrderState): Promise<void> {
   const reserved = await reserve(state);
-  await approve(state, reserved);
-  await charge(state, reserved);
+  if (reserved.hasNoEligibleApprover) {
+    throw rejectionFailure('NoApprover', 'the order needs an approval, but its customer is the only approver');
+  }
+  if (reserved.approval) await approve(state, reserved.approval, reserved.approvalEndpoint);
+  if (reserved.total.value > 0) await charge(state, reserved.total);
   await ship(state, reserved);
   await awaitPickup(state);
   await CancellationScope.nonCancellable(() => awaitDelivery(state));
@@ -69,26 +74,19 @@ function settleFailedReservation(state: OrderState, failure: TemporalFailure): v
   state.hasInvalidInput = type === 'InvalidInput';
 }
 
-async function approve(state: OrderState, reserved: ReservedOrder): Promise<void> {
-  const { approval, approvalEndpoint, hasNoEligibleApprover } = reserved;
-  if (hasNoEligibleApprover) {
-    throw rejectionFailure('NoApprover', 'the order needs an approval, but its customer is the only approver');
-  }
-  if (!approval) return;
-  await state.runStep({
+const approve = (state: OrderState, approval: ApprovalInput, endpoint: string | undefined): Promise<unknown> =>
+  state.runStep({
     name: 'approval',
     stage: 'awaiting_approval',
-    run: () => awaitApproval(state, approval, approvalEndpoint),
+    run: () => awaitApproval(state, approval, endpoint),
   });
-}
 
-async function charge(state: OrderState, { total }: ReservedOrder): Promise<void> {
-  if (total.value === 0) return;
+function charge(state: OrderState, amount: Money): Promise<unknown> {
   const { orderId, firstRunId, input } = state.key;
-  await state.runStep({
+  return state.runStep({
     name: 'chargePayment',
     stage: 'charging_payment',
-    run: () => chargePayment({ orderId, firstRunId, amount: total, token: input.payment.token }),
+    run: () => chargePayment({ orderId, firstRunId, amount, token: input.payment.token }),
     compensation: refund(state),
   });
 }
@@ -100,15 +98,13 @@ const refund = ({ key: { orderId } }: OrderState): Compensation => ({
 
 async function ship(state: OrderState, reserved: ReservedOrder): Promise<void> {
   const { orderId, firstRunId } = state.key;
-  await state.runStep({
+  const lines = reserved.lines.map(({ sku, quantity }) => ({ sku, quantity }));
+  startDeliveryMonitor(state, reserved.deliveryTimeoutSeconds);
+  const { shipmentId } = await state.runStep({
     name: 'requestShipment',
     stage: 'requesting_shipment',
-    run: async () => {
-      startDeliveryMonitor(state, reserved.deliveryTimeoutSeconds);
-      const lines = reserved.lines.map(({ sku, quantity }) => ({ sku, quantity }));
-      const { shipmentId } = await requestShipment({ orderId, firstRunId, lines });
-      state.onShipmentConfirmed(shipmentId);
-    },
+    run: () => requestShipment({ orderId, firstRunId, lines }),
     compensation: { name: 'cancelShipment', run: () => recallParcel(state), isBlocking: true },
   });
+  state.onShipmentConfirmed(shipmentId);
 }

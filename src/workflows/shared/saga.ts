@@ -49,9 +49,9 @@ export class Saga {
   }
 
   /** Registers the compensation, then runs the step. The caller handles failures of the step. */
-  async runStep<T>(step: () => Promise<T>, compensation: Compensation): Promise<T> {
+  runStep<T>(step: () => Promise<T>, compensation: Compensation): Promise<T> {
     this.register(compensation);
-    return await step();
+    return step();
   }
 
   /** Registers the compensation of a step that ran in an earlier run. */
