@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import { request } from 'undici';
 import { z } from 'zod';
 import { timeoutSignal } from '../../async/timeout-signal.js';
 import { networkErrorMessage, parseJson } from '../../http-client/responses.js';
@@ -72,8 +73,8 @@ export async function callExternalSystem<T extends z.ZodType, Handled = never>(
 ): Promise<z.infer<T> | Exclude<Handled, ApplicationFailure>> {
   const { idempotencyKey, body } = call;
   const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey };
-  const request = { method: 'POST', headers, body: JSON.stringify(body) };
-  return await withHeartbeat((cancellation) => sendRequest(call, request, cancellation));
+  const post = { method: 'POST', headers, body: JSON.stringify(body) } as const;
+  return await withHeartbeat((cancellation) => sendRequest(call, post, cancellation));
 }
 
 /** Sends a read-only request to a partner. Throws the same failures as `callExternalSystem`. */
@@ -85,21 +86,18 @@ export async function readExternalSystem<T extends z.ZodType, Handled = never>(
 
 async function sendRequest<T extends z.ZodType, Handled>(
   { system, url, responseSchema, rejectionHandlers = {} }: ExternalRead<T, Handled>,
-  request: RequestInit,
+  options: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string },
   cancellation: AbortSignal,
 ): Promise<z.infer<T> | Exclude<Handled, ApplicationFailure>> {
   let status: number;
-  let retryAfter: string | null;
+  let retryAfter: string | undefined;
   let received: unknown;
   try {
-    const response = await fetch(url, {
-      ...request,
-      redirect: 'manual',
-      signal: timeoutSignal(CALL_TIMEOUT_MS, cancellation),
-    });
-    status = response.status;
-    retryAfter = response.headers.get('retry-after');
-    received = parseJson(await response.text());
+    // `request` takes less CPU time than `fetch`, and does not follow redirects.
+    const response = await request(url, { ...options, signal: timeoutSignal(CALL_TIMEOUT_MS, cancellation) });
+    status = response.statusCode;
+    retryAfter = [response.headers['retry-after']].flat()[0];
+    received = parseJson(await response.body.text());
   } catch (error) {
     throw unavailableFailure(system, `${system}: ${networkErrorMessage(error)}`);
   }
