@@ -18,6 +18,25 @@ export async function withTimeout<T, U>(promise: Promise<T>, timeoutMs: number, 
 }
 
 /**
+ * Waits for a promise until a signal aborts. The promise itself continues after that.
+ *
+ * @throws what the promise throws, or the reason of the signal.
+ */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const ended = new AbortController();
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const rejectWithReason = () => reject(signal.reason as Error);
+    if (signal.aborted) rejectWithReason();
+    else signal.addEventListener('abort', rejectWithReason, { signal: ended.signal });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    ended.abort();
+  }
+}
+
+/**
  * Like `Promise.all`, but rejects only after all promises have settled. Use it when the caller closes a resource that
  * the promises still need.
  */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runInOrder } from '../../src/async/promises.js';
+import { runInOrder, untilAborted } from '../../src/async/promises.js';
 
 test('runInOrder runs every action in order after one has failed, and throws the first failure', async () => {
   const ran: number[] = [];
@@ -13,4 +13,19 @@ test('runInOrder runs every action in order after one has failed, and throws the
 
   await expect(run).rejects.toThrow('first');
   expect(ran).toEqual([1, 2, 3, 4]);
+});
+
+test('untilAborted returns the result, and rejects with the reason of the signal while the promise is pending', async () => {
+  const pending = new Promise<never>(() => undefined);
+  const controller = new AbortController();
+  expect(await untilAborted(Promise.resolve('answer'), controller.signal)).toBe('answer');
+
+  const waiting = untilAborted(pending, controller.signal);
+  controller.abort(new Error('cancelled'));
+
+  await expect(waiting).rejects.toThrow('cancelled');
+  await expect(untilAborted(pending, controller.signal)).rejects.toThrow('cancelled');
+  await expect(untilAborted(Promise.reject(new Error('refused')), new AbortController().signal)).rejects.toThrow(
+    'refused',
+  );
 });

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { request } from 'undici';
 import { z } from 'zod';
+import { untilAborted } from '../../async/promises.js';
 import { timeoutSignal } from '../../async/timeout-signal.js';
 import { networkErrorMessage, parseJson } from '../../http-client/responses.js';
 import { truncateText } from '../../text/well-formed-text.js';
@@ -94,7 +95,9 @@ async function sendRequest<T extends z.ZodType, Handled>(
   let received: unknown;
   try {
     // `request` takes less CPU time than `fetch`, and does not follow redirects.
-    const response = await request(url, { ...options, signal: timeoutSignal(CALL_TIMEOUT_MS, cancellation) });
+    const signal = timeoutSignal(CALL_TIMEOUT_MS, cancellation);
+    // undici ignores the signal of a request until the connection is open.
+    const response = await untilAborted(request(url, { ...options, signal }), signal);
     status = response.statusCode;
     retryAfter = [response.headers['retry-after']].flat()[0];
     received = parseJson(await response.body.text());
