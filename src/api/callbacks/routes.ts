@@ -14,7 +14,7 @@ import type { AppDependencies, Backends } from '../dependencies.js';
 import { notFound } from '../problems/http-problem.js';
 import { withContract } from '../http/route-contract.js';
 import { describeWorkflow } from '../temporal/describe-workflow.js';
-import { signalIfOpen } from './signal-if-open.js';
+import { signalIfOpen, signalMessage } from './signal-if-open.js';
 import { keepRawJsonBodies, readSignedBody, webhookIdOf } from './signed-body.js';
 
 type CallbackDependencies = Backends &
@@ -43,16 +43,18 @@ export async function callbackRoutes(app: FastifyInstance, deps: CallbackDepende
       const report = readSignedBody(carrierWebhooks, shipmentCallback, request);
       const workflowId = orderWorkflowId(report.orderId);
       const isKnownStatus = shipmentStatus.safeParse(report.status).success;
+      const message = {
+        signal: shipmentReportedSignal,
+        argument: report as ShipmentReport,
+        messageKey: messageKeyOf(request),
+      };
+      // Nearly every report is for an open order, so the API describes the workflow only for the other reports.
+      if (isKnownStatus && (await signalMessage(client, workflowId, message))) {
+        return reply.code(202).send({ status: 'accepted' });
+      }
       const description = await describeWorkflow(client, { workflowId });
-      const result = isKnownStatus
-        ? await signalIfOpen(
-            { client, description },
-            { signal: shipmentReportedSignal, argument: report as ShipmentReport, messageKey: messageKeyOf(request) },
-          )
-        : description;
-      if (result === 'signalled') return reply.code(202).send({ status: 'accepted' });
-      const status = result
-        ? (result.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus)
+      const status = description
+        ? (description.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus)
         : await recordedOrderStatus(report.orderId);
       const reason = isKnownStatus ? unhandledReasonFor(report, status) : 'unknown_status';
       return await recordUnhandledReport(request, reply, report, reason);

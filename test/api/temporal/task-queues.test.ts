@@ -171,20 +171,26 @@ describeOnDevServer('workflows started outside the API', () => {
     }
   });
 
-  test('a signed callback returns 409 when its workflow id belongs to another type of workflow', async () => {
-    const [orderId, approvalId] = [randomUUID(), randomUUID()];
-    await start(orderWorkflowId(orderId), 'nightlyReport', UNPOLLED_QUEUE, {});
+  test('a signed decision returns 409 when its workflow id belongs to another type of workflow', async () => {
+    const approvalId = randomUUID();
     await start(approvalWorkflowId(approvalId), 'nightlyReport', UNPOLLED_QUEUE, {});
 
-    const report = signShipmentReport({ orderId, shipmentId: 'sh_1', status: 'delivered' });
-    const responses = [
-      await api.request('POST', '/v1/callbacks/shipments', report),
-      await api.request('POST', '/v1/callbacks/approvals', signDecision({ approvalId, ...decision })),
-    ];
+    const { status, body } = await api.request(
+      'POST',
+      '/v1/callbacks/approvals',
+      signDecision({ approvalId, ...decision }),
+    );
 
-    expect(responses.map(({ status, body }) => [status, body.type])).toEqual([
-      [409, '/problems/wrong-workflow-type'],
-      [409, '/problems/wrong-workflow-type'],
-    ]);
+    expect([status, body.type]).toEqual([409, '/problems/wrong-workflow-type']);
+  });
+
+  test('a signed report of an unknown status returns 409 when its workflow id belongs to another type of workflow', async () => {
+    const orderId = randomUUID();
+    await start(orderWorkflowId(orderId), 'nightlyReport', UNPOLLED_QUEUE, {});
+
+    const report = signShipmentReport(JSON.stringify({ orderId, shipmentId: 'sh_1', status: 'on_fire' }));
+    const { status, body } = await api.request('POST', '/v1/callbacks/shipments', report);
+
+    expect([status, body.type]).toEqual([409, '/problems/wrong-workflow-type']);
   });
 });
