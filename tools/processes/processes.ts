@@ -155,9 +155,16 @@ function waitForStart(guard: ChildProcess): Promise<number> {
  */
 export function typescriptCommand(file: string, ...args: string[]): { command: string; args: string[] } {
   const { COMPILED_SOURCE: compiledSource } = inheritedEnvironment();
-  const nodeArgs =
-    compiledSource && file.startsWith('src/')
-      ? [join(compiledSource, file.replace(/\.ts$/, '.js'))]
-      : ['--import', import.meta.resolve('tsx/esm'), join(projectRoot, file)];
+  if (compiledSource && file.startsWith('src/')) {
+    return { command: process.execPath, args: [compiledPath(compiledSource, file), ...args] };
+  }
+  const nodeArgs = ['--import', import.meta.resolve('tsx/esm'), join(projectRoot, file)];
   return { command: process.execPath, args: [...nodeArgs, ...args] };
 }
+
+/** The command with which Node runs a file of `src/` from a folder with compiled sources. */
+export function compiledCommand(folder: string, file: string): { command: string; args: string[] } {
+  return { command: process.execPath, args: ['--enable-source-maps', compiledPath(folder, file)] };
+}
+
+const compiledPath = (folder: string, file: string): string => join(folder, file.replace(/\.ts$/, '.js'));

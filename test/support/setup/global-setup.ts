@@ -1,7 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
 import { freePort } from '../processes.js';
 import {
@@ -20,11 +19,9 @@ import { findTemporalCli } from '../../../tools/servers/programs/temporal-cli.js
 import { findTemporalServerBinaries } from '../../../tools/servers/programs/temporal-server-binaries.js';
 import { findTimeSkippingServer } from '../../../tools/servers/programs/time-skipping-server.js';
 import { openStore } from '../../../src/store/index.js';
-import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
 import { migrate } from '../../../src/store/migrations/index.js';
 import { grantAppRolePrivileges } from '../../../src/store/postgres/privileges.js';
-import { cachedBuild } from './cached-build.js';
-import { compileSource } from './compiled-source.js';
+import { buildSources } from '../../../tools/source-build/source-build.js';
 import { findKustomize } from '../deploy/kustomize.js';
 import { findPrometheus } from '../deploy/prometheus.js';
 import { findSchemathesis } from '../api/schemathesis.js';
@@ -101,7 +98,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   for (const program of required) if ('missing' in program) throw new Error(program.missing);
   const [database, build] = await Promise.all([
     sharedServers ? createTemporaryDatabase(sharedServers.databaseUrl) : startDatabase(join(folder, 'postgres')),
-    cachedBuild(buildSources),
+    buildSources(),
   ]);
 
   const store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
@@ -121,25 +118,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('kustomize', kustomize);
   project.provide('prometheus', prometheus);
   project.provide('kubernetesPrograms', kubernetesPrograms);
-  project.provide('workflowBundle', join(build, WORKFLOW_BUNDLE));
-  project.provide('compiledSource', join(build, COMPILED_SOURCE));
+  project.provide('workflowBundle', build.workflowBundle);
+  project.provide('compiledSource', build.folder);
 
   return async () => {
     await database.drop();
     await rm(folder, { recursive: true, force: true });
   };
-}
-
-const WORKFLOW_BUNDLE = 'workflow-bundle.js';
-const COMPILED_SOURCE = 'compiled';
-
-/** Bundles the workflows and compiles `src/` into a folder. */
-async function buildSources(folder: string): Promise<void> {
-  const [{ code }] = await Promise.all([
-    bundleWorkflows(new DefaultLogger('WARN')),
-    compileSource(join(folder, COMPILED_SOURCE)),
-  ]);
-  await writeFile(join(folder, WORKFLOW_BUNDLE), code);
 }
 
 /** Starts a PostgreSQL server for this run and returns a database in it. */

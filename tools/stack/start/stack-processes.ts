@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { runCommand } from '../../processes/commands.js';
-import { startProcess, typescriptCommand, type ManagedProcess, type ProcessSpec } from '../../processes/processes.js';
+import {
+  compiledCommand,
+  startProcess,
+  typescriptCommand,
+  type ManagedProcess,
+  type ProcessSpec,
+} from '../../processes/processes.js';
+import { buildSources } from '../../source-build/source-build.js';
 import { supervise, type SupervisedProcess } from '../../processes/supervisor.js';
 import type { Reporter } from '../../terminal/reporter.js';
 import { writePidFile } from '../data-files.js';
@@ -55,6 +62,11 @@ export class StackProcesses {
     return this.#failure;
   }
 
+  /** Starts to compile the sources, so that they are ready when the first process needs them. */
+  prepare(): void {
+    void this.#commandFor('src/setup.ts');
+  }
+
   /**
    * From now on, a process that exits is restarted. Before this call, the exit of a process makes the start of the
    * stack fail.
@@ -97,12 +109,14 @@ export class StackProcesses {
 
   /** Starts a TypeScript program of this project and supervises it. */
   async addProgram(name: ProcessName, file: string, env: ProcessSpec['env']): Promise<void> {
-    await this.add(name, () => startProcess(this.#logged(name, { ...typescriptCommand(file), env: env ?? {} })));
+    await this.add(name, async () =>
+      startProcess(this.#logged(name, { ...(await this.#commandFor(file)), env: env ?? {} })),
+    );
   }
 
   /** Runs a TypeScript program until it exits. @throws when the program fails, with its last output. */
   async runProgram(name: string, file: string, env: ProcessSpec['env']): Promise<void> {
-    const spec = this.#logged(name, { ...typescriptCommand(file), env: env ?? {} });
+    const spec = this.#logged(name, { ...(await this.#commandFor(file)), env: env ?? {} });
     await runCommand({ ...spec, timeoutMs: setupTimeoutMs });
   }
 
@@ -114,6 +128,15 @@ export class StackProcesses {
       for (const [name] of ofKind) this.#report.print(`stopping ${name}`);
       await Promise.all(ofKind.map(([, supervised]) => supervised.stop(stopGraceMs)));
     }
+  }
+
+  /**
+   * Compiles the current sources of the application, because compiled processes start twice as fast. With `watch`, and
+   * if the sources do not compile, the processes run the TypeScript files.
+   */
+  async #commandFor(file: string) {
+    const build = this.#watch || !file.startsWith('src/') ? undefined : await buildSources().catch(() => undefined);
+    return build ? compiledCommand(build.folder, file) : typescriptCommand(file);
   }
 
   #logged(name: string, spec: Omit<ProcessSpec, 'name'>): ProcessSpec {

@@ -50,7 +50,8 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     await removeRunFiles(settings.dataDir);
     mkdirSync(logsDir, { recursive: true });
 
-    beginStep('[2/6] Starting Temporal and PostgreSQL');
+    beginStep('[2/6] Starting Temporal, PostgreSQL and the fake external systems');
+    processes.prepare();
     const [temporal, database] = await settleBoth(startTemporal(context), startDatabase(context));
     const workers = await chooseReplicas(settings.workerHealthPort, settings.workerMetricsPort, workerCount);
     const apis = await chooseReplicas(settings.port, settings.metricsPort, apiCount);
@@ -65,19 +66,24 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     };
     const env = sharedEnvironment(settings, addresses);
 
+    const services: ServiceContext = { ...context, addresses, env, mapPort };
+    // Starts before the setup, so that both load at the same time.
+    await startFakes(services, apiOrigins[0]!);
+
     beginStep('[3/6] Updating the database schema, the namespace and the Search Attributes');
     const ownerEnv = { ...env, DATABASE_URL: database.ownerUrl };
     await processes.runProgram('setup', 'src/setup.ts', { ...ownerEnv, DATABASE_APP_ROLE: database.appRole });
 
     beginStep('[4/6] Filling the catalogue');
-    await processes.runProgram('seed', 'tools/stack/seed.ts', ownerEnv);
+    const catalogue = processes.runProgram('seed', 'tools/stack/seed.ts', ownerEnv);
 
-    beginStep('[5/6] Starting the fake external systems, the worker and the API');
-    const services: ServiceContext = { ...context, addresses, env, mapPort };
+    beginStep('[5/6] Starting the worker and the API');
     const withMetrics = (replica: Replica) => (metrics ? replica : { ...replica, metricsPort: undefined });
-    await startFakes(services, apiOrigins[0]!);
-    await startWorkers(services, workers.map(withMetrics));
-    await startApis(services, apis.map(withMetrics));
+    const startServices = async () => {
+      await startWorkers(services, workers.map(withMetrics));
+      await startApis(services, apis.map(withMetrics));
+    };
+    await settleBoth(catalogue, startServices());
 
     beginStep('[6/6] Waiting until the API accepts orders');
     // The readiness check of an API includes only one worker, so the other workers are checked here.

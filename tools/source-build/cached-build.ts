@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { projectRoot } from '../settings/environment.js';
+
+/** What is built from the sources. Unchanged sources use the build of an earlier run. */
+const CACHE_FOLDER = join(projectRoot, '.data', 'builds');
+/** A build that was not used for this time is removed. */
+const MAX_UNUSED_MS = 6 * 60 * 60_000;
+const MARK_INTERVAL_MS = 60 * 60_000;
+
+const builds = new Map<string, Promise<string>>();
+
+/**
+ * Returns a folder that `build` filled for the current content of `src/` and of the installed packages. Runs `build` only
+ * if no earlier run has done so. While this process runs, other processes do not remove the folder.
+ */
+export async function cachedBuild(build: (folder: string) => Promise<void>): Promise<string> {
+  const folder = join(CACHE_FOLDER, await hashSources());
+  let building = builds.get(folder);
+  if (!building) {
+    building = makeBuild(folder, build);
+    builds.set(folder, building);
+    building.then(
+      () => setInterval(() => void markUsed(folder), MARK_INTERVAL_MS).unref(),
+      () => builds.delete(folder),
+    );
+  }
+  return await building;
+}
+
+async function makeBuild(folder: string, build: (folder: string) => Promise<void>): Promise<string> {
+  if (await isFolder(folder)) {
+    await markUsed(folder);
+    return folder;
+  }
+  const unfinished = `${folder}-${process.pid}`;
+  await mkdir(unfinished, { recursive: true });
+  try {
+    await build(unfinished);
+    // Another run may have finished the same build meanwhile. Then its folder is used.
+    await rename(unfinished, folder).catch((error: unknown) => {
+      if (!isFolderTaken(error)) throw error;
+    });
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+  await removeUnusedBuilds();
+  return folder;
+}
+
+const markUsed = (folder: string): Promise<void> => utimes(folder, new Date(), new Date());
+
+const isFolderTaken = (error: unknown): boolean =>
+  ['EEXIST', 'ENOTEMPTY'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+async function hashSources(): Promise<string> {
+  const hash = createHash('sha256');
+  const sources = await readdir(join(projectRoot, 'src'), { recursive: true, withFileTypes: true });
+  const paths = sources.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const settings = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+  for (const path of [...paths.sort(), ...settings.map((name) => join(projectRoot, name))])
+    hash.update(`${path}\0`).update(await readFile(path));
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function removeUnusedBuilds(): Promise<void> {
+  for (const name of await readdir(CACHE_FOLDER)) {
+    const folder = join(CACHE_FOLDER, name);
+    const usedAt = (await stat(folder).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - usedAt > MAX_UNUSED_MS) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
