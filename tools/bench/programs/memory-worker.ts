@@ -11,7 +11,12 @@ const READING_INTERVAL_MS = 1_000;
  * Requires `--expose-gc`. With `SHARE_MODULES=true`, the workflows share their modules, as in the bundle of the shop.
  */
 const { ADDRESS, TASK_QUEUE, WORKFLOWS_PATH, SHARE_MODULES } = z
-  .object({ ADDRESS: z.string(), TASK_QUEUE: z.string(), WORKFLOWS_PATH: z.string(), SHARE_MODULES: z.stringbool() })
+  .object({
+    ADDRESS: z.string(),
+    TASK_QUEUE: z.string(),
+    WORKFLOWS_PATH: z.string(),
+    SHARE_MODULES: z.enum(['true', 'false']),
+  })
   .parse(process.env);
 
 const price = { value: 100, currency: 'EUR' };
@@ -23,7 +28,7 @@ const worker = await Worker.create({
   maxCachedWorkflows: 10_000,
   // `debugMode` runs workflows in this thread, so that the heap of this thread contains them.
   debugMode: true,
-  bundlerOptions: { preloadModules: SHARE_MODULES ? [WORKFLOWS_PATH] : [] },
+  bundlerOptions: { preloadModules: SHARE_MODULES === 'true' ? [WORKFLOWS_PATH] : [] },
   activities: {
     openCart: async () => undefined,
     checkItem: async () => undefined,
