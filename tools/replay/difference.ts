@@ -6,9 +6,20 @@ export interface Difference {
   event?: { id: number; type: string; subject?: string };
   /** What the history contains and what the code does instead. */
   description: string;
+  /** How the code differs. Undefined if the SDK's message has an unknown form. */
+  change?: CodeChange;
   /** Set if a query caused the difference and the code is correct. */
   isCausedByQuery?: true;
 }
+
+/** A change of the code that the SDK's message reports. */
+export type CodeChange =
+  | { kind: 'other-name'; inHistory: string; inCode: string }
+  /** `machine` is the SDK's name of the command that the code starts instead. */
+  | { kind: 'other-command'; machine: string }
+  | { kind: 'missing-command' }
+  | { kind: 'missing-patch'; patch: string }
+  | { kind: 'missing-type'; type: string };
 
 /** Returns the part of the SDK's error message that describes the difference. */
 export function nondeterminismMessage(error: Error): string {
@@ -39,7 +50,7 @@ export const identifiesEvent = (complaint: string): boolean =>
 export function parseDifference(complaint: string, candidates: readonly HistoryEvent[]): Difference {
   const event = candidates.find(eventMatcher(complaint)) ?? candidates[0];
   const where = event && { id: Number(event.eventId), type: eventTypeName(event), ...subjectField(event) };
-  return { ...(where && { event: where }), description: describeDifference(complaint, where) };
+  return { ...(where && { event: where }), ...describeDifference(complaint, where) };
 }
 
 function eventMatcher(complaint: string): (candidate: HistoryEvent) => boolean {
@@ -79,30 +90,57 @@ export function isCausedByQuery(events: readonly HistoryEvent[], { event, descri
   );
 }
 
-/** Patterns of the SDK's messages, each with a plain description. */
-const MESSAGE_PATTERNS: [RegExp, (match: string[], event: string) => string][] = [
-  [/^No command scheduled for event/, (_found, event) => `the history has ${event}, the code does nothing`],
-  [/^Missing associated machine for/, (_found, event) => `the history has ${event}, the code does not do that`],
+/** Patterns of the SDK's messages, each with a plain description and the change of the code. */
+const MESSAGE_PATTERNS: [RegExp, (match: string[], event: string) => { description: string; change: CodeChange }][] = [
+  [
+    /^No command scheduled for event/,
+    (_found, event) => ({
+      description: `the history has ${event}, the code does nothing`,
+      change: { kind: 'missing-command' },
+    }),
+  ],
+  [
+    /^Missing associated machine for/,
+    (_found, event) => ({
+      description: `the history has ${event}, the code does not do that`,
+      change: { kind: 'missing-command' },
+    }),
+  ],
   [
     /^([\w ]+) machine does not handle this event/,
-    ([machine], event) => `the history has ${event}, the code ${machine}`,
+    ([machine], event) => ({
+      description: `the history has ${event}, the code ${machine}`,
+      change: { kind: 'other-command', machine: machine! },
+    }),
   ],
   [
     /^(.+?) of (?:scheduled event|recorded marker|.*?) '(.*)' does not match .* '(.*)'/,
-    ([what, inHistory, inCode]) => `${what!.toLowerCase()} in the history is ${inHistory}, in the code ${inCode}`,
+    ([what, inHistory, inCode]) => ({
+      description: `${what!.toLowerCase()} in the history is ${inHistory}, in the code ${inCode}`,
+      change: { kind: 'other-name', inHistory: inHistory!, inCode: inCode! },
+    }),
   ],
   [
     /^Non-deprecated patch marker encountered for change (\S+),/,
-    ([patch]) => `the history has the patch ${patch}, the code does not use it`,
+    ([patch]) => ({
+      description: `the history has the patch ${patch}, the code does not use it`,
+      change: { kind: 'missing-patch', patch: patch! },
+    }),
   ],
-  [/^Failed to initialize workflow of type '(.*)'/, ([type]) => `the code has no workflow type ${type}`],
+  [
+    /^Failed to initialize workflow of type '(.*)'/,
+    ([type]) => ({
+      description: `the code has no workflow type ${type}`,
+      change: { kind: 'missing-type', type: type! },
+    }),
+  ],
 ];
 
-function describeDifference(complaint: string, event: Difference['event']): string {
+function describeDifference(complaint: string, event: Difference['event']): Pick<Difference, 'description' | 'change'> {
   const eventName = event ? [event.type, event.subject].filter(Boolean).join(' ') : 'an event';
   for (const [pattern, describe] of MESSAGE_PATTERNS) {
     const found = pattern.exec(complaint);
     if (found) return describe(found.slice(1), eventName);
   }
-  return complaint;
+  return { description: complaint };
 }

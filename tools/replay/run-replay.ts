@@ -4,6 +4,7 @@ import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import { resolveUserPath } from '../terminal/command-line.js';
 import { printFailure, type CommandContext } from '../terminal/command.js';
 import { connectToServer } from '../stack/connect-to-server.js';
+import { suggestRemedy } from './remedies.js';
 import { readCommandLine, usage } from './command-line.js';
 import { fetchHistories, readCommittedHistories, readHistoryFile, sampleRuns } from './histories.js';
 import {
@@ -80,6 +81,8 @@ async function replayAndReport(
     if (!run.difference) continue;
     differing += 1;
     print(`DIFFERS: ${formatDifference(run)}`);
+    const remedy = suggestRemedy(run.history.events ?? [], run.difference);
+    if (remedy !== undefined) print(`  ${remedy}`);
   }
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   const types = [...counts].map(([type, count]) => `${count} ${type}`).join(', ');
