@@ -43,6 +43,7 @@ describe('replay of committed histories', () => {
       completed.map(() => ({
         event: { id: expect.any(Number) as number, type: 'ActivityTaskScheduled', subject: 'reserveStock' },
         description: 'activity type in the history is reserveStock, in the code chargePayment',
+        change: { kind: 'other-name', inHistory: 'reserveStock', inCode: 'chargePayment' },
       })),
     );
   });
