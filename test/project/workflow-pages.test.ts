@@ -14,5 +14,9 @@ test('every workflow type has a page in docs/patterns or docs/operations that na
   const text = (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
   const missing = Object.keys(workflows).filter((type) => !new RegExp(`\`${type}\`|--type ${type}\\b`).test(text));
 
-  expect(missing, 'write a page in docs/patterns that contains the name of the type in backticks').toEqual([]);
+  expect(
+    missing,
+    'write a page docs/patterns/<workflow>.md that contains the name of the type in backticks; ' +
+      'see docs/guides/add-a-workflow.md',
+  ).toEqual([]);
 });

@@ -66,7 +66,11 @@ describe('replay of committed histories', () => {
     const recordedTypes = new Set(histories.map(({ workflowType }) => workflowType));
     const missing = Object.keys(workflows).filter((type) => !recordedTypes.has(type));
 
-    expect(missing, 'add a recording to tools/recordings, and run "npm run record-histories"').toEqual([]);
+    expect(
+      missing,
+      'add a recording of these types to tools/recordings/recordings.ts, and run "npm run record-histories"; ' +
+        'see docs/guides/add-a-workflow.md',
+    ).toEqual([]);
   });
 
   test('there is a recorded history for every scenario in `recordings`', async () => {
