@@ -36,7 +36,7 @@ Other limits:
   approval accepts no further signals, but continues to run.
 - **Bytes of a history**: a history may have at most 50 MB. Tests in \`test/workflows\` compare the largest approval and
   the largest batch with this limit.
-- **A workflow task** may take at most ten seconds.
+- **A workflow task** may take at most ten seconds, and five seconds for an order that the API or a cart starts.
 - **A payload from another sender** may have at most 32 levels of nesting, and at most 1.9 MB after it is serialized
   again. A larger payload is unreadable, see [security](../operations/security.md#payloads-from-other-senders). A
   failure message may have at most 8,000 characters, a reason at most 1,000 characters, and a failure at most ten causes.
