@@ -50,15 +50,20 @@ const SDK_LEVELS: Record<string, LogLevel> = {
   error: 'ERROR',
 };
 
-/** Warnings of the SDK about intended configuration: the worker of `payments` has only activities. */
-const EXPECTED_SDK_WARNINGS = new Set(['No workflows registered, not polling for workflow tasks']);
+/** Lines of the SDK about normal operation, which are logged as `debug`. */
+const ROUTINE_SDK_LINES = new Set([
+  'Worker state changed',
+  // The worker of `payments` has only activities, and only the approval namespace has a Nexus service.
+  'No workflows registered, not polling for workflow tasks',
+  'No Nexus services registered, not polling for Nexus tasks',
+]);
 
 /** Creates the logger for the Temporal SDK. The SDK also passes it the log lines of workflows and activities. */
 export function temporalLogger(logger: Logger): DefaultLogger {
   // With the level of the logger, the SDK does not create the lines that the logger would omit.
   const level = SDK_LEVELS[logger.level] ?? 'ERROR';
   return new DefaultLogger(level, ({ level, message, meta }: LogEntry) => {
-    logger[EXPECTED_SDK_WARNINGS.has(message) ? 'debug' : PINO_LEVELS[level]](toLogFields(meta), message);
+    logger[ROUTINE_SDK_LINES.has(message) ? 'debug' : PINO_LEVELS[level]](toLogFields(meta), message);
   });
 }
 

@@ -57,19 +57,19 @@ export async function bundleWorkflows(
   const failureConverterPath = sourceOf(
     encrypted ? 'temporal/encryption/encrypting-failure-converter' : 'temporal/payloads/bounded-failure-converter',
   );
-  const durationInterceptor = sourceOf('workflows/shared/duration-interceptor');
+  const outcomeInterceptor = sourceOf('workflows/shared/outcome-interceptor');
   return await bundleWorkflowCode({
     workflowsPath,
     payloadConverterPath,
     failureConverterPath,
     workflowInterceptorModules: [
-      durationInterceptor,
+      outcomeInterceptor,
       ...(traced ? [sourceOf('observability/tracing/workflow-interceptors')] : []),
     ],
     // All workflows of a worker thread share these modules and what they import. Otherwise each cached workflow holds its
     // own copy, which is most of its memory. ESLint forbids variables in these modules that workflows could change.
     // The spans of a workflow need modules of their own.
-    preloadModules: [workflowsPath, payloadConverterPath, failureConverterPath, durationInterceptor],
+    preloadModules: [workflowsPath, payloadConverterPath, failureConverterPath, outcomeInterceptor],
     logger,
   });
 }

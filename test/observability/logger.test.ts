@@ -29,6 +29,19 @@ test('writes log entries of the Temporal SDK without their payloads', () => {
   expect(lines.join()).not.toContain('secret');
 });
 
+test('logs the state changes of an SDK worker at level debug', () => {
+  const lines: string[] = [];
+  const logger = temporalLogger(pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }));
+
+  logger.info('Worker state changed', { state: 'RUNNING' });
+  logger.info('workflow ended', { outcome: 'completed' });
+
+  expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+    { level: 20, msg: 'Worker state changed', state: 'RUNNING' },
+    { level: 30, msg: 'workflow ended', outcome: 'completed' },
+  ]);
+});
+
 test('writes every log entry as one valid JSON line of limited length', () => {
   const lines: string[] = [];
   const stream = { write: (line: string) => void lines.push(line) };

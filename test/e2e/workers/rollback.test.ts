@@ -188,7 +188,7 @@ async function bundleFaultyRelease(): Promise<string> {
     workflowsPath: pathOf('./faulty-release.workflows.ts'),
     payloadConverterPath: pathOf('../../../src/temporal/payloads/workflow-payload-converter.ts'),
     failureConverterPath: pathOf('../../../src/temporal/payloads/bounded-failure-converter.ts'),
-    workflowInterceptorModules: [pathOf('../../../src/workflows/shared/duration-interceptor.ts')],
+    workflowInterceptorModules: [pathOf('../../../src/workflows/shared/outcome-interceptor.ts')],
   });
   return code;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import type { NativeConnection } from '@temporalio/worker';
+import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { inject } from 'vitest';
 import type { Operations } from '../../../src/batch-operations/index.js';
 import type { OrderInput } from '../../../src/schemas/order.js';
@@ -50,12 +50,14 @@ interface ShopOptions {
   queues?: readonly TaskQueue[];
   /** The batch operations. Default: the operations of the shop. */
   operations?: Operations;
+  /** Receives the log lines of workflows as the sink `defaultWorkerLogger`. Default: the logger of the runtime. */
+  sinks?: NonNullable<WorkerOptions['sinks']>;
 }
 
 /** Starts a shop on a Temporal server. */
 export async function startShop(
   server: TemporalServer,
-  { withWorker = true, queues = TASK_QUEUES, operations }: ShopOptions = {},
+  { withWorker = true, queues = TASK_QUEUES, operations, sinks }: ShopOptions = {},
 ): Promise<Shop> {
   const [database, fakes] = await Promise.all([createDatabase(), startFakes()]);
   const store = openStore({ databaseUrl: database.appUrl, maxConnections: 10, onIdleError: () => undefined });
@@ -69,6 +71,7 @@ export async function startShop(
         workflowBundle: { codePath: inject('workflowBundle') },
         taskQueues: queues,
         batchConcurrentChunks: 4,
+        ...(sinks && { sinks }),
         activities: createTestActivities({ store, fakes, ...(operations && { operations }) }),
       }),
     ),

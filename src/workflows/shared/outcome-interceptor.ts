@@ -2,6 +2,7 @@ import { defaultPayloadConverter, TemporalFailure, type Headers } from '@tempora
 import {
   ContinueAsNew,
   isCancellation,
+  log,
   metricMeter,
   workflowInfo,
   type WorkflowInterceptors,
@@ -12,9 +13,10 @@ import { readHeader } from './headers.js';
 const STARTED_AT_HEADER = 'shop-started-at';
 
 /**
- * Measures the duration of workflows across continue-as-new, by outcome. The outcome is the `status` of the result, or
- * else `completed`, `cancelled` or `failed`. Records nothing during replay. Adds no command to the history, only a
- * header to continue-as-new. Awaits nothing, so the interceptor does not delay the end of the workflow.
+ * Logs how each workflow ended and records its duration across continue-as-new, by outcome. The outcome is the `status`
+ * of the result, or else `completed`, `cancelled` or `failed`. Logs and records nothing during replay, and nothing for a
+ * run that continues as new. Adds no command to the history, only a header to continue-as-new. Awaits nothing, so the
+ * interceptor does not delay the end of the workflow.
  */
 export const interceptors = (): WorkflowInterceptors => {
   let startedAt = workflowInfo().startTime.getTime();
@@ -25,11 +27,11 @@ export const interceptors = (): WorkflowInterceptors => {
           startedAt = readStartTime(input.headers) ?? startedAt;
           const outcome = next(input);
           outcome.then(
-            (result) => recordDuration(outcomeOf(result)),
+            (result) => recordOutcome(outcomeOf(result)),
             (error: unknown) => {
               // Any other error is a bug, which blocks the workflow but does not end it.
               if (error instanceof TemporalFailure && !(error instanceof ContinueAsNew))
-                recordDuration(isCancellation(error) ? 'cancelled' : 'failed');
+                recordOutcome(isCancellation(error) ? 'cancelled' : 'failed');
             },
           );
           return outcome;
@@ -49,7 +51,10 @@ export const interceptors = (): WorkflowInterceptors => {
     ],
   };
 
-  function recordDuration(outcome: string): void {
+  function recordOutcome(outcome: string): void {
+    const seconds = Math.max(Date.now() - startedAt, 0) / 1000;
+    // The SDK adds the id, the run id and the type of the workflow.
+    log.info('workflow ended', { outcome, seconds });
     metricMeter
       .createHistogram(
         'shop_workflow_duration',
@@ -57,7 +62,7 @@ export const interceptors = (): WorkflowInterceptors => {
         'seconds',
         'Durations of workflows across continue-as-new, by outcome',
       )
-      .record(Math.max(Date.now() - startedAt, 0) / 1000, { outcome });
+      .record(seconds, { outcome });
   }
 };
 
