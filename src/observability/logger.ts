@@ -52,7 +52,6 @@ const SDK_LEVELS: Record<string, LogLevel> = {
 
 /** Lines of the SDK about normal operation, which are logged as `debug`. */
 const ROUTINE_SDK_LINES = new Set([
-  'Worker state changed',
   // The worker of `payments` has only activities, and only the approval namespace has a Nexus service.
   'No workflows registered, not polling for workflow tasks',
   'No Nexus services registered, not polling for Nexus tasks',

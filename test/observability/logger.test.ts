@@ -29,15 +29,15 @@ test('writes log entries of the Temporal SDK without their payloads', () => {
   expect(lines.join()).not.toContain('secret');
 });
 
-test('logs the state changes of an SDK worker at level debug', () => {
+test('logs what the SDK reports about a worker without Nexus services at level debug', () => {
   const lines: string[] = [];
   const logger = temporalLogger(pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }));
 
-  logger.info('Worker state changed', { state: 'RUNNING' });
+  logger.info('No Nexus services registered, not polling for Nexus tasks');
   logger.info('workflow ended', { outcome: 'completed' });
 
   expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
-    { level: 20, msg: 'Worker state changed', state: 'RUNNING' },
+    { level: 20, msg: 'No Nexus services registered, not polling for Nexus tasks' },
     { level: 30, msg: 'workflow ended', outcome: 'completed' },
   ]);
 });
