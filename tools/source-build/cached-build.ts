@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { projectRoot } from '../settings/environment.js';
 
 /** What is built from the sources. Unchanged sources use the build of an earlier run. */
@@ -12,11 +12,15 @@ const MARK_INTERVAL_MS = 60 * 60_000;
 const builds = new Map<string, Promise<string>>();
 
 /**
- * Returns a folder that `build` filled for the current content of `src/` and of the installed packages. Runs `build` only
- * if no earlier run has done so. While this process runs, other processes do not remove the folder.
+ * Returns the folder `key` of the cache, which `build` filled. Runs `build` only if no earlier run has done so. While
+ * this process runs, other processes do not remove the folder.
  */
-export async function cachedBuild(build: (folder: string) => Promise<void>): Promise<string> {
-  const folder = join(CACHE_FOLDER, await hashSources());
+export async function cachedBuild(
+  key: string,
+  build: (folder: string) => Promise<void>,
+  cacheFolder = CACHE_FOLDER,
+): Promise<string> {
+  const folder = join(cacheFolder, key);
   let building = builds.get(folder);
   if (!building) {
     building = makeBuild(folder, build);
@@ -45,7 +49,7 @@ async function makeBuild(folder: string, build: (folder: string) => Promise<void
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
-  await removeUnusedBuilds();
+  await removeUnusedBuilds(dirname(folder));
   return folder;
 }
 
@@ -54,7 +58,8 @@ const markUsed = (folder: string): Promise<void> => utimes(folder, new Date(), n
 const isFolderTaken = (error: unknown): boolean =>
   ['EEXIST', 'ENOTEMPTY'].includes((error as NodeJS.ErrnoException).code ?? '');
 
-async function hashSources(): Promise<string> {
+/** Returns a key for the current content of `src/` and of the installed packages. */
+export async function hashSources(): Promise<string> {
   const hash = createHash('sha256');
   const sources = await readdir(join(projectRoot, 'src'), { recursive: true, withFileTypes: true });
   const paths = sources.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
@@ -64,9 +69,9 @@ async function hashSources(): Promise<string> {
   return hash.digest('hex').slice(0, 16);
 }
 
-async function removeUnusedBuilds(): Promise<void> {
-  for (const name of await readdir(CACHE_FOLDER)) {
-    const folder = join(CACHE_FOLDER, name);
+async function removeUnusedBuilds(cacheFolder: string): Promise<void> {
+  for (const name of await readdir(cacheFolder)) {
+    const folder = join(cacheFolder, name);
     const usedAt = (await stat(folder).catch(() => undefined))?.mtimeMs ?? Date.now();
     if (Date.now() - usedAt > MAX_UNUSED_MS) await rm(folder, { recursive: true, force: true });
   }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DefaultLogger } from '@temporalio/worker';
 import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
-import { cachedBuild } from './cached-build.js';
+import { cachedBuild, hashSources } from './cached-build.js';
 import { compileSource } from './compile-source.js';
 
 /** The sources of this checkout as JavaScript, which starts faster than TypeScript. */
@@ -15,7 +15,7 @@ export interface SourceBuild {
 
 /** Builds the current sources, unless an earlier build of the same sources exists. @throws when they do not compile. */
 export async function buildSources(): Promise<SourceBuild> {
-  const folder = await cachedBuild(async (target) => {
+  const folder = await cachedBuild(await hashSources(), async (target) => {
     const [{ code }] = await Promise.all([bundleWorkflows(new DefaultLogger('WARN')), compileSource(target)]);
     await writeFile(bundleIn(target), code);
   });
