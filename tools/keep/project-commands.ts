@@ -1,0 +1,60 @@
+import { runCommand } from '../processes/commands.js';
+
+const TIMEOUT_MS = 10 * 60_000;
+
+export interface ProjectCommands {
+  hasChanges: () => Promise<boolean>;
+  listFiles: () => Promise<string[]>;
+  /** The files that differ from the last commit, without deleted files. */
+  changedFiles: () => Promise<string[]>;
+  /** Writes the OpenAPI document, its pages and the types of the API client. */
+  generateApi: () => Promise<void>;
+  /** Removes unused exports, files and dependencies. Returns whether there were any. */
+  removeUnused: () => Promise<boolean>;
+  format: () => Promise<void>;
+}
+
+/** The programs that the command runs in the project. */
+export function createProjectCommands(root: string): ProjectCommands {
+  const run = (name: string, command: string, ...args: string[]) =>
+    runCommand({ name, command, args, cwd: root, timeoutMs: TIMEOUT_MS });
+  const node = (name: string, script: string, ...args: string[]) => run(name, process.execPath, script, ...args);
+  const status = () => run('git status', 'git', 'status', '--porcelain');
+  const knip = (...args: string[]) => node('knip', 'node_modules/knip/bin/knip.js', '--no-exit-code', ...args);
+  const changedFiles = async () =>
+    (await run('git diff', 'git', 'diff', '--name-only', '--diff-filter=d')).split('\n').filter(Boolean);
+  return {
+    hasChanges: async () => (await status()).trim() !== '',
+    listFiles: async () => (await run('git ls-files', 'git', 'ls-files')).split('\n').filter(Boolean),
+    changedFiles,
+    async generateApi() {
+      await node('openapi', 'tools/run.mjs', 'tools/openapi/main.ts');
+    },
+    async removeUnused() {
+      const report = JSON.parse(jsonLineOf(await knip('--reporter', 'json'))) as {
+        files?: string[];
+        issues: unknown[];
+      };
+      if (report.issues.length === 0 && !report.files?.length) return false;
+      await knip('--fix', '--fix-type', 'files,exports,types,dependencies', '--allow-remove-files');
+      return true;
+    },
+    async format() {
+      const files = await changedFiles();
+      const sources = files.filter((file) => /\.(?:ts|js)$/.test(file));
+      await node('eslint', 'node_modules/eslint/bin/eslint.js', '--fix', '--quiet', ...sources).catch(() => undefined);
+      await node(
+        'prettier',
+        'node_modules/prettier/bin/prettier.cjs',
+        '--write',
+        '--ignore-unknown',
+        '--log-level=warn',
+        ...files,
+      );
+    },
+  };
+}
+
+/** The output can also contain warnings. */
+const jsonLineOf = (output: string): string =>
+  output.split('\n').find((line) => line.startsWith('{')) ?? '{"issues":[]}';
