@@ -24,8 +24,9 @@ export const benches: readonly Bench[] = [
     title: 'Changes of the order path',
     description:
       'Compares the orders of two checkouts: one with a change, and one without it. Two stacks run side by side, and ' +
-      'get orders in alternating rounds. The code contains all of these changes except one: a charge on the queue of ' +
+      'get orders in alternating rounds. The code contains all of these changes except two. A charge on the queue of ' +
       'orders would save a call, but the separate queue `payments` limits the rate of charges of all workers together. ' +
+      'Without its last upsert, a completed order would stay `processing` in lists by `OrderStatus`. ' +
       'To repeat a comparison, make the change in one of two checkouts, and run ' +
       '`npm run bench -- changes --change <name> --against <folder>` in it. The results of other changes stay.',
     run: async (scale, change) => (await import('./benches/changes.js')).benchChange(scale, change!),
