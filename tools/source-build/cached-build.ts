@@ -9,7 +9,10 @@ const CACHE_FOLDER = join(projectRoot, '.data', 'builds');
 const MAX_UNUSED_MS = 6 * 60 * 60_000;
 const MARK_INTERVAL_MS = 60 * 60_000;
 
-const builds = new Map<string, Promise<string>>();
+/** The builds that this process makes or looks up at the moment, by their folders. */
+const inProgress = new Map<string, Promise<void>>();
+/** The folders that this process uses. */
+const inUse = new Set<string>();
 
 /**
  * Returns the folder `key` of the cache, which `build` filled. Runs `build` only if no earlier run has done so. While
@@ -21,23 +24,16 @@ export async function cachedBuild(
   cacheFolder = CACHE_FOLDER,
 ): Promise<string> {
   const folder = join(cacheFolder, key);
-  let building = builds.get(folder);
-  if (!building) {
-    building = makeBuild(folder, build);
-    builds.set(folder, building);
-    building.then(
-      () => setInterval(() => void markUsed(folder), MARK_INTERVAL_MS).unref(),
-      () => builds.delete(folder),
-    );
-  }
-  return await building;
+  const building = inProgress.get(folder) ?? makeBuild(folder, build).finally(() => inProgress.delete(folder));
+  inProgress.set(folder, building);
+  await building;
+  if (!inUse.has(folder)) setInterval(() => void markUsed(folder), MARK_INTERVAL_MS).unref();
+  inUse.add(folder);
+  return folder;
 }
 
-async function makeBuild(folder: string, build: (folder: string) => Promise<void>): Promise<string> {
-  if (await isFolder(folder)) {
-    await markUsed(folder);
-    return folder;
-  }
+async function makeBuild(folder: string, build: (folder: string) => Promise<void>): Promise<void> {
+  if (await isFolder(folder)) return await markUsed(folder);
   const unfinished = `${folder}-${process.pid}`;
   await mkdir(unfinished, { recursive: true });
   try {
@@ -50,10 +46,10 @@ async function makeBuild(folder: string, build: (folder: string) => Promise<void
     await rm(unfinished, { recursive: true, force: true });
   }
   await removeUnusedBuilds(dirname(folder));
-  return folder;
 }
 
-const markUsed = (folder: string): Promise<void> => utimes(folder, new Date(), new Date());
+/** Ignores errors, because a user may delete the folder at any time. The next call then builds again. */
+const markUsed = (folder: string): Promise<void> => utimes(folder, new Date(), new Date()).catch(() => undefined);
 
 const isFolderTaken = (error: unknown): boolean =>
   ['EEXIST', 'ENOTEMPTY'].includes((error as NodeJS.ErrnoException).code ?? '');
@@ -64,8 +60,9 @@ export async function hashSources(): Promise<string> {
   const sources = await readdir(join(projectRoot, 'src'), { recursive: true, withFileTypes: true });
   const paths = sources.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const settings = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
-  for (const path of [...paths.sort(), ...settings.map((name) => join(projectRoot, name))])
-    hash.update(`${path}\0`).update(await readFile(path));
+  const hashed = [...paths.sort(), ...settings.map((name) => join(projectRoot, name))];
+  const contents = await Promise.all(hashed.map((path) => readFile(path)));
+  for (const [index, path] of hashed.entries()) hash.update(`${path}\0`).update(contents[index]!);
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -28,6 +28,15 @@ describe('cachedBuild', () => {
     expect(buildCount).toBe(1);
   });
 
+  test('builds again after the folder was deleted', async () => {
+    const folder = await cachedBuild('a', build, cache);
+    await rm(folder, { recursive: true });
+
+    expect(await cachedBuild('a', build, cache)).toBe(folder);
+    expect(await readdir(folder)).toEqual(['built.txt']);
+    expect(buildCount).toBe(2);
+  });
+
   test('leaves nothing behind after a failed build, and builds again', async () => {
     const fail = async () => Promise.reject(new Error('a syntax error'));
 
