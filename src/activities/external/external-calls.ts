@@ -94,9 +94,9 @@ async function sendRequest<T extends z.ZodType, Handled>(
   let retryAfter: string | undefined;
   let received: unknown;
   try {
-    // `request` takes less CPU time than `fetch`, and does not follow redirects.
     const signal = timeoutSignal(CALL_TIMEOUT_MS, cancellation);
-    // undici ignores the signal of a request until the connection is open.
+    // `request` takes less CPU time than `fetch`, and does not follow redirects. undici ignores the signal of a request
+    // until the connection is open.
     const response = await untilAborted(request(url, { ...options, signal }), signal);
     status = response.statusCode;
     retryAfter = [response.headers['retry-after']].flat()[0];
