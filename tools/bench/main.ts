@@ -49,8 +49,8 @@ async function main(): Promise<number> {
       const result = await measureBench(bench, command);
       console.log(formatResult(bench.name, result));
       if (command.quick) continue;
-      const earlier = await readResults();
-      await writeResults({ [bench.name]: change ? addChange(earlier[bench.name], result, change) : result });
+      const earlier = change && (await readResults())[bench.name];
+      await writeResults({ [bench.name]: change ? addChange(earlier, result, change) : result });
     } catch (error) {
       failed.push(bench.name);
       console.error(`${bench.name} failed:`, error);

@@ -50,22 +50,17 @@ export async function benchChange({ scale }: SampleScale, { name, against }: Cha
       { rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) },
       { without: variants.without.completeOrder, with: variants.with.completeOrder },
     );
-    const compare = (
-      measured: ValuesByVariant,
-      what: string,
-      unit: string,
-      better: Comparison['better'],
-      count: number,
-    ) =>
+    const compare = (measured: ValuesByVariant, { what, ...rest }: Parameters<typeof compareWithFirst>[1]) =>
       compareWithFirst(
         { 'without the change': measured['without']!, 'with the change': measured['with']! },
-        { what: `${name}, ${what}`, unit, better, sampleCount: scale(count) },
+        { what: `${name}, ${what}`, ...rest },
       );
+    const ofOrders = { better: 'less', unit: 'ms', sampleCount: scale(ORDERS) } as const;
     return [
-      ...compare(perSecond, 'rate', 'per second', 'more', ORDERS),
-      ...compare(p50, 'p50, one client', 'ms', 'less', CALLS_PER_ROUND),
-      ...compare(workerMs, 'worker CPU time', 'ms', 'less', ORDERS),
-      ...compare(apiMs, 'API CPU time', 'ms', 'less', ORDERS),
+      ...compare(perSecond, { what: 'rate', ...ofOrders, unit: 'per second', better: 'more' }),
+      ...compare(p50, { what: 'p50, one client', ...ofOrders, sampleCount: scale(CALLS_PER_ROUND) }),
+      ...compare(workerMs, { what: 'worker CPU time', ...ofOrders }),
+      ...compare(apiMs, { what: 'API CPU time', ...ofOrders }),
     ];
   } finally {
     for (const stop of stops) await stop();
