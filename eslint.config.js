@@ -12,6 +12,12 @@ const sdkInternals = {
 /** Like `restrictImports`, for code that may not import internals of the SDK either. */
 const restrictSourceImports = (...patterns) => restrictImports(sdkInternals, ...patterns);
 
+/** `npm test` reads these names from the source, to start only what the tests need. */
+const literalInject = {
+  selector: "CallExpression[callee.name='inject']:not([arguments.0.type='Literal'])",
+  message: "pass the name to inject() as a string literal, for example inject('databaseUrl')",
+};
+
 const nodeBuiltins = {
   regex:
     '^(node:|(assert|buffer|child_process|crypto|dns|events|fs|http|https|net|os|path|perf_hooks|process|stream|timers|tls|url|util|worker_threads|zlib)(/|$))',
@@ -248,6 +254,7 @@ export default defineConfig(
         'error',
         { paths: [{ name: 'vitest', importNames: ['it'], message: 'use test instead of it' }] },
       ],
+      'no-restricted-syntax': ['error', ...noSpreadLiterals, literalInject],
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-member-access': 'off',
     },

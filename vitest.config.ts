@@ -1,22 +1,34 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestUserConfig } from 'vitest/config';
+import { readTestNeeds, TEST_GLOBS, unitTestsOf } from './tools/project/test-tiers.js';
+import { testsOfChange } from './tools/project/tests-of-change.js';
 import { LongestFirstSequencer } from './test/support/setup/longest-first-sequencer.js';
 
-const INTEGRATION_TESTS = ['test/**/*.test.ts', 'examples/**/*.test.ts'];
-/** Tests that run the product in processes of its own, or read the documentation as a user. */
-const END_TO_END_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts'];
+const unit = unitTestsOf(readTestNeeds());
+
+/** Tests that use servers, programs or builds of the global setup. */
+const withServers: TestUserConfig = {
+  globalSetup: 'test/support/setup/global-setup.ts',
+  setupFiles: [
+    'test/support/setup/fast-processes.ts',
+    'test/support/setup/replay-after-each-test.ts',
+    'test/support/setup/cancellation-scopes.ts',
+  ],
+};
 
 export default defineConfig({
   test: {
-    // Without arguments, `npm test` runs the first project, and `npm run test:e2e` the second one.
+    // `npm test` runs the first two projects, `npm run test:unit`, `test:integration` and `test:e2e` one of them.
     projects: [
-      { extends: true, test: { name: 'integration', include: INTEGRATION_TESTS, exclude: END_TO_END_TESTS } },
-      { extends: true, test: { name: 'e2e', include: END_TO_END_TESTS } },
-    ],
-    globalSetup: 'test/support/setup/global-setup.ts',
-    setupFiles: [
-      'test/support/setup/fast-processes.ts',
-      'test/support/setup/replay-after-each-test.ts',
-      'test/support/setup/cancellation-scopes.ts',
+      {
+        extends: true,
+        test: { name: 'unit', include: unit, setupFiles: 'test/support/setup/cancellation-scopes.ts' },
+      },
+      // A test file that is created in watch mode belongs to this project until the next start.
+      {
+        extends: true,
+        test: { name: 'integration', include: TEST_GLOBS.all, exclude: [...TEST_GLOBS.e2e, ...unit], ...withServers },
+      },
+      { extends: true, test: { name: 'e2e', include: TEST_GLOBS.e2e, ...withServers } },
     ],
     pool: 'forks',
     // Test files share loaded modules, which saves two seconds per file. They share no state, because each file has its
@@ -27,5 +39,6 @@ export default defineConfig({
     sequence: { sequencer: LongestFirstSequencer },
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    watchTriggerPatterns: [{ pattern: /\/(src|test|tools|examples)\/.+\.(ts|tsx)$/, testsToRun: testsOfChange }],
   },
 });

@@ -25,7 +25,7 @@ const route = 'src/api/orders/routes.ts';
 const schema = 'src/schemas/order.ts';
 const clientModule = 'src/temporal/client/history.ts';
 const tool = 'tools/replay/histories.ts';
-const apiTest = 'test/api/server.test.ts';
+const apiTest = 'test/api/console/forms.test.ts';
 
 const sdkInternal = `import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'; void historyToJSON;`;
 
@@ -67,6 +67,7 @@ test.each([
   [route, `void process.env.PATH;`],
   [schema, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [apiTest, `import { waitUntil } from '../../tools/processes/wait.js'; void waitUntil;`],
+  [apiTest, `import { inject } from 'vitest'; const name = 'databaseUrl'; void inject(name);`],
   ...[workflow, contract, activity, route, schema, clientModule, tool].map((file) => [file, sdkInternal]),
 ])('in %s, ESLint rejects `%s`', async (file, code) => {
   expect(await lintErrors(file, code)).not.toEqual([]);
@@ -92,6 +93,7 @@ test.each([
   [route, `import type * as workflows from '../../workflows/index.js'; export type X = typeof workflows;`],
   ['src/config/read.ts', `void process.env.PATH;`],
   [apiTest, `import { waitUntil } from '../support/processes.js'; void waitUntil;`],
+  [apiTest, `import { inject } from 'vitest'; void inject('databaseUrl');`],
   ['src/temporal/sdk/histories.ts', sdkInternal],
   [apiTest, sdkInternal],
   ['test/support/processes.ts', `import { waitUntil } from '../../tools/processes/wait.js'; void waitUntil;`],

@@ -1,47 +1,37 @@
-import { dirname } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { startProcess } from '../processes/processes.js';
 import { createReporter } from '../terminal/reporter.js';
-import { inheritedEnvironment } from '../settings/environment.js';
-import { loadSettings } from '../settings/settings.js';
-import { findTemporalCli } from '../servers/programs/temporal-cli.js';
-import { findTemporalServerBinaries } from '../servers/programs/temporal-server-binaries.js';
-import { findTimeSkippingServer } from '../servers/programs/time-skipping-server.js';
 
 /**
- * `npm test [-- <vitest arguments>]` and `npm run test:e2e`: fetches the servers that the tests need, and then runs the
- * tests. Without the path of a test file or folder, runs only the tests of one tier. If a server cannot be fetched, the
- * tests that need this server are skipped and report the reason.
+ * `npm test [-- <vitest arguments>]`, `npm run test:unit`, `test:integration`, `test:e2e` and `test:watch`: runs tests
+ * with vitest. Without a project or the path of a test file or folder, runs the unit tests and the integration tests.
  */
 const report = createReporter();
-const settings = loadSettings();
+const args = process.argv.slice(2);
+/** A path selects tests of all tiers, because their folder already says the tier. */
+const isSelected = args.some((arg) => arg.startsWith('--project') || /^(test|examples)\//.test(arg));
+const projects = isSelected ? [] : ['--project=unit', '--project=integration'];
 
-const [cliResult, testServerResult, binariesResult] = await Promise.allSettled([
-  findTemporalCli({ settings, report }),
-  findTimeSkippingServer({ settings, report }),
-  // Builds the server only if REQUIRE_ALL_PROGRAMS is set, because the build takes minutes and few tests need the
-  // server.
-  findTemporalServerBinaries({ settings, report, allowBuild: Boolean(inheritedEnvironment().REQUIRE_ALL_PROGRAMS) }),
-]);
-for (const found of [cliResult, testServerResult, binariesResult]) {
-  if (found.status === 'rejected')
-    report.print(`${(found.reason as Error).message}\n\nThe tests that need this program are skipped.`);
+const watch = args.includes('--watch');
+// Without a path, watch mode waits for the first change. Vitest calls this mode standalone.
+const mode = !watch ? ['run'] : isSelected ? [] : ['--standalone'];
+const vitestArgs = ['node_modules/vitest/vitest.mjs', ...mode, ...projects, ...args];
+
+// On a terminal, vitest reads the keys of watch mode, among them Ctrl-C.
+const exitCode = watch && process.stdin.isTTY ? await runOnTerminal() : await runInPipe();
+process.exit(exitCode ?? 1);
+
+async function runOnTerminal(): Promise<number | null> {
+  const vitest = spawn(process.execPath, vitestArgs, { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void vitest.kill(signal));
+  const [code] = (await once(vitest, 'exit')) as [number | null];
+  return code;
 }
 
-/** `test:e2e` passes `--project=e2e`. A path selects tests of all tiers, because their folder already says the tier. */
-const args = process.argv.slice(2);
-const isSelected = args.some((arg) => arg.startsWith('--project') || /^(test|examples)\//.test(arg));
-
-const vitest = await startProcess({
-  name: 'vitest',
-  command: process.execPath,
-  args: ['node_modules/vitest/vitest.mjs', 'run', ...(isSelected ? [] : ['--project=integration']), ...args],
-  env: {
-    ...(cliResult.status === 'fulfilled' && { TEMPORAL_CLI_PATH: cliResult.value.path }),
-    ...(testServerResult.status === 'fulfilled' && { TEMPORAL_TEST_SERVER_PATH: testServerResult.value.path }),
-    ...(binariesResult.status === 'fulfilled' && { TEMPORAL_SERVER_PATH: dirname(binariesResult.value.serverPath) }),
-  },
-  onLine: (line) => report.print(line),
-});
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void vitest.stop());
-const { code } = await vitest.exited;
-process.exit(code ?? 1);
+async function runInPipe(): Promise<number | null> {
+  const onLine = (line: string): void => report.print(line);
+  const vitest = await startProcess({ name: 'vitest', command: process.execPath, args: vitestArgs, onLine });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void vitest.stop());
+  return (await vitest.exited).code;
+}

@@ -1,6 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import type { ProvidedContext } from 'vitest';
 import type { TestProject } from 'vitest/node';
 import { freePort } from '../processes.js';
 import {
@@ -10,8 +12,8 @@ import {
   type TemporaryDatabase,
 } from '../../../tools/servers/postgres/temporary-database.js';
 import { startPostgres } from '../../../tools/servers/postgres/postgres.js';
-import { silentReporter } from '../../../tools/terminal/reporter.js';
-import { loadSettings } from '../../../tools/settings/settings.js';
+import { createReporter, silentReporter } from '../../../tools/terminal/reporter.js';
+import { loadSettings, type Settings } from '../../../tools/settings/settings.js';
 import { CLUSTER_REPLICAS } from '../../../tools/stack/stack.js';
 import { findChromium } from '../../../tools/servers/programs/chromium.js';
 import { findKubernetesPrograms } from '../../../tools/servers/programs/kubernetes-programs.js';
@@ -22,6 +24,7 @@ import { openStore } from '../../../src/store/index.js';
 import { migrate } from '../../../src/store/migrations/index.js';
 import { grantAppRolePrivileges } from '../../../src/store/postgres/privileges.js';
 import { buildSources } from '../../../tools/source-build/source-build.js';
+import { readTestNeeds } from '../../../tools/project/test-tiers.js';
 import { findKustomize } from '../deploy/kustomize.js';
 import { findPrometheus } from '../deploy/prometheus.js';
 import { findSchemathesis } from '../api/schemathesis.js';
@@ -52,79 +55,112 @@ declare module 'vitest' {
     kubernetesPrograms: ProgramSearch;
     /** The workflow bundle that all workers of the run share. */
     workflowBundle: string;
-    /** The folder with `src/` compiled to JavaScript, for the processes that tests start. */
-    compiledSource: string;
+    /** The folder with `src/` compiled to JavaScript, for the processes that tests start. Undefined in unit tests. */
+    compiledSource: string | undefined;
   }
 }
 
+/** The programs that tests use. They are searched or built only for a test that needs them. */
+type ProgramName = {
+  [Name in keyof ProvidedContext]: ProvidedContext[Name] extends ProgramSearch ? Name : never;
+}[keyof ProvidedContext];
+
 /**
- * Creates the resources that all test files share: a PostgreSQL server, the workflow bundle, and the paths of programs.
+ * Provides what the test files of this run need, see `readTestNeeds`: a PostgreSQL server, the workflow bundle, and the
+ * paths of programs. In watch mode, provides everything, because a later run may contain other test files.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(join(tmpdir(), 'orchestration-test-'));
+  const needs = project.vitest.config.watch ? undefined : needsOfRun(project);
+  const isNeeded = (...names: string[]): boolean => needs === undefined || names.some((name) => needs.has(name));
   const settings = loadSettings();
-  const search = { settings, report: silentReporter };
-
-  const [
-    temporalCli,
-    timeSkippingServer,
-    temporalPrograms,
-    chromium,
-    schemathesis,
-    kustomize,
-    prometheus,
-    kubernetesPrograms,
-  ] = await Promise.all([
-    toProgramSearch(findTemporalCli(search)),
-    toProgramSearch(findTimeSkippingServer(search)),
-    toProgramSearch(
-      findTemporalServerBinaries({ ...search, allowBuild: false }).then(({ serverPath }) => ({
-        path: dirname(serverPath),
-      })),
-    ),
-    toProgramSearch(findChromium()),
-    toProgramSearch(findSchemathesis(settings)),
-    toProgramSearch(findKustomize(settings)),
-    toProgramSearch(findPrometheus(settings)),
-    toProgramSearch(findKubernetesPrograms({ ...search, allowBuild: false })),
-  ]);
   const { sharedServers } = settings;
-  const all = [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus];
-  // Only end-to-end tests need these programs. In CI, they are built while the other tests run.
-  if (project.name === 'e2e') all.push(kubernetesPrograms);
-  // In a run on a cluster, nearly every test needs the CLI. If the CLI were missing, those tests would be skipped and
-  // the run would pass.
-  const required = process.env.REQUIRE_ALL_PROGRAMS ? all : sharedServers ? [temporalCli] : [];
-  for (const program of required) if ('missing' in program) throw new Error(program.missing);
-  const [database, build] = await Promise.all([
-    sharedServers ? createTemporaryDatabase(sharedServers.databaseUrl) : startDatabase(join(folder, 'postgres')),
-    buildSources(),
-  ]);
 
+  await providePrograms(project, settings, isNeeded);
+  project.provide('clusterAddress', sharedServers?.address);
+  project.provide('replicas', sharedServers ? CLUSTER_REPLICAS : 1);
+  // End-to-end tests start processes, which start faster from compiled sources.
+  const needsBuild = project.name === 'e2e' || isNeeded('workflowBundle', 'compiledSource');
+  const [stopDatabase] = await Promise.all([
+    isNeeded('databaseUrl') ? provideDatabase(project, settings) : undefined,
+    needsBuild ? provideBuild(project) : undefined,
+  ]);
+  if (needsBuild) project.onTestsRerun(() => provideBuild(project).catch(printBuildError));
+  return async () => stopDatabase?.();
+}
+
+function needsOfRun({ vitest }: TestProject): Set<string> {
+  const needs = readTestNeeds();
+  const files = vitest.state.getPaths().map((path) => relative(vitest.config.root, path));
+  return new Set(files.flatMap((file) => [...(needs.get(file) ?? [])]));
+}
+
+/** Finds, downloads or builds the needed programs. A test whose program is missing is skipped, and reports the reason. */
+async function providePrograms(
+  project: TestProject,
+  settings: Settings,
+  isNeeded: (name: string) => boolean,
+): Promise<void> {
+  const search = { settings, report: createReporter() };
+  const requireAll = Boolean(process.env.REQUIRE_ALL_PROGRAMS);
+  const programs: Record<ProgramName, () => Promise<{ path: string }>> = {
+    temporalCli: () => findTemporalCli(search),
+    timeSkippingServer: () => findTimeSkippingServer(search),
+    // Builds the server only if all programs are required, because the build takes minutes and few tests need the server.
+    temporalPrograms: async () => {
+      const { serverPath } = await findTemporalServerBinaries({ ...search, allowBuild: requireAll });
+      return { path: dirname(serverPath) };
+    },
+    chromium: () => findChromium(),
+    schemathesis: () => findSchemathesis(settings),
+    kustomize: () => findKustomize(settings),
+    prometheus: () => findPrometheus(settings),
+    kubernetesPrograms: () => findKubernetesPrograms({ ...search, allowBuild: false }),
+  };
+  const needed = (Object.keys(programs) as ProgramName[]).filter(isNeeded);
+  const found = await Promise.all(needed.map(async (name) => [name, await toProgramSearch(programs[name]())] as const));
+  for (const [name, program] of found) {
+    // In a run on a cluster, nearly every test needs the CLI. If the CLI were missing, those tests would be skipped and
+    // the run would pass.
+    const isRequired = requireAll || (settings.sharedServers && name === 'temporalCli');
+    if ('missing' in program && isRequired) throw new Error(program.missing);
+    project.provide(name, program);
+  }
+}
+
+/** Provides a migrated, empty database. @returns a function that removes the database. */
+async function provideDatabase(project: TestProject, { sharedServers }: Settings): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'orchestration-test-'));
+  const database = await (sharedServers
+    ? createTemporaryDatabase(sharedServers.databaseUrl)
+    : startDatabase(join(folder, 'postgres')));
   const store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
   await migrate(store.db);
   await createAppRole(database.url);
   await grantAppRolePrivileges(store.db, APP_ROLE);
   await store.close();
-
   project.provide('databaseUrl', database.url);
-  project.provide('clusterAddress', sharedServers?.address);
-  project.provide('replicas', sharedServers ? CLUSTER_REPLICAS : 1);
-  project.provide('temporalCli', temporalCli);
-  project.provide('timeSkippingServer', timeSkippingServer);
-  project.provide('temporalPrograms', temporalPrograms);
-  project.provide('chromium', chromium);
-  project.provide('schemathesis', schemathesis);
-  project.provide('kustomize', kustomize);
-  project.provide('prometheus', prometheus);
-  project.provide('kubernetesPrograms', kubernetesPrograms);
-  project.provide('workflowBundle', build.workflowBundle);
-  project.provide('compiledSource', build.folder);
 
+  // Vitest exits at once after SIGINT and SIGTERM. Then the server stops with this process.
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', removeFolder);
   return async () => {
     await database.drop();
-    await rm(folder, { recursive: true, force: true });
+    removeFolder();
+    process.off('exit', removeFolder);
   };
+}
+
+/** Provides the build of the current sources. */
+async function provideBuild(project: TestProject): Promise<void> {
+  const { folder, workflowBundle } = await buildSources();
+  project.provide('workflowBundle', workflowBundle);
+  project.provide('compiledSource', folder);
+}
+
+/** In watch mode, a saved file may not compile. */
+function printBuildError(error: unknown): void {
+  const [first, second, third] = (error as Error).message.split('\n');
+  console.error(['The tests use the last sources that compiled, because of:', first, second, third].join('\n'));
 }
 
 /** Starts a PostgreSQL server for this run and returns a database in it. */

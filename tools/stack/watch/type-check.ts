@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startProcess } from '../../processes/processes.js';
 import { projectRoot } from '../../settings/environment.js';
 import type { Reporter } from '../../terminal/reporter.js';
-import { formatProblem } from './source-graph.js';
+import { formatProblem } from '../../source-build/import-graph.js';
 
 const WATCH_OPTIONS = ['--watch', '--preserveWatchOutput', '--pretty', 'false'];
 

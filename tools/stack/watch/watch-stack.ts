@@ -3,7 +3,8 @@ import { projectRoot } from '../../settings/environment.js';
 import type { Reporter } from '../../terminal/reporter.js';
 import { waitUntilReady } from '../readiness.js';
 import type { Stack } from '../stack.js';
-import { formatProblem, readSourceGraph, type Program } from './source-graph.js';
+import { formatProblem } from '../../source-build/import-graph.js';
+import { readSourceGraph, type Program } from './source-graph.js';
 import { startTypeCheck } from './type-check.js';
 import { watchSources } from './watch-sources.js';
 

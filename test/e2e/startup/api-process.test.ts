@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
-import { freePort, startProcess, typescriptCommand, waitUntil } from '../support/processes.js';
+import { createApiKey } from '../../../src/api/plugins/auth/api-keys.js';
+import { freePort, startProcess, typescriptCommand, waitUntil } from '../../support/processes.js';
 
 /** What the log says of an API without authentication. */
 const OPEN_WARNING = 'no authentication: neither API_KEYS nor JWT_ISSUER is set';
