@@ -39,8 +39,14 @@ test('each operation has a unique id, a summary and only described tags', () => 
 test('OPERATION_EXAMPLES has exactly one entry for each operation', () => {
   const ids = operations.map(({ operationId }) => operationId);
   const missing = ids.filter((id) => !(id in OPERATION_EXAMPLES));
-  expect(missing, 'without an example in src/api/plugins/openapi/examples.ts').toEqual([]);
-  expect(Object.keys(OPERATION_EXAMPLES).filter((id) => !ids.includes(id))).toEqual([]);
+  expect(
+    missing,
+    'add an example of these operations to src/api/plugins/openapi/examples.ts; see docs/guides/add-a-workflow.md',
+  ).toEqual([]);
+  expect(
+    Object.keys(OPERATION_EXAMPLES).filter((id) => !ids.includes(id)),
+    'remove the examples of these operations from src/api/plugins/openapi/examples.ts: no route has this operationId',
+  ).toEqual([]);
 });
 
 /** Derives the error statuses that an operation must declare from its parameters, body and security. */
