@@ -164,4 +164,20 @@ export const benches: readonly Bench[] = [
       'time, so the workers are the bottleneck. See [Capacity](../operations/scaling.md) for the conclusions.',
     run: async (scale) => (await import('./benches/workers.js')).benchWorkers(scale),
   },
+  {
+    name: 'peers',
+    title: 'The order on other engines',
+    description:
+      'Runs the same order on DBOS (a library that keeps workflows in PostgreSQL), Restate (a server with its own log) ' +
+      'and pg-boss (a job queue in PostgreSQL, with recovery written by hand): reserve, charge, ship, two reports of the ' +
+      'carrier, and compensation when the card is declined. The code is in `tools/bench/peers`. Each engine has one ' +
+      'process, its own fake partners and its own database on the same PostgreSQL server; Temporal runs as the dev ' +
+      'server with SQLite. The orders of the peers have less around them: no approval, no checks of the input and of ' +
+      'signatures, no notifications, search attributes, metrics or lists. CPU time is that of the whole machine, less ' +
+      'what it uses while idle. Recovery is measured like that of the worker above. In the last rows, each engine is ' +
+      'killed three times during 100 orders, of which ten are declined. More charge calls than orders are repeated ' +
+      'calls; the gateway accepts each charge once, because all engines send the same idempotency key. The first run ' +
+      'installs the peers from the npm registry.',
+    run: async (scale) => (await import('./benches/peers.js')).benchPeers(scale),
+  },
 ];

@@ -38,6 +38,16 @@ export async function completeOrderByClient(
   { workflowTaskTimeout = ORDER_WORKFLOW_TASK_TIMEOUT }: { workflowTaskTimeout?: Duration } = {},
 ): Promise<string> {
   const order = anOrder();
+  assertCompleted(order.orderId, await runOrderByClient(client, order, { workflowTaskTimeout }));
+  return order.orderId;
+}
+
+/** Starts an order with the SDK client and returns its result. */
+export async function runOrderByClient(
+  client: Client,
+  order: OrderInput,
+  { workflowTaskTimeout = ORDER_WORKFLOW_TASK_TIMEOUT }: { workflowTaskTimeout?: Duration } = {},
+): Promise<{ status: string }> {
   await client.workflow.start(ORDER_WORKFLOW_TYPE, {
     workflowId: orderWorkflowId(order.orderId),
     taskQueue: ORDER_TASK_QUEUE,
@@ -45,7 +55,7 @@ export async function completeOrderByClient(
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
     workflowTaskTimeout,
   });
-  return await awaitCompletedOrder(client, order.orderId);
+  return await resultOf(client, order.orderId);
 }
 
 /** Places an order through the API and waits for its result. @throws when the order does not complete. */
@@ -58,11 +68,13 @@ export async function completeOrderByHttp(apiUrl: string, client: Client, order 
   if (response.status !== 202)
     throw new Error(`the API returned ${response.status} for order ${order.orderId}: ${await response.text()}`);
   await response.arrayBuffer();
-  return await awaitCompletedOrder(client, order.orderId);
+  assertCompleted(order.orderId, await resultOf(client, order.orderId));
+  return order.orderId;
 }
 
-async function awaitCompletedOrder(client: Client, orderId: string): Promise<string> {
-  const { status } = (await client.workflow.getHandle(orderWorkflowId(orderId)).result()) as { status: string };
+const resultOf = (client: Client, orderId: string): Promise<{ status: string }> =>
+  client.workflow.getHandle(orderWorkflowId(orderId)).result() as Promise<{ status: string }>;
+
+function assertCompleted(orderId: string, { status }: { status: string }): void {
   if (status !== 'completed') throw new Error(`order ${orderId} must complete, but ended as ${status}`);
-  return orderId;
 }
