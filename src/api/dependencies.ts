@@ -8,6 +8,7 @@ import type { SlackApprovers } from '../slack/approvers.js';
 import type { SlackClient } from '../slack/client.js';
 import type { Store } from '../store/index.js';
 import type { ShopClients } from '../temporal/client/approval-clients.js';
+import type { BatchUploadLimits } from './batches/upload/limits.js';
 import type { AuthSettings } from './plugins/auth/index.js';
 import type { Cursors } from './http/lists/cursors.js';
 import type { ProtectionSettings } from './plugins/protection.js';
@@ -24,20 +25,6 @@ export interface WorkflowLinks {
   /** URL templates with `{workflowId}`. */
   traces?: string | undefined;
   logs?: string | undefined;
-}
-
-/** The limits of uploads to this process. */
-export interface UploadLimits {
-  /** Maximum size of an upload after its decompression. */
-  maxBytes: number;
-  /** Maximum number of characters in a line. */
-  maxLineLength: number;
-  /** Maximum number of concurrent uploads. */
-  maxUploads: number;
-  maxUploadsPerCaller: number;
-  minBytesPerSecond: number;
-  /** The period in which the average speed of an upload must reach the minimum. */
-  speedCheckMs: number;
 }
 
 /** What the API needs to receive interactions of Slack. */
@@ -61,7 +48,7 @@ export interface AppDependencies extends Backends {
   slack?: SlackAccess | undefined;
   outgoing: OutgoingHttpClient;
   batchOperations: Operations;
-  uploadLimits: UploadLimits;
+  batchUploadLimits: BatchUploadLimits;
   /** How callers are authenticated. With `open`, callers are not authenticated and have all permissions. */
   auth: AuthSettings | 'open';
   protection: ProtectionSettings;

@@ -28,8 +28,5 @@ export const DRAIN_TIMEOUT_MS = 10_000;
 
 export const UPLOAD_TIMEOUT_MS = 24 * 60 * 60_000;
 
-/** The period in which the average speed of an upload must reach the minimum. */
-export const UPLOAD_SPEED_CHECK_MS = 30_000;
-
 /** Maximum time of an event stream. The client then connects again. */
 export const STREAM_TIMEOUT_MS = 24 * 60 * 60_000;

@@ -14,9 +14,9 @@ import type { ShopClients } from '../temporal/client/approval-clients.js';
 import { createClients } from '../temporal/connections.js';
 import { createPayloadCodec } from '../temporal/encryption/codec.js';
 import { buildApp } from './app.js';
+import { readBatchUploadLimits } from './batches/upload/limits.js';
 import type { SlackAccess } from './dependencies.js';
 import { createCursors } from './http/lists/cursors.js';
-import { UPLOAD_SPEED_CHECK_MS } from './limits.js';
 
 /**
  * Maximum time from a stop signal to the exit of the process. Connections that are still open then are not closed
@@ -68,14 +68,7 @@ async function createConfiguredApp(
     slack: readSlackAccess(config),
     stripeWebhookSecrets: config.STRIPE_WEBHOOK_SECRET ?? [],
     batchOperations: operations,
-    uploadLimits: {
-      maxBytes: config.BATCH_MAX_BYTES,
-      maxLineLength: config.BATCH_MAX_LINE_LENGTH,
-      maxUploads: config.BATCH_MAX_UPLOADS,
-      maxUploadsPerCaller: config.BATCH_MAX_UPLOADS_PER_CALLER,
-      minBytesPerSecond: config.BATCH_MIN_BYTES_PER_SECOND,
-      speedCheckMs: UPLOAD_SPEED_CHECK_MS,
-    },
+    batchUploadLimits: readBatchUploadLimits(config),
     auth,
     protection: {
       requestsPerMinute: auth === 'open' ? undefined : config.RATE_LIMIT_PER_MINUTE,

@@ -19,7 +19,7 @@ export function checkCombinations(processName: ProcessName, values: ValidValues,
     ...findUnusedTargets(values),
     ...(processName === 'worker' ? [...checkPaymentGateway(values, env), ...checkStripeConnection(values)] : []),
     ...findPortConflict(values),
-    ...checkChunkConcurrency(values),
+    ...checkBatchConcurrency(values),
     ...checkOrderRetention(values),
     ...(processName === 'replay' ? [] : checkApprovalNamespace(values)),
     ...(processName === 'api' ? [...checkAuthentication(values), ...checkSignIn(values, env)] : []),
@@ -100,7 +100,7 @@ export function suggestPort(taken: number): number {
 }
 
 /** Each running chunk of a batch uses a database connection. With too few connections, chunks time out. */
-function checkChunkConcurrency(values: ValidValues): ConfigProblem[] {
+function checkBatchConcurrency(values: ValidValues): ConfigProblem[] {
   const { WORKER_TASK_QUEUES: queues, BATCH_MAX_CONCURRENT_CHUNKS: chunks, DATABASE_POOL_SIZE: connections } = values;
   if (!queues?.includes(BATCH_TASK_QUEUE) || chunks === undefined || connections === undefined) return [];
   if (chunks <= connections) return [];

@@ -119,6 +119,7 @@ export async function createWorkers({
   ...options
 }: WorkersOptions): Promise<Workers> {
   const tunerFor = createTuners(concurrencyLimits, options.maxCachedWorkflows);
+  const activityLimits: Partial<Record<string, number>> = { [BATCH_TASK_QUEUE]: batchConcurrentChunks };
   const canUpgradeOnContinueAsNew =
     deploymentVersion !== undefined && (await offersUpgradeOnContinueAsNew(options.connection));
   const targets = taskQueues.map((taskQueue): WorkerTarget => ({
@@ -150,7 +151,7 @@ export async function createWorkers({
           namespace: target.namespace,
           peerNamespaces: peerNamespace === undefined ? [] : [peerNamespace],
         }),
-        tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchConcurrentChunks : undefined),
+        tuner: tunerFor(activityLimits[taskQueue]),
         ...(hasWorkflows(taskQueue) && workflowBundle && { workflowBundle }),
         ...(taskQueue === PAYMENT_TASK_QUEUE &&
           paymentsPerSecond !== undefined && { maxTaskQueueActivitiesPerSecond: paymentsPerSecond }),

@@ -11,7 +11,7 @@ import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { createDatabase } from '../support/database/database.js';
 import { lockProduct } from '../support/database/database-lock.js';
 import { readStock, makeOrder, addProduct } from '../support/shop/shop.js';
-import { createMany } from '../support/shop/batches.js';
+import { createMany } from '../support/create-many.js';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;

@@ -10,7 +10,7 @@ import type { StagedItem } from '../../src/store/batches/staging.js';
 import { MAX_ITEMS_PER_CHUNK } from '../../src/schemas/batch.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { createMany } from '../support/shop/batches.js';
+import { createMany } from '../support/create-many.js';
 import { applyChunk, applyItems, openBatch } from '../support/database/applied-items.js';
 import { createDatabase } from '../support/database/database.js';
 import { lockProduct } from '../support/database/database-lock.js';

@@ -48,7 +48,7 @@ export async function openApiDocument(): Promise<OpenAPIV3_1.Document> {
     approvalWebhookSecrets: [],
     stripeWebhookSecrets: [],
     approvalLinks: createApprovalLinkSigner(['unused-secret-of-the-documentation']),
-    uploadLimits: {
+    batchUploadLimits: {
       maxBytes: 0,
       maxLineLength: 0,
       maxUploads: 0,

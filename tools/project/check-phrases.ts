@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -50,7 +51,10 @@ export function findPhrases(file: string, text: string): string[] {
 /** Checks all files of the repository for banned phrases. @throws with one line for each banned phrase. */
 export async function checkPhrases(folder: string): Promise<void> {
   const { stdout } = await promisify(execFile)('git', ['-c', 'safe.directory=*', 'ls-files', '-z'], { cwd: folder });
-  const files = stdout.split('\0').filter((file) => PROSE.test(file) && !EXEMPT.includes(file));
+  // Git also lists deleted files until the deletion is committed.
+  const files = stdout
+    .split('\0')
+    .filter((file) => PROSE.test(file) && !EXEMPT.includes(file) && existsSync(join(folder, file)));
   const problems = await Promise.all(
     files.map(async (file) => findPhrases(file, await readFile(join(folder, file), 'utf8'))),
   );

@@ -19,7 +19,7 @@ export function createBatchServices({
   client,
   store,
   ...deps
-}: Pick<AppDependencies, 'client' | 'store' | 'batchOperations' | 'uploadLimits'>): BatchServices {
+}: Pick<AppDependencies, 'client' | 'store' | 'batchOperations' | 'batchUploadLimits'>): BatchServices {
   const batchDeps = { client, store, cachedProgress: createProgressCache(store) };
   const sharedRead = createSharedReads(SHARED_READ_MAX_AGE_MS);
   return {

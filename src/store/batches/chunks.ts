@@ -2,7 +2,8 @@ import { sql, type Kysely, type Transaction } from 'kysely';
 import type { Reason } from '../../schemas/shared/reason.js';
 import { toWellFormedText } from '../../text/well-formed-text.js';
 import { runLongTransaction, setLocal } from '../postgres/transactions.js';
-import type { StoredFailure, Tables } from '../tables.js';
+import type { Tables } from '../tables.js';
+import type { StoredFailure } from './tables.js';
 import type { StagedItem } from './staging.js';
 import { StepPace, type StepLimits, type StepResult } from './step-pace.js';
 

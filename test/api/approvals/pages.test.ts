@@ -12,7 +12,7 @@ import { createClient } from '../../../src/temporal/connections.js';
 import { decideUpdate, withdrawUpdate } from '../../../src/workflows/approval/contract.js';
 import { freePort } from '../../support/processes.js';
 import { approvalLinks, LINK_SECRETS, outgoingHttpClient } from '../../support/shop/test-activities.js';
-import { startApi, UPLOAD_LIMITS, type Api } from '../../support/api/api.js';
+import { startApi, BATCH_UPLOAD_LIMITS, type Api } from '../../support/api/api.js';
 import {
   makeApproval,
   makeApprover,
@@ -659,7 +659,7 @@ describeOnDevServer('approval pages', () => {
         approvalWebhookSecrets: [],
         stripeWebhookSecrets: [],
         batchOperations: operations,
-        uploadLimits: UPLOAD_LIMITS,
+        batchUploadLimits: BATCH_UPLOAD_LIMITS,
         auth: 'open',
         cursors: createCursors(['x']),
         sessionSecrets: ['x'],

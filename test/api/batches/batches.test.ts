@@ -6,12 +6,8 @@ import { batchWorkflowId, BATCH_TASK_QUEUE } from '../../../src/workflows/batch/
 import { startApi, type Api, type ApiResponse } from '../../support/api/api.js';
 import { ndjson, upload, useBatchApi, type BatchBody } from '../../support/api/batch-api.js';
 import { freePort, waitUntil } from '../../support/processes.js';
-import {
-  createMany,
-  stageTestBatch,
-  waitForBatchProgress,
-  waitForPendingActivities,
-} from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
+import { stageTestBatch, waitForBatchProgress, waitForPendingActivities } from '../../support/shop/batches.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 

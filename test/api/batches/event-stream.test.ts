@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { startApi, type Api } from '../../support/api/api.js';
 import { openEventStream, useBatchApi } from '../../support/api/batch-api.js';
 import { waitUntil } from '../../support/processes.js';
-import { createMany, stageTestBatch } from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
+import { stageTestBatch } from '../../support/shop/batches.js';
 import { addProduct, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 

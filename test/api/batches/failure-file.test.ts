@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Api } from '../../support/api/api.js';
 import { ndjson, upload, useBatchApi } from '../../support/api/batch-api.js';
-import { createMany } from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
 import { addProduct, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 

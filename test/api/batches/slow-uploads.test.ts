@@ -7,7 +7,8 @@ import { authOf, createCaller, type TestCaller } from '../../support/api/callers
 import { countBatchRows, waitForUploads } from '../../support/database/batch-store.js';
 import { lockChunks } from '../../support/database/database-lock.js';
 import { DAY_SECONDS } from '../../support/shop/approvals.js';
-import { createMany, waitForBatchProgress } from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
+import { waitForBatchProgress } from '../../support/shop/batches.js';
 import { addProduct, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 
@@ -22,8 +23,8 @@ describeOnDevServer('slow uploads', () => {
   beforeAll(async () => {
     ({ shop } = batchApi);
     const auth = authOf(ada, ben, eve);
-    patient = await startApi({ ...shop, auth, uploadLimits: { maxUploads: 5, maxUploadsPerCaller: 3 } });
-    strict = await startApi({ ...shop, auth, uploadLimits: { minBytesPerSecond: 10_000, speedCheckMs: 500 } });
+    patient = await startApi({ ...shop, auth, batchUploadLimits: { maxUploads: 5, maxUploadsPerCaller: 3 } });
+    strict = await startApi({ ...shop, auth, batchUploadLimits: { minBytesPerSecond: 10_000, speedCheckMs: 500 } });
   });
   afterAll(async () => {
     await patient?.close();

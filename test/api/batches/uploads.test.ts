@@ -18,7 +18,8 @@ import {
 } from '../../support/api/batch-api.js';
 import { countBatchRows, waitForUploads } from '../../support/database/batch-store.js';
 import { lockChunks, terminateBlockedConnections } from '../../support/database/database-lock.js';
-import { createMany, startBatch, waitForBatchProgress } from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
+import { startBatch, waitForBatchProgress } from '../../support/shop/batches.js';
 import { addProduct, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 
@@ -255,7 +256,7 @@ describeOnDevServer('POST /v1/batches', () => {
     });
 
     test('rejects a compressed body with 413 when its decompressed size exceeds the limit', async () => {
-      const small = await startApi({ ...shop, uploadLimits: { maxBytes: 1_000_000 } });
+      const small = await startApi({ ...shop, batchUploadLimits: { maxBytes: 1_000_000 } });
       try {
         const bomb = gzipSync(Buffer.from('{"sku":"MUG","quantity":1}\n'.repeat(400_000)));
         expect(bomb.length).toBeLessThan(100_000);
@@ -396,7 +397,7 @@ describeOnDevServer('POST /v1/batches', () => {
     const LIMITS = { maxBytes: 2_000, maxLineLength: 100 };
     let small: Api;
     beforeAll(async () => {
-      small = await startApi({ ...shop, uploadLimits: LIMITS });
+      small = await startApi({ ...shop, batchUploadLimits: LIMITS });
     });
     afterAll(() => small?.close());
 

@@ -162,7 +162,7 @@ describe.concurrent('malformed HTTP', () => {
 describe('request size limits', () => {
   let api: Api;
   beforeAll(async () => {
-    api = await startApiWithoutBackends({ auth, uploadLimits: { maxBytes: 1_000 } });
+    api = await startApiWithoutBackends({ auth, batchUploadLimits: { maxBytes: 1_000 } });
   });
   afterAll(() => api?.close());
 

@@ -4,7 +4,8 @@ import { startApi, startApiProcess, type Api } from '../../support/api/api.js';
 import { ndjson, openRequest, uploadPath, upload } from '../../support/api/batch-api.js';
 import { countBatchRows } from '../../support/database/batch-store.js';
 import { waitUntil } from '../../support/processes.js';
-import { createMany, waitForBatchProgress } from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
+import { waitForBatchProgress } from '../../support/shop/batches.js';
 import { addProduct, readStock, startShop, type Shop } from '../../support/shop/shop.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 

@@ -56,7 +56,6 @@ describeOnDevServer('traces and logs', () => {
   const cartId = randomUUID();
   /** Orders that start without a trace: `taken` while the worker samples all traces, `left` while it samples none. */
   const byHand = { taken: randomUUID(), left: randomUUID() };
-  let batchId: string;
   let requestId: string;
   const told: Record<string, string | undefined> = {};
 
@@ -154,16 +153,24 @@ describeOnDevServer('traces and logs', () => {
     }
     for (const { path, traceparent } of shop.fakes.records(orderId).requests) told[path] = traceparent;
 
-    batchId = await stageTestBatch(shop.store, { items: Array.from({ length: CHUNKS }, () => item), itemsPerChunk: 1 });
-    await send('POST', `/v1/batches/${batchId}/retry`);
-    const lastShard = `${batchWorkflowId(batchId)}/1`;
+    await cancelBatchInProgress(item);
+  }
+
+  /** Starts a batch, and cancels it when its last shard is open. */
+  async function cancelBatchInProgress(item: unknown): Promise<void> {
+    const id = await stageTestBatch(shop.store, {
+      items: Array.from({ length: CHUNKS }, () => item),
+      itemsPerChunk: 1,
+    });
+    await send('POST', `/v1/batches/${id}/retry`);
+    const lastShard = `${batchWorkflowId(id)}/1`;
     await collector.waitForSpan('of the last shard', ({ name, attributes }) => {
       return name === 'RunWorkflow:batchShard' && attributes['temporalWorkflowId'] === lastShard;
     });
-    const isInProgress = async () => ((await shop.store.countBatchProgress(batchId))?.succeeded ?? 0) > 50 || undefined;
+    const isInProgress = async () => ((await shop.store.countBatchProgress(id))?.succeeded ?? 0) > 50 || undefined;
     await waitUntil(isInProgress, { description: 'a batch in progress', timeoutMs: DEADLINE_MS });
-    await send('POST', `/v1/batches/${batchId}/cancel`);
-    await handleOf(batchWorkflowId(batchId))
+    await send('POST', `/v1/batches/${id}/cancel`);
+    await handleOf(batchWorkflowId(id))
       .result()
       .catch(() => undefined);
   }

@@ -12,7 +12,8 @@ import {
   useBatchStore,
   type ApplyChunk,
 } from '../../support/database/batch-store.js';
-import { chunksOf, createMany, stageTestBatch } from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
+import { chunksOf, stageTestBatch } from '../../support/shop/batches.js';
 
 const batchStore = useBatchStore();
 const { waitForBlockedTransactions, openAttempt, openStagedBatch, storedChunks, holdChunkOpen } = batchStore;

@@ -7,7 +7,8 @@ import type { OpenAttempt } from '../../../src/store/batches/attempts.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { createGate, makeNumberedItems, rejectionsAt, useBatchStore } from '../../support/database/batch-store.js';
 import { lockProduct } from '../../support/database/database-lock.js';
-import { createMany, stageTestBatch } from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
+import { stageTestBatch } from '../../support/shop/batches.js';
 
 /** A statement of an order that waits longer for a lock fails. The timeout of all statements is four seconds. */
 const MAX_ORDER_LOCK_WAIT_MS = 1_500;

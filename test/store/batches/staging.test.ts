@@ -12,7 +12,8 @@ import {
   useBatchStore,
 } from '../../support/database/batch-store.js';
 import { lockChunks, terminateBlockedConnections } from '../../support/database/database-lock.js';
-import { createMany, splitIntoChunks, stageTestBatch } from '../../support/shop/batches.js';
+import { createMany } from '../../support/create-many.js';
+import { splitIntoChunks, stageTestBatch } from '../../support/shop/batches.js';
 
 const batchStore = useBatchStore();
 const { waitForUploads, waitForBlockedTransactions, countRows, openAttempt, storedChunks } = batchStore;

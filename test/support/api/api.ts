@@ -46,7 +46,7 @@ import {
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
 
 /** The default limits of uploads. */
-export const UPLOAD_LIMITS: AppDependencies['uploadLimits'] = {
+export const BATCH_UPLOAD_LIMITS: AppDependencies['batchUploadLimits'] = {
   maxBytes: 2 ** 30,
   maxLineLength: 16_384,
   maxUploads: 16,
@@ -88,7 +88,7 @@ interface ApiOptions {
   store: Store;
   fakes?: RunningFakes;
   outgoing?: OutgoingHttpClient;
-  uploadLimits?: Partial<AppDependencies['uploadLimits']>;
+  batchUploadLimits?: Partial<AppDependencies['batchUploadLimits']>;
   auth?: AppDependencies['auth'];
   protection?: Partial<AppDependencies['protection']>;
   /** The secrets that sign the sessions of browsers. */
@@ -103,7 +103,7 @@ interface ApiOptions {
 
 /** Builds the API with default options for tests. The API does not listen yet. */
 export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
-  const { client, store, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
+  const { client, store, outgoing = toThisMachine, batchUploadLimits, auth = 'open', protection } = deps;
   const { sessionSecrets = [CURSOR_SECRET] } = deps;
   const { encryptionKeys: keys = [], logger = createLogger('api', 'silent'), metrics, links = {} } = deps;
   return await buildApp({
@@ -124,7 +124,7 @@ export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
     },
     stripeWebhookSecrets: [STRIPE_WEBHOOK_SECRET, PREVIOUS_STRIPE_WEBHOOK_SECRET],
     batchOperations: operations,
-    uploadLimits: { ...UPLOAD_LIMITS, ...uploadLimits },
+    batchUploadLimits: { ...BATCH_UPLOAD_LIMITS, ...batchUploadLimits },
     auth,
     // Load shedding is off, because test machines sometimes stall.
     protection: { corsOrigins: [], codecOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0, ...protection },

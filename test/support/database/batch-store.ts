@@ -5,7 +5,8 @@ import type { ChunkKey, ItemFailure } from '../../../src/store/batches/chunks.js
 import type { StagedItem } from '../../../src/store/batches/staging.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { waitUntil } from '../processes.js';
-import { createMany, stageTestBatch } from '../shop/batches.js';
+import { createMany } from '../create-many.js';
+import { stageTestBatch } from '../shop/batches.js';
 import { createDatabase } from './database.js';
 
 export const MAX_CONNECTIONS = 10;

@@ -13,10 +13,6 @@ import type { batch } from '../../../src/workflows/batch/workflow.js';
 
 export type BatchHandle = WorkflowHandleWithFirstExecutionRunId<typeof batch>;
 
-/** Makes a list of `count` elements. `make` receives the index of each element. */
-export const createMany = <T>(count: number, make: (index: number) => T): T[] =>
-  Array.from({ length: count }, (_, index) => make(index));
-
 /** Splits items into chunks and numbers them like the lines of an upload, starting at 1. */
 export async function* splitIntoChunks(items: unknown[], itemsPerChunk: number): AsyncGenerator<StagedItem[]> {
   const numbered = items.map((item, index) => ({ line: index + 1, item }));

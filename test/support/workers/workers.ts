@@ -20,9 +20,9 @@ import { parseEncryptionKeys } from '../temporal/encryption.js';
 import { trackNamespace } from '../replay/run-tracker.js';
 import type { Shop, TemporalServer } from '../shop/shop.js';
 
-interface StartWorkerOptions extends Partial<Omit<WorkersOptions, 'connection' | 'namespace' | 'activities'>> {
+type StartWorkerOptions = Partial<Omit<WorkersOptions, 'connection' | 'namespace' | 'activities'>> & {
   operations?: Operations;
-}
+};
 
 /** Starts a worker in this process, for a shop that was started without a worker. */
 export async function startWorker(

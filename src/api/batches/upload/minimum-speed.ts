@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import type { UploadLimits } from '../../dependencies.js';
 import { HttpProblem } from '../../problems/http-problem.js';
+import type { BatchUploadLimits } from './limits.js';
 
 /**
  * Fails an upload that is too slow, because an upload holds one of few slots. Ignores the time in which the server
@@ -11,7 +11,7 @@ import { HttpProblem } from '../../problems/http-problem.js';
  */
 export function enforceMinimumSpeed(
   { raw }: FastifyRequest,
-  { minBytesPerSecond, speedCheckMs }: Pick<UploadLimits, 'minBytesPerSecond' | 'speedCheckMs'>,
+  { minBytesPerSecond, speedCheckMs }: Pick<BatchUploadLimits, 'minBytesPerSecond' | 'speedCheckMs'>,
   fail: (problem: HttpProblem) => void,
 ): () => void {
   const { socket } = raw;

@@ -13,7 +13,7 @@ import { enforceMinimumSpeed } from './minimum-speed.js';
 import { parseItems, type ItemFormat } from './parse-items.js';
 import { createUploadSlots } from './slots.js';
 
-type UploadDependencies = BatchDependencies & Pick<AppDependencies, 'batchOperations' | 'uploadLimits'>;
+type UploadDependencies = BatchDependencies & Pick<AppDependencies, 'batchOperations' | 'batchUploadLimits'>;
 
 export interface BatchUpload {
   batchId: string;
@@ -34,8 +34,8 @@ export interface BatchUpload {
  * @throws 400, 408, 409, 413, 422, or 503 `too-many-uploads`.
  */
 export function createBatchUploader(deps: UploadDependencies) {
-  const { uploadLimits } = deps;
-  const takeSlot = createUploadSlots(uploadLimits);
+  const { batchUploadLimits } = deps;
+  const takeSlot = createUploadSlots(batchUploadLimits);
 
   return async (upload: BatchUpload): Promise<{ total: number; status: BatchStatus }> => {
     const { batchId, format, isGzip = false, body, problemTexts, request } = upload;
@@ -43,7 +43,7 @@ export function createBatchUploader(deps: UploadDependencies) {
     if (Number(request.headers['content-length']) > options.maxBytes) throw bodyTooLarge(options.maxBytes);
     const freeSlot = takeSlot(request.caller.id);
     const { content, fail, close } = readBody(body, { isGzip });
-    const stopSpeedCheck = enforceMinimumSpeed(request, uploadLimits, fail);
+    const stopSpeedCheck = enforceMinimumSpeed(request, batchUploadLimits, fail);
     try {
       const items = parseItems(content, { ...options, format, problemTexts });
       const { operation } = upload.options;
@@ -63,8 +63,8 @@ export function createBatchUploader(deps: UploadDependencies) {
 export type BatchUploader = ReturnType<typeof createBatchUploader>;
 
 /** @throws 400 for an unknown operation, or for a delimiter with a format that has none. */
-function parseOptionsOf({ options, format }: BatchUpload, { batchOperations, uploadLimits }: UploadDependencies) {
-  const { maxBytes, maxLineLength } = uploadLimits;
+function parseOptionsOf({ options, format }: BatchUpload, { batchOperations, batchUploadLimits }: UploadDependencies) {
+  const { maxBytes, maxLineLength } = batchUploadLimits;
   const { delimiter, itemsPerChunk } = options;
   const operation = batchOperations.get(options.operation);
   if (!operation) {

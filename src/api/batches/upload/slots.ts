@@ -1,5 +1,5 @@
-import type { UploadLimits } from '../../dependencies.js';
 import { httpProblem } from '../../problems/http-problem.js';
+import type { BatchUploadLimits } from './limits.js';
 
 /**
  * Limits the concurrent uploads to this process, in total and for each caller, so that the slow uploads of one caller
@@ -8,7 +8,7 @@ import { httpProblem } from '../../problems/http-problem.js';
 export function createUploadSlots({
   maxUploads,
   maxUploadsPerCaller,
-}: Pick<UploadLimits, 'maxUploads' | 'maxUploadsPerCaller'>) {
+}: Pick<BatchUploadLimits, 'maxUploads' | 'maxUploadsPerCaller'>) {
   const usedByCaller = new Map<string, number>();
   let used = 0;
 

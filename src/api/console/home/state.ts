@@ -1,5 +1,6 @@
 import { waitForAll, withTimeout } from '../../../async/promises.js';
-import { countOpenBatches, countOpenWorkflows, listRunningBatchIds } from '../../../observability/open-work.js';
+import { countOpenBatches, listRunningBatchIds } from '../../../observability/open-batches.js';
+import { countOpenWorkflows } from '../../../observability/open-work.js';
 import { findUnpolledTaskQueues } from '../../../temporal/client/pollers.js';
 import { quoteCallerId } from '../../../temporal/client/visibility.js';
 import { readTaskBacklogs } from '../../../temporal/monitoring.js';

@@ -1,4 +1,4 @@
-import { countOpenBatches, listRunningBatchIds } from '../../open-work.js';
+import { countOpenBatches, listRunningBatchIds } from '../../open-batches.js';
 import { unlabelledGauge, type CollectorContext, type GaugeFamily } from './collector.js';
 
 export async function collectIdleBatches({ client, store }: CollectorContext): Promise<GaugeFamily[]> {
