@@ -58,12 +58,17 @@ describeOnDevServer('the API with random invalid requests', () => {
       await api.post('/v1/orders', { orderId: EXISTING_ID, customerId: EXISTING_ID, lines, payment }),
       await api.post(`/v1/carts/${EXISTING_ID}/items`, lines[0]),
       await api.post('/v1/approvals', { ...example, approvalId: EXISTING_ID }),
-      await api.request('POST', `/v1/batches?operation=restock&batchId=${EXISTING_ID}`, {
-        text: JSON.stringify(lines[0]),
-        headers: { 'content-type': 'application/x-ndjson' },
-      }),
     ];
-    expect(made.map(({ status }) => status)).toEqual([202, 200, 202, 202]);
+    expect(made.map(({ status }) => status)).toEqual([202, 200, 202]);
+    await runBatch(lines[0]!);
+  }
+
+  async function runBatch(line: object): Promise<void> {
+    const upload = await api.request('POST', `/v1/batches?operation=restock&batchId=${EXISTING_ID}`, {
+      text: JSON.stringify(line),
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    expect(upload.status).toBe(202);
     const poll = async () => {
       const { body } = await api.get<BatchResource>(`/v1/batches/${EXISTING_ID}`);
       return isOpenBatch(body.status) ? undefined : true;
@@ -99,11 +104,16 @@ describeOnDevServer('the API with random invalid requests', () => {
     await api.get(`/v1/orders?customerId=${EXISTING_ID}&status=processing`);
     await api.get(`/v1/orders?customerId=${EXISTING_ID}&status=failed`);
     await api.get(`/v1/approvals?approver=${EXISTING_ID}&status=withdrawn`);
-    await api.get('/v1/batches?status=failed');
 
     expect(queries.filter((query) => !VISIBILITY_QUERY.test(query))).toEqual([]);
     for (const sent of [`'order:${body.orderId}'`, `WorkflowType = 'order'`, `WorkflowType = 'approval'`])
       expect(queries.filter((query) => query.includes(sent)).length).toBeGreaterThanOrEqual(1);
+  });
+
+  test('visibility queries for batches contain only names, timestamps and valid ids', async () => {
+    await api.get('/v1/batches?status=failed');
+
+    expect(queries.filter((query) => !VISIBILITY_QUERY.test(query))).toEqual([]);
   });
 });
 
