@@ -17,7 +17,7 @@ export interface Plan {
   changed: Map<string, string>;
 }
 
-/** Plans the files of a new part. @throws when a file exists, or when a registration has no place. */
+/** Plans the files of a new part. @throws when the name is taken, or when a registration has no place. */
 export async function planPart(root: string, kind: Kind, name: string): Promise<Plan> {
   const render = createRenderer(name);
   const created = await renderTemplates(root, kind.templates, name);
@@ -25,6 +25,8 @@ export async function planPart(root: string, kind: Kind, name: string): Promise<
     if (existsSync(join(root, path)))
       throw new Error(`${path} exists. The name ${name} is taken: choose another name.`);
   }
+  const conflict = await kind.findConflict?.(root, name);
+  if (conflict !== undefined) throw new Error(`${conflict}. The name ${name} is taken: choose another name.`);
   const changed = await applyEdits(root, kind, render);
   return { created, changed };
 }

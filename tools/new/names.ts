@@ -25,13 +25,16 @@ const RESERVED = new Set(
   workflow yield`.split(/\s+/),
 );
 
-/** Returns what is wrong with a name, or undefined for a valid name. */
-export function findNameProblem(name: string): string | undefined {
+/**
+ * Returns what is wrong with a name, or undefined for a valid name. Without `example`, the name must be a singular noun,
+ * because the generator forms the plural.
+ */
+export function findNameProblem(name: string, example?: string): string | undefined {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name))
-    return 'must be a noun in kebab case: small letters and digits, with - between words (example: price-alert)';
+    return `must be in kebab case: small letters and digits, with - between words (example: ${example ?? 'price-alert'})`;
   if (name.length > MAX_LENGTH) return `must have at most ${MAX_LENGTH} characters, but has ${name.length}`;
   if (RESERVED.has(name)) return 'is a reserved word: choose a name from your domain (example: price-alert)';
-  if (name.endsWith('s') && !/[isu]s$/.test(name))
+  if (example === undefined && name.endsWith('s') && !/[isu]s$/.test(name))
     return 'must be singular, because the generator forms the plural (example: price-alert)';
   return undefined;
 }

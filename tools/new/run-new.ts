@@ -19,9 +19,10 @@ ${Object.entries(KINDS)
   .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
   .join('\n')}
 
-The name is a singular noun in kebab case, for example:
+The name is in kebab case. It is a singular noun, or a verb phrase for an activity, for example:
 
-  npm run new -- workflow price-alert`;
+  npm run new -- workflow price-alert
+  npm run new -- activity check-credit`;
 
 /** `npm run new`: adds a part to the project in `root`. Returns the exit code. Never throws. */
 export async function runNew(
@@ -51,7 +52,7 @@ function readCommandLine(args: string[]): 'help' | { kindName: string; name: str
     throw new UsageError('expected a kind and a name');
   if (!Object.hasOwn(KINDS, kindName))
     throw new UsageError(`unknown kind "${kindName}": must be ${Object.keys(KINDS).join(', ')}`);
-  const problem = findNameProblem(name);
+  const problem = findNameProblem(name, KINDS[kindName]!.example);
   if (problem !== undefined) throw new Error(`The name "${name}" ${problem}.`);
   return { kindName, name };
 }

@@ -50,6 +50,7 @@ describeOnDevServer('npm run new in a copy of the project', () => {
     await expectFailure('npm run --silent new -- saga refund', 'unknown kind "saga": must be ');
     await expectFailure('npm run --silent new -- workflow PriceAlert', 'kebab case');
     await expectFailure('npm run --silent new -- workflow order', 'The name order is taken');
+    await expectFailure('npm run --silent new -- activity charge-payment', 'an activity of the type chargePayment');
     expect(existsSync(path('docs/patterns/orders.md'))).toBe(false);
   });
 
@@ -67,6 +68,7 @@ describeOnDevServer('npm run new in a copy of the project', () => {
   test.each([
     ['workflow', 'price-alert'],
     ['operation', 'recount'],
+    ['activity', 'check-credits'],
   ])('adds a new %s with the name %s, but not twice', { timeout: TIMEOUT_MS }, async (kind, name) => {
     const output = await expectSuccess(`npm run --silent new -- ${kind} ${name}`);
 

@@ -22,6 +22,11 @@ test.each([
   expect(findNameProblem(name)).toContain(problem);
 });
 
+test('accepts a verb phrase that ends with s for a part without a plural', () => {
+  expect(findNameProblem('check-details', 'check-credit')).toBeUndefined();
+  expect(findNameProblem('CheckDetails', 'check-credit')).toContain('(example: check-credit)');
+});
+
 test.each([
   ['invoice', 'invoices'],
   ['price-alert', 'price-alerts'],
