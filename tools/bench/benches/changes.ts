@@ -7,9 +7,10 @@ import { waitUntilReady } from '../../processes/readiness.js';
 import { projectRoot } from '../../settings/environment.js';
 import type { Change, SampleScale } from '../bench.js';
 import { completeOrderByClient } from '../load/orders.js';
-import { addValue, compareWithFirst, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
+import { compareWithFirst, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 import { readCpuSeconds } from '../measure/cpu-time.js';
-import { collectConcurrently, measureLatencies } from '../measure/sampling.js';
+import { measureOrderRate, type OrderVariant } from '../measure/order-rate.js';
+import { measureLatencies } from '../measure/sampling.js';
 
 const ROUNDS = 7;
 const ORDERS = 120;
@@ -28,24 +29,10 @@ export async function benchChange({ scale }: SampleScale, { name, against }: Cha
   try {
     const variants = { without: await startOrderStack(resolve(against)), with: await startOrderStack(projectRoot) };
     for (const { stop } of Object.values(variants)) stops.unshift(stop);
-    const perSecond: ValuesByVariant = {};
-    const workerMs: ValuesByVariant = {};
-    const apiMs: ValuesByVariant = {};
-    for (const { completeOrder } of Object.values(variants))
-      await collectConcurrently(scale(WARM_UP), CONCURRENCY, completeOrder);
-    for (let round = 0; round < scale(ROUNDS); round += 1) {
-      for (const [variant, { completeOrder, workerPid, apiPid }] of Object.entries(variants)) {
-        const before = {
-          worker: await readCpuSeconds(workerPid),
-          api: await readCpuSeconds(apiPid),
-          at: performance.now(),
-        };
-        await collectConcurrently(scale(ORDERS), CONCURRENCY, completeOrder);
-        addValue(perSecond, variant, (scale(ORDERS) * 1000) / (performance.now() - before.at));
-        addValue(workerMs, variant, (((await readCpuSeconds(workerPid)) - before.worker) * 1000) / scale(ORDERS));
-        addValue(apiMs, variant, (((await readCpuSeconds(apiPid)) - before.api) * 1000) / scale(ORDERS));
-      }
-    }
+    const { perSecond, cpuMs } = await measureOrderRate(
+      { rounds: scale(ROUNDS), orders: scale(ORDERS), concurrency: CONCURRENCY, warmUp: scale(WARM_UP) },
+      { without: toOrderVariant(variants.without), with: toOrderVariant(variants.with) },
+    );
     const { p50 } = await measureLatencies(
       { rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) },
       { without: variants.without.completeOrder, with: variants.with.completeOrder },
@@ -59,13 +46,20 @@ export async function benchChange({ scale }: SampleScale, { name, against }: Cha
     return [
       ...compare(perSecond, { what: 'rate', ...ofOrders, unit: 'per second', better: 'more' }),
       ...compare(p50, { what: 'p50, one client', ...ofOrders, sampleCount: scale(CALLS_PER_ROUND) }),
-      ...compare(workerMs, { what: 'worker CPU time', ...ofOrders }),
-      ...compare(apiMs, { what: 'API CPU time', ...ofOrders }),
+      ...compare(cpuMs['worker']!, { what: 'worker CPU time', ...ofOrders }),
+      ...compare(cpuMs['api']!, { what: 'API CPU time', ...ofOrders }),
     ];
   } finally {
     for (const stop of stops) await stop();
   }
 }
+
+const toOrderVariant = ({ completeOrder, workerPid, apiPid }: OrderStack): OrderVariant => ({
+  run: completeOrder,
+  cpuSeconds: { worker: () => readCpuSeconds(workerPid), api: () => readCpuSeconds(apiPid) },
+});
+
+type OrderStack = Awaited<ReturnType<typeof startOrderStack>>;
 
 /** Starts the stack of a checkout in a process of its own. */
 async function startOrderStack(folder: string) {

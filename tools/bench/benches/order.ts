@@ -1,9 +1,10 @@
 import { withOrderServers } from '../programs/order-servers.js';
 import type { SampleScale } from '../bench.js';
-import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
+import { compareWithFirst, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 import { completeOrderByClient, completeOrderByHttp } from '../load/orders.js';
 import { readCpuSeconds } from '../measure/cpu-time.js';
-import { collectConcurrently, measureLatencies } from '../measure/sampling.js';
+import { measureOrderRate } from '../measure/order-rate.js';
+import { measureLatencies } from '../measure/sampling.js';
 
 const ROUNDS = 5;
 const ORDERS = 120;
@@ -52,18 +53,15 @@ export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> 
 }
 
 async function compareVariants(scale: SampleScale['scale'], variants: MeasuredVariant[]): Promise<Comparison[]> {
-  const perSecond: ValuesByVariant = {};
-  const processor: ValuesByVariant = {};
-  for (const { run } of variants) await collectConcurrently(scale(WARM_UP), CONCURRENCY, run);
-  for (let round = 0; round < scale(ROUNDS); round += 1) {
-    for (const { name, workerPid, run } of variants) {
-      const before = { used: await readCpuSeconds(workerPid), at: performance.now() };
-      await collectConcurrently(scale(ORDERS), CONCURRENCY, run);
-      addValue(perSecond, name, (scale(ORDERS) * 1000) / (performance.now() - before.at));
-      const used = (await readCpuSeconds(workerPid)) - before.used;
-      addValue(processor, name, (used * 1000) / scale(ORDERS));
-    }
-  }
+  const { perSecond, cpuMs } = await measureOrderRate(
+    { rounds: scale(ROUNDS), orders: scale(ORDERS), concurrency: CONCURRENCY, warmUp: scale(WARM_UP) },
+    Object.fromEntries(
+      variants.map(({ name, workerPid, run }) => [
+        name,
+        { run, cpuSeconds: { worker: () => readCpuSeconds(workerPid) } },
+      ]),
+    ),
+  );
   const latencies = await measureLatencies(
     { rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) },
     Object.fromEntries(variants.map(({ name, run }) => [name, run])),
@@ -79,7 +77,7 @@ async function compareVariants(scale: SampleScale['scale'], variants: MeasuredVa
     }),
     ...compareWithBaselines(latencies.p50, { what: 'p50, one client', ...calls }),
     ...compareWithBaselines(latencies.max, { what: `slowest of ${scale(CALLS_PER_ROUND)}, one client`, ...calls }),
-    ...compareWithBaselines(processor, {
+    ...compareWithBaselines(cpuMs['worker']!, {
       what: 'worker CPU time',
       unit: 'ms',
       better: 'less',

@@ -6,6 +6,7 @@ import type { SampleScale } from '../bench.js';
 import { addBenchProduct, BENCH_SKU } from '../load/orders.js';
 import { addValue, compareWithFirst, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 import { machineCpuSeconds } from '../measure/cpu-time.js';
+import { measureOrderRate } from '../measure/order-rate.js';
 import { collectConcurrently, measureLatencies } from '../measure/sampling.js';
 import { installPeers, PEERS, startPeer, type OrderEngine, type PeerName } from '../programs/peers.js';
 import { startTemporalEngine } from '../programs/temporal-engine.js';
@@ -50,21 +51,14 @@ export async function benchPeers({ scale }: SampleScale): Promise<Comparison[]> 
 }
 
 async function compareThroughput(scale: SampleScale['scale'], engines: Engines): Promise<Comparison[]> {
-  const perSecond: ValuesByVariant = {};
-  const processor: ValuesByVariant = {};
-  for (const engine of Object.values(engines))
-    await collectConcurrently(scale(WARM_UP), CONCURRENCY, () => complete(engine));
-  const idle = await idleCpuPerMillisecond();
-  for (let round = 0; round < scale(ROUNDS); round += 1) {
-    for (const [name, engine] of Object.entries(engines)) {
-      const before = { used: machineCpuSeconds(), at: performance.now() };
-      await collectConcurrently(scale(ORDERS), CONCURRENCY, () => complete(engine));
-      const elapsedMs = performance.now() - before.at;
-      addValue(perSecond, name, (scale(ORDERS) * 1000) / elapsedMs);
-      const used = (machineCpuSeconds() - before.used) * 1000 - idle * elapsedMs;
-      addValue(processor, name, used / scale(ORDERS));
-    }
-  }
+  const idle = await idleCpuPerSecond();
+  const cpuSeconds = { machine: () => machineCpuSeconds() - (idle * performance.now()) / 1000 };
+  const { perSecond, cpuMs } = await measureOrderRate(
+    { rounds: scale(ROUNDS), orders: scale(ORDERS), concurrency: CONCURRENCY, warmUp: scale(WARM_UP) },
+    Object.fromEntries(
+      Object.entries(engines).map(([name, engine]) => [name, { run: () => complete(engine), cpuSeconds }]),
+    ),
+  );
   const runs = Object.entries(engines).map(([name, engine]) => [name, () => complete(engine)] as const);
   const { p50, max } = await measureLatencies(
     { rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) },
@@ -76,12 +70,17 @@ async function compareThroughput(scale: SampleScale['scale'], engines: Engines):
     ...compareWithFirst(perSecond, { what: 'orders', unit: 'per second', better: 'more', ...orders }),
     ...compareWithFirst(p50, { what: 'p50, one client', ...calls }),
     ...compareWithFirst(max, { what: `slowest of ${scale(CALLS_PER_ROUND)}, one client`, ...calls }),
-    ...compareWithFirst(processor, { what: 'CPU time of all processes', unit: 'ms', better: 'less', ...orders }),
+    ...compareWithFirst(cpuMs['machine']!, {
+      what: 'CPU time of all processes',
+      unit: 'ms',
+      better: 'less',
+      ...orders,
+    }),
   ];
 }
 
-/** The processor milliseconds per millisecond that the machine uses while no order is in progress. */
-async function idleCpuPerMillisecond(): Promise<number> {
+/** The processor seconds per second that the machine uses while no order is in progress. */
+async function idleCpuPerSecond(): Promise<number> {
   const [used, at] = [machineCpuSeconds(), performance.now()];
   await delay(IDLE_MS);
   return ((machineCpuSeconds() - used) * 1000) / (performance.now() - at);
