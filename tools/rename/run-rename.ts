@@ -17,8 +17,9 @@ Exit code: 0 on success, 2 after an error`;
 const NAME = /^[a-z][a-z0-9]{1,19}$/;
 
 /**
- * Names that the database or Kubernetes reserves, that YAML reads as another value than a string, or that the deployment
- * uses for other parts. Key words of SQL are no problem: databases.sql quotes the names.
+ * Names that the database or Kubernetes reserves, that YAML reads as another value than a string, that the deployment
+ * uses for other parts, or that other metrics have as their prefix. Key words of SQL are no problem: databases.sql
+ * quotes the names.
  */
 const RESERVED_NAMES = new Set([
   'none',
@@ -41,6 +42,9 @@ const RESERVED_NAMES = new Set([
   'worker',
   'api',
   'setup',
+  'http',
+  'nodejs',
+  'process',
 ]);
 
 const COMMAND_TIMEOUT_MS = 120_000;
