@@ -176,8 +176,11 @@ export const benches: readonly Bench[] = [
       'signatures, no notifications, search attributes, metrics or lists. CPU time is that of the whole machine, less ' +
       'what it uses while idle. Recovery is measured like that of the worker above. In the last rows, each engine is ' +
       'killed three times during 100 orders, of which ten are declined. More charge calls than orders are repeated ' +
-      'calls; the gateway accepts each charge once, because all engines send the same idempotency key. The first run ' +
-      'installs the peers from the npm registry.',
+      'calls; the gateway accepts each charge once, because all engines send the same idempotency key. Temporal costs ' +
+      'more here: each step of an order is written to the history by a separate server, and a new worker gets the ' +
+      'tasks of a killed one only after their timeouts. The job queue is the cheapest, but every case of its recovery ' +
+      'is code of the application: without the second job for a repeated report in `pg-boss.mjs`, a kill between two ' +
+      'statements leaves an order open for ever. The first run installs the peers from the npm registry.',
     run: async (scale) => (await import('./benches/peers.js')).benchPeers(scale),
   },
 ];
