@@ -69,7 +69,7 @@ describe('the alert rules', () => {
     const fast = JSON.stringify(acceleratedRules());
     expect(slow).toMatch(/\b5m\b/);
     expect(fast).not.toMatch(/\b\d+m\b/);
-    expect(fast).toContain('shop_task_queue_approximate_backlog_age_seconds > 1"');
+    expect(fast).toContain('shop_batch_idle_seconds > 10"');
   });
 });
 

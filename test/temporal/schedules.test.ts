@@ -40,7 +40,7 @@ describeOnDevServer('the schedules', () => {
     ['reconcile', { comparedCount: 0, orders: [], hasMore: false }],
     ['audit', { chargeCount: 0, workflowCount: 0, findings: [], isComplete: true }],
     ['report', expect.objectContaining({ length: 7 })],
-    ['purge', { idempotencyKeys: 0, notifications: 0, orders: 0 }],
+    ['purge', { idempotencyKeys: 0, notifications: 0, batches: 0, uploads: 0, orders: 0 }],
   ])('the triggered schedule %s runs its workflow', async (scheduleId, expected) => {
     await ensureSchedules(shop.client);
     const handle = shop.client.schedule.getHandle(scheduleId);

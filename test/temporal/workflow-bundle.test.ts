@@ -20,7 +20,7 @@ test('the workflow bundle contains the workflow code', () => {
 });
 
 test('the workflow bundle contains no code of the shop other than workflow code', () => {
-  const known = [
+  expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([
     './src/async/concurrency.ts',
     './src/failures/rejections.ts',
     './src/temporal/payloads/bounded-failure-converter.ts',
@@ -30,9 +30,7 @@ test('the workflow bundle contains no code of the shop other than workflow code'
     './src/text/json-limits.ts',
     './src/text/utc-minute.ts',
     './src/text/well-formed-text.ts',
-  ];
-  const isOther = (path: string) => path.startsWith('./src/') && !path.startsWith('./src/workflows/');
-  expect(modules.filter(isOther).filter((path) => !known.includes(path))).toEqual([]);
+  ]);
 });
 
 test('the workflow bundle contains no library other than the SDK', () => {

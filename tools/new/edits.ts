@@ -66,58 +66,6 @@ export function addAfterLast(file: string, pattern: RegExp, lines: string): Edit
   };
 }
 
-/** Adds lines before the first line that matches. */
-export function addBefore(file: string, pattern: RegExp, lines: string): Edit {
-  return {
-    file,
-    adds: lines,
-    apply(text) {
-      const all = text.split('\n');
-      const first = all.findIndex((line) => pattern.test(line));
-      if (first === -1) throw new Error(`no line matches ${String(pattern)}`);
-      return [...all.slice(0, first), lines, ...all.slice(first)].join('\n');
-    },
-  };
-}
-
-/** Adds an entry to a list, before the element or the property `before`. */
-export function addBeforeEntry(file: string, name: string, { before, entry }: { before: string; entry: string }): Edit {
-  return {
-    file,
-    adds: `${entry}  (in ${name}, before ${before})`,
-    apply(text) {
-      const source = parse(file, text);
-      const entries = findLists(source, name).flatMap((list): readonly ts.Node[] =>
-        ts.isArrayLiteralExpression(list) ? list.elements : list.properties,
-      );
-      const next = entries.find(
-        (node) => (ts.isPropertyAssignment(node) ? node.name : node).getText(source) === before,
-      );
-      if (!next) throw new Error(`${name} has no entry ${before}`);
-      return insert(text, next.getStart(source), `${entry},\n`);
-    },
-  };
-}
-
-/** Adds a name to the import of a module, unless the name is imported already. */
-export function addNamedImport(file: string, module: string, name: string): Edit {
-  return {
-    file,
-    adds: `import { ${name} } from '${module}';`,
-    apply(text) {
-      const source = parse(file, text);
-      const bindings = source.statements
-        .filter(ts.isImportDeclaration)
-        .filter(({ moduleSpecifier }) => ts.isStringLiteral(moduleSpecifier) && moduleSpecifier.text === module)
-        .map(({ importClause }) => importClause?.namedBindings)
-        .find((found) => found !== undefined && ts.isNamedImports(found));
-      if (!bindings || !ts.isNamedImports(bindings)) throw new Error(`there is no import of names from ${module}`);
-      if (bindings.elements.some((element) => element.name.text === name)) return text;
-      return insert(text, bindings.elements.at(-1)!.end, `, ${name}`);
-    },
-  };
-}
-
 /** Adds text at the end of a file. */
 export function append(file: string, added: string): Edit {
   return { file, adds: added, apply: (text) => `${text.trimEnd()}\n${added}\n` };

@@ -67,15 +67,17 @@ async function addPart(
   if (words !== undefined) plan.changed.set('project-words.txt', words);
   await writePlan(root, plan);
   printPlan(plan, print);
-  const run = async (title: string, ...args: string[]) => {
-    print(`\n${title}:`);
-    const command = process.execPath;
-    const options = { name: args[0]!, command, args: ['tools/run.mjs', ...args], cwd: root };
-    print(indented((await runCommand({ ...options, timeoutMs: GENERATOR_TIMEOUT_MS })).trim().split('\n')));
-  };
-  if (kind.records)
-    await run('Records the histories that the part changes', 'tools/recordings/main.ts', ...kind.records);
-  if (kind.changesApi) await run('Generates the OpenAPI document and the reference pages', 'tools/openapi/main.ts');
+  if (kind.changesApi) {
+    print('\nGenerates the OpenAPI document and the reference pages:');
+    const output = await runCommand({
+      name: 'openapi',
+      command: process.execPath,
+      args: ['tools/run.mjs', 'tools/openapi/main.ts'],
+      cwd: root,
+      timeoutMs: GENERATOR_TIMEOUT_MS,
+    });
+    print(indented(output.trim().split('\n')));
+  }
   const render = createRenderer(name);
   print(`\nNext:\n${indented(kind.next.map(render))}\n\n${kind.guide} says what to change.`);
 }

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import type { Operations } from '../../batch-operations/index.js';
 import type { FailurePosition } from '../../store/batches/failed-items.js';
 import type { Store } from '../../store/index.js';
-import { httpProblem } from '../problems/http-problem.js';
+import { notAcceptable } from '../problems/http-problem.js';
 import { assertItemsExist, batchNotFound } from './read.js';
 import { unwrapSchema } from './upload/csv-reader.js';
 import type { ItemFormat } from './upload/parse-items.js';
@@ -41,7 +41,7 @@ export async function openFailureFile(
   await assertItemsExist(store, batchId);
   const schema = batchOperations.get(operation)?.itemSchema;
   if (format === 'csv' && !schema)
-    throw httpProblem('not-acceptable', `the operation ${operation} does not exist, so its CSV columns are unknown`);
+    throw notAcceptable(`the operation ${operation} does not exist, so its CSV columns are unknown`);
   const columns = schema ? fieldPathsOf(schema) : [];
   const file = { contentType: CONTENT_TYPES[format], name: `${batchId}-failures.${format}` };
   return { ...file, content: format === 'csv' ? csvOf(store, batchId, columns) : ndjsonOf(store, batchId) };

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { batchFailureList, batchId, batchList, batchResource, batchStatus, isOpenBatch } from '../../schemas/batch.js';
 import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
 import type { AppDependencies } from '../dependencies.js';
-import { httpProblem } from '../problems/http-problem.js';
+import { notAcceptable } from '../problems/http-problem.js';
 import { STREAM_TIMEOUT_MS, UPLOAD_TIMEOUT_MS } from '../limits.js';
 import { sendEventStream } from '../http/live/event-stream.js';
 import { readListPage } from '../http/lists/list-pages.js';
@@ -162,8 +162,7 @@ export async function batchRoutes(
     },
     async (request, reply) => {
       const { batchId } = request.params;
-      if (!acceptsEvents(request))
-        throw httpProblem('not-acceptable', 'the Accept header must include text/event-stream');
+      if (!acceptsEvents(request)) throw notAcceptable('the Accept header must include text/event-stream');
       await followBatch(batchId);
       const readEvent = async () => {
         const batch = await followBatch(batchId);
@@ -243,7 +242,7 @@ function fileFormatOf({ headers: { accept = '*/*' } }: FastifyRequest): ItemForm
   if (/\btext\/csv\b/i.test(accept)) return 'csv';
   if (/\bapplication\/(x-ndjson|\*)|\*\/\*/i.test(accept)) return 'ndjson';
   if (/\btext\/\*/i.test(accept)) return 'csv';
-  throw httpProblem('not-acceptable', 'the Accept header must include application/x-ndjson or text/csv');
+  throw notAcceptable('the Accept header must include application/x-ndjson or text/csv');
 }
 
 const eventStreamSchema = z.string().describe('Server-sent events');

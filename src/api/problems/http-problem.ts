@@ -59,6 +59,7 @@ const createProblemFactory = (kind: ProblemKind) => (detail: string) => new Http
 export const malformedRequest = createProblemFactory('malformed-request');
 export const forbidden = createProblemFactory('forbidden');
 export const notFound = createProblemFactory('not-found');
+export const notAcceptable = createProblemFactory('not-acceptable');
 export const tooLarge = createProblemFactory('too-large');
 export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more than ${maxBytes} bytes`);
 export const unauthorized = (detail: string) =>

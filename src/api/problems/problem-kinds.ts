@@ -16,52 +16,6 @@ const REJECTED_TITLE = 'A business rule rejects the request';
 const UNAVAILABLE_TITLE = 'A part of the service is unavailable';
 const OVERLOADED_TITLE = 'A part of the service is overloaded';
 
-/** The problems of batches and their uploads. */
-const BATCH_PROBLEMS = {
-  'not-acceptable': {
-    status: 406,
-    title: 'The request does not accept the content type of the resource',
-    when: 'The `Accept` header of a request for an event stream excludes `text/event-stream`.',
-  },
-  'batch-id-taken': {
-    status: 409,
-    title: CONFLICT_TITLE,
-    when: 'A batch with this id already exists with different content.',
-  },
-  'batch-running': {
-    status: 409,
-    title: CONFLICT_TITLE,
-    when: 'The batch is still running. Only a closed batch can be retried. The list of batches can show a batch as cancelled a moment before the batch closes; repeat the request shortly, with a new `Idempotency-Key`.',
-  },
-  'batch-not-started': {
-    status: 409,
-    title: CONFLICT_TITLE,
-    when: 'The batch is stored but not started; `retry` starts it.',
-  },
-  'batch-closed': {
-    status: 409,
-    title: CONFLICT_TITLE,
-    when: 'The batch is closed, or its items were deleted after their retention, so it can no longer be retried.',
-  },
-  'nothing-to-retry': { status: 409, title: CONFLICT_TITLE, when: 'Every item of the batch succeeded.' },
-  'batch-items-deleted': {
-    status: 410,
-    title: 'The items of the batch were deleted',
-    when: 'The retention of the items of a closed batch has ended, so its failed items can no longer be listed. The counts of the batch stay.',
-  },
-  'invalid-items': {
-    status: 422,
-    title: 'Some items are not valid',
-    when: 'Lines of an upload are invalid. `errors` lists the first 100 problems with `line` and JSON pointer. Nothing was stored.',
-  },
-  'too-many-uploads': {
-    status: 503,
-    title: OVERLOADED_TITLE,
-    when: 'The maximum number of concurrent uploads is reached, in total or for the caller.',
-    retryAfter: RETRY_AFTER_SECONDS,
-  },
-} as const satisfies Record<string, ProblemDefinition>;
-
 /**
  * All kinds of problems that the API returns. The `type` of a problem is `/problems/<kind>`. The status and the meaning
  * of a published kind must not change.
@@ -112,6 +66,11 @@ export const PROBLEMS = {
     title: 'The resource does not support this method',
     when: 'The path exists, but does not support the method. `Allow` lists the supported methods.',
   },
+  'not-acceptable': {
+    status: 406,
+    title: 'The request does not accept the content type of the resource',
+    when: 'The `Accept` header of a request for an event stream excludes `text/event-stream`.',
+  },
   'request-timeout': {
     status: 408,
     title: 'The request took too long',
@@ -136,6 +95,11 @@ export const PROBLEMS = {
     status: 409,
     title: CONFLICT_TITLE,
     when: 'An approval with this id already exists with different content.',
+  },
+  'batch-id-taken': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'A batch with this id already exists with different content.',
   },
   'already-picked-up': {
     status: 409,
@@ -184,6 +148,22 @@ export const PROBLEMS = {
     when: 'The approval has timed out, or the request was withdrawn.',
   },
   'stage-passed': { status: 409, title: CONFLICT_TITLE, when: 'The decision is for an earlier stage of the approval.' },
+  'batch-running': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'The batch is still running. Only a closed batch can be retried. The list of batches can show a batch as cancelled a moment before the batch closes; repeat the request shortly, with a new `Idempotency-Key`.',
+  },
+  'batch-not-started': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'The batch is stored but not started; `retry` starts it.',
+  },
+  'batch-closed': {
+    status: 409,
+    title: CONFLICT_TITLE,
+    when: 'The batch is closed, or its items were deleted after their retention, so it can no longer be retried.',
+  },
+  'nothing-to-retry': { status: 409, title: CONFLICT_TITLE, when: 'Every item of the batch succeeded.' },
   'request-in-progress': {
     status: 409,
     title: CONFLICT_TITLE,
@@ -194,6 +174,11 @@ export const PROBLEMS = {
     status: 410,
     title: 'The cart is closed',
     when: 'The cart is closed. `cartStatus` and `orderId` describe the outcome.',
+  },
+  'batch-items-deleted': {
+    status: 410,
+    title: 'The items of the batch were deleted',
+    when: 'The retention of the items of a closed batch has ended, so its failed items can no longer be listed. The counts of the batch stay.',
   },
   'too-large': {
     status: 413,
@@ -209,6 +194,11 @@ export const PROBLEMS = {
     status: 415,
     title: 'The content type is not supported',
     when: 'The resource does not accept the content type. `Accept` lists the accepted content types.',
+  },
+  'invalid-items': {
+    status: 422,
+    title: 'Some items are not valid',
+    when: 'Lines of an upload are invalid. `errors` lists the first 100 problems with `line` and JSON pointer. Nothing was stored.',
   },
   'idempotency-key-reused': {
     status: 422,
@@ -297,6 +287,12 @@ export const PROBLEMS = {
     when: 'The cart did not process the request within the time limit.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
+  'too-many-uploads': {
+    status: 503,
+    title: OVERLOADED_TITLE,
+    when: 'The maximum number of concurrent uploads is reached, in total or for the caller.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
   'identity-provider-unavailable': {
     status: 503,
     title: UNAVAILABLE_TITLE,
@@ -309,7 +305,6 @@ export const PROBLEMS = {
     when: 'The process is overloaded, or the request was not answered within the time limit.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
-  ...BATCH_PROBLEMS,
 } as const satisfies Record<string, ProblemDefinition>;
 
 export type ProblemKind = keyof typeof PROBLEMS;

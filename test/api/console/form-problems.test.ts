@@ -64,7 +64,7 @@ test.each(['orders/live', 'carts/_live', 'products/live'])('%s rejects an invali
   expect((await app.inject(`/console/${path}?limit=0`)).statusCode).toBe(400);
 });
 
-const uploadInvalidBatch = async (query: string, payload: string) =>
+const uploadInvalid = async (query: string, payload: string) =>
   (
     await app.inject({
       method: 'POST',
@@ -79,7 +79,7 @@ test.each([
   ['operation=lost&fileName=items.csv', 'Operation: must be one of price-update, restock.'],
   ['operation=restock&fileName=items.xlsx', 'File: the name must end with one of .csv, '],
 ])('the upload form with %s describes its only problem once', async (query, problem) => {
-  const body = await uploadInvalidBatch(query, 'sku,quantity');
+  const body = await uploadInvalid(query, 'sku,quantity');
   const [alert = ''] = /<div class="notice bad" role="alert">.*?<\/div>/s.exec(body) ?? [];
   expect(alert).toContain(problem);
   expect(body).not.toContain('Problems of the upload');

@@ -181,7 +181,7 @@ describeOnDevServer('Idempotency-Key', () => {
     return { path: `/v1/batches/${batchId}`, batch: handle(batchWorkflowId(batchId)), batchId, items };
   }
 
-  const batchUploadOf = (text: string, query: Record<string, string> = {}) => ({
+  const uploadOf = (text: string, query: Record<string, string> = {}) => ({
     method: 'POST',
     path: `/v1/batches?${new URLSearchParams({ operation: 'restock', ...query }).toString()}`,
     text,
@@ -354,7 +354,7 @@ describeOnDevServer('Idempotency-Key', () => {
     async uploadBatch() {
       const { sku } = await addProduct(shop.store, { available: 0 });
       return {
-        ...batchUploadOf(ndjson({ sku, quantity: 5 })),
+        ...uploadOf(ndjson({ sku, quantity: 5 })),
         changedContent: { text: ndjson({ sku, quantity: 6 }) },
         async readEffect({ body }) {
           await waitForBatch(body.batchId!, ({ status }) => status === 'completed', 'completed');
@@ -751,11 +751,11 @@ describeOnDevServer('Idempotency-Key', () => {
       'returns 422 for a used idempotency key with other upload content (%s), and keeps the first batch',
       async (_description, query) => {
         const [key, item, given] = [newKey(), await makeUnavailableItem(), query()];
-        const first = await send(api, key, batchUploadOf(ndjson(item), given));
+        const first = await send(api, key, uploadOf(ndjson(item), given));
         expect(first.status).toBe(202);
 
-        const other = await send(second, key, batchUploadOf(ndjson({ ...item, quantity: 7 }), given));
-        const again = await send(second, key, batchUploadOf(ndjson(item), given));
+        const other = await send(second, key, uploadOf(ndjson({ ...item, quantity: 7 }), given));
+        const again = await send(second, key, uploadOf(ndjson(item), given));
 
         expectProblem(other, 422, 'idempotency-key-reused');
         expectReplayed(again, first);
@@ -766,9 +766,9 @@ describeOnDevServer('Idempotency-Key', () => {
 
     test('returns 422 for a used idempotency key with another upload query', async () => {
       const [key, item] = [newKey(), await makeUnavailableItem()];
-      await send(api, key, batchUploadOf(ndjson(item)));
+      await send(api, key, uploadOf(ndjson(item)));
       expectProblem(
-        await send(api, key, batchUploadOf(ndjson(item), { itemsPerChunk: '7' })),
+        await send(api, key, uploadOf(ndjson(item), { itemsPerChunk: '7' })),
         422,
         'idempotency-key-reused',
       );
@@ -776,29 +776,29 @@ describeOnDevServer('Idempotency-Key', () => {
 
     test('rejects an upload with 409 when another request uses its batch id', async () => {
       const [item, batchId] = [await makeUnavailableItem(), randomUUID()];
-      expect((await send(api, newKey(), batchUploadOf(ndjson(item), { batchId }))).status).toBe(202);
+      expect((await send(api, newKey(), uploadOf(ndjson(item), { batchId }))).status).toBe(202);
       const other = ndjson({ ...item, quantity: 7 });
-      expectProblem(await send(api, newKey(), batchUploadOf(other, { batchId })), 409, 'batch-id-taken');
+      expectProblem(await send(api, newKey(), uploadOf(other, { batchId })), 409, 'batch-id-taken');
     });
 
     test('runs a corrected upload with the same key after an upload with invalid items', async () => {
       const [key, item] = [newKey(), await makeUnavailableItem()];
-      expectProblem(await send(api, key, batchUploadOf(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
+      expectProblem(await send(api, key, uploadOf(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
 
-      const repeated = await send(second, key, batchUploadOf(ndjson(item)));
+      const repeated = await send(second, key, uploadOf(ndjson(item)));
 
       expect([repeated.status, repeated.body.batchId]).toEqual([202, expect.any(String)]);
       await waitForBatch(repeated.body.batchId!, ({ status }) => status === 'completed', 'completed');
       expect(await readStock(shop.store, item.sku)).toBe(5);
-      expectReplayed(await send(api, key, batchUploadOf(ndjson(item))), repeated);
+      expectReplayed(await send(api, key, uploadOf(ndjson(item))), repeated);
     });
 
     test('reports invalid items of a repeated upload instead of a replay', async () => {
       const [key, item] = [newKey(), await makeUnavailableItem()];
-      expect((await send(api, key, batchUploadOf(ndjson(item)))).status).toBe(202);
-      const wrong = await send(api, key, batchUploadOf(ndjson({ ...item, quantity: -1 })));
+      expect((await send(api, key, uploadOf(ndjson(item)))).status).toBe(202);
+      const wrong = await send(api, key, uploadOf(ndjson({ ...item, quantity: -1 })));
       expectProblem(wrong, 422, 'invalid-items');
-      expect((await send(api, key, batchUploadOf(ndjson(item)))).headers.get('idempotent-replayed')).toBe('true');
+      expect((await send(api, key, uploadOf(ndjson(item)))).headers.get('idempotent-replayed')).toBe('true');
     });
   });
 

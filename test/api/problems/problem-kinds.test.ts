@@ -127,18 +127,16 @@ describe.concurrent('problems without Temporal and a database', () => {
     }
   }
 
-  const openBatchEvents = (headers: Record<string, string>) =>
-    operator.send(api, 'GET', '/v1/batches/any/events', { headers });
-
   const makers = {
     'malformed-request': () => post('{'),
     'invalid-request': () => post('{}'),
     unauthorized: () => api.get('/v1/orders'),
-    forbidden: () => shopper.send(api, 'POST', '/v1/orders/bulk'),
+    forbidden: () => shopper.send(api, 'GET', '/v1/batches'),
     'not-found': () => api.get('/nowhere'),
     'unknown-link': () => fetchRaw(`${api.url}/approvals/made-up`),
     'method-not-allowed': () => operator.send(api, 'PUT', '/v1/orders'),
-    'not-acceptable': () => openBatchEvents({ accept: 'application/json' }),
+    'not-acceptable': () =>
+      operator.send(api, 'GET', '/v1/batches/any/events', { headers: { accept: 'application/json' } }),
     async 'request-timeout'() {
       const headers = { ...asOperator, ...JSON_TYPE, 'content-length': '100' };
       return await startRequest(`${api.url}/v1/orders`, headers, '{').answer;
@@ -231,7 +229,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
   const get = <T = Problem>(path: string) => operator.send<T>(api, 'GET', path);
   const post = (path: string, json?: unknown, headers: Record<string, string> = {}) =>
     operator.send<Problem>(api, 'POST', path, { headers, ...(json !== undefined && { json }) });
-  const uploadBatch = (text: string, query = '') =>
+  const upload = (text: string, query = '') =>
     operator.send<Problem>(api, 'POST', `/v1/batches?operation=restock${query}`, { text, headers: NDJSON });
 
   async function placeOrder(until: (order: OrderResource) => boolean, token = 'tok_ok') {
@@ -254,30 +252,6 @@ describeOnDevServer('problems with Temporal and a database', () => {
     return { input, path: `/v1/approvals/${input.approvalId}` };
   }
   const decide = (path: string, decision = 'approve') => post(`${path}/decision`, { approver: operator.id, decision });
-
-  async function fillBatchUploads() {
-    const other = await startApi({ client: shop.client, store: shop.store, auth });
-    const headers = { ...asOperator, ...NDJSON };
-    const item = '{"sku":"ANY","quantity":1}\n';
-    const open = Array.from({ length: 4 }, () =>
-      startRequest(`${other.url}/v1/batches?operation=restock`, headers, item),
-    );
-    try {
-      const isRejected = async () => {
-        const options: RequestOptions = { text: '{', headers: NDJSON };
-        const response = await operator.send(other, 'POST', '/v1/batches?operation=restock', options);
-        return response.status === 503 ? response : undefined;
-      };
-      return await waitUntil(isRejected, {
-        description: 'four uploads being in progress',
-        timeoutMs: 10_000,
-        intervalMs: 20,
-      });
-    } finally {
-      for (const { end } of open) end();
-      await other.close();
-    }
-  }
 
   async function startBatch({ held }: { held: boolean }) {
     const name = held ? 'call' : 'write';
@@ -363,8 +337,8 @@ describeOnDevServer('problems with Temporal and a database', () => {
     'batch-id-taken': async () => {
       const { sku } = await addProduct(shop.store);
       const batchId = randomUUID();
-      await uploadBatch(JSON.stringify({ sku, quantity: 1 }), `&batchId=${batchId}`);
-      return await uploadBatch(JSON.stringify({ sku, quantity: 2 }), `&batchId=${batchId}`);
+      await upload(JSON.stringify({ sku, quantity: 1 }), `&batchId=${batchId}`);
+      return await upload(JSON.stringify({ sku, quantity: 2 }), `&batchId=${batchId}`);
     },
     'already-picked-up': async () => {
       const { order, path } = await placeOrder(isShipped);
@@ -444,7 +418,7 @@ describeOnDevServer('problems with Temporal and a database', () => {
       await operator.send(api, 'DELETE', path);
       return await get(path);
     },
-    'invalid-items': () => uploadBatch('{"sku":"ANY","quantity":-1}'),
+    'invalid-items': () => upload('{"sku":"ANY","quantity":-1}'),
     'idempotency-key-reused': async () => {
       const { path, sku } = await openCart();
       const named = { 'idempotency-key': randomUUID() };
@@ -506,7 +480,29 @@ describeOnDevServer('problems with Temporal and a database', () => {
         operator.send(other, 'PATCH', `${path}/items/${sku}`, { json: { quantity: 2 } }),
       );
     },
-    'too-many-uploads': fillBatchUploads,
+    'too-many-uploads': async () => {
+      const other = await startApi({ client: shop.client, store: shop.store, auth });
+      const headers = { ...asOperator, ...NDJSON };
+      const item = '{"sku":"ANY","quantity":1}\n';
+      const open = Array.from({ length: 4 }, () =>
+        startRequest(`${other.url}/v1/batches?operation=restock`, headers, item),
+      );
+      try {
+        const isRejected = async () => {
+          const options: RequestOptions = { text: '{', headers: NDJSON };
+          const response = await operator.send(other, 'POST', '/v1/batches?operation=restock', options);
+          return response.status === 503 ? response : undefined;
+        };
+        return await waitUntil(isRejected, {
+          description: 'four uploads being in progress',
+          timeoutMs: 10_000,
+          intervalMs: 20,
+        });
+      } finally {
+        for (const { end } of open) end();
+        await other.close();
+      }
+    },
   } satisfies Partial<Record<ProblemKind, ProblemTrigger>>;
 
   test('the problem tests cover every kind of problem', () => {

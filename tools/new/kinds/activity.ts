@@ -17,17 +17,15 @@ export const activity: Kind = {
       list: 'createActivities',
       entry: '...createSampleCaseActivities(deps)',
     }),
-  findConflict: findActivityConflict,
+  async findConflict(root, name) {
+    const { camel } = toName(name);
+    const folder = join(root, 'src', 'activities');
+    for (const file of (await readdir(folder)).filter((entry) => entry.endsWith('.ts'))) {
+      // Two activities of one type would replace each other without an error.
+      if (new RegExp(`\\basync ${camel}\\(`).test(await readFile(join(folder, file), 'utf8')))
+        return `src/activities/${file} has an activity of the type ${camel}`;
+    }
+    return undefined;
+  },
   next: ['npm test -- test/activities/sample-case.test.ts', 'npm run check'],
 };
-
-/** Two activities of one type would replace each other without an error. */
-export async function findActivityConflict(root: string, name: string): Promise<string | undefined> {
-  const { camel } = toName(name);
-  const folder = join(root, 'src', 'activities');
-  for (const file of (await readdir(folder)).filter((entry) => entry.endsWith('.ts'))) {
-    if (new RegExp(`^ {4}(async )?${camel}\\(`, 'm').test(await readFile(join(folder, file), 'utf8')))
-      return `src/activities/${file} has an activity of the type ${camel}`;
-  }
-  return undefined;
-}

@@ -1,8 +1,7 @@
 import { activity } from './activity.js';
 import type { Kind } from './kind.js';
 import { operation } from './operation.js';
-import { step } from './step.js';
 import { workflow } from './workflow.js';
 
 /** What `npm run new` can add, by the first argument. */
-export const KINDS: Record<string, Kind> = { workflow, activity, operation, step };
+export const KINDS: Record<string, Kind> = { workflow, activity, operation };

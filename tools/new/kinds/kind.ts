@@ -18,8 +18,6 @@ export interface Kind {
   findConflict?: (root: string, name: string) => Promise<string | undefined>;
   /** Whether the API changes, so that the generator runs `npm run openapi`. */
   changesApi: boolean;
-  /** The recordings that the part changes. The generator records their histories. */
-  records?: string[];
   /** The commands that check the new part. */
   next: string[];
 }
