@@ -3,7 +3,8 @@ import { readTestNeeds, TEST_GLOBS, unitTestsOf } from './tools/project/test-tie
 import { testsOfChange } from './tools/project/tests-of-change.js';
 import { LongestFirstSequencer } from './test/support/setup/longest-first-sequencer.js';
 
-const unit = unitTestsOf(readTestNeeds());
+const needs = readTestNeeds();
+const unit = needs ? unitTestsOf(needs) : [];
 
 /** Tests that use servers, programs or builds of the global setup. */
 const withServers: TestUserConfig = {

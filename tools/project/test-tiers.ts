@@ -3,10 +3,12 @@ import { join, sep } from 'node:path';
 import { projectRoot } from '../settings/environment.js';
 import { filesLoadedWith, formatProblem, readImports, type Imports } from '../source-build/import-graph.js';
 
+/** Folders of tests that run the product in processes of its own, or read the documentation as a user. */
+const END_TO_END_FOLDERS = ['test/e2e/', 'test/docs/'];
+
 export const TEST_GLOBS = {
   all: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-  /** Tests that run the product in processes of its own, or read the documentation as a user. */
-  e2e: ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts'],
+  e2e: END_TO_END_FOLDERS.map((folder) => `${folder}**/*.test.ts`),
 };
 
 /** What a tool uses in the process of the test that imports this tool. */
@@ -28,22 +30,21 @@ export function listFiles(folder: string): string[] {
     .sort();
 }
 
-export const isEndToEndTest = (file: string): boolean => /^test\/(e2e|docs)\//.test(file);
+const isEndToEndTest = (file: string): boolean => END_TO_END_FOLDERS.some((folder) => file.startsWith(folder));
 
 /** The needs of each test file: what the test file takes from the global setup, for example `databaseUrl`. */
 export type TestNeeds = ReadonlyMap<string, ReadonlySet<string>>;
 
 /**
- * Returns the needs of all test files, with paths relative to the project. They are the names that the test file, or a
- * file that it loads, passes to `inject()`, and the programs of the tools that it loads. A test file without needs is a
- * unit test. If a file does not compile, prints the problem, and returns no needs at all.
+ * Returns the needs of test files, with paths relative to the project. They are the names that the test file, or a file
+ * that it loads, passes to `inject()`, and the programs of the tools that it loads. A test file without needs is a unit
+ * test. If a file does not compile, prints the problem and returns undefined, because the needs are unknown.
  */
-export function readTestNeeds(): TestNeeds {
-  const files = listTestFiles();
+export function readTestNeeds(files: readonly string[] = listTestFiles()): TestNeeds | undefined {
   const imports = readImports(projectRoot, files);
   if (!Array.isArray(imports)) return new Map(files.map((file) => [file, needsOf(file, imports)]));
   for (const problem of imports) console.error(formatProblem('error', problem));
-  return new Map();
+  return undefined;
 }
 
 /** Returns the test files without needs that are not end-to-end tests. */

@@ -67,7 +67,8 @@ type ProgramName = {
 
 /**
  * Provides what the test files of this run need, see `readTestNeeds`: a PostgreSQL server, the workflow bundle, and the
- * paths of programs. In watch mode, provides everything, because a later run may contain other test files.
+ * paths of programs. Provides everything if the needs are unknown: in watch mode, because a later run may contain other
+ * test files, and if a test file does not compile.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const needs = project.vitest.config.watch ? undefined : needsOfRun(project);
@@ -88,10 +89,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => stopDatabase?.();
 }
 
-function needsOfRun({ vitest }: TestProject): Set<string> {
-  const needs = readTestNeeds();
-  const files = vitest.state.getPaths().map((path) => relative(vitest.config.root, path));
-  return new Set(files.flatMap((file) => [...(needs.get(file) ?? [])]));
+function needsOfRun({ vitest }: TestProject): Set<string> | undefined {
+  const needs = readTestNeeds(vitest.state.getPaths().map((path) => relative(vitest.config.root, path)));
+  return needs && new Set([...needs.values()].flatMap((ofFile) => [...ofFile]));
 }
 
 /** Finds, downloads or builds the needed programs. A test whose program is missing is skipped, and reports the reason. */

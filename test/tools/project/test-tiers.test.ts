@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Imports } from '../../../tools/source-build/import-graph.js';
 import { testsOfChange } from '../../../tools/project/tests-of-change.js';
 import { listTestFiles, needsOf, readTestNeeds, unitTestsOf } from '../../../tools/project/test-tiers.js';
@@ -37,7 +37,7 @@ test('a test file needs the programs of the tools that it loads, but nothing bec
 });
 
 test('tests of rules are unit tests, and tests with a server are not', () => {
-  const needs = readTestNeeds();
+  const needs = readTestNeeds()!;
   const unit = unitTestsOf(needs);
 
   expect([...needs.keys()]).toEqual(listTestFiles());
@@ -53,6 +53,14 @@ test('tests of rules are unit tests, and tests with a server are not', () => {
   expect(needs.get('test/workflows/cart/lifetime.test.ts')).toEqual(
     new Set(['timeSkippingServer', 'databaseUrl', 'workflowBundle', 'servers']),
   );
+});
+
+test('the needs are unknown if a test file does not compile', () => {
+  const print = vi.spyOn(console, 'error').mockReturnValue();
+
+  expect(readTestNeeds(['test/text/json-limits.test.ts', 'test/not-there.test.ts'])).toBeUndefined();
+  expect(print).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('test/not-there.test.ts'));
+  print.mockRestore();
 });
 
 test('a change of a workflow file runs the tests that import the file and the workflow tests of its features', () => {
