@@ -1,13 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client } from '@temporalio/client';
 import type { Duration } from '@temporalio/common';
-import { DefaultLogger } from '@temporalio/worker';
 import { openConnection } from '../../../src/temporal/connections.js';
 import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type { Stack } from '../../stack/stack.js';
-import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
+import { buildSources } from '../../source-build/source-build.js';
 import { startExtraWorker } from '../measure/extra-process.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
@@ -22,11 +18,9 @@ const IN_PROGRESS_ORDERS = 10;
  * worker.
  */
 export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-start-'));
-  const stops = [() => rm(folder, { recursive: true, force: true })];
+  const stops: (() => Promise<unknown>)[] = [];
   try {
-    const bundle = join(folder, 'workflow-bundle.js');
-    await writeFile(bundle, (await bundleWorkflows(new DefaultLogger('WARN'))).code);
+    const { workflowBundle } = await buildSources();
     const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' });
     stops.unshift(() => stack.stop());
     const connection = await openConnection({ TEMPORAL_ADDRESS: stack.addresses.temporalAddress });
@@ -43,14 +37,14 @@ export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> 
       addValue(starts, 'bundling at startup', unbundled.seconds);
       await unbundled.result.process.stop();
       const { started, next, all } = await measureRecovery(stack, new Client({ connection }), {
-        env: { WORKFLOW_BUNDLE: bundle },
+        env: { WORKFLOW_BUNDLE: workflowBundle },
       });
       addValue(starts, 'with a prebuilt bundle', started);
       addValue(recoveries, 'start of a worker', started);
       addValue(recoveries, 'SIGKILL until the next order has completed', next);
       addValue(recoveries, `SIGKILL until the rest of ${IN_PROGRESS_ORDERS} orders has completed`, all);
       const withDefault = await measureRecovery(stack, new Client({ connection }), {
-        env: { WORKFLOW_BUNDLE: bundle },
+        env: { WORKFLOW_BUNDLE: workflowBundle },
         workflowTaskTimeout: '10 seconds',
       });
       addValue(timeouts, 'workflow task timeout of 10 s', withDefault.next);
